@@ -1,0 +1,60 @@
+package identity
+
+import (
+	"crypto/sha512"
+	"errors"
+	"fmt"
+
+	"filippo.io/edwards25519"
+)
+
+// ErrBadSignature is returned, wrapped with the reason, when a signature is not
+// e's over these bytes for this purpose.
+var ErrBadSignature = errors.New("bad signature")
+
+// Verify returns nil when sig is e's signature over body for purpose p, by the
+// rules of ZIP-215: S below the group's order, R any encoding of a point, and
+// 8·S·B = 8·R + 8·k·A. The key is checked first. Errors are ErrBadKey,
+// ErrBadSignature and ErrBadPurpose.
+func Verify(e Entity, p Purpose, body, sig []byte) error {
+	if err := p.Check(); err != nil {
+		return err
+	}
+	return verify(e, p.input(body), sig)
+}
+
+// verify is ZIP-215 over a whole message. What crypto/ed25519 does instead is
+// encode S·B − k·A and compare it with R's bytes, which is another answer when R
+// or A has a torsion component or R is not in its one encoding.
+func verify(e Entity, message, sig []byte) error {
+	a, err := e.point()
+	if err != nil {
+		return err
+	}
+	if len(sig) != 64 {
+		return fmt.Errorf("%w: %d bytes, not 64", ErrBadSignature, len(sig))
+	}
+	r, err := new(edwards25519.Point).SetBytes(sig[:32])
+	if err != nil {
+		return fmt.Errorf("%w: its R is not a point on the curve", ErrBadSignature)
+	}
+	s, err := new(edwards25519.Scalar).SetCanonicalBytes(sig[32:])
+	if err != nil {
+		return fmt.Errorf("%w: its S is not below the group's order", ErrBadSignature)
+	}
+	h := sha512.New()
+	h.Write(sig[:32]) // R and A as they came, not re-encoded: RFC 8032 §5.1.7
+	h.Write(e[:])
+	h.Write(message)
+	k, err := new(edwards25519.Scalar).SetUniformBytes(h.Sum(nil))
+	if err != nil {
+		panic("identity: SHA-512 is not 64 bytes: " + err.Error())
+	}
+
+	// S·B − k·A − R is a point of small order exactly when the equation holds.
+	d := new(edwards25519.Point).VarTimeDoubleScalarBaseMult(k.Negate(k), a, s)
+	if !isSmall(d.Subtract(d, r)) {
+		return fmt.Errorf("%w: not %s's over these bytes for this purpose", ErrBadSignature, e.Short())
+	}
+	return nil
+}
