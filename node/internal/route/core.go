@@ -1,0 +1,441 @@
+package route
+
+import (
+	"slices"
+	"time"
+
+	"github.com/peersea/sea/identity"
+	"github.com/peersea/sea/node/addr"
+	"github.com/peersea/sea/node/internal/frame"
+	"github.com/peersea/sea/node/rpc"
+)
+
+// The times and bounds of routing.
+const (
+	// FlightLife is how long the way back for a reply is kept.
+	FlightLife = 30 * time.Second
+
+	// MaxFlights is how many requests may be under way through a node.
+	MaxFlights = 4096
+
+	// Alternates is how many other neighbours a node tries for a request.
+	Alternates = 3
+
+	// MinAckWait and MaxAckWait bound the wait for a hop's Ack, which is 4
+	// round trips.
+	MinAckWait, MaxAckWait = 250 * time.Millisecond, 2 * time.Second
+)
+
+// A Key names one attempt at a request.
+type Key struct {
+	Source  identity.Entity
+	ID      [16]byte
+	Attempt uint64
+}
+
+// A Core routes for the node at one address. Step and Wake are not safe for
+// concurrent use.
+type Core struct {
+	self    addr.Addr
+	links   map[addr.Addr]time.Duration // round trip; 0 is not known yet
+	flights map[Key]*flight
+	hops    map[uint64]*flight
+	nextHop uint64
+	seen    memory
+}
+
+// A flight is a request that came by and whose reply may still do.
+type flight struct {
+	key     Key
+	req     *Request
+	local   bool      // we are the source
+	prev    addr.Addr // where it came from unless local
+	prevHop uint64
+	ttl     uint64
+	budget  uint64
+	tried   []addr.Addr // neighbours it was handed to, the present one last
+	hop     uint64      // names the present hop
+	waiting bool        // for the hop's Ack, until ackBy
+	ackBy   time.Time
+	here    bool // we are the end
+	expires time.Time
+}
+
+// New returns a Core for the node at self, without links.
+func New(self addr.Addr) *Core {
+	return &Core{
+		self:    self,
+		links:   make(map[addr.Addr]time.Duration),
+		flights: make(map[Key]*flight),
+		hops:    make(map[uint64]*flight),
+	}
+}
+
+// An Event is something that happened: one of the types below.
+type Event interface{ event() }
+
+type (
+	// LinkUp tells of a new link, or of a better estimate of its round trip.
+	LinkUp struct {
+		Addr addr.Addr
+		RTT  time.Duration
+	}
+
+	// LinkDown tells that a link ended.
+	LinkDown struct{ Addr addr.Addr }
+
+	// Begin starts an attempt at a request of our own. Neighbours in Avoid
+	// are taken only when there is no other.
+	Begin struct {
+		Req     *Request
+		Attempt uint64
+		Avoid   []addr.Addr
+	}
+
+	// Arrived is a routed request from a neighbour, its signature verified.
+	Arrived struct {
+		From  addr.Addr
+		Frame *frame.Routed
+		Req   *Request
+	}
+
+	// Acked is an Ack from a neighbour.
+	Acked struct {
+		From addr.Addr
+		Hop  uint64
+	}
+
+	// Naked is a Nak from a neighbour.
+	Naked struct {
+		From  addr.Addr
+		Frame *frame.Nak
+	}
+
+	// Answered is a reply from a neighbour, its signature verified, or our
+	// own handler's, for which From is our own address.
+	Answered struct {
+		From    addr.Addr
+		Attempt uint64
+		Reply   *Reply
+	}
+
+	// GaveUp tells that nobody waits for our own request any more.
+	GaveUp struct{ Key Key }
+
+	// Tick lets time pass; send it at Wake.
+	Tick struct{}
+)
+
+func (LinkUp) event()   {}
+func (LinkDown) event() {}
+func (Begin) event()    {}
+func (Arrived) event()  {}
+func (Acked) event()    {}
+func (Naked) event()    {}
+func (Answered) event() {}
+func (GaveUp) event()   {}
+func (Tick) event()     {}
+
+// An Effect is something to do: one of the types below.
+type Effect interface{ effect() }
+
+type (
+	// Send gives a frame to a neighbour.
+	Send struct {
+		To    addr.Addr
+		Frame frame.Frame
+	}
+
+	// Deliver hands a request to our own handlers. Their reply comes back as
+	// Answered.
+	Deliver struct {
+		Key Key
+		Req *Request
+	}
+
+	// Done is the reply to our own request; it fits.
+	Done struct {
+		Key   Key
+		Reply *Reply
+	}
+
+	// Failed tells that an attempt of our own found no way.
+	Failed struct {
+		Key  Key
+		Code rpc.Code
+	}
+
+	// Handed tells which neighbour has taken an attempt of our own.
+	Handed struct {
+		Key Key
+		To  addr.Addr
+	}
+
+	// Blame tells that a neighbour sent a reply that fits no request.
+	Blame struct {
+		Who addr.Addr
+		Err error
+	}
+)
+
+func (Send) effect()    {}
+func (Deliver) effect() {}
+func (Done) effect()    {}
+func (Failed) effect()  {}
+func (Handed) effect()  {}
+func (Blame) effect()   {}
+
+// Seen reports whether the attempt has been here, so that its signature need
+// not be verified again.
+func (c *Core) Seen(now time.Time, key Key) bool { return c.seen.has(now, key) }
+
+// Step takes an event and returns what to do, in order.
+func (c *Core) Step(now time.Time, event Event) []Effect {
+	switch e := event.(type) {
+	case LinkUp:
+		c.links[e.Addr] = e.RTT
+	case LinkDown:
+		return c.linkDown(now, e.Addr)
+	case Begin:
+		return c.begin(now, e)
+	case Arrived:
+		return c.arrived(now, e)
+	case Acked:
+		if f := c.hops[e.Hop]; f != nil && f.at(e.From, e.Hop) {
+			f.waiting = false
+		}
+	case Naked:
+		return c.naked(now, e)
+	case Answered:
+		return c.answered(now, e)
+	case GaveUp:
+		if f := c.flights[e.Key]; f != nil && f.local {
+			c.drop(f)
+		}
+	case Tick:
+		return c.tick(now)
+	}
+	return nil
+}
+
+// Wake returns when the next Tick is due; the zero time when none is.
+func (c *Core) Wake() time.Time {
+	var next time.Time
+	for _, f := range c.flights {
+		at := f.expires
+		if f.waiting && f.ackBy.Before(at) {
+			at = f.ackBy
+		}
+		if next.IsZero() || at.Before(next) {
+			next = at
+		}
+	}
+	return next
+}
+
+// at reports whether hop is the flight's present one and went to peer.
+func (f *flight) at(peer addr.Addr, hop uint64) bool {
+	return len(f.tried) > 0 && f.hop == hop && f.tried[len(f.tried)-1] == peer
+}
+
+func (c *Core) begin(now time.Time, e Begin) []Effect {
+	key := Key{e.Req.Source, e.Req.ID, e.Attempt}
+	if len(c.flights) >= MaxFlights {
+		return []Effect{Failed{key, rpc.Busy}}
+	}
+	c.seen.add(now, key)
+	f := &flight{
+		key: key, req: e.Req, local: true, ttl: frame.MaxTTL, budget: frame.MaxBudget,
+		expires: now.Add(FlightLife),
+	}
+	c.flights[key] = f
+	return c.forward(now, f, e.Avoid)
+}
+
+func (c *Core) arrived(now time.Time, e Arrived) []Effect {
+	key := Key{e.Req.Source, e.Req.ID, e.Frame.Attempt}
+	nak := func(code rpc.Code) []Effect {
+		return []Effect{Send{e.From, &frame.Nak{Hop: e.Frame.Hop, Code: code, Budget: e.Frame.Budget}}}
+	}
+	switch {
+	case c.seen.has(now, key):
+		return nak(rpc.Replayed)
+	case now.After(e.Req.Expires):
+		return nak(rpc.Expired)
+	case len(c.flights) >= MaxFlights:
+		return nak(rpc.Busy)
+	}
+	c.seen.add(now, key)
+	f := &flight{
+		key: key, req: e.Req, prev: e.From, prevHop: e.Frame.Hop,
+		ttl: e.Frame.TTL, budget: e.Frame.Budget, expires: now.Add(FlightLife),
+	}
+	c.flights[key] = f
+	return append([]Effect{Send{e.From, &frame.Ack{Hop: e.Frame.Hop}}}, c.forward(now, f, nil)...)
+}
+
+// forward finds the next neighbour for f, or makes this node its end, or gives
+// it back.
+func (c *Core) forward(now time.Time, f *flight, avoid []addr.Addr) []Effect {
+	if f.hop != 0 {
+		delete(c.hops, f.hop)
+		f.hop, f.waiting = 0, false
+	}
+	if f.req.To == c.self && f.req.Not != c.self {
+		return c.arrive(f)
+	}
+	next, ok := c.next(f, avoid)
+	switch {
+	case ok && f.ttl > 0 && len(f.tried) <= Alternates:
+	case f.req.Near() && !f.local && f.req.Not != c.self:
+		// Nobody nearer can be reached, so the end is here.
+		return c.arrive(f)
+	default:
+		return c.giveBack(f, rpc.Unreachable)
+	}
+	c.nextHop++
+	f.hop = c.nextHop
+	f.tried = append(f.tried, next)
+	f.waiting, f.ackBy = true, now.Add(min(max(4*c.links[next], MinAckWait), MaxAckWait))
+	c.hops[f.hop] = f
+	effects := []Effect{Send{next, &frame.Routed{
+		Hop: f.hop, TTL: f.ttl - 1, Attempt: f.key.Attempt, Budget: f.budget, Statement: f.req.Encoded,
+	}}}
+	if f.local {
+		effects = append(effects, Handed{f.key, next})
+	}
+	return effects
+}
+
+// next returns the best neighbour for f that has not been tried.
+func (c *Core) next(f *flight, avoid []addr.Addr) (addr.Addr, bool) {
+	source := addr.OfNode(f.req.Source)
+	var best addr.Addr
+	var found, avoided bool
+	for a := range c.links {
+		if a == f.req.Not || a == source || !f.local && a == f.prev || slices.Contains(f.tried, a) {
+			continue
+		}
+		if !f.local && !addr.Closer(f.req.To, a, c.self) {
+			continue
+		}
+		// A neighbour to avoid is better than none, worse than all others.
+		shun := slices.Contains(avoid, a)
+		if !found || avoided && !shun || avoided == shun && addr.Closer(f.req.To, a, best) {
+			best, found, avoided = a, true, shun
+		}
+	}
+	return best, found
+}
+
+// arrive makes this node the end of f's path.
+func (c *Core) arrive(f *flight) []Effect {
+	f.here = true
+	return []Effect{Deliver{f.key, f.req}}
+}
+
+// giveBack ends f here without an answer.
+func (c *Core) giveBack(f *flight, code rpc.Code) []Effect {
+	c.drop(f)
+	if f.local {
+		return []Effect{Failed{f.key, code}}
+	}
+	return []Effect{Send{f.prev, &frame.Nak{Hop: f.prevHop, Code: code, Budget: f.budget}}}
+}
+
+func (c *Core) naked(now time.Time, e Naked) []Effect {
+	f := c.hops[e.Frame.Hop]
+	if f == nil || !f.at(e.From, e.Frame.Hop) {
+		return nil
+	}
+	f.budget = min(f.budget, e.Frame.Budget)
+	return c.another(now, f)
+}
+
+// another tries f's next alternate, as far as its budget goes.
+func (c *Core) another(now time.Time, f *flight) []Effect {
+	if f.budget == 0 {
+		delete(c.hops, f.hop)
+		if f.req.Near() && !f.local && f.req.Not != c.self {
+			return c.arrive(f)
+		}
+		return c.giveBack(f, rpc.Unreachable)
+	}
+	f.budget--
+	return c.forward(now, f, nil)
+}
+
+func (c *Core) answered(now time.Time, e Answered) []Effect {
+	key := Key{e.Reply.To, e.Reply.ID, e.Attempt}
+	f := c.flights[key]
+	if f == nil {
+		return nil // too late
+	}
+	if e.From != c.self {
+		if !slices.Contains(f.tried, e.From) {
+			return nil
+		}
+		if err := e.Reply.Fits(f.req); err != nil {
+			return []Effect{Blame{e.From, err}}
+		}
+	}
+	c.drop(f)
+	if f.local {
+		return []Effect{Done{key, e.Reply}}
+	}
+	return []Effect{Send{f.prev, &frame.Answer{Attempt: key.Attempt, Statement: e.Reply.Encoded}}}
+}
+
+func (c *Core) linkDown(now time.Time, gone addr.Addr) []Effect {
+	delete(c.links, gone)
+	var effects []Effect
+	for _, f := range c.sorted(func(f *flight) bool {
+		return !f.here && len(f.tried) > 0 && f.tried[len(f.tried)-1] == gone
+	}) {
+		effects = append(effects, c.another(now, f)...)
+	}
+	return effects
+}
+
+func (c *Core) tick(now time.Time) []Effect {
+	var effects []Effect
+	for _, f := range c.sorted(func(f *flight) bool {
+		return !f.expires.After(now) || f.waiting && !f.ackBy.After(now)
+	}) {
+		switch {
+		case !f.expires.After(now) && f.local:
+			effects = append(effects, c.giveBack(f, rpc.Timeout)...)
+		case !f.expires.After(now):
+			c.drop(f)
+		default:
+			effects = append(effects, c.another(now, f)...)
+		}
+	}
+	return effects
+}
+
+// sorted returns the flights that match in the order of their hops, so that
+// the same events always give the same effects.
+func (c *Core) sorted(match func(*flight) bool) []*flight {
+	var found []*flight
+	for _, f := range c.flights {
+		if match(f) {
+			found = append(found, f)
+		}
+	}
+	slices.SortFunc(found, func(a, b *flight) int {
+		if a.hop != b.hop {
+			if a.hop < b.hop {
+				return -1
+			}
+			return 1
+		}
+		return slices.Compare(a.key.ID[:], b.key.ID[:])
+	})
+	return found
+}
+
+func (c *Core) drop(f *flight) {
+	delete(c.flights, f.key)
+	delete(c.hops, f.hop)
+}
