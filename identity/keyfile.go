@@ -1,7 +1,6 @@
 package identity
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/hex"
 	"errors"
@@ -97,7 +96,7 @@ func Restore(r io.Reader, passphrase func() (string, error)) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := unseal(b, words)
+	text, err := unseal(b, words, maxScryptWork)
 	if err != nil {
 		return nil, err
 	}
@@ -219,7 +218,7 @@ func seal(text, passphrase string, work int) (string, error) {
 	return out.String(), nil
 }
 
-func unseal(b []byte, passphrase string) (string, error) {
+func unseal(b []byte, passphrase string, most int) (string, error) {
 	if passphrase == "" {
 		return "", fmt.Errorf("%w: it is empty", ErrPassphrase)
 	}
@@ -227,9 +226,8 @@ func unseal(b []byte, passphrase string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	by.SetMaxWorkFactor(maxScryptWork)
-	whole := bufio.NewReader(armor.NewReader(bytes.NewReader(b)))
-	r, err := age.Decrypt(whole, by)
+	by.SetMaxWorkFactor(most)
+	r, err := age.Decrypt(armor.NewReader(bytes.NewReader(b)), by)
 	if none := new(age.NoIdentityMatchError); errors.As(err, &none) {
 		return "", ErrPassphrase
 	} else if err != nil {

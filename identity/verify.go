@@ -23,14 +23,19 @@ func Verify(e Entity, p Purpose, body, sig []byte) error {
 	return verify(e, p.input(body), sig)
 }
 
-// verify is ZIP-215 over a whole message. What crypto/ed25519 does instead is
-// encode S·B − k·A and compare it with R's bytes, which is another answer when R
-// or A has a torsion component or R is not in its one encoding.
+// verify looks at the key and then at the signature over a whole message.
 func verify(e Entity, message, sig []byte) error {
 	a, err := e.point()
 	if err != nil {
 		return err
 	}
+	return zip215(e, a, message, sig)
+}
+
+// zip215 verifies under any key e with point a. What crypto/ed25519 does instead
+// is encode S·B − k·A and compare it with R's bytes, which is another answer
+// when R or A has a torsion component or R is not in its one encoding.
+func zip215(e Entity, a *edwards25519.Point, message, sig []byte) error {
 	if len(sig) != 64 {
 		return fmt.Errorf("%w: %d bytes, not 64", ErrBadSignature, len(sig))
 	}
