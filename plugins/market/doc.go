@@ -1,0 +1,48 @@
+// Package market is where jobs are bought and sold: the plugin by which two
+// nodes trade the execution of a WebAssembly program for signed credit.
+//
+// A trade is a row of signed statements, each a new value that names the one
+// before by its hash: Offer, Ask, Quote or Refusal, Order, the engine's
+// receipt, Delivery, and at the end one entry of the ledger. A statement is on
+// disk before it is sent, unless it promises nothing, so a crash of either side
+// at any point is harmless: both come back, take up the trade where it was, and
+// the buyer pays at most once, at most the quoted ceiling, and only for what
+// was delivered and checked.
+//
+// Market is the plugin and both roles. As a buyer it takes a Spec and keeps a
+// Job with its history; as a seller it has a Policy and keeps a Sale for each
+// order. Book is the durable part of the buyer's side, and answers questions
+// with or without a running node.
+//
+// # Places to fail
+//
+// Failpoints, in the order of a trade: the buyer's
+//
+//	market:job-persisted      the job is on disk, nobody was asked
+//	market:ask-sent           asks have gone out
+//	market:quote-received     a quote was chosen
+//	market:order-persisted    the order is on disk, not sent
+//	market:order-sent         the seller has taken the order
+//	market:delivery-persisted receipt and delivery are on disk, nothing is paid
+//	market:output-fetched     all output is here and checked
+//	market:pay-before         about to pay
+//	market:pay-after          the ledger has the entry, the job does not know
+//
+// and the seller's
+//
+//	market:quote-signed       a quote is about to be sent
+//	market:sale-persisted     the order is on disk, not answered
+//	market:inputs-fetched     module and inputs are here
+//	market:running            the guest is about to run
+//	market:ran                the guest has ended, nothing is signed
+//	market:receipt-signed     receipt and delivery exist in memory only
+//	market:delivery-kept      receipt, delivery and output are on disk
+//	market:delivery-sent      the buyer's poll has been answered with them
+//	market:paid               the payment was seen, the sale does not know
+//
+// # What is bounded, and where
+//
+// Every bound is a constant beside what it bounds: the buyer's in buyer.go, the
+// seller's in policy.go and seller.go, messages in wire.go, files in
+// plugins/storage.
+package market

@@ -1,0 +1,93 @@
+package market
+
+import (
+	"fmt"
+	"runtime"
+
+	"github.com/peersea/sea/compute"
+)
+
+const (
+	// maxSlots and maxQueue bound what a policy may say.
+	maxSlots = 1024
+	maxQueue = 10_000
+)
+
+// A Policy is on what terms this node sells. It is kept on disk and may be
+// changed at any time; orders that were taken keep their quote's terms.
+type Policy struct {
+	// Selling is whether asks are answered with quotes at all.
+	Selling bool `cbor:"selling" json:"selling"`
+	Price
+	Caps Caps `cbor:"caps" json:"caps"`
+	// Slots is how many jobs run at once, 1 to 1,024; Queue how many more
+	// orders may wait, 0 to 10,000; PerBuyer how many of both one buyer may
+	// have, at least 1.
+	Slots    uint32 `cbor:"slots" json:"slots"`
+	Queue    uint32 `cbor:"queue" json:"queue"`
+	PerBuyer uint32 `cbor:"per_buyer" json:"per_buyer"`
+}
+
+// DefaultPolicy sells nothing until Selling is set: 1 credit per Gfuel and no
+// fee; jobs of 1,000 Gfuel, 1 GiB of memory, 256 MiB of output, an hour, with
+// modules of 64 MiB and inputs of 256 MiB; as many slots as processors, 256
+// waiting orders, 64 for each buyer.
+func DefaultPolicy() Policy {
+	return Policy{
+		Price: Price{PerGfuel: Credit},
+		Caps: Caps{
+			Fuel:        1000 * Gfuel,
+			MemoryPages: 1 << 30 >> 16,
+			OutputBytes: 256 << 20,
+			WallMillis:  60 * 60 * 1000,
+			ModuleBytes: compute.MaxModuleBytes,
+			InputBytes:  256 << 20,
+		},
+		Slots:    uint32(min(runtime.NumCPU(), maxSlots)),
+		Queue:    256,
+		PerBuyer: 64,
+	}
+}
+
+// Check says what is wrong with the policy.
+func (p Policy) Check() error {
+	switch {
+	case p.Price.check() != nil:
+		return p.Price.check()
+	case p.Slots < 1 || p.Slots > maxSlots:
+		return fmt.Errorf("slots is %d, want 1 to %d", p.Slots, maxSlots)
+	case p.Queue > maxQueue:
+		return fmt.Errorf("queue is %d, want at most %d", p.Queue, maxQueue)
+	case p.PerBuyer < 1:
+		return fmt.Errorf("per_buyer is 0, want 1 or more")
+	case p.Caps.Fuel < 1 || p.Caps.Fuel > compute.MaxFuel:
+		return fmt.Errorf("fuel is %d, want 1 to %d", p.Caps.Fuel, uint64(compute.MaxFuel))
+	}
+	return nil
+}
+
+// refuses says why a job is beyond the policy, nil when it is not.
+func (p Policy) refuses(j compute.Job) *Refused {
+	input := j.Stdin.Size
+	for _, f := range j.Files {
+		input += f.Size
+	}
+	for _, c := range []struct {
+		reason     Reason
+		what       string
+		want, most uint64
+		unit       string
+	}{
+		{ModuleSize, "the module has", j.ModuleSize, p.Caps.ModuleBytes, "bytes"},
+		{InputSize, "the input has", input, p.Caps.InputBytes, "bytes"},
+		{Fuel, "the job wants", j.Limits.Fuel, p.Caps.Fuel, "fuel"},
+		{Memory, "the job wants", uint64(j.Limits.MemoryPages), uint64(p.Caps.MemoryPages), "pages of 64 KiB of memory"},
+		{Output, "the job wants", j.Limits.OutputBytes, p.Caps.OutputBytes, "bytes of output"},
+		{WallTime, "the job wants", j.Limits.WallMillis, p.Caps.WallMillis, "ms of wall time"},
+	} {
+		if c.want > c.most {
+			return refuse(c.reason, "%s %d %s, this seller takes %d", c.what, c.want, c.unit, c.most)
+		}
+	}
+	return nil
+}
