@@ -20,13 +20,11 @@ type Signer interface {
 // value is no key.
 type Key struct {
 	entity Entity
-	// A pointer, because fmt prints the unexported fields of a struct that
-	// holds a Key without asking Key's methods, but follows no pointer there.
-	secret *secret
+	// A function, because fmt prints the unexported fields of a struct that
+	// holds a Key without asking Key's methods, and may follow a pointer there.
+	// Nothing looks into a function.
+	secret func() ed25519.PrivateKey
 }
-
-// secret is the expanded form of RFC 8032's private key, seed and public key.
-type secret [ed25519.PrivateKeySize]byte
 
 var _ Signer = (*Key)(nil)
 
@@ -50,13 +48,11 @@ func NewKey(ctx context.Context, work int) (*Key, error) {
 }
 
 func keyFromSeed(seed [ed25519.SeedSize]byte) *Key {
-	s := secret(ed25519.NewKeyFromSeed(seed[:]))
-	return &Key{entity: Entity(s[32:]), secret: &s}
-}
-
-// seed is the 32 bytes from which everything else follows.
-func (k *Key) seed() [ed25519.SeedSize]byte {
-	return [ed25519.SeedSize]byte(k.secret[:32])
+	secret := ed25519.NewKeyFromSeed(seed[:])
+	return &Key{
+		entity: Entity(secret.Public().(ed25519.PublicKey)),
+		secret: func() ed25519.PrivateKey { return secret },
+	}
 }
 
 // Entity returns the public key.
@@ -73,7 +69,7 @@ func (k *Key) Sign(p Purpose, body []byte) (Statement, error) {
 	}
 	input := p.input(body)
 	s := Statement{By: k.entity, Body: input[len(p)+1:]}
-	copy(s.Sig[:], ed25519.Sign(k.secret[:], input))
+	copy(s.Sig[:], ed25519.Sign(k.secret(), input))
 	return s, nil
 }
 

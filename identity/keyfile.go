@@ -152,8 +152,7 @@ func (k *Key) Backup(w io.Writer, passphrase string) error {
 
 // format and parseKey are the plain form.
 func (k *Key) format() string {
-	seed := k.seed()
-	return keyHeader + "entity " + k.entity.String() + "\nsecret " + hex.EncodeToString(seed[:]) + "\n"
+	return keyHeader + "entity " + k.entity.String() + "\nsecret " + hex.EncodeToString(k.secret().Seed()) + "\n"
 }
 
 func parseKey(text string) (*Key, error) {
