@@ -3,14 +3,18 @@ package identity
 import (
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"filippo.io/age/armor"
 )
 
 func always(passphrase string) func() (string, error) {
@@ -35,51 +39,85 @@ func TestKeyFileForm(t *testing.T) {
 }
 
 func TestSaveAndOpen(t *testing.T) {
-	for _, passphrase := range []string{"", "correct horse battery staple"} {
-		k := newKey(t)
-		dir := t.TempDir()
-		path := filepath.Join(dir, "key")
-		if err := k.Save(path, passphrase); err != nil {
-			t.Fatal(err)
-		}
-		entries, err := os.ReadDir(dir)
-		if err != nil || len(entries) != 1 {
-			t.Errorf("%v %v, want the key alone", entries, err)
-		}
-		info, err := os.Stat(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if runtime.GOOS != "windows" && info.Mode() != 0o600 {
-			t.Errorf("mode %v, want 0600", info.Mode())
-		}
-		ask := always(passphrase)
-		if passphrase == "" {
-			ask = never(t)
-		} else {
-			text, err := os.ReadFile(path)
-			if err != nil || shows(k, text) || !strings.HasPrefix(string(text), "-----BEGIN AGE") {
-				t.Errorf("not sealed: %s %v", text, err)
-			}
-			if _, err := OpenKey(path, nil); !errors.Is(err, ErrPassphrase) {
-				t.Errorf("no passphrase: %v, want ErrPassphrase", err)
-			}
-			if _, err := OpenKey(path, always("")); !errors.Is(err, ErrPassphrase) {
-				t.Errorf("empty passphrase: %v, want ErrPassphrase", err)
-			}
-			no := errors.New("no terminal")
-			if _, err := OpenKey(path, func() (string, error) { return "", no }); !errors.Is(err, no) {
-				t.Errorf("%v, want the callback's error", err)
-			}
-		}
-		back, err := OpenKey(path, ask)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if back.Entity() != k.Entity() || !back.secret().Equal(k.secret()) {
-			t.Error("another key came back")
+	k := newKey(t)
+	dir := t.TempDir()
+	path := filepath.Join(dir, "key")
+	if err := k.Save(path, ""); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 1 {
+		t.Errorf("%v %v, want the key alone", entries, err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if runtime.GOOS != "windows" && info.Mode() != 0o600 {
+		t.Errorf("mode %v, want 0600", info.Mode())
+	}
+	back, err := OpenKey(path, never(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if back.Entity() != k.Entity() || !back.secret().Equal(k.secret()) {
+		t.Error("another key came back")
+	}
+}
+
+// TestSaveSealed saves under a passphrase with all the work of scrypt, which
+// takes a while.
+func TestSaveSealed(t *testing.T) {
+	k := newKey(t)
+	path := filepath.Join(t.TempDir(), "key")
+	if err := k.Save(path, "correct horse battery staple"); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil || shows(k, text) {
+		t.Errorf("it shows the secret: %s %v", text, err)
+	}
+	header := make([]byte, 60)
+	if _, err := io.ReadFull(armor.NewReader(bytes.NewReader(text)), header); err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(`^age-encryption.org/v1\n-> scrypt [^ ]+ 18\n`).Match(header) {
+		t.Errorf("its header is %q, want scrypt with 2^18", header)
+	}
+}
+
+// TestOpenSealed opens the sealed file in testdata, which was made with little
+// work, and then changes each of its bytes.
+func TestOpenSealed(t *testing.T) {
+	text, err := os.ReadFile("testdata/sealed-key.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k, err := OpenKey(path, always("words"))
+	if err != nil || k.Entity() != testKey(0).Entity() {
+		t.Fatalf("%v %v", k, err)
+	}
+	no := errors.New("no terminal")
+	for name, c := range map[string]struct {
+		ask  func() (string, error)
+		want error
+	}{
+		"nobody to ask": {nil, ErrPassphrase}, "wrong": {always("Words"), ErrPassphrase},
+		"empty": {always(""), ErrPassphrase}, "asking fails": {func() (string, error) { return "", no }, no},
+	} {
+		if _, err := OpenKey(path, c.ask); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}
+	flips(text, func(at int, b []byte) {
+		if got, err := unseal(b, "words", 10); !errors.Is(err, ErrKeyFile) && !errors.Is(err, ErrPassphrase) {
+			t.Errorf("byte %d: %q %v, want ErrKeyFile or ErrPassphrase", at, got, err)
+		}
+	})
 }
 
 func TestSaveNeverReplaces(t *testing.T) {
@@ -151,27 +189,6 @@ func TestKeyFlips(t *testing.T) {
 			t.Errorf("the first %d bytes: %v, want ErrKeyFile", n, err)
 		}
 	}
-}
-
-// TestSealedKey opens the sealed file in testdata, which was made with little
-// work, and then changes each of its bytes.
-func TestSealedKey(t *testing.T) {
-	text, err := os.ReadFile("testdata/sealed-key.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	k, err := Restore(bytes.NewReader(text), always("words"))
-	if err != nil || k.Entity() != testKey(0).Entity() {
-		t.Fatalf("%v %v", k, err)
-	}
-	if _, err := Restore(bytes.NewReader(text), always("Words")); !errors.Is(err, ErrPassphrase) {
-		t.Errorf("wrong passphrase: %v, want ErrPassphrase", err)
-	}
-	flips(text, func(at int, b []byte) {
-		if got, err := unseal(b, "words", 10); !errors.Is(err, ErrKeyFile) && !errors.Is(err, ErrPassphrase) {
-			t.Errorf("byte %d: %q %v, want ErrKeyFile or ErrPassphrase", at, got, err)
-		}
-	})
 }
 
 func TestBadKeyFiles(t *testing.T) {

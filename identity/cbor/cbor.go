@@ -17,6 +17,10 @@
 // pointer as null. A struct's field that may be absent says omitempty or
 // omitzero; all others must be there.
 //
+// What Unmarshal allocates is bounded by what came: for each byte at most the
+// size of one member of the slice or map that it may stand for, and never
+// anything for a length whose bytes are not there.
+//
 // One spelling does not mean that one may sign a re-encoding: what is signed
 // or hashed is kept and forwarded as the bytes that came.
 package cbor
@@ -69,31 +73,6 @@ func Unmarshal(b []byte, v any) error {
 	if !bytes.Equal(again.Bytes(), b) {
 		return fmt.Errorf("%w: not the one spelling of %s from byte %d on (a missing field, a wrong length or a wrong type)",
 			ErrInvalid, target(v), firstDifference(again.Bytes(), b))
-	}
-	return nil
-}
-
-// CheckVersion reads the "v" of a text-keyed map and refuses every version but
-// known. Call it before Unmarshal, which would complain about a newer
-// version's unknown fields instead of its number.
-func CheckVersion(b []byte, known uint64) error {
-	if err := Check(b); err != nil {
-		return err
-	}
-	var body map[string]RawMessage
-	if err := decoder.Unmarshal(b, &body); err != nil {
-		return fmt.Errorf("%w: a versioned body must be a map: %w", ErrInvalid, err)
-	}
-	raw, ok := body["v"]
-	if !ok {
-		return fmt.Errorf("%w: the version %q is missing", ErrInvalid, "v")
-	}
-	var got uint64
-	if err := decoder.Unmarshal(raw, &got); err != nil {
-		return fmt.Errorf("%w: the version %q is not a number: %w", ErrInvalid, "v", err)
-	}
-	if got != known {
-		return fmt.Errorf("%w: version %d is not known here, this program speaks version %d", ErrInvalid, got, known)
 	}
 	return nil
 }
