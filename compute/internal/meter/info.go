@@ -16,6 +16,22 @@ type Info struct {
 	CodeBytes int
 }
 
+// info gathers what the host needs to know.
+func (m *module) info() Info {
+	i := Info{
+		Imports:   m.imports,
+		Exports:   m.exports,
+		HasStart:  m.start >= 0,
+		Functions: m.defined(),
+		CodeBytes: m.sections[secCode].end - m.sections[secCode].at,
+	}
+	if len(m.memories) > 0 {
+		mem := m.memories[0]
+		i.Memory = &Memory{Min: mem.min, Max: mem.max, HasMax: mem.hasMax, Imported: mem.imported}
+	}
+	return i
+}
+
 // Import is one thing the guest wants from the host.
 type Import struct {
 	Module, Name string

@@ -1,6 +1,9 @@
 package meter
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Prefix begins the name of every export that Rewrite adds. A guest that
 // exports such a name, or imports from such a module, is refused.
@@ -85,13 +88,73 @@ var ErrReserved = errors.New("reserved name")
 
 // Rewrite returns wasm with the meter in it. Errors are those of Admit.
 func Rewrite(wasm []byte, opt Options) (Module, error) {
-	return Module{}, errors.ErrUnsupported
+	if opt.Tariff != 0 && opt.Tariff != Tariff1 {
+		return Module{}, fmt.Errorf("tariff %d is not known, only %d", opt.Tariff, Tariff1)
+	}
+	m, err := decode(wasm, opt.Limits)
+	if err != nil {
+		return Module{}, err
+	}
+	w := rewriter{m: m, pages: m.lim.MemoryPages}
+	if opt.MemoryPages != 0 {
+		w.pages = int(opt.MemoryPages)
+	}
+	if err := m.fits(w.pages); err != nil {
+		return Module{}, err
+	}
+	w.indices()
+	if err := w.bodies(); err != nil {
+		return Module{}, err
+	}
+	w.assemble()
+	out := Module{Wasm: w.out, Info: m.info()}
+	if m.start >= 0 {
+		out.Start = ExportStart
+	}
+	if len(m.memories) > 0 {
+		out.Memory = ExportMemory
+	}
+	if most, own := w.maxPages(); own {
+		out.MaxPages = most
+	}
+	return out, nil
 }
 
 // Admit reads the raw bytes of a module and refuses it with an *Error when it
 // is malformed, goes over a limit or uses what cannot be metered. It allocates
-// less than four times the module's size. A module it accepts may still be
-// ill-typed, which the engine finds out.
+// less than four times the module's size and 4 MiB. A module it accepts may
+// still be ill-typed, which the engine finds out.
 func Admit(wasm []byte, lim Limits) (Info, error) {
-	return Info{}, errors.ErrUnsupported
+	m, err := decode(wasm, lim)
+	if err != nil {
+		return Info{}, err
+	}
+	if err := m.check(); err != nil {
+		return Info{}, err
+	}
+	return m.info(), nil
+}
+
+// check reads every function without keeping anything.
+func (m *module) check() *Error {
+	b := body{m: m}
+	s := m.sections[secCode]
+	b.reader = reader{b: m.raw, pos: s.at, end: s.end}
+	if s.at > 0 {
+		b.u32()
+	}
+	for i := m.imported; i < len(m.functions) && b.err == nil; i++ {
+		b.function(i)
+	}
+	return b.err
+}
+
+// fits refuses a memory that begins above the job's limit.
+func (m *module) fits(pages int) *Error {
+	if len(m.memories) == 0 || int(m.memories[0].min) <= pages {
+		return nil
+	}
+	r := reader{b: m.raw}
+	r.limit(m.memories[0].at, "memory pages at the start", uint64(m.memories[0].min), pages)
+	return r.err
 }

@@ -1,0 +1,326 @@
+package meter
+
+// body reads one function after the other: it checks their structure and
+// indices, follows what is reachable, and notes what the rewriter has to put
+// where. It is reused from function to function.
+type body struct {
+	m *module
+	reader
+	record bool // keep edits for the rewriter
+
+	// of the module so far
+	moduleLocals, moduleTargets, work int
+
+	// of the function under way
+	fn       int // its index among all functions
+	sig      funcType
+	locals   int // parameters included
+	groups   section
+	ngroups  int
+	frames   []frame
+	operands []int32 // the operand stack: 0, or 1 + the index of the value's nan
+	highest  int     // of the operand stack
+	live     bool    // the next instruction can be reached
+	runs     []run
+	cur      int32 // the run that instructions now belong to
+	edits    []edit
+	nans     []nan
+	calls    bool // it has a call, a loop, an operation paid by size, a memory.grow, a vector
+	loops    bool
+	sized    bool
+	grows    bool
+	vectors  bool
+}
+
+// frame is a block under way, or the function itself.
+type frame struct {
+	kind     byte // opBlock, opLoop, opIf, opElse; opCall for the function
+	dead     bool // it began where nothing comes
+	targeted bool // a branch goes to its label
+	barrier  bool // a call or a loop is in it
+	thenLive bool // of an if with else: its first arm reaches the end
+	params   uint16
+	results  uint16
+	base     int32 // height of the operand stack below its parameters
+	out      int32 // the outermost frame that a branch in it goes to
+	entry    int32 // the run it began in
+	inner    int32 // of a loop, its header's run; of an if, its first arm's last run
+}
+
+// arity is the number of values that a branch to the frame's label takes.
+func (f *frame) arity() int {
+	if f.kind == opLoop {
+		return int(f.params)
+	}
+	return int(f.results)
+}
+
+// function reads the body at r.pos, of the function with this index.
+func (b *body) function(index int) {
+	m := b.m
+	b.fn = index
+	b.sig = m.types[m.functions[index]]
+	size := int(b.u32())
+	end := b.pos + size
+	outer := b.end
+	b.end = end
+	b.header()
+	b.operands, b.highest = b.operands[:0], 0
+	b.frames, b.runs, b.edits, b.nans = b.frames[:0], b.runs[:0], b.edits[:0], b.nans[:0]
+	b.calls, b.loops, b.sized, b.grows = false, false, false, false
+	b.live = true
+	b.newRun()
+	b.runs[0].cost = 1
+	b.push(frame{kind: opCall, results: b.sig.nresults})
+	for len(b.frames) > 0 && b.err == nil {
+		b.instruction()
+	}
+	if b.err == nil && b.pos != end {
+		b.malformed(b.pos, "function %d: %d bytes after its end", b.fn, end-b.pos)
+	}
+	if b.err != nil {
+		return
+	}
+	b.end = outer
+}
+
+// header reads the declarations of locals.
+func (b *body) header() {
+	m := b.m
+	at := b.pos
+	b.ngroups = b.count("groups of locals", 2, len(b.b))
+	b.groups.at = b.pos
+	b.vectors = false
+	for _, c := range m.raw[b.sig.params : b.sig.params+uint32(b.sig.nparams)] {
+		b.vectors = b.vectors || ValueType(c) == V128
+	}
+	n := uint64(b.sig.nparams)
+	for i := 0; i < b.ngroups && b.err == nil; i++ {
+		n += uint64(b.u32())
+		b.vectors = b.valueType() == V128 || b.vectors
+	}
+	b.groups.end = b.pos
+	if b.err == nil && n > uint64(m.lim.FunctionLocals) {
+		b.limit(at, "locals of one function", n, m.lim.FunctionLocals)
+		return
+	}
+	b.locals = int(n)
+	b.moduleLocals += b.locals
+	if b.err == nil && b.moduleLocals > m.lim.ModuleLocals {
+		b.limit(at, "locals of all functions", uint64(b.moduleLocals), m.lim.ModuleLocals)
+	}
+}
+
+// instruction reads one instruction.
+func (b *body) instruction() {
+	at := b.pos
+	if at >= b.end {
+		b.malformed(at, "function %d: unexpected end", b.fn)
+		return
+	}
+	c := b.b[at]
+	b.pos++
+	o := &ops[c]
+	switch c {
+	case opMisc:
+		sub := b.u32()
+		if int64(sub) >= int64(len(misc)) {
+			b.unsupported(at, "instruction 0xfc 0x%02x", sub)
+			return
+		}
+		if o = &misc[sub]; o.imm == immFlow {
+			b.sizedOp(at, sub)
+			return
+		}
+	case opVector:
+		if o = b.vector(at); o == nil {
+			return
+		}
+	}
+	if b.live && !o.free {
+		b.runs[b.cur].cost++
+	}
+	switch o.imm {
+	case immNone:
+	case immFlow:
+		b.flow(at, c)
+		return
+	case immMemory, immMemLane:
+		if align := b.u32(); align >= 32 {
+			b.unsupported(at, "memory access with alignment 2^%d (several memories)", align)
+		}
+		b.u32()
+		if o.imm == immMemLane {
+			b.byte()
+		}
+		b.needMemory(at)
+	case immLane:
+		b.byte()
+	case imm16:
+		b.skip(16)
+	case immI32:
+		b.signed(32)
+	case immI64:
+		b.signed(64)
+	case immF32:
+		b.skip(4)
+	case immF64:
+		b.skip(8)
+	case immTable:
+		b.index("table", len(b.m.tables))
+	case immZero:
+		b.zero(at)
+	default:
+		b.unsupported(at, "instruction 0x%02x (%s)", c, stranger(c))
+		return
+	}
+	if b.live {
+		b.plain(o)
+	}
+}
+
+// vector reads the number of an instruction behind opVector. Engines disagree
+// on numbers that are not written in the shortest way, so those are refused.
+func (b *body) vector(at int) *op {
+	b.vectors = true
+	sub := b.u32()
+	if b.err != nil {
+		return nil
+	}
+	switch {
+	case sub > 0xff:
+		b.unsupported(at, "vector instruction 0x%x (relaxed vectors)", sub)
+		return nil
+	case vecs[sub].imm == immUnknown:
+		b.unsupported(at, "vector instruction 0x%02x (unknown)", sub)
+		return nil
+	case b.pos-at != 2 && sub < 0x80 || b.pos-at > 3:
+		b.unsupported(at, "vector instruction 0x%02x not written in the shortest way", sub)
+		return nil
+	}
+	return &vecs[sub]
+}
+
+// plain does to the operand stack what o says.
+func (b *body) plain(o *op) {
+	if o.pop > 0 {
+		top := len(b.operands) - int(o.pop)
+		if !b.has(int(o.pop)) {
+			return
+		}
+		if len(b.nans) > 0 {
+			for _, v := range b.operands[top:] {
+				if v > 0 && (o.reads == shapeNone || b.nans[v-1].shape != o.reads) {
+					b.nans[v-1].seen = true
+				}
+			}
+		}
+		b.operands = b.operands[:top]
+	}
+	if o.push > 0 {
+		if o.makes != shapeNone {
+			b.makeNaN(o.makes)
+			return
+		}
+		b.pushClean(1)
+	}
+}
+
+// has tells whether the block under way has n operands.
+func (b *body) has(n int) bool {
+	if len(b.operands)-n < int(b.frames[len(b.frames)-1].base) {
+		b.malformed(b.pos, "function %d: operand missing", b.fn)
+		return false
+	}
+	return true
+}
+
+// pop takes n operands away, which the guest may look at.
+func (b *body) pop(n int) {
+	if b.has(n) {
+		b.see(n)
+		b.operands = b.operands[:len(b.operands)-n]
+	}
+}
+
+// see notes that the guest may look at the n topmost operands: those that could
+// hold a NaN of the engine's choice must be made canonical where they come from.
+func (b *body) see(n int) {
+	top := b.operands[len(b.operands)-n:]
+	for i, v := range top {
+		if v > 0 {
+			b.nans[v-1].seen = true
+			top[i] = 0
+		}
+	}
+}
+
+// pushClean adds n operands whose bits every engine agrees on.
+func (b *body) pushClean(n int) {
+	for range n {
+		b.operands = append(b.operands, 0)
+	}
+	b.height()
+}
+
+func (b *body) height() {
+	if len(b.operands) > b.highest {
+		b.highest = len(b.operands)
+		if b.highest > b.m.lim.Operands {
+			b.limit(b.pos, "operands at once", uint64(b.highest), b.m.lim.Operands)
+		}
+	}
+}
+
+// needMemory refuses an instruction that needs the memory a module lacks.
+func (b *body) needMemory(at int) {
+	if len(b.m.memories) == 0 {
+		b.malformed(at, "function %d: no memory", b.fn)
+	}
+}
+
+// zero reads the index of the one memory.
+func (b *body) zero(at int) {
+	b.needMemory(at)
+	if b.byte() != 0 {
+		b.unsupported(at, "memory index other than 0")
+	}
+}
+
+// burden adds to the work that the code makes for a compiler.
+func (b *body) burden(at, n int) {
+	b.work += n
+	if b.work > b.m.lim.Work {
+		b.limit(at, "values to compile", uint64(b.work), b.m.lim.Work)
+	}
+}
+
+// weight is what a call of the function adds to the depth: 1, and 1 more for
+// each 16 values in its frame. A function that handles vectors counts twice.
+func (b *body) weight() int {
+	values := b.locals + b.highest
+	if b.vectors {
+		values *= 2
+	}
+	return 1 + values/16
+}
+
+// smallLeaf tells whether the function is so little that neither its depth nor
+// its fuel need to be checked: it pays, and its caller's checks are enough.
+func (b *body) smallLeaf() bool {
+	if b.calls || b.loops || b.sized || b.weight() > leafWeight {
+		return false
+	}
+	cost := 0
+	for i := range b.runs {
+		if !b.runs[i].void {
+			cost += int(b.runs[i].cost)
+		}
+	}
+	return cost <= leafCost
+}
+
+const (
+	leafWeight = 4
+	leafCost   = 128
+)

@@ -1,0 +1,31 @@
+package meter
+
+// editKind says what to put into a function's code.
+type editKind uint8
+
+const (
+	editPay       editKind = iota // pay for run arg, and check
+	editNaN                       // make nan arg canonical, if somebody sees it
+	editReturn                    // leave by the function's one exit
+	editGrow                      // grow the memory by our helper
+	editSize                      // pay for what the topmost operand says
+	editTableGrow                 // the same for table arg, if it can grow that far
+)
+
+// edit is one place in a function's code where the rewriter puts something, in
+// the order of the code.
+type edit struct {
+	at     int // in the module's bytes
+	arg    int
+	depth  int32 // frames around it, the function's own among them
+	length uint8 // bytes of the guest's to leave out
+	kind   editKind
+}
+
+// edit notes e at the present depth, if anybody wants to know.
+func (b *body) edit(e edit) {
+	if b.record {
+		e.depth = int32(len(b.frames))
+		b.edits = append(b.edits, e)
+	}
+}

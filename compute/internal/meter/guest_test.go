@@ -1,0 +1,90 @@
+package meter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+)
+
+// engines are wazero's two, which must agree on everything.
+var engines = []struct {
+	name   string
+	config func() wazero.RuntimeConfig
+}{
+	{"compiler", wazero.NewRuntimeConfigCompiler},
+	{"interpreter", wazero.NewRuntimeConfigInterpreter},
+}
+
+// testDepth is a depth limit that the interpreter's 2,000 frames serve.
+const testDepth = 1500
+
+// guest is an instance of a metered module.
+type guest struct {
+	mod api.Module
+}
+
+func (g guest) global(name string) uint64 { return g.mod.ExportedGlobal(name).Get() }
+
+func (g guest) set(name string, v uint64) {
+	g.mod.ExportedGlobal(name).(api.MutableGlobal).Set(v)
+}
+
+func (g guest) fuel() uint64   { return g.global(ExportFuel) }
+func (g guest) status() Status { return Status(g.global(ExportStatus)) }
+
+// call calls an export as a host must.
+func (g guest) call(name string, args ...uint64) ([]uint64, error) {
+	f := g.mod.ExportedFunction(name)
+	if f == nil {
+		return nil, fmt.Errorf("no function %q", name)
+	}
+	g.set(ExportDepth, 0)
+	g.set(ExportStatus, 0)
+	return f.Call(context.Background(), args...)
+}
+
+// instantiate starts a metered module as a host must.
+func instantiate(rt wazero.Runtime, m Module, name string, limit uint64) (guest, error) {
+	ctx := context.Background()
+	mod, err := rt.InstantiateWithConfig(ctx, m.Wasm, wazero.NewModuleConfig().WithName(name).WithStartFunctions())
+	if err != nil {
+		return guest{}, err
+	}
+	g := guest{mod}
+	g.set(ExportLimit, limit)
+	g.set(ExportMaxDepth, testDepth)
+	if m.Start != "" {
+		if _, err := g.call(m.Start); err != nil {
+			return g, err
+		}
+	}
+	return g, nil
+}
+
+// trapText is the engine's word for a trap, without its stack trace.
+func trapText(err error) string {
+	if err == nil {
+		return ""
+	}
+	text, _, _ := strings.Cut(err.Error(), "\n")
+	return strings.TrimPrefix(text, "wasm error: ")
+}
+
+// mustRewrite fails the test when wasm is refused.
+func mustRewrite(t testing.TB, wasm []byte, opt Options) Module {
+	t.Helper()
+	m, err := Rewrite(wasm, opt)
+	if err != nil {
+		var e *Error
+		if !errors.As(err, &e) {
+			t.Fatalf("error is %T, want *Error: %v", err, err)
+		}
+		t.Fatal(err)
+	}
+	return m
+}

@@ -1,0 +1,441 @@
+package meter
+
+// Runs
+//
+// Fuel is paid by runs: sets of instructions of which either all are executed
+// or none, save for traps. A run's whole cost is paid where it begins. These
+// rules say where runs begin, and where the counter is checked; they are part
+// of tariff 1, because they decide which payment is the first above the limit.
+//
+//  1. A run begins at the function's entry, behind a loop that some branch goes
+//     back to, behind if, else, br_if and a call, and behind the end of a block
+//     that some branch goes to or of an if.
+//  2. Behind such an end, the run that the block began in goes on instead,
+//     when the block contains no call, no loop that some branch goes back to,
+//     no unreachable, and no branch (or return) that leaves it for further out:
+//     then all ways from its beginning lead to its end.
+//  3. Behind an end that only one arm of an if with else reaches, that arm's
+//     run goes on.
+//  4. Code that nothing reaches belongs to no run: behind br, br_table, return
+//     and unreachable, and in blocks that begin there. Branches from it count
+//     for nothing.
+//  5. The counter is checked, right after the run is paid, at the entry of
+//     every function but small leaves and behind every loop that some branch
+//     goes back to; and before operations paid by size.
+//
+// A small leaf is a function without calls, without loops that some branch goes
+// back to and without operations paid by size, whose instructions cost at most
+// 128 together and whose frame weighs at most 4.
+
+// run is a set of instructions paid together.
+type run struct {
+	cost  uint32
+	check bool // compare the counter too
+	void  bool // folded into another
+}
+
+// newRun begins a run at pos.
+func (b *body) newRun() {
+	if !b.record && len(b.runs) > 0 {
+		return
+	}
+	b.cur = int32(len(b.runs))
+	b.runs = append(b.runs, run{})
+	if b.cur > 0 {
+		b.edit(edit{at: b.pos, kind: editPay, arg: int(b.cur)})
+	}
+}
+
+// flow handles the instructions that are more than their effect on the stack.
+func (b *body) flow(at int, c byte) {
+	switch c {
+	case opBlock, opLoop, opIf:
+		b.open(at, c)
+	case opElse:
+		b.otherwise(at)
+	case opEnd:
+		b.close(at)
+	case opBr:
+		t := b.label()
+		if b.live {
+			b.branch(t)
+			b.die()
+		}
+	case opBrIf:
+		t := b.label()
+		if b.live {
+			b.pop(1)
+			b.branch(t)
+			b.newRun()
+		}
+	case opBrTable:
+		b.branchTable(at)
+	case opReturn:
+		if b.live {
+			b.edit(edit{at: at, kind: editReturn, length: 1})
+			b.branch(0)
+			b.die()
+		}
+	case opUnreachable:
+		if b.live {
+			b.frames[len(b.frames)-1].out = 0
+			b.die()
+		}
+	case opCall:
+		f := b.index("function", len(b.m.functions))
+		if b.err == nil {
+			b.call(at, b.m.types[b.m.functions[f]])
+		}
+	case opCallIndirect:
+		t := b.index("type", len(b.m.types))
+		b.index("table", len(b.m.tables))
+		if b.err == nil {
+			if b.live {
+				b.pop(1)
+			}
+			b.call(at, b.m.types[t])
+		}
+	default:
+		b.value(at, c)
+	}
+}
+
+// value handles the instructions that move values.
+func (b *body) value(at int, c byte) {
+	pop, push := 0, 0
+	switch c {
+	case opDrop:
+		if b.live && b.has(1) {
+			b.operands = b.operands[:len(b.operands)-1]
+		}
+		return
+	case opSelect:
+		pop, push = 3, 1
+	case opSelectTyped:
+		if n := b.u32(); b.err == nil && n != 1 {
+			b.unsupported(at, "select of %d types", n)
+		}
+		b.valueType()
+		pop, push = 3, 1
+	case opLocalGet:
+		b.index("local", b.locals)
+		push = 1
+	case opLocalSet:
+		b.index("local", b.locals)
+		pop = 1
+	case opLocalTee:
+		b.index("local", b.locals)
+		pop, push = 1, 1
+	case opGlobalGet:
+		b.index("global", len(b.m.globals))
+		push = 1
+	case opGlobalSet:
+		b.index("global", len(b.m.globals))
+		pop = 1
+	case opRefNull:
+		b.refType()
+		push = 1
+	case opRefFunc:
+		b.index("function", len(b.m.functions))
+		push = 1
+	case opMemoryGrow:
+		b.zero(at)
+		if b.live && b.err == nil {
+			b.edit(edit{at: at, kind: editGrow, length: 2})
+			b.sized, b.grows = true, true
+		}
+		pop, push = 1, 1
+	}
+	if b.live && b.err == nil {
+		b.pop(pop)
+		b.pushClean(push)
+	}
+}
+
+// push opens a frame.
+func (b *body) push(f frame) {
+	if len(b.frames) > b.m.lim.Nesting {
+		b.limit(b.pos, "nested blocks", uint64(len(b.frames)), b.m.lim.Nesting)
+		return
+	}
+	f.out = int32(len(b.frames))
+	f.base = int32(len(b.operands)) - int32(f.params)
+	f.entry = b.cur
+	b.frames = append(b.frames, f)
+}
+
+// open begins a block, loop or if.
+func (b *body) open(at int, kind byte) {
+	f := frame{kind: kind, dead: !b.live}
+	f.params, f.results = b.blockType()
+	if b.err != nil {
+		return
+	}
+	if f.dead {
+		b.push(frame{kind: kind, dead: true})
+		return
+	}
+	b.burden(at, int(f.params)+int(f.results))
+	if kind == opIf {
+		b.pop(1)
+	}
+	if b.err != nil || !b.has(int(f.params)) {
+		return
+	}
+	b.see(int(f.params))
+	b.push(f)
+	if kind != opBlock && b.err == nil {
+		b.newRun()
+		b.frames[len(b.frames)-1].inner = b.cur
+	}
+}
+
+// blockType reads the type of a block.
+func (b *body) blockType() (params, results uint16) {
+	at := b.pos
+	if at < b.end {
+		switch c := b.b[at]; {
+		case c == blockEmpty:
+			b.pos++
+			return 0, 0
+		case c > blockEmpty && c < 0x80:
+			b.valueType()
+			return 0, 1
+		}
+	}
+	t := b.signed(33)
+	if b.err == nil && (t < 0 || t >= int64(len(b.m.types))) {
+		b.malformed(at, "unknown type %d of %d", t, len(b.m.types))
+	}
+	if b.err != nil {
+		return 0, 0
+	}
+	return b.m.types[t].nparams, b.m.types[t].nresults
+}
+
+// otherwise handles else.
+func (b *body) otherwise(at int) {
+	f := &b.frames[len(b.frames)-1]
+	if f.kind != opIf {
+		b.malformed(at, "function %d: else without if", b.fn)
+		return
+	}
+	f.kind = opElse
+	if f.dead {
+		return
+	}
+	b.settle(f)
+	f.thenLive, f.inner = b.live, b.cur
+	b.operands = b.operands[:f.base]
+	b.pushClean(int(f.params))
+	b.live = true
+	b.newRun()
+}
+
+// settle checks that a live block ends with its results on the stack.
+func (b *body) settle(f *frame) {
+	if !b.live || b.err != nil {
+		return
+	}
+	if len(b.operands) != int(f.base)+int(f.results) {
+		b.malformed(b.pos, "function %d: a block ends with %d operands, want %d",
+			b.fn, len(b.operands)-int(f.base), f.results)
+		return
+	}
+	b.see(int(f.results))
+}
+
+// close handles end.
+func (b *body) close(at int) {
+	own := int32(len(b.frames) - 1)
+	f := b.frames[own]
+	if f.dead {
+		b.frames = b.frames[:own]
+		return
+	}
+	b.settle(&f)
+	if b.err != nil {
+		return
+	}
+	b.frames = b.frames[:own]
+	if own == 0 {
+		return
+	}
+	whole := f.out >= own && !f.barrier // all ways lead to this end
+	switch f.kind {
+	case opLoop:
+		b.endLoop(&f)
+	case opBlock:
+		if f.targeted {
+			b.join(&f, whole)
+		}
+	case opIf:
+		if f.params != f.results {
+			b.malformed(at, "function %d: if without else changes the stack", b.fn)
+			return
+		}
+		b.join(&f, whole)
+	case opElse:
+		switch {
+		case !f.targeted && !f.thenLive:
+			// The second arm alone goes on, if that.
+		case !f.targeted && !b.live:
+			b.cur, b.live = f.inner, true
+		default:
+			b.join(&f, whole)
+		}
+	}
+	parent := &b.frames[own-1]
+	parent.barrier = parent.barrier || f.barrier
+	parent.out = min(parent.out, f.out)
+	b.operands = b.operands[:f.base]
+	if b.live {
+		b.pushClean(int(f.results))
+	}
+}
+
+// join goes on behind an end that several ways lead to.
+func (b *body) join(f *frame, whole bool) {
+	b.live = true
+	if whole {
+		b.cur = f.entry
+		return
+	}
+	b.newRun()
+}
+
+// endLoop decides what a loop was: one that nothing goes back to is a block,
+// and what it does belongs to the run before it.
+func (b *body) endLoop(f *frame) {
+	if f.targeted {
+		b.runs[f.inner].check = true
+		b.loops = true
+		f.barrier = true
+		return
+	}
+	if f.inner == f.entry {
+		return // nobody keeps runs
+	}
+	b.runs[f.entry].cost += b.runs[f.inner].cost
+	b.runs[f.inner].void = true
+	if b.cur == f.inner {
+		b.cur = f.entry
+	}
+}
+
+// die notes that nothing reaches the next instruction.
+func (b *body) die() {
+	b.live = false
+	b.operands = b.operands[:b.frames[len(b.frames)-1].base]
+}
+
+// label reads a branch's target and returns the frame's index.
+func (b *body) label() int {
+	at := b.pos
+	l := b.u32()
+	if b.err == nil && int64(l) >= int64(len(b.frames)) {
+		b.malformed(at, "function %d: branch out of %d blocks, from %d", b.fn, l+1, len(b.frames))
+	}
+	if b.err != nil {
+		return 0
+	}
+	return len(b.frames) - 1 - int(l)
+}
+
+// branch notes a live branch to a frame.
+func (b *body) branch(target int) {
+	if b.err != nil {
+		return
+	}
+	f := &b.frames[target]
+	f.targeted = true
+	top := &b.frames[len(b.frames)-1]
+	top.out = min(top.out, int32(target))
+	if n := f.arity(); b.has(n) {
+		b.see(n)
+	}
+}
+
+// branchTable handles br_table.
+func (b *body) branchTable(at int) {
+	n := b.count("br_table entries", 1, b.m.lim.Targets)
+	b.moduleTargets += n
+	if b.err == nil && b.moduleTargets > b.m.lim.ModuleTargets {
+		b.limit(at, "br_table entries of all functions", uint64(b.moduleTargets), b.m.lim.ModuleTargets)
+	}
+	if b.live && b.err == nil {
+		b.pop(1)
+	}
+	for i := 0; i <= n && b.err == nil; i++ {
+		t := b.label()
+		if b.live {
+			b.branch(t)
+		}
+	}
+	if b.live && b.err == nil {
+		b.die()
+	}
+}
+
+// call handles a call of a function of type t.
+func (b *body) call(at int, t funcType) {
+	if !b.live || b.err != nil {
+		return
+	}
+	b.burden(at, int(t.nresults)+b.m.mutableGlobals)
+	b.pop(int(t.nparams))
+	b.pushClean(int(t.nresults))
+	b.calls = true
+	b.frames[len(b.frames)-1].barrier = true
+	b.newRun()
+}
+
+// sizedOp handles the operations on segments, memory and tables, of which most
+// are paid by size.
+func (b *body) sizedOp(at int, sub uint32) {
+	if b.live {
+		b.runs[b.cur].cost++
+	}
+	pop, push := 3, 0
+	var t uint32
+	switch sub {
+	case miscMemoryInit:
+		b.u32()
+		b.zero(at)
+	case miscDataDrop, miscElemDrop:
+		b.u32()
+		pop = 0
+	case miscMemoryCopy:
+		b.zero(at)
+		b.zero(at)
+	case miscMemoryFill:
+		b.zero(at)
+	case miscTableInit:
+		b.u32()
+		b.index("table", len(b.m.tables))
+	case miscTableCopy:
+		b.index("table", len(b.m.tables))
+		b.index("table", len(b.m.tables))
+	case miscTableGrow:
+		t = b.index("table", len(b.m.tables))
+		pop, push = 2, 1
+	case miscTableSize:
+		b.index("table", len(b.m.tables))
+		pop, push = 0, 1
+	case miscTableFill:
+		b.index("table", len(b.m.tables))
+	}
+	if !b.live || b.err != nil {
+		return
+	}
+	if pop > 0 {
+		e := edit{at: at, kind: editSize}
+		if sub == miscTableGrow {
+			e.kind, e.arg = editTableGrow, int(t)
+		}
+		b.edit(e)
+		b.sized = true
+	}
+	b.pop(pop)
+	b.pushClean(push)
+}

@@ -1,0 +1,160 @@
+package meter
+
+import "strings"
+
+// The sections of globals, exports and segments: those that contain constant
+// expressions or names.
+
+// global reads a global type.
+func (m *module) global(r *reader) (g global) {
+	g.typ = r.valueType()
+	at := r.pos
+	switch mut := r.byte(); mut {
+	case 0:
+	case 1:
+		g.mutable = true
+		m.mutableGlobals++
+	default:
+		r.malformed(at, "mutability 0x%02x", mut)
+	}
+	return g
+}
+
+func (m *module) globalSection(r *reader) {
+	n := r.count("globals", 4, m.lim.Globals)
+	for i := 0; i < n && r.err == nil; i++ {
+		g := m.global(r)
+		m.constant(r)
+		m.globals = append(m.globals, g)
+	}
+}
+
+func (m *module) exportSection(r *reader) {
+	n := r.count("exports", 3, m.lim.Exports)
+	for i := 0; i < n && r.err == nil; i++ {
+		at := r.pos
+		e := Export{Name: r.name("export name")}
+		if r.err == nil && strings.HasPrefix(e.Name, Prefix) {
+			r.fail(at, ErrReserved, "export %q", e.Name)
+			return
+		}
+		at = r.pos
+		e.Kind = Kind(r.byte())
+		switch e.Kind {
+		case KindFunc:
+			if f := r.index("function", len(m.functions)); r.err == nil {
+				e.Func = m.signature(m.functions[f])
+			}
+		case KindTable:
+			r.index("table", len(m.tables))
+		case KindMemory:
+			r.index("memory", len(m.memories))
+		case KindGlobal:
+			r.index("global", len(m.globals))
+		case 4:
+			r.unsupported(at, "tag export (exception handling)")
+		default:
+			r.malformed(at, "export kind 0x%02x", byte(e.Kind))
+		}
+		m.exports = append(m.exports, e)
+	}
+}
+
+// constant passes over a constant expression. Of the globals it may read the
+// imported ones only, as WebAssembly 2.0 says.
+func (m *module) constant(r *reader) {
+	for r.err == nil {
+		at := r.pos
+		switch op := r.byte(); op {
+		case opEnd:
+			return
+		case opI32Const:
+			r.signed(32)
+		case opI64Const:
+			r.signed(64)
+		case opF32Const:
+			r.skip(4)
+		case opF64Const:
+			r.skip(8)
+		case opGlobalGet:
+			r.index("imported global", m.importedGlobals)
+		case opRefNull:
+			r.refType()
+		case opRefFunc:
+			r.index("function", len(m.functions))
+		case opVector:
+			if sub := r.u32(); r.err == nil && sub != vecConst {
+				r.malformed(at, "vector instruction 0x%x in a constant expression", sub)
+			}
+			r.skip(16)
+		case 0x6a, 0x6b, 0x6c, 0x7c, 0x7d, 0x7e:
+			r.unsupported(at, "arithmetic in a constant expression (extended constants)")
+		default:
+			r.malformed(at, "instruction 0x%02x in a constant expression", op)
+		}
+	}
+}
+
+func (m *module) elementSection(r *reader) {
+	n := r.count("element segments", 2, m.lim.Segments)
+	for i := 0; i < n && r.err == nil; i++ {
+		m.element(r)
+	}
+}
+
+// element passes over an element segment. The bits of its first number say:
+// 1 passive or declarative, 2 an explicit table (or declarative), 4 expressions
+// instead of function indices.
+func (m *module) element(r *reader) {
+	at := r.pos
+	flags := r.u32()
+	if flags > 7 {
+		r.malformed(at, "element segment of kind %d", flags)
+		return
+	}
+	if flags&1 == 0 {
+		if flags&2 != 0 {
+			r.index("table", len(m.tables))
+		}
+		m.constant(r)
+	}
+	if flags&3 != 0 {
+		if flags&4 != 0 {
+			r.refType()
+		} else if kindAt := r.pos; r.byte() != 0 && r.err == nil {
+			r.malformed(kindAt, "element kind other than functions")
+		}
+	}
+	at = r.pos
+	n := r.count("element entries", 1, m.lim.Elements)
+	m.elements += n
+	if r.err == nil && m.elements > m.lim.Elements {
+		r.limit(at, "element entries of all segments", uint64(m.elements), m.lim.Elements)
+	}
+	for i := 0; i < n && r.err == nil; i++ {
+		if flags&4 != 0 {
+			m.constant(r)
+		} else {
+			r.index("function", len(m.functions))
+		}
+	}
+}
+
+func (m *module) dataSection(r *reader) {
+	n := r.count("data segments", 2, m.lim.Segments)
+	for i := 0; i < n && r.err == nil; i++ {
+		at := r.pos
+		switch flags := r.u32(); flags {
+		case 0:
+			m.constant(r)
+		case 1:
+		case 2:
+			r.index("memory", len(m.memories))
+			m.constant(r)
+		default:
+			r.malformed(at, "data segment of kind %d", flags)
+		}
+		size := r.count("data bytes", 1, len(r.b))
+		r.skip(size)
+	}
+}
