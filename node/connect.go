@@ -1,0 +1,291 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/peersea/sea/identity/cbor"
+	"github.com/peersea/sea/node/addr"
+	"github.com/peersea/sea/node/rpc"
+)
+
+// The times and bounds of Connect.
+const (
+	connectWait  = 30 * time.Second
+	iceWait      = 15 * time.Second
+	maxAnswering = 16 // offers of others under way
+)
+
+// A connecting is a Connect under way; others to the same node wait for it.
+type connecting struct {
+	done chan struct{}
+	l    *link
+	err  error
+}
+
+// Connect returns a Conn to the node at to. When there is no link yet it finds
+// the node and makes one: by WebSocket if it has a public URL that can be
+// dialled, else by WebRTC with an offer and an answer that other nodes carry.
+// It takes 30 s at most. Errors are rpc.ErrUnreachable with the reasons, those
+// of a routed call, ErrOffline and ctx's.
+func (n *Node) Connect(ctx context.Context, to addr.Addr) (*Conn, error) {
+	s, err := n.current()
+	if err != nil {
+		return nil, err
+	}
+	if to == n.addr {
+		return nil, rpc.Errorf(rpc.BadRequest, "this is the node's own address")
+	}
+	l, err := s.connect(ctx, to)
+	if err != nil {
+		return nil, err
+	}
+	return newConn(l), nil
+}
+
+// connect returns the link to a node, making it if need be.
+func (s *session) connect(ctx context.Context, to addr.Addr) (*link, error) {
+	s.mu.Lock()
+	if l := s.links[to]; l != nil {
+		s.mu.Unlock()
+		return l, nil
+	}
+	c := s.dials[to]
+	if c == nil {
+		if s.closing {
+			s.mu.Unlock()
+			return nil, ErrOffline
+		}
+		c = &connecting{done: make(chan struct{})}
+		s.dials[to] = c
+		s.work.Go(func() {
+			// The attempt outlives its first caller if others wait for it.
+			wait, stop := s.bound(context.WithoutCancel(ctx), connectWait)
+			defer stop()
+			c.l, c.err = s.reach(wait, to)
+			s.mu.Lock()
+			delete(s.dials, to)
+			s.mu.Unlock()
+			close(c.done)
+		})
+	}
+	s.mu.Unlock()
+	select {
+	case <-c.done:
+		return c.l, c.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// reach finds the node at to and links to it.
+func (s *session) reach(ctx context.Context, to addr.Addr) (*link, error) {
+	found, err := s.nearestOther(ctx, to, addr.Addr{})
+	if err != nil {
+		return nil, doing("find "+to.Short(), err)
+	}
+	if found.Peer.Addr != to {
+		return nil, rpc.Errorf(rpc.Unreachable, "nobody is at %s; the nearest is %s", to.Short(), found.Peer.Addr.Short())
+	}
+	var reasons []error
+	for _, url := range found.URLs {
+		if _, err := s.n.dialer(url); err != nil {
+			continue
+		}
+		l, err := s.dial(ctx, url, to)
+		if err == nil {
+			return l, nil
+		}
+		reasons = append(reasons, doing("dial "+url, err))
+	}
+	l, err := s.negotiate(ctx, to)
+	if err == nil {
+		return l, nil
+	}
+	reasons = append(reasons, doing("webrtc", err))
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return nil, rpc.Errorf(rpc.Unreachable, "%v", errors.Join(reasons...))
+}
+
+// An offering is our offer to a peer on its way.
+type offering struct {
+	withdrawn bool               // the peer's own offer was taken instead
+	cancel    context.CancelFunc // ends the attempt
+	ended     chan struct{}      // closed when nothing of it is left
+}
+
+// offerBody and answerBody are what sea:rtc takes and gives.
+type (
+	offerBody struct {
+		_     struct{} `cbor:",toarray"`
+		Offer []byte
+	}
+	answerBody struct {
+		_      struct{} `cbor:",toarray"`
+		Answer []byte
+	}
+)
+
+// negotiate links to a node by WebRTC, with one routed round trip.
+//
+// Glare: when both sides offer at once the smaller address's offer is taken.
+// The other side gives its own up before it builds anything for the answer,
+// because two peer connections between the same two sockets harm each other.
+func (s *session) negotiate(ctx context.Context, to addr.Addr) (*link, error) {
+	if s.n.cfg.Negotiator == nil {
+		return nil, rpc.Errorf(rpc.Unavailable, "this node has no WebRTC")
+	}
+	ctx, cancel := context.WithTimeout(ctx, iceWait+routedWait)
+	defer cancel()
+	mine := &offering{cancel: cancel, ended: make(chan struct{})}
+	s.mu.Lock()
+	if s.offers[to] != nil { // the peer's offer is being answered
+		s.mu.Unlock()
+		return s.yield(ctx, to, rpc.ErrRefused)
+	}
+	s.offers[to] = mine
+	s.mu.Unlock()
+	l, err := s.offer(ctx, to)
+	s.mu.Lock()
+	if s.offers[to] == mine {
+		delete(s.offers, to)
+	}
+	withdrawn := mine.withdrawn
+	s.mu.Unlock()
+	close(mine.ended)
+	if err != nil && (withdrawn || errors.Is(err, rpc.ErrRefused)) {
+		return s.yield(context.WithoutCancel(ctx), to, err)
+	}
+	return l, err
+}
+
+// yield waits for the link that the peer makes, since it would not take ours.
+func (s *session) yield(ctx context.Context, to addr.Addr, err error) (*link, error) {
+	ctx, stop := s.bound(ctx, iceWait)
+	defer stop()
+	if l := s.await(ctx, to); l != nil {
+		return l, nil
+	}
+	return nil, err
+}
+
+func (s *session) offer(ctx context.Context, to addr.Addr) (*link, error) {
+	offer, err := s.n.cfg.Negotiator.Offer(ctx)
+	if err != nil {
+		return nil, doing("offer", err)
+	}
+	defer offer.Close()
+	body, err := cbor.Marshal(offerBody{Offer: offer.Bytes()})
+	if err != nil {
+		return nil, doing("offer", err)
+	}
+	reply, err := s.callRouted(ctx, to, addr.Addr{}, scopeRTC, body)
+	if err != nil {
+		return nil, err
+	}
+	var answer answerBody
+	if err := cbor.Unmarshal(reply, &answer); err != nil {
+		return nil, rpc.Errorf(rpc.BadRequest, "%s: the answer cannot be read: %v", scopeRTC, err)
+	}
+	conn, err := offer.Accept(ctx, answer.Answer)
+	if err != nil {
+		return nil, doing("connect", err)
+	}
+	return s.greet(ctx, conn, to, "")
+}
+
+// serveRTC answers a peer's offer.
+func (n *Node) serveRTC(ctx context.Context, from rpc.Peer, body []byte) ([]byte, error) {
+	s, err := n.current()
+	if err != nil {
+		return nil, rpc.ErrUnavailable
+	}
+	if n.cfg.Negotiator == nil {
+		return nil, rpc.Errorf(rpc.Unavailable, "this node has no WebRTC")
+	}
+	var in offerBody
+	if err := cbor.Unmarshal(body, &in); err != nil {
+		return nil, rpc.Errorf(rpc.BadRequest, "%v", err)
+	}
+	place, err := s.admitOffer(ctx, from.Addr)
+	if err != nil {
+		return nil, err
+	}
+	leave := func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.offers[from.Addr] == place {
+			delete(s.offers, from.Addr)
+		}
+	}
+	answer, wait, err := n.cfg.Negotiator.Answer(ctx, in.Offer)
+	if err != nil {
+		leave()
+		return nil, rpc.Errorf(rpc.BadRequest, "the offer cannot be answered: %v", err)
+	}
+	finish := func() {
+		defer leave()
+		ctx, cancel := context.WithTimeout(s.ctx, iceWait)
+		defer cancel()
+		conn, err := wait(ctx)
+		if err == nil {
+			_, err = s.welcome(conn, from.Addr, func() {})
+		}
+		if err != nil {
+			n.log.Debug("offer came to nothing", "peer", from.Node, "err", err)
+		}
+	}
+	if !s.spawn(finish) {
+		finish() // s.ctx has ended, so it only closes
+		return nil, rpc.ErrUnavailable
+	}
+	out, err := cbor.Marshal(answerBody{Answer: answer})
+	if err != nil {
+		return nil, doing("answer", err)
+	}
+	return out, nil
+}
+
+// admitOffer settles glare and returns the place that the answer takes.
+func (s *session) admitOffer(ctx context.Context, from addr.Addr) (*offering, error) {
+	if l := s.link(from); l != nil {
+		if l.lives() {
+			return nil, rpc.Errorf(rpc.Refused, "there is a link already")
+		}
+		l.end(0, errors.New("the peer offers a new link"))
+		<-l.done
+	}
+	for {
+		s.mu.Lock()
+		mine := s.offers[from]
+		switch {
+		case mine == nil && len(s.offers) >= maxAnswering:
+			s.mu.Unlock()
+			return nil, rpc.Errorf(rpc.Busy, "too many offers")
+		case mine == nil:
+			place := &offering{}
+			s.offers[from] = place
+			s.mu.Unlock()
+			return place, nil
+		case mine.cancel == nil:
+			s.mu.Unlock()
+			return nil, rpc.Errorf(rpc.Refused, "an offer is being answered")
+		case bytes.Compare(s.n.addr[:], from[:]) < 0:
+			s.mu.Unlock()
+			return nil, rpc.Errorf(rpc.Refused, "our own offer is on its way")
+		}
+		mine.withdrawn = true
+		delete(s.offers, from)
+		s.mu.Unlock()
+		mine.cancel()
+		select {
+		case <-mine.ended:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}

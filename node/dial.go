@@ -1,0 +1,99 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/peersea/sea/node/addr"
+	"github.com/peersea/sea/node/transport"
+)
+
+// dialer returns the wire for url.
+func (n *Node) dialer(url string) (transport.Dialer, error) {
+	scheme, _, ok := strings.Cut(url, "://")
+	if !ok {
+		return nil, fmt.Errorf("%.80q is not a URL such as wss://host:port/path", url)
+	}
+	d := n.cfg.Dialers[scheme]
+	if d == nil {
+		return nil, fmt.Errorf("no way to dial %.16q URLs", scheme)
+	}
+	return d, nil
+}
+
+// Dial links to whoever listens at url and returns the link, or the one that
+// there is already to that node. It is not dialled again when it ends.
+func (n *Node) Dial(ctx context.Context, url string) (Link, error) {
+	s, err := n.current()
+	if err != nil {
+		return Link{}, err
+	}
+	l, err := s.dial(ctx, url, addr.Addr{})
+	if err != nil {
+		return Link{}, doing("dial "+url, err)
+	}
+	return l.info(), nil
+}
+
+// dial makes a link by URL to the node at want, or to anyone when want is zero.
+func (s *session) dial(ctx context.Context, url string, want addr.Addr) (*link, error) {
+	d, err := s.n.dialer(url)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := s.bound(ctx, dialWait)
+	defer stop()
+	conn, err := d.Dial(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	return s.greet(ctx, conn, want, url)
+}
+
+// bound returns a context that also ends with the session and after most.
+func (s *session) bound(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	undo := context.AfterFunc(s.ctx, cancel)
+	return ctx, func() { undo(); cancel() }
+}
+
+// keep holds a link to the bootstrap at url, dialling again with growing pauses.
+// The first attempt's outcome goes to first.
+func (s *session) keep(url string, first chan<- error) {
+	pause := redialFirst
+	for {
+		began := time.Now()
+		l, err := s.dial(s.ctx, url, addr.Addr{})
+		if first != nil {
+			if err != nil {
+				first <- doing(url, err)
+			} else {
+				first <- nil
+			}
+			first = nil
+		}
+		if err != nil {
+			if s.ctx.Err() != nil {
+				return
+			}
+			s.n.log.Info("bootstrap not reached", "url", url, "err", err, "again", pause)
+		} else {
+			select {
+			case <-l.done:
+			case <-s.ctx.Done():
+				return
+			}
+		}
+		// Who was linked for long deserves a quick new attempt.
+		if err == nil && time.Since(began) > redialLast {
+			pause = redialFirst
+		}
+		if !s.pause(pause + rand.N(pause/4)) {
+			return
+		}
+		pause = min(2*pause, redialLast)
+	}
+}

@@ -1,0 +1,466 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/peersea/sea/identity"
+	"github.com/peersea/sea/node/internal/frame"
+	"github.com/peersea/sea/node/internal/hello"
+	"github.com/peersea/sea/node/internal/route"
+	"github.com/peersea/sea/node/rpc"
+	"github.com/peersea/sea/node/transport"
+)
+
+// The times of a link.
+const (
+	// helloWait is how long a handshake may take.
+	helloWait = 5 * time.Second
+
+	// idleWait is after how much silence a link is pinged, deadWait after how
+	// much it is given up; so long a single message may also block the wire.
+	idleWait = 5 * time.Second
+	deadWait = 15 * time.Second
+
+	// lastWait is how long the last frame of a link may take to leave.
+	lastWait = 500 * time.Millisecond
+)
+
+// maxStrikes is how many bad signatures a link survives, and one more ends it.
+const maxStrikes = 2
+
+// A Link is what a node shows of a link. It is a copy: it does not change.
+type Link struct {
+	// Peer is who is at the other end.
+	Peer rpc.Peer
+
+	// Transport is the wire ("ws", "wss", "webrtc", "mem"), Remote the other
+	// end as the wire sees it.
+	Transport, Remote string
+
+	// Outbound tells that this side dialled.
+	Outbound bool
+
+	// Since is when the link was proven.
+	Since time.Time
+
+	// RTT is the smoothed round trip; 0 until the first is measured.
+	RTT time.Duration
+
+	// Observed is our own address as the peer saw it, in its words; only an
+	// outbound link has it.
+	Observed string
+
+	// Skew is how far ahead of ours the peer's clock seemed when the link
+	// began.
+	Skew time.Duration
+
+	// Agent is the peer's program, in its words.
+	Agent string
+}
+
+// A link is a proven connection to a neighbour. There is one per peer.
+type link struct {
+	s        *session
+	conn     transport.Conn
+	hs       *hello.Session
+	proof    hello.Proof
+	peer     rpc.Peer
+	url      string // what we dialled; empty if we did not by URL
+	since    time.Time
+	observed string
+
+	lanes []*lane
+	fast  *queue // of the lane for what must not wait
+	bulk  *queue // of the lane for what is large; fast when there is one lane
+
+	ctx    context.Context // of what runs for the link
+	cancel context.CancelFunc
+	alive  context.Context // ends with end
+	dead   context.CancelFunc
+	ending <-chan struct{} // alive.Done()
+	done   chan struct{}   // closed when nothing of the link runs and it is forgotten
+	once   sync.Once
+	reason frame.Reason // why it ended, set before alive ends
+	cause  error
+
+	heard   atomic.Int64 // ns since since, of the last frame
+	strikes atomic.Int32
+
+	calls calls
+	jobs  jobs
+	inbox inbox
+	flow  flow
+
+	mu     sync.Mutex // guards what follows
+	rtt    time.Duration
+	pings  map[uint64]chan<- time.Duration // who waits for a Pong
+	sentAt map[uint64]time.Time
+	pingNo uint64
+	opened bool // we have told the peer that an application talks
+	greet  bool // the peer has told us
+	bucket route.Bucket
+}
+
+// A lane is one ordered stream of sealed messages of a link.
+type lane struct {
+	conn    transport.Conn
+	seal    hello.Sealer
+	open    hello.Opener
+	queue   *queue
+	join    *frame.Joiner // nil where large frames may not come
+	sending atomic.Int64  // ns since the link's since, of a Send under way; 0 is none
+	drained chan struct{} // closed when the writer has ended
+}
+
+func newLink(s *session, conn transport.Conn, hs *hello.Session, url string) *link {
+	l := &link{
+		s: s, conn: conn, hs: hs, proof: hs.Peer, url: url, since: time.Now(),
+		peer: rpc.Peer{
+			Addr: hs.Peer.Addr(), Node: hs.Peer.Node, Entity: hs.Peer.Entity, Direct: true,
+		},
+		done:  make(chan struct{}),
+		pings: make(map[uint64]chan<- time.Duration), sentAt: make(map[uint64]time.Time),
+	}
+	// What runs for the link outlives the session by the last frame.
+	l.ctx, l.cancel = context.WithCancel(context.WithoutCancel(s.ctx))
+	l.alive, l.dead = context.WithCancel(context.WithoutCancel(s.ctx))
+	l.ending = l.alive.Done()
+	l.calls.init()
+	l.jobs.init()
+	l.inbox.init()
+	l.flow.init()
+	l.addLane(conn, false)
+	l.fast, l.bulk = l.lanes[0].queue, l.lanes[0].queue
+	if b, ok := conn.(transport.Bulk); ok {
+		if second := b.Bulk(); second != nil {
+			l.addLane(second, true)
+			l.bulk = l.lanes[1].queue
+			l.lanes[0].join = nil
+		}
+	}
+	return l
+}
+
+func (l *link) addLane(conn transport.Conn, bulk bool) {
+	la := &lane{conn: conn, queue: newQueue(), join: new(frame.Joiner), drained: make(chan struct{})}
+	la.seal, la.open = l.hs.Lane(bulk)
+	l.lanes = append(l.lanes, la)
+}
+
+// info returns what the link shows.
+func (l *link) info() Link {
+	l.mu.Lock()
+	rtt := l.rtt
+	l.mu.Unlock()
+	wire, remote := describe(l.conn)
+	return Link{
+		Peer: l.peer, Transport: wire, Remote: remote, Outbound: l.hs.Initiator, Since: l.since,
+		RTT: rtt, Observed: l.observed, Skew: l.proof.Skew, Agent: l.proof.Agent,
+	}
+}
+
+func describe(conn transport.Conn) (wire, remote string) {
+	if d, ok := conn.(transport.Described); ok {
+		return d.Transport(), rpc.Clean(d.Remote())
+	}
+	return "unknown", ""
+}
+
+// end begins to end the link, telling the peer why if it can be told. Only the
+// first call counts.
+func (l *link) end(reason frame.Reason, cause error) {
+	l.once.Do(func() {
+		l.reason, l.cause = reason, cause
+		text := ""
+		if reason == frame.ReasonProtocol && cause != nil {
+			text = rpc.Clean(cause.Error())
+		}
+		l.dead()
+		l.lanes[0].queue.close(&frame.Close{Reason: reason, Text: text})
+		for _, la := range l.lanes[1:] {
+			la.queue.close(nil)
+		}
+	})
+}
+
+// why returns the cause of the end in words.
+func (l *link) why() error {
+	if l.cause != nil {
+		return fmt.Errorf("%v: %w", l.reason, l.cause)
+	}
+	return errors.New(l.reason.String())
+}
+
+// run carries the link until it ends, and returns when nothing of it runs.
+func (l *link) run() {
+	var wg sync.WaitGroup
+	for _, la := range l.lanes {
+		wg.Go(func() { l.write(la) })
+		wg.Go(func() { l.read(la) })
+	}
+	wg.Go(l.watch)
+	select {
+	case <-l.ending:
+	case <-l.s.ctx.Done():
+		l.end(frame.ReasonOffline, ErrOffline)
+	}
+	l.calls.fail(rpc.Errorf(rpc.Unreachable, "the link ended: %v", l.why()))
+	// The last frame says why; a wire that does not take it is not waited for.
+	late := time.NewTimer(lastWait)
+	defer late.Stop()
+	select {
+	case <-l.lanes[0].drained:
+	case <-late.C:
+	}
+	l.conn.Close()
+	l.cancel()
+	wg.Wait()
+	l.jobs.wait()
+	l.inbox.close()
+}
+
+// write sends what la's queue gives.
+func (l *link) write(la *lane) {
+	defer close(la.drained)
+	var buf []byte
+	for {
+		// Ends by the queue's close, not by ctx, so that the last frame leaves.
+		piece, done, err := la.queue.next(l.ctx)
+		if err != nil {
+			return
+		}
+		if buf, err = la.seal.Seal(buf[:0], piece); err != nil {
+			l.end(frame.ReasonProtocol, err)
+			return
+		}
+		la.sending.Store(max(1, int64(time.Since(l.since))))
+		err = la.conn.Send(l.ctx, buf)
+		la.sending.Store(0)
+		if err != nil {
+			l.end(frame.ReasonNone, doing("send", err))
+			return
+		}
+		if done != nil {
+			close(done.sent)
+		}
+	}
+}
+
+// read takes what comes on la until the link ends.
+func (l *link) read(la *lane) {
+	for {
+		msg, err := la.conn.Recv(l.ctx)
+		if err != nil {
+			l.end(frame.ReasonNone, doing("receive", err))
+			return
+		}
+		plain, err := la.open.Open(msg)
+		if err != nil {
+			l.end(frame.ReasonProtocol, err)
+			return
+		}
+		l.heard.Store(int64(time.Since(l.since)))
+		f, err := frame.Decode(plain)
+		if err != nil {
+			l.end(frame.ReasonProtocol, err)
+			return
+		}
+		if part, ok := f.(*frame.Part); ok {
+			if la.join == nil {
+				l.end(frame.ReasonProtocol, errors.New("a part on the lane for small frames"))
+				return
+			}
+			if f, err = la.join.Add(part); err != nil {
+				l.end(frame.ReasonProtocol, err)
+				return
+			}
+			if f == nil {
+				continue
+			}
+		}
+		if err := l.take(f); err != nil {
+			return
+		}
+	}
+}
+
+// errEnded stops a reader whose link ends already.
+var errEnded = errors.New("link ended")
+
+// take acts on a frame. It never waits for anybody: a reader that waits would
+// let a slow handler look like a dead peer.
+func (l *link) take(f frame.Frame) error {
+	var err error
+	switch f := f.(type) {
+	case *frame.Ping:
+		err = l.fast.urgent(&frame.Pong{N: f.N})
+	case *frame.Pong:
+		l.pong(f.N)
+	case *frame.Close:
+		l.closedByPeer(f)
+		return errEnded
+	case *frame.Credit:
+		err = l.flow.grant(f.N)
+	case *frame.Open:
+		l.greeted()
+	case *frame.Message:
+		l.greeted()
+		err = l.inbox.put(f)
+	case *frame.Request:
+		err = l.jobs.start(l, f)
+	case *frame.Reply:
+		l.calls.reply(f)
+	case *frame.Cancel:
+		l.jobs.cancel(f.ID)
+	case *frame.Routed:
+		l.s.router.routed(l, f)
+	case *frame.Ack:
+		l.s.router.step(route.Acked{From: l.peer.Addr, Hop: f.Hop})
+	case *frame.Nak:
+		l.s.router.step(route.Naked{From: l.peer.Addr, Frame: f})
+	case *frame.Answer:
+		l.s.router.answer(l, f)
+	default:
+		err = fmt.Errorf("a %v has no place here", f.Tag())
+	}
+	if err != nil {
+		l.end(frame.ReasonProtocol, err)
+		return errEnded
+	}
+	return nil
+}
+
+// closedByPeer ends the link for the reason that the peer gave.
+func (l *link) closedByPeer(f *frame.Close) {
+	cause := errors.New("the peer closed the link")
+	if f.Text != "" {
+		cause = fmt.Errorf("the peer closed the link: %s", rpc.Clean(f.Text))
+	}
+	l.end(f.Reason, cause)
+}
+
+// strike counts a bad signature or a reply that fits nothing.
+func (l *link) strike(err error) {
+	l.s.n.log.Debug("bad statement on link", "peer", l.peer.Node, "err", err)
+	if l.strikes.Add(1) > maxStrikes {
+		l.end(frame.ReasonProtocol, doing("too many bad statements", err))
+	}
+}
+
+// watch pings the peer when it is silent and gives the link up when it stays
+// so, when the wire takes nothing, or when the peer's certificate ends.
+func (l *link) watch() {
+	l.ping(nil)
+	timer := time.NewTimer(idleWait)
+	defer timer.Stop()
+	for {
+		select {
+		case <-l.ending:
+			return
+		case <-timer.C:
+		}
+		now := time.Since(l.since)
+		silent := now - time.Duration(l.heard.Load())
+		switch {
+		case silent >= deadWait:
+			l.end(frame.ReasonSilent, nil)
+			return
+		case l.stuck(now):
+			l.end(frame.ReasonSilent, errors.New("the wire takes nothing"))
+			return
+		case !l.proof.Until.IsZero() && time.Now().After(l.proof.Until.Add(time.Second)):
+			l.end(frame.ReasonExpired, identity.ErrExpired)
+			return
+		case silent >= idleWait:
+			l.ping(nil)
+			timer.Reset(idleWait)
+		default:
+			timer.Reset(idleWait - silent)
+		}
+	}
+}
+
+func (l *link) stuck(now time.Duration) bool {
+	for _, la := range l.lanes {
+		if at := time.Duration(la.sending.Load()); at != 0 && now-at >= deadWait {
+			return true
+		}
+	}
+	return false
+}
+
+// ping asks for a Pong; the round trip goes to told, if that is not nil, which
+// must have room for it.
+func (l *link) ping(told chan<- time.Duration) uint64 {
+	l.mu.Lock()
+	l.pingNo++
+	no := l.pingNo
+	l.sentAt[no] = time.Now()
+	delete(l.sentAt, no-16) // so many may be under way unanswered
+	if told != nil {
+		l.pings[no] = told
+	}
+	l.mu.Unlock()
+	// Ends by itself when the link does.
+	_ = l.fast.urgent(&frame.Ping{N: no})
+	return no
+}
+
+func (l *link) pong(no uint64) {
+	l.mu.Lock()
+	at, ok := l.sentAt[no]
+	delete(l.sentAt, no)
+	told := l.pings[no]
+	delete(l.pings, no)
+	rtt := max(time.Since(at), time.Microsecond)
+	if ok && l.rtt == 0 {
+		l.rtt = rtt
+	} else if ok {
+		l.rtt += (rtt - l.rtt) / 8 // RFC 6298 §2
+	}
+	smooth := l.rtt
+	l.mu.Unlock()
+	if !ok {
+		return
+	}
+	if told != nil {
+		told <- rtt
+	}
+	l.s.router.step(route.LinkUp{Addr: l.peer.Addr, RTT: smooth})
+}
+
+// probe reports the round trip, or an error when no Pong comes before ctx or
+// the link ends.
+func (l *link) probe(ctx context.Context) (time.Duration, error) {
+	told := make(chan time.Duration, 1)
+	no := l.ping(told)
+	defer func() {
+		l.mu.Lock()
+		delete(l.pings, no)
+		l.mu.Unlock()
+	}()
+	select {
+	case rtt := <-told:
+		return rtt, nil
+	case <-l.ending:
+		return 0, rpc.Errorf(rpc.Unreachable, "the link ended: %v", l.why())
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}
+
+// greeted notes that the peer's application talks, and tells ours once.
+func (l *link) greeted() {
+	l.mu.Lock()
+	first := !l.greet
+	l.greet = true
+	l.mu.Unlock()
+	if first {
+		l.s.n.events.emit(Event{Kind: Connected, Peer: l.peer})
+	}
+}

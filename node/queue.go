@@ -1,0 +1,190 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/peersea/sea/node/internal/frame"
+)
+
+// The bounds of what waits to be sent on one lane of a link.
+const (
+	maxControl = 4096
+	maxBacklog = 8 << 20 // bytes of replies and routed frames; then we say busy
+)
+
+var (
+	errFlooded = errors.New("the peer asks for more than it reads")
+	errClosing = errors.New("the link is ending")
+)
+
+// A queue orders what a lane sends: control frames first, then in turns small
+// frames in their order and pieces of at most frame.MaxOpen large ones. Control
+// frames are bounded by maxControl, the others by who may wait for them: the
+// calls and handlers of the link.
+type queue struct {
+	wake chan struct{} // holds a token when there may be something to send
+
+	mu      sync.Mutex // guards what follows
+	control [][]byte
+	small   []*item
+	large   []*item // not begun
+	open    []*item // begun
+	turn    int     // even: small, odd: the next of open
+	nextCut uint64
+	backlog int    // bytes not sent of small, large and open
+	last    []byte // to send before closing
+	closed  bool
+}
+
+// An item is a frame on its way out.
+type item struct {
+	b    []byte
+	cut  *frame.Cut
+	sent chan struct{} // closed when the wire has taken all of it
+}
+
+func newQueue() *queue { return &queue{wake: make(chan struct{}, 1)} }
+
+func (q *queue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// urgent queues a control frame.
+func (q *queue) urgent(f frame.Frame) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return errClosing
+	}
+	if len(q.control) >= maxControl {
+		return errFlooded
+	}
+	q.control = append(q.control, frame.Encode(f))
+	q.signal()
+	return nil
+}
+
+// push queues any other frame.
+func (q *queue) push(f frame.Frame) (*item, error) {
+	it := &item{b: frame.Encode(f), sent: make(chan struct{})}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return nil, errClosing
+	}
+	if len(it.b) > frame.MaxPiece {
+		q.large = append(q.large, it)
+	} else {
+		q.small = append(q.small, it)
+	}
+	q.backlog += len(it.b)
+	q.signal()
+	return it, nil
+}
+
+// full reports whether so much waits that new work should be refused.
+func (q *queue) full() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.backlog > maxBacklog
+}
+
+// close lets nothing more in but last, which may be nil. What waits is dropped.
+func (q *queue) close(last frame.Frame) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return
+	}
+	q.closed = true
+	if last != nil {
+		q.last = frame.Encode(last)
+	}
+	q.control, q.small, q.large, q.open = nil, nil, nil, nil
+	q.signal()
+}
+
+// next returns the next piece to send, and the item that is all sent with it,
+// if any. It blocks until there is one, ctx ends, or the queue is closed and
+// drained, which is errClosing.
+func (q *queue) next(ctx context.Context) (piece []byte, done *item, err error) {
+	for {
+		piece, done, closed := q.take()
+		if piece != nil {
+			return piece, done, nil
+		}
+		if closed {
+			return nil, nil, errClosing
+		}
+		select {
+		case <-q.wake:
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		}
+	}
+}
+
+func (q *queue) take() (piece []byte, done *item, closed bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		piece, q.last = q.last, nil
+		return piece, nil, true
+	}
+	if len(q.control) > 0 {
+		piece = q.control[0]
+		q.control[0] = nil
+		q.control = q.control[1:]
+		return piece, nil, false
+	}
+	for len(q.open) < frame.MaxOpen && len(q.large) > 0 {
+		it := q.large[0]
+		q.large[0] = nil
+		q.large = q.large[1:]
+		it.cut = frame.NewCut(q.nextCut, it.b)
+		q.nextCut++
+		q.open = append(q.open, it)
+	}
+	q.turn++
+	if len(q.small) > 0 && (q.turn%2 == 0 || len(q.open) == 0) {
+		it := q.small[0]
+		q.small[0] = nil
+		q.small = q.small[1:]
+		q.backlog -= len(it.b)
+		return it.b, it, false
+	}
+	if len(q.open) == 0 {
+		return nil, nil, false
+	}
+	// The first of open gives a piece and goes to the back.
+	it := q.open[0]
+	piece, last := it.cut.Next()
+	q.open = append(q.open[:0], q.open[1:]...)
+	if last {
+		q.backlog -= len(it.b)
+		return piece, it, false
+	}
+	q.open = append(q.open, it)
+	return piece, nil, false
+}
+
+// withdraw takes it back when nothing of it has been sent yet.
+func (q *queue) withdraw(it *item) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, list := range []*[]*item{&q.small, &q.large} {
+		for i, other := range *list {
+			if other == it {
+				*list = append((*list)[:i], (*list)[i+1:]...)
+				q.backlog -= len(it.b)
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,338 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/peersea/sea/node/addr"
+	"github.com/peersea/sea/node/internal/contact"
+	"github.com/peersea/sea/node/internal/hello"
+	"github.com/peersea/sea/node/transport"
+)
+
+// The times of a session.
+const (
+	recordLife  = 24 * time.Hour
+	recordRenew = 12 * time.Hour
+
+	dialWait     = 10 * time.Second
+	redialFirst  = time.Second
+	redialLast   = time.Minute
+	acceptPause  = 100 * time.Millisecond
+	maxUnproven  = 64
+	maxBootstrap = 16
+)
+
+// A session is a node's time online, from Online to Offline.
+type session struct {
+	n      *Node
+	ctx    context.Context // ends when Offline begins
+	cancel context.CancelCauseFunc
+	static hello.Static
+	run    [8]byte
+	party  atomic.Pointer[hello.Party] // renewed with the contact record
+	router *router
+
+	unproven chan struct{} // a token per inbound handshake under way
+
+	work sync.WaitGroup
+
+	mu      sync.Mutex // guards what follows
+	closing bool
+	links   map[addr.Addr]*link
+	claims  map[addr.Addr]*claim // outbound handshakes that wait for a welcome
+	offers  map[addr.Addr]*offering
+	dials   map[addr.Addr]*connecting
+	changed chan struct{} // closed and replaced when links or claims change
+}
+
+// Online brings the node online: it takes links in at its Listeners, links to
+// the bootstraps, keeps those links, and looks its own neighbourhood up. It
+// returns nil once one bootstrap is linked, at once when there is none to link
+// to or the Config is Patient; then it goes on trying. Otherwise the error wraps
+// ErrNoBootstrap and each attempt's reason, and the node is offline.
+//
+// ctx bounds Online itself, not the time online. A node that has Listeners or a
+// Negotiator can go online once, since Offline closes them.
+func (n *Node) Online(ctx context.Context, bootstrap ...string) error {
+	if len(bootstrap) > maxBootstrap {
+		return fmt.Errorf("%d bootstraps, at most %d", len(bootstrap), maxBootstrap)
+	}
+	for _, url := range bootstrap {
+		if _, err := n.dialer(url); err != nil {
+			return err
+		}
+	}
+	s, err := n.begin()
+	if err != nil {
+		return err
+	}
+	if err := s.start(ctx, bootstrap); err != nil {
+		return errors.Join(err, n.stop(s))
+	}
+	n.mu.Lock()
+	if n.state != starting { // Offline was called meanwhile
+		n.mu.Unlock()
+		return ErrOffline
+	}
+	n.state = online
+	n.mu.Unlock()
+	n.log.Info("online", "address", n.addr, "listening", n.Listening())
+	n.events.emit(Event{Kind: Online})
+	return nil
+}
+
+// begin makes the session.
+func (n *Node) begin() (*session, error) {
+	static, err := hello.NewStatic(nil)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{
+		n: n, static: static,
+		unproven: make(chan struct{}, maxUnproven),
+		links:    make(map[addr.Addr]*link),
+		claims:   make(map[addr.Addr]*claim),
+		offers:   make(map[addr.Addr]*offering),
+		dials:    make(map[addr.Addr]*connecting),
+		changed:  make(chan struct{}),
+	}
+	rand.Read(s.run[:])
+	if err := s.renew(); err != nil {
+		return nil, err
+	}
+	s.router = newRouter(s)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.state != offline {
+		return nil, ErrOnline
+	}
+	// A session's context is the session: it ends with Offline, not with the
+	// context of Online.
+	s.ctx, s.cancel = context.WithCancelCause(context.Background())
+	n.state, n.session = starting, s
+	return s, nil
+}
+
+// renew signs the contact record afresh.
+func (s *session) renew() error {
+	var caps []string
+	if s.n.cfg.Negotiator != nil {
+		caps = append(caps, capRTC)
+	}
+	now := time.Now()
+	record, err := contact.Record{
+		Network: s.n.cfg.Network, Key: s.static.Public(), URLs: s.n.cfg.PublicURLs, Caps: caps,
+		Issued: now, Expires: now.Add(recordLife),
+	}.Sign(s.n.self)
+	if err != nil {
+		return err
+	}
+	s.party.Store(&hello.Party{
+		Network: s.n.cfg.Network, Work: s.n.cfg.Work, Static: s.static, Record: record,
+		Certificate: s.n.cfg.Certificate, Run: s.run, Agent: s.n.cfg.Version, Now: time.Now,
+	})
+	return nil
+}
+
+// start brings everything up that runs while the node is online.
+func (s *session) start(ctx context.Context, bootstrap []string) error {
+	for _, l := range s.n.cfg.Listeners {
+		s.spawn(func() { s.accept(l) })
+	}
+	s.spawn(s.router.run)
+	s.spawn(s.renewing)
+	first := make(chan error, len(bootstrap))
+	for _, url := range bootstrap {
+		s.spawn(func() { s.keep(url, first) })
+	}
+	if len(bootstrap) == 0 {
+		return nil
+	}
+	if s.n.cfg.Patient {
+		s.spawn(s.settleIn)
+		return nil
+	}
+	var reasons []error
+	for range bootstrap {
+		select {
+		case err := <-first:
+			if err == nil {
+				s.spawn(s.settleIn)
+				return nil
+			}
+			reasons = append(reasons, err)
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.ctx.Done():
+			return ErrOffline
+		}
+	}
+	return fmt.Errorf("%w: %w", ErrNoBootstrap, errors.Join(reasons...))
+}
+
+// Offline ends all links, telling the peers, closes the Listeners and the
+// Negotiator, and returns when nothing of the node runs any more, handlers
+// included. It returns nil when the node is offline already.
+func (n *Node) Offline() error {
+	n.mu.Lock()
+	s := n.session
+	n.mu.Unlock()
+	if s == nil {
+		return nil
+	}
+	return n.stop(s)
+}
+
+func (n *Node) stop(s *session) error {
+	n.mu.Lock()
+	mine := n.session == s && n.state != stopping
+	if mine {
+		n.state = stopping
+	}
+	n.mu.Unlock()
+	if !mine { // another call does it
+		s.work.Wait()
+		return nil
+	}
+	s.mu.Lock()
+	s.closing = true
+	s.mu.Unlock()
+	s.cancel(ErrOffline)
+	var errs []error
+	for _, l := range n.cfg.Listeners {
+		errs = append(errs, l.Close())
+	}
+	if n.cfg.Negotiator != nil {
+		errs = append(errs, n.cfg.Negotiator.Close())
+	}
+	s.work.Wait()
+	n.mu.Lock()
+	n.state, n.session = offline, nil
+	n.mu.Unlock()
+	n.log.Info("offline", "address", n.addr)
+	n.events.emit(Event{Kind: Offline})
+	return errors.Join(errs...)
+}
+
+// spawn runs f in a goroutine that Offline waits for. It reports false, and
+// does nothing, when the session is ending.
+func (s *session) spawn(f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return false
+	}
+	s.work.Go(f)
+	return true
+}
+
+// pause waits for d; false means that the session ends.
+func (s *session) pause(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-s.ctx.Done():
+		return false
+	}
+}
+
+func (s *session) renewing() {
+	for s.pause(recordRenew) {
+		if err := s.renew(); err != nil {
+			s.n.log.Error("contact record cannot be renewed", "err", err)
+		}
+	}
+}
+
+// accept takes links in at a Listener.
+func (s *session) accept(from transport.Listener) {
+	for {
+		conn, err := from.Accept(s.ctx)
+		switch {
+		case s.ctx.Err() != nil:
+			if err == nil {
+				conn.Close()
+			}
+			return
+		case errors.Is(err, net.ErrClosed):
+			s.n.log.Error("listener closed", "urls", from.URLs())
+			return
+		case err != nil:
+			s.n.log.Warn("accept", "err", err)
+			s.pause(acceptPause)
+			continue
+		}
+		select {
+		case s.unproven <- struct{}{}:
+		default:
+			// Closing here, in turn, slows down whoever floods.
+			s.n.log.Debug("too many unproven links")
+			conn.Close()
+			continue
+		}
+		if !s.spawn(func() {
+			_, err := s.welcome(conn, addr.Addr{}, func() { <-s.unproven })
+			if err != nil {
+				wire, remote := describe(conn)
+				s.n.log.Debug("inbound link refused", "transport", wire, "remote", remote, "err", err)
+			}
+		}) {
+			conn.Close()
+		}
+	}
+}
+
+// link returns the live link to a peer, or nil.
+func (s *session) link(to addr.Addr) *link {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.links[to]
+}
+
+// all returns the live links, those nearest to the node first.
+func (s *session) all() []*link {
+	s.mu.Lock()
+	links := slices.Collect(maps.Values(s.links))
+	s.mu.Unlock()
+	slices.SortFunc(links, func(a, b *link) int { return addr.Compare(s.n.addr, a.peer.Addr, b.peer.Addr) })
+	return links
+}
+
+// Links returns the node's links, those nearest to its address first.
+func (n *Node) Links() []Link {
+	s, err := n.current()
+	if err != nil {
+		return nil
+	}
+	links := s.all()
+	shown := make([]Link, len(links))
+	for i, l := range links {
+		shown[i] = l.info()
+	}
+	return shown
+}
+
+// changes returns a channel that is closed at the next change of links or
+// claims.
+func (s *session) changes() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.changed
+}
+
+// noteChange wakes whoever waits for a change. s.mu is held.
+func (s *session) noteChange() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+}

@@ -1,0 +1,304 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/peersea/sea/node/addr"
+	"github.com/peersea/sea/node/internal/frame"
+	"github.com/peersea/sea/node/internal/hello"
+	"github.com/peersea/sea/node/internal/route"
+	"github.com/peersea/sea/node/transport"
+)
+
+// How two nodes come to have one link, and the same one:
+//
+// The side that dialled shows who it is last, and only if it has no link to the
+// other (claim). The side that was dialled then decides, says Welcome, and from
+// there the link counts on both sides. When both dial at once, both see the
+// other's claim: the smaller address's dialling wins. A link that exists is
+// probed before a new one is refused for it, as the peer may have lost it.
+
+const (
+	// probeWait is how long a link may take to show that it lives when the
+	// peer offers a new one.
+	probeWait = 2 * time.Second
+
+	// yieldWait is how long to wait for the peer's link after it has said that
+	// there is one.
+	yieldWait = 5 * time.Second
+)
+
+// A claim is an outbound handshake whose peer is known and has not yet said
+// Welcome.
+type claim struct {
+	lost   bool // the peer's own dialling was taken
+	cancel context.CancelFunc
+}
+
+// greet does the handshake on a wire that we dialled and returns the link to
+// the node there, also when that is another one that existed or came first. It
+// closes conn unless the link is on it. want, when not zero, is who it must be.
+func (s *session) greet(ctx context.Context, conn transport.Conn, want addr.Addr, url string) (*link, error) {
+	ctx, cancel := context.WithTimeout(ctx, helloWait)
+	defer cancel()
+	var to addr.Addr
+	mine := &claim{cancel: cancel}
+	claimed := false
+	hs, err := s.party.Load().Initiate(ctx, conn, func(p hello.Proof) error {
+		to = p.Addr()
+		err := s.claim(p, want, mine)
+		claimed = err == nil
+		return err
+	})
+	var l *link
+	if err == nil {
+		l = newLink(s, conn, hs, url)
+		err = l.awaitWelcome(ctx)
+	}
+	lost := false
+	if claimed {
+		s.mu.Lock()
+		lost = mine.lost
+		s.unclaim(to, mine)
+		if err == nil {
+			err = s.add(l, mine)
+		}
+		s.mu.Unlock()
+	}
+	if err == nil {
+		return l, nil
+	}
+	conn.Close()
+	if l != nil {
+		l.cancel()
+		l.dead()
+	}
+	var refused *hello.Refusal
+	if lost || errors.As(err, &refused) && refused.Reason == frame.ReasonDuplicate {
+		wait, stop := s.bound(context.WithoutCancel(ctx), yieldWait)
+		defer stop()
+		if other := s.await(wait, to); other != nil {
+			return other, nil
+		}
+	}
+	return nil, err
+}
+
+// claim decides whether a dialled peer may know who we are.
+func (s *session) claim(p hello.Proof, want addr.Addr, c *claim) error {
+	refuse := func(reason frame.Reason, text string) error {
+		return &hello.Refusal{Reason: reason, Text: text, Ours: true}
+	}
+	to := p.Addr()
+	if to == s.n.addr {
+		return refuse(frame.ReasonRefused, "this is the same node")
+	}
+	if want != (addr.Addr{}) && to != want {
+		return refuse(frame.ReasonUnwanted, "another node was looked for")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.links[to] != nil, s.claims[to] != nil:
+		return refuse(frame.ReasonDuplicate, "")
+	case len(s.links)+len(s.claims) >= s.n.cfg.MaxLinks:
+		return refuse(frame.ReasonFull, "")
+	}
+	s.claims[to] = c
+	s.noteChange()
+	return nil
+}
+
+// awaitWelcome reads the responder's first sealed frame.
+func (l *link) awaitWelcome(ctx context.Context) error {
+	msg, err := l.conn.Recv(ctx)
+	if err != nil {
+		return doing("wait for welcome", err)
+	}
+	plain, err := l.lanes[0].open.Open(msg)
+	if err != nil {
+		return doing("welcome", err)
+	}
+	f, err := frame.Decode(plain)
+	if err != nil {
+		return doing("welcome", err)
+	}
+	switch f := f.(type) {
+	case *frame.Welcome:
+		l.observed = f.Observed
+		return nil
+	case *frame.Close:
+		return &hello.Refusal{Reason: f.Reason, Text: f.Text}
+	}
+	return fmt.Errorf("a %v instead of a welcome", f.Tag())
+}
+
+// welcome does the handshake on a wire that we were dialled on. It closes conn
+// unless the link is on it. proven is called once the peer is known or refused;
+// want, when not zero, is who it must be.
+func (s *session) welcome(conn transport.Conn, want addr.Addr, proven func()) (*link, error) {
+	ctx, cancel := context.WithTimeout(s.ctx, helloWait)
+	defer cancel()
+	hs, err := s.party.Load().Respond(ctx, conn)
+	proven()
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	l := newLink(s, conn, hs, "")
+	place, err := s.decide(l, want)
+	if err == nil {
+		_, remote := describe(conn)
+		err = l.say(ctx, &frame.Welcome{Observed: remote})
+		s.mu.Lock()
+		s.unclaim(l.peer.Addr, place)
+		if err == nil {
+			err = s.add(l, place)
+		}
+		s.mu.Unlock()
+	} else {
+		var refusal *hello.Refusal
+		if errors.As(err, &refusal) {
+			// The wire closes anyway.
+			_ = l.say(ctx, &frame.Close{Reason: refusal.Reason, Text: refusal.Text})
+		}
+	}
+	if err != nil {
+		conn.Close()
+		l.cancel()
+		l.dead()
+		return nil, err
+	}
+	return l, nil
+}
+
+// unclaim gives up what c holds. s.mu is held.
+func (s *session) unclaim(to addr.Addr, c *claim) {
+	if s.claims[to] == c {
+		delete(s.claims, to)
+	}
+	s.noteChange()
+}
+
+// say sends a frame before the link runs.
+func (l *link) say(ctx context.Context, f frame.Frame) error {
+	msg, err := l.lanes[0].seal.Seal(nil, frame.Encode(f))
+	if err != nil {
+		return err
+	}
+	return l.conn.Send(ctx, msg)
+}
+
+// decide says whether a peer that dialled us is welcome. If so its place is
+// claimed, and an older link to it has ended.
+func (s *session) decide(l *link, want addr.Addr) (*claim, error) {
+	from := l.peer.Addr
+	refuse := func(reason frame.Reason, text string) (*claim, error) {
+		return nil, &hello.Refusal{Reason: reason, Text: text, Ours: true}
+	}
+	if from == s.n.addr {
+		return refuse(frame.ReasonRefused, "this is the same node")
+	}
+	if want != (addr.Addr{}) && from != want {
+		return refuse(frame.ReasonUnwanted, "another node was looked for")
+	}
+	for {
+		s.mu.Lock()
+		old, rival := s.links[from], s.claims[from]
+		switch {
+		case old != nil:
+		case rival != nil && (rival.cancel == nil || bytes.Compare(s.n.addr[:], from[:]) < 0):
+			// Ours wins, or another wire of theirs is being welcomed.
+			s.mu.Unlock()
+			return refuse(frame.ReasonDuplicate, "")
+		case len(s.links) >= s.n.cfg.MaxLinks:
+			s.mu.Unlock()
+			return refuse(frame.ReasonFull, "")
+		default:
+			if rival != nil {
+				rival.lost = true
+				rival.cancel()
+			}
+			place := &claim{} // until welcome has ended
+			s.claims[from] = place
+			s.mu.Unlock()
+			return place, nil
+		}
+		s.mu.Unlock()
+		if old.proof.Run == l.proof.Run && old.lives() {
+			return refuse(frame.ReasonDuplicate, "")
+		}
+		old.end(frame.ReasonReplaced, nil)
+		select {
+		case <-old.done:
+		case <-s.ctx.Done():
+			return nil, ErrOffline
+		}
+	}
+}
+
+// lives reports whether the link answers soon.
+func (l *link) lives() bool {
+	ctx, cancel := context.WithTimeout(l.alive, probeWait)
+	defer cancel()
+	_, err := l.probe(ctx)
+	return err == nil
+}
+
+// add makes l, for which c held the place, the link to its peer. s.mu is held.
+func (s *session) add(l *link, c *claim) error {
+	if s.closing {
+		return ErrOffline
+	}
+	if c.lost || s.links[l.peer.Addr] != nil {
+		return &hello.Refusal{Reason: frame.ReasonDuplicate, Ours: true}
+	}
+	s.links[l.peer.Addr] = l
+	s.work.Go(func() {
+		s.up(l)
+		l.run()
+		s.down(l)
+		close(l.done)
+	})
+	return nil
+}
+
+// up tells of a link that was added.
+func (s *session) up(l *link) {
+	wire, remote := describe(l.conn)
+	s.n.log.Debug("link up", "peer", l.peer.Node, "transport", wire, "remote", remote, "outbound", l.hs.Initiator)
+	s.router.step(route.LinkUp{Addr: l.peer.Addr})
+	s.n.events.emit(Event{Kind: LinkUp, Peer: l.peer})
+}
+
+// down takes a link out that has ended.
+func (s *session) down(l *link) {
+	s.mu.Lock()
+	if s.links[l.peer.Addr] == l {
+		delete(s.links, l.peer.Addr)
+	}
+	s.noteChange()
+	s.mu.Unlock()
+	s.n.log.Debug("link down", "peer", l.peer.Node, "err", l.why())
+	s.router.step(route.LinkDown{Addr: l.peer.Addr})
+	s.n.events.emit(Event{Kind: LinkDown, Peer: l.peer, Err: l.why()})
+}
+
+// await returns the link to a peer once there is one, nil when ctx ends first.
+func (s *session) await(ctx context.Context, to addr.Addr) *link {
+	for {
+		changed := s.changes()
+		if l := s.link(to); l != nil {
+			return l
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
