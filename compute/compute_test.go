@@ -1,0 +1,148 @@
+package compute
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"testing"
+
+	"github.com/peersea/sea/identity"
+)
+
+func TestMain(m *testing.M) {
+	if IsWorker() {
+		os.Exit(Worker())
+	}
+	code := m.Run()
+	if built.dir != "" {
+		_ = os.RemoveAll(built.dir)
+	}
+	os.Exit(code)
+}
+
+// built keeps the Go programs that tests compile, once for all tests.
+var built struct {
+	mu   sync.Mutex
+	dir  string
+	wasm map[string][]byte
+}
+
+// goProgram compiles testdata/<name> for wasip1.
+func goProgram(t testing.TB, name string) []byte {
+	t.Helper()
+	built.mu.Lock()
+	defer built.mu.Unlock()
+	if b, ok := built.wasm[name]; ok {
+		return b
+	}
+	if built.dir == "" {
+		dir, err := os.MkdirTemp("", "sea-compute-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		built.dir, built.wasm = dir, make(map[string][]byte)
+	}
+	out := filepath.Join(built.dir, name+".wasm")
+	cmd := exec.Command(filepath.Join(runtime.GOROOT(), "bin", "go"), "build", "-o", out, "./testdata/"+name)
+	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=")
+	if said, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build %s: %v\n%s", name, err, said)
+	}
+	b, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	built.wasm[name] = b
+	return b
+}
+
+// wasmFile reads a committed module.
+func wasmFile(t testing.TB, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// task is a job with its bytes.
+type task struct {
+	Job
+	blobs MapBlobs
+}
+
+// newTask makes a job of a module, with default limits and the name "prog".
+func newTask(module []byte, args ...string) *task {
+	k := &task{blobs: MapBlobs{}}
+	k.Limits = DefaultLimits()
+	k.Tariff = Tariff1
+	k.Args = append([]string{"prog"}, args...)
+	k.Start = 1_700_000_000_000_000_000
+	k.Module = k.blobs.Add(module).Hash
+	k.ModuleSize = uint64(len(module))
+	return k
+}
+
+func (k *task) input(path string, b []byte) *task {
+	blob := k.blobs.Add(b)
+	k.Files = append(k.Files, File{Path: path, Hash: blob.Hash, Size: blob.Size})
+	return k
+}
+
+func (k *task) stdin(b []byte) *task {
+	k.Stdin = k.blobs.Add(b)
+	return k
+}
+
+// newEngine makes an engine that is closed with the test.
+func newEngine(t testing.TB, cfg Config) *Engine {
+	t.Helper()
+	e := New(cfg)
+	t.Cleanup(func() {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return e
+}
+
+// run runs k and wants no error.
+func (k *task) run(t testing.TB, e *Engine) Result {
+	t.Helper()
+	r, err := e.Run(t.Context(), k.Job, k.blobs, Live{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// file gives the bytes of an output file.
+func file(t testing.TB, r Result, path string) []byte {
+	t.Helper()
+	for _, f := range r.Files {
+		if f.Path == path {
+			return f.Data
+		}
+	}
+	t.Fatalf("no output file %q among %d", path, len(r.Files))
+	return nil
+}
+
+// same says how two results differ in what must not.
+func same(t testing.TB, a, b Result) {
+	t.Helper()
+	if a.Hash() != b.Hash() || a.Fuel != b.Fuel || a.PeakPages != b.PeakPages {
+		t.Errorf("got %s %d %q, fuel %d, %d pages, hash %s; want %s %d %q, fuel %d, %d pages, hash %s",
+			a.End, a.Code, a.Trap, a.Fuel, a.PeakPages, a.Hash().Short(),
+			b.End, b.Code, b.Trap, b.Fuel, b.PeakPages, b.Hash().Short())
+		if !bytes.Equal(a.Stdout, b.Stdout) {
+			t.Errorf("stdout %.200q, want %.200q", a.Stdout, b.Stdout)
+		}
+	}
+}
+
+var _ identity.Hash

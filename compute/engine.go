@@ -1,0 +1,331 @@
+package compute
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime"
+	"sync"
+
+	"github.com/peersea/sea/identity"
+)
+
+// Errors of Run, beside ErrInvalid and ErrNoBlob.
+var (
+	// ErrModule is returned when the module is refused: it is not WebAssembly,
+	// too large, imports what is not there or cannot be metered. The text names
+	// what and where. Nothing of the guest has run.
+	ErrModule = errors.New("compute: module refused")
+	// ErrEngine is returned when the engine failed: a worker died or hung, the
+	// machine had no memory. It says nothing about the job.
+	ErrEngine = errors.New("compute: engine failed")
+	// ErrClosed is returned by Run after Close.
+	ErrClosed = errors.New("compute: engine closed")
+)
+
+// Config is what an Engine may be told. The zero value works.
+type Config struct {
+	// CacheDir keeps compiled modules; "" keeps none. Nothing else may write
+	// there: what it holds is executed.
+	CacheDir string
+	// CacheBytes bounds CacheDir, oldest use first out. Default 1 GiB.
+	CacheBytes int64
+	// Interpreter runs guests with wazero's interpreter: slower, the same
+	// results.
+	Interpreter bool
+	// InProcess runs guests in this process: for tests, and for programs that
+	// cannot start themselves. A guest then stalls the garbage collector, and
+	// one that hits the engine's own walls ends the process.
+	InProcess bool
+	// Workers is how many jobs run at once; more wait. Default: the number of
+	// CPUs.
+	Workers int
+	// Log gets what an operator would like to know. Nil discards.
+	Log *slog.Logger
+}
+
+// Engine runs jobs. Its methods may be called at once. Who makes one closes it.
+type Engine struct {
+	cfg   Config
+	name  string
+	slots chan struct{} // one for each job or process there may be
+	cache *cache
+	pool  *pool
+
+	mu     sync.Mutex // guards closed, and the Add of runs against Close
+	closed bool
+	runs   sync.WaitGroup
+	done   chan struct{} // closed by Close
+}
+
+// New makes an engine. Processes start with the first Run, or with Warm.
+func New(cfg Config) *Engine {
+	if cfg.CacheBytes <= 0 {
+		cfg.CacheBytes = 1 << 30
+	}
+	if cfg.Workers <= 0 {
+		cfg.Workers = runtime.NumCPU()
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	e := &Engine{
+		cfg:   cfg,
+		name:  engineName(cfg.Interpreter),
+		slots: make(chan struct{}, cfg.Workers),
+		cache: &cache{dir: cfg.CacheDir, most: cfg.CacheBytes, log: cfg.Log},
+		done:  make(chan struct{}),
+	}
+	e.pool = newPool(min(cfg.Workers, maxSpares), cfg.Log)
+	return e
+}
+
+// Name is what runs guests here, as Result.Engine has it.
+func (e *Engine) Name() string { return e.name }
+
+// Live is what a caller may see of a job while it runs. The zero value sees
+// nothing.
+type Live struct {
+	// Stdout and Stderr get what the guest writes, within about 20 ms. One that
+	// blocks holds the guest; one that fails is not called again.
+	Stdout, Stderr io.Writer
+	// Progress is told about every 100 ms how much fuel is used so far.
+	Progress func(fuel uint64)
+	// StopAt ends the job as Interrupted at the first check that finds this much
+	// fuel used, or more: it checks a result that was interrupted at that fuel.
+	// 0 never does.
+	StopAt uint64
+}
+
+// Run runs the job and returns what came of it. A guest that traps, fails or
+// runs out of fuel is a Result without an error. Cancelling ctx ends a guest
+// that runs as Interrupted, also without an error, and anything before that with
+// ctx's error. Errors wrap ErrInvalid, ErrModule, ErrNoBlob, ErrEngine or
+// ErrClosed; with one, Result.Fuel is still the fuel known to be used.
+func (e *Engine) Run(ctx context.Context, job Job, blobs Blobs, live Live) (Result, error) {
+	if err := job.Check(); err != nil {
+		return Result{}, err
+	}
+	if !e.begin() {
+		return Result{}, ErrClosed
+	}
+	defer e.runs.Done()
+	select {
+	case e.slots <- struct{}{}:
+	case <-ctx.Done():
+		return Result{}, ctx.Err()
+	case <-e.done:
+		return Result{}, ErrClosed
+	}
+	folder, release, err := e.cache.open(job, e.name)
+	if err != nil {
+		<-e.slots
+		return Result{}, fmt.Errorf("%w: compile cache: %w", ErrEngine, err)
+	}
+	defer release()
+	out := newSink(job, live)
+	if e.cfg.InProcess {
+		defer func() { <-e.slots }()
+		err = e.runHere(ctx, job, blobs, live, folder, out)
+	} else {
+		err = e.runThere(ctx, job, blobs, live, folder, out)
+	}
+	r := out.result()
+	r.Job, r.Engine = job.Hash(), e.name
+	return r, err
+}
+
+// begin counts a Run, unless the engine is closed.
+func (e *Engine) begin() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return false
+	}
+	e.runs.Add(1)
+	return true
+}
+
+// Warm starts a spare worker, so that the first job does not wait for one.
+func (e *Engine) Warm() {
+	if !e.cfg.InProcess && e.begin() {
+		defer e.runs.Done()
+		e.pool.refill()
+	}
+}
+
+// Close ends every job as an error, every worker, and returns when none is left.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	first := !e.closed
+	e.closed = true
+	e.mu.Unlock()
+	if first {
+		close(e.done)
+	}
+	e.runs.Wait() // before the pool: they use its workers
+	e.pool.close()
+	return nil
+}
+
+// cancelled is the cause of an interrupted result.
+const (
+	causeCancelled = "cancelled"
+	causeWall      = "hit its limit of real time"
+)
+
+// sink collects a result from a guest or a worker, and holds it to the job's
+// limits: a worker is not trusted.
+type sink struct {
+	job  Job
+	live Live
+	room uint64 // of Limits.OutputBytes
+	res  Result
+}
+
+func newSink(job Job, live Live) *sink {
+	return &sink{job: job, live: live, room: job.Limits.OutputBytes}
+}
+
+// take counts n bytes of output.
+func (s *sink) take(n uint64) error {
+	if n > s.room {
+		return fmt.Errorf("%w: it gave more output than the job allows", ErrEngine)
+	}
+	s.room -= n
+	return nil
+}
+
+func (s *sink) stdout(b []byte) error {
+	if err := s.take(uint64(len(b))); err != nil {
+		return err
+	}
+	s.res.Stdout = append(s.res.Stdout, b...)
+	show(&s.live.Stdout, b)
+	return nil
+}
+
+func (s *sink) stderr(b []byte) error {
+	if err := s.take(uint64(len(b))); err != nil {
+		return err
+	}
+	s.res.Stderr = append(s.res.Stderr, b...)
+	show(&s.live.Stderr, b)
+	return nil
+}
+
+func show(w *io.Writer, b []byte) {
+	if *w == nil {
+		return
+	}
+	if _, err := (*w).Write(b); err != nil {
+		*w = nil
+	}
+}
+
+func (s *sink) progress(fuel uint64) {
+	s.res.Fuel = min(fuel, s.job.Limits.Fuel)
+	if s.live.Progress != nil {
+		s.live.Progress(s.res.Fuel)
+	}
+}
+
+func (s *sink) outcome(o outcome) error {
+	if err := checkTrap(o.End, o.Code, o.Trap); err != nil {
+		return fmt.Errorf("%w: its result: %w", ErrEngine, err)
+	}
+	if o.Fuel > s.job.Limits.Fuel || o.PeakPages > s.job.Limits.MemoryPages {
+		return fmt.Errorf("%w: its result has more fuel or memory than the job allows", ErrEngine)
+	}
+	s.res.End, s.res.Code, s.res.Trap = o.End, o.Code, o.Trap
+	s.res.Fuel, s.res.PeakPages, s.res.Cause = o.Fuel, o.PeakPages, o.Cause
+	return nil
+}
+
+// entry adds a file or folder of the output; fill then reads its bytes.
+func (s *sink) entry(path string, dir bool, size uint64, fill func([]byte) error) error {
+	if err := CheckPath(path); err != nil {
+		return fmt.Errorf("%w: output file: %w", ErrEngine, err)
+	}
+	n := len(s.res.Files)
+	if n > 0 && s.res.Files[n-1].Path >= path || n >= int(s.job.Limits.Files) || dir && size > 0 {
+		return fmt.Errorf("%w: output files are not sorted, or too many", ErrEngine)
+	}
+	if err := s.take(size); err != nil {
+		return err
+	}
+	f := OutFile{Path: path, Dir: dir, Data: make([]byte, size)}
+	if err := fill(f.Data); err != nil {
+		return err
+	}
+	f.Blob = BlobOf(f.Data)
+	s.res.Files = append(s.res.Files, f)
+	return nil
+}
+
+// result is what there is, complete or not.
+func (s *sink) result() Result { return s.res }
+
+// runHere runs the guest in this process.
+func (e *Engine) runHere(ctx context.Context, job Job, blobs Blobs, live Live, folder string, out *sink) error {
+	g := &guest{job: job, interpreter: e.cfg.Interpreter, cacheDir: folder}
+	g.tank.job, g.tank.stopAt = job.Limits.Fuel, live.StopAt
+	// The world keeps these within the job's limits, so they cannot fail.
+	g.stdout = func(b []byte) { _ = out.stdout(b) }
+	g.stderr = func(b []byte) { _ = out.stderr(b) }
+	if err := g.load(func(b Blob) ([]byte, error) { return readBlob(blobs, b) }); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	ended := make(chan struct{})
+	var watch sync.WaitGroup
+	watch.Go(func() { e.watchHere(ctx, g, live.Progress, ended) })
+	o, err := g.run(context.WithoutCancel(ctx))
+	close(ended)
+	watch.Wait()
+	out.res.Fuel = o.Fuel
+	if err != nil {
+		return err
+	}
+	if err := out.outcome(o); err != nil {
+		return err
+	}
+	for _, entry := range g.world.Tree() {
+		err := out.entry(entry.Path, entry.Dir, entry.Size, func(b []byte) error {
+			return entry.Each(func(piece []byte) error {
+				b = b[copy(b, piece):]
+				return nil
+			})
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readBlob reads all of a blob and no more than its size.
+func readBlob(blobs Blobs, b Blob) ([]byte, error) {
+	r, err := openBlob(blobs, b.Hash)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	data := make([]byte, b.Size)
+	if _, err := io.ReadFull(r, data); err != nil {
+		return nil, fmt.Errorf("%w: %v is short: %w", ErrNoBlob, b.Hash, err)
+	}
+	return data, nil
+}
+
+func openBlob(blobs Blobs, h identity.Hash) (io.ReadCloser, error) {
+	r, err := blobs.Open(h)
+	if err != nil && !errors.Is(err, ErrNoBlob) {
+		err = fmt.Errorf("%w: %v: %w", ErrNoBlob, h, err)
+	}
+	return r, err
+}

@@ -1,0 +1,208 @@
+package compute
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/peersea/sea/identity/cbor"
+)
+
+// The pipes between an engine and its worker carry frames: one byte of kind, the
+// payload's length in four bytes, big-endian, and the payload.
+//
+//	engine ─▶ worker   job, data… (module, stdin, files, end to end), cancel
+//	worker ─▶ engine   hello, begun, (stdout, stderr, progress)…, stopped,
+//	                   result, (entry, data…)…, end          or failure
+
+// frameKind says what a frame is.
+type frameKind byte
+
+const (
+	frameHello    frameKind = 'h' // the protocol's version, one byte
+	frameJob      frameKind = 'j' // startWire
+	frameData     frameKind = 'd' // bytes
+	frameCancel   frameKind = 'c' // why, as text
+	frameBegun    frameKind = 'b' // the module is compiled, the guest runs
+	frameStdout   frameKind = '1' // bytes
+	frameStderr   frameKind = '2' // bytes
+	frameProgress frameKind = 'p' // fuel, eight bytes
+	frameStopped  frameKind = 's' // fuel, eight bytes: the guest has ended
+	frameResult   frameKind = 'r' // outcome
+	frameEntry    frameKind = 'e' // entryWire; a file's data follows
+	frameEnd      frameKind = 'z' // nothing follows
+	frameFailure  frameKind = 'x' // failureWire
+)
+
+const (
+	workerVersion = 1
+	// maxFrame is the longest payload. Only data comes near it.
+	maxFrame  = 256 << 10
+	dataFrame = 64 << 10 // of our own frames of bytes
+)
+
+// errFrame is returned when a pipe carries what is not a frame.
+var errFrame = errors.New("bad frame")
+
+// startWire is what a worker is told.
+type startWire struct {
+	Job         []byte `cbor:"job"`
+	Interpreter bool   `cbor:"interpreter"`
+	Cache       string `cbor:"cache"`
+	StopAt      uint64 `cbor:"stop_at"`
+}
+
+// entryWire is a file or folder of the output.
+type entryWire struct {
+	Path string `cbor:"path"`
+	Dir  bool   `cbor:"dir"`
+	Size uint64 `cbor:"size"`
+}
+
+// failureWire is an error of the worker.
+type failureWire struct {
+	Kind string `cbor:"kind"` // see failures
+	Text string `cbor:"text"`
+}
+
+// failures are the errors that keep their identity across the pipe.
+var failures = map[string]error{"module": ErrModule, "engine": ErrEngine, "blob": ErrNoBlob}
+
+func failureOf(err error) failureWire {
+	for kind, sentinel := range failures {
+		if errors.Is(err, sentinel) {
+			return failureWire{kind, err.Error()}
+		}
+	}
+	return failureWire{"engine", fmt.Sprintf("%v: %v", ErrEngine, err)}
+}
+
+// failure is an error that came over the pipe: its text is complete.
+type failure struct {
+	text string
+	kind error
+}
+
+func (f *failure) Error() string { return f.text }
+func (f *failure) Unwrap() error { return f.kind }
+
+func (w failureWire) err() error {
+	kind, known := failures[w.Kind]
+	if !known {
+		return fmt.Errorf("%w: failure of unknown kind %.20q", errFrame, w.Kind)
+	}
+	return &failure{w.Text, kind}
+}
+
+// frameWriter writes frames. Its methods may be called at once.
+type frameWriter struct {
+	mu sync.Mutex
+	w  *bufio.Writer
+}
+
+func newFrameWriter(w io.Writer) *frameWriter {
+	return &frameWriter{w: bufio.NewWriterSize(w, dataFrame+1024)}
+}
+
+// send writes one frame, and everything before it, to the pipe.
+func (f *frameWriter) send(kind frameKind, payload []byte) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.put(kind, payload); err != nil {
+		return err
+	}
+	return f.w.Flush()
+}
+
+func (f *frameWriter) put(kind frameKind, payload []byte) error {
+	if len(payload) > maxFrame {
+		return fmt.Errorf("%w: payload of %d bytes", errFrame, len(payload))
+	}
+	var head [5]byte
+	head[0] = byte(kind)
+	binary.BigEndian.PutUint32(head[1:], uint32(len(payload)))
+	if _, err := f.w.Write(head[:]); err != nil {
+		return err
+	}
+	_, err := f.w.Write(payload)
+	return err
+}
+
+// data writes bytes as frames of kind, as many as it takes.
+func (f *frameWriter) data(kind frameKind, b []byte) error {
+	for len(b) > 0 {
+		n := min(len(b), dataFrame)
+		if err := f.send(kind, b[:n]); err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+func (f *frameWriter) fuel(kind frameKind, fuel uint64) error {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], fuel)
+	return f.send(kind, b[:])
+}
+
+func (f *frameWriter) value(kind frameKind, v any) error {
+	b, err := cbor.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return f.send(kind, b)
+}
+
+// frameReader reads frames from the other side, which it does not trust.
+type frameReader struct {
+	r   *bufio.Reader
+	buf []byte
+}
+
+func newFrameReader(r io.Reader) *frameReader {
+	return &frameReader{r: bufio.NewReaderSize(r, dataFrame+1024), buf: make([]byte, 0, dataFrame)}
+}
+
+// next reads one frame. The payload is valid until the next call. io.EOF means
+// that the pipe closed between two frames.
+func (f *frameReader) next() (frameKind, []byte, error) {
+	var head [5]byte
+	if _, err := io.ReadFull(f.r, head[:1]); err != nil {
+		return 0, nil, err
+	}
+	if _, err := io.ReadFull(f.r, head[1:]); err != nil {
+		return 0, nil, fmt.Errorf("%w: cut off in its head: %w", errFrame, err)
+	}
+	kind, n := frameKind(head[0]), binary.BigEndian.Uint32(head[1:])
+	if n > maxFrame {
+		return 0, nil, fmt.Errorf("%w: payload of %d bytes, at most %d are allowed", errFrame, n, maxFrame)
+	}
+	if uint32(cap(f.buf)) < n {
+		f.buf = make([]byte, n)
+	}
+	f.buf = f.buf[:n]
+	if _, err := io.ReadFull(f.r, f.buf); err != nil {
+		return 0, nil, fmt.Errorf("%w: cut off in its payload: %w", errFrame, err)
+	}
+	return kind, f.buf, nil
+}
+
+// want reads one frame, which must be of kind.
+func (f *frameReader) want(kind frameKind) ([]byte, error) {
+	got, b, err := f.next()
+	if err == nil && got != kind {
+		err = fmt.Errorf("%w: kind %q, want %q", errFrame, got, kind)
+	}
+	return b, err
+}
+
+func readFuel(b []byte) (uint64, error) {
+	if len(b) != 8 {
+		return 0, fmt.Errorf("%w: fuel of %d bytes", errFrame, len(b))
+	}
+	return binary.BigEndian.Uint64(b), nil
+}

@@ -1,0 +1,262 @@
+package compute
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+)
+
+// maxSpares is how many workers wait for jobs to come.
+const maxSpares = 2
+
+// helloWall is how long a new process may take to say hello.
+const helloWall = 20 * time.Second
+
+// pool starts workers ahead of the jobs. Each runs one job and ends, so that
+// nothing of a guest, its garbage, its lowered limits or what it may have broken,
+// meets the next one; the spare that starts in the meantime hides the price.
+type pool struct {
+	want    int
+	log     *slog.Logger
+	spawner spawner
+
+	mu      sync.Mutex // guards what follows
+	spares  []*process
+	filling bool
+	closed  bool
+	work    sync.WaitGroup // refills and reapings
+}
+
+func newPool(want int, log *slog.Logger) *pool {
+	return &pool{want: want, log: log}
+}
+
+// take gives a worker that has said hello. spare tells that it has waited.
+func (p *pool) take() (_ *process, spare bool, _ error) {
+	p.mu.Lock()
+	var got *process
+	if n := len(p.spares); n > 0 {
+		got = p.spares[n-1]
+		p.spares = p.spares[:n-1]
+	}
+	p.mu.Unlock()
+	p.refill()
+	if got != nil {
+		return got, true, nil
+	}
+	got, err := p.spawner.start()
+	return got, false, err
+}
+
+// refill starts spares until there are enough, in the background.
+func (p *pool) refill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.filling || p.closed || len(p.spares) >= p.want {
+		return
+	}
+	p.filling = true
+	p.work.Go(p.fill)
+}
+
+func (p *pool) fill() {
+	for {
+		proc, err := p.spawner.start()
+		if err != nil {
+			p.log.Warn("spare worker did not start", "err", err)
+		}
+		p.mu.Lock()
+		if err == nil && !p.closed {
+			p.spares = append(p.spares, proc)
+			proc = nil
+		}
+		more := err == nil && !p.closed && len(p.spares) < p.want
+		p.filling = more
+		p.mu.Unlock()
+		if proc != nil {
+			proc.reap()
+		}
+		if !more {
+			return
+		}
+	}
+}
+
+// reap ends proc in the background and then calls freed.
+func (p *pool) reap(proc *process, freed func()) {
+	p.work.Go(func() {
+		proc.reap()
+		freed()
+	})
+}
+
+// close ends the spares and waits for every process. No take may be under way.
+func (p *pool) close() {
+	p.mu.Lock()
+	p.closed = true
+	spares := p.spares
+	p.spares = nil
+	p.mu.Unlock()
+	for _, proc := range spares {
+		proc.reap()
+	}
+	p.work.Wait()
+	p.spawner.close() // last: its thread's end would kill workers
+}
+
+// spawner starts processes from one thread that lives as long as they may:
+// Linux ends a child with PDEATHSIG when the thread that made it ends
+// (golang.org/issue/27505).
+type spawner struct {
+	once     sync.Once
+	requests chan spawn
+	done     chan struct{}
+}
+
+type spawn struct {
+	cmd *exec.Cmd
+	err chan<- error
+}
+
+// start makes a worker and waits for its hello.
+func (s *spawner) start() (*process, error) {
+	s.once.Do(func() {
+		s.requests, s.done = make(chan spawn), make(chan struct{})
+		go func() {
+			defer close(s.done)
+			runtime.LockOSThread() // and never unlocked: the thread ends with us
+			for r := range s.requests {
+				r.err <- r.cmd.Start()
+			}
+		}()
+	})
+	p, err := s.spawn()
+	if err != nil {
+		return nil, fmt.Errorf("%w: start a worker: %w", ErrEngine, err)
+	}
+	timer := time.AfterFunc(helloWall, p.kill)
+	defer timer.Stop()
+	b, err := p.out.want(frameHello)
+	if err == nil && (len(b) != 1 || b[0] != workerVersion) {
+		err = fmt.Errorf("%w: it speaks version %v, this program %d", errFrame, b, workerVersion)
+	}
+	if err != nil {
+		p.reap()
+		return nil, fmt.Errorf("%w: start a worker: %w: %s (does main begin with compute.IsWorker?)", ErrEngine, err, p.lastWords())
+	}
+	return p, nil
+}
+
+func (s *spawner) spawn() (*process, error) {
+	path, err := selfPath()
+	if err != nil {
+		return nil, err
+	}
+	p := &process{cmd: &exec.Cmd{
+		Path:      path,
+		Args:      []string{"sea-worker", workerArg},
+		Env:       []string{},
+		WaitDelay: time.Second,
+	}}
+	p.cmd.Stderr = &p.words
+	isolate(p.cmd)
+	in, err := p.cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return nil, errors.Join(err, in.Close())
+	}
+	started := make(chan error, 1)
+	s.requests <- spawn{p.cmd, started}
+	if err := <-started; err != nil {
+		return nil, err // Start has closed the pipes
+	}
+	p.stdin, p.in, p.out = in, newFrameWriter(in), newFrameReader(out)
+	return p, nil
+}
+
+func (s *spawner) close() {
+	if s.requests != nil {
+		close(s.requests)
+		<-s.done
+	}
+}
+
+// process is a worker, seen from the engine.
+type process struct {
+	cmd   *exec.Cmd
+	stdin io.Closer
+	in    *frameWriter
+	out   *frameReader
+	words tail
+
+	mu     sync.Mutex // guards killed: its number may be another's once it is reaped
+	killed bool
+
+	once  sync.Once
+	state error // of Wait
+}
+
+// kill ends the process at once. It may be called at any time.
+func (p *process) kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.killed {
+		p.killed = true
+		killGroup(p.cmd.Process)
+	}
+}
+
+// reap kills the process and waits until it is gone.
+func (p *process) reap() {
+	p.once.Do(func() {
+		p.kill()
+		_ = p.stdin.Close() // by Wait otherwise
+		p.state = p.cmd.Wait()
+	})
+}
+
+// lastWords is how a reaped process ended, and what it said.
+func (p *process) lastWords() string {
+	text := "exit status 0"
+	if p.state != nil {
+		text = p.state.Error()
+	}
+	if said := p.words.String(); said != "" {
+		text += ": " + said
+	}
+	return text
+}
+
+// tail keeps the beginning of what a process writes to stderr, where Go puts
+// the reason of a crash.
+type tail struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+const maxTail = 512
+
+func (t *tail) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.buf.Write(b[:min(len(b), maxTail-t.buf.Len())])
+	return len(b), nil
+}
+
+// String is the first line, on one line, for a log.
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	line, _, _ := strings.Cut(t.buf.String(), "\n")
+	return strings.ToValidUTF8(strings.TrimSpace(line), "?")
+}

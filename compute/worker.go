@@ -1,0 +1,288 @@
+package compute
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/peersea/sea/identity"
+	"github.com/peersea/sea/identity/cbor"
+)
+
+// workerArg is the only argument of a worker. No command of a program should
+// have this name.
+const workerArg = "compute-worker-1"
+
+// IsWorker tells whether this process was started to be a worker.
+func IsWorker() bool { return len(os.Args) == 2 && os.Args[1] == workerArg }
+
+// Worker runs one job for the engine at the other end of stdin and stdout, and
+// returns the process's exit code. It is for a process of which IsWorker is true
+// and that has done nothing else.
+func Worker() int {
+	out := os.Stdout
+	os.Stdout = os.Stderr // whatever prints must not write into the frames
+	w := &worker{out: newFrameWriter(out), begun: make(chan struct{})}
+	if err := w.run(os.Stdin); err != nil {
+		// The engine reads this or, when the pipe is broken, is gone.
+		_ = w.out.value(frameFailure, failureOf(err))
+		return 1
+	}
+	return 0
+}
+
+// worker is the child's side.
+//
+//	main    reads the job and its blobs, runs the guest, sends what came of it
+//	listen  waits for cancel, or the end of the engine
+//	watch   sends what the guest wrote, and its progress
+//
+// While the guest runs, the garbage collector is off: to stop the world it
+// would wait for the guest, and the other two with it.
+type worker struct {
+	out   *frameWriter
+	guest guest
+	begun chan struct{}
+
+	mu      sync.Mutex // guards what the guest wrote and watch has not sent
+	pending [2][]byte  // stdout, stderr
+	debt    int        // bytes left for the collector
+}
+
+// The rhythm of watch, and how much output may wait for it.
+const (
+	flushEvery    = 20 * time.Millisecond
+	progressEvery = 5 // flushes
+	maxPending    = 32 << 10
+	maxDebt       = 32 << 20
+)
+
+func (w *worker) run(in io.Reader) error {
+	// The listener needs a thread beside the guest's even on one core. Setting
+	// the number also keeps the runtime from adjusting it, which stops the world.
+	runtime.GOMAXPROCS(max(4, runtime.NumCPU()))
+	debug.SetGCPercent(-1)
+	if err := limitProcess(); err != nil {
+		return fmt.Errorf("%w: limits of the process: %w", ErrEngine, err)
+	}
+	for i := range w.pending {
+		w.pending[i] = make([]byte, 0, maxPending)
+	}
+	if err := w.out.send(frameHello, []byte{workerVersion}); err != nil {
+		return err
+	}
+	r := newFrameReader(in)
+	if err := w.read(r); err != nil {
+		return err
+	}
+	go w.listen(r)
+	return w.serve()
+}
+
+// read takes the job and its blobs.
+func (w *worker) read(r *frameReader) error {
+	b, err := r.want(frameJob)
+	if errors.Is(err, io.EOF) {
+		os.Exit(0) // a spare that was not needed
+	}
+	if err != nil {
+		return err
+	}
+	var start startWire
+	if err := cbor.Unmarshal(b, &start); err != nil {
+		return err
+	}
+	job, err := DecodeJob(start.Job)
+	if err != nil {
+		return err
+	}
+	g := &w.guest
+	g.job, g.interpreter, g.cacheDir = job, start.Interpreter, start.Cache
+	g.tank.job, g.tank.stopAt = job.Limits.Fuel, start.StopAt
+	g.stdout = func(b []byte) { w.write(0, b) }
+	g.stderr = func(b []byte) { w.write(1, b) }
+	g.garbage = w.garbage
+	g.started = w.start
+	data := &dataReader{r: r}
+	return g.load(func(b Blob) ([]byte, error) {
+		buf := make([]byte, b.Size)
+		_, err := io.ReadFull(data, buf)
+		return buf, err
+	})
+}
+
+// load reads the job's blobs in order and holds each to its hash.
+func (g *guest) load(get func(Blob) ([]byte, error)) (err error) {
+	blob := func(what string, b Blob) []byte {
+		if err != nil || b.norm() == emptyBlob {
+			return nil
+		}
+		var data []byte
+		if data, err = get(b); err != nil {
+			err = fmt.Errorf("%s: %w", what, err)
+		} else if got := identity.HashOf(data); got != b.Hash || uint64(len(data)) != b.Size {
+			err = fmt.Errorf("%w: the bytes of %s do not have the hash %v", ErrNoBlob, what, b.Hash)
+		}
+		return data
+	}
+	g.module = blob("the module", Blob{g.job.Module, g.job.ModuleSize})
+	g.stdin = blob("stdin", g.job.Stdin)
+	for _, f := range g.job.Files {
+		g.files = append(g.files, blob("input file "+f.Path, f.Blob()))
+	}
+	return err
+}
+
+// dataReader is the payloads of data frames, end to end.
+type dataReader struct {
+	r    *frameReader
+	rest []byte
+}
+
+func (d *dataReader) Read(b []byte) (int, error) {
+	if len(d.rest) == 0 {
+		var err error
+		if d.rest, err = d.r.want(frameData); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(b, d.rest)
+	d.rest = d.rest[n:]
+	return n, nil
+}
+
+// listen ends the guest when the engine says so, and the process when the
+// engine is gone: nobody is left to read what it does.
+func (w *worker) listen(r *frameReader) {
+	for {
+		kind, why, err := r.next()
+		if err != nil || kind != frameCancel {
+			os.Exit(3)
+		}
+		w.guest.tank.interrupt(string(why))
+	}
+}
+
+// start is called between compiling and running.
+func (w *worker) start(maxPages uint32) {
+	if n := len(w.guest.module); n > 256<<10 || w.guest.interpreter {
+		// Compiling left garbage. This collection is the last until a call of
+		// the guest asks for one: see garbage.
+		debug.SetGCPercent(-1)
+		debug.FreeOSMemory()
+	}
+	limitMemory(w.guest.job, maxPages)
+	_ = w.out.send(frameBegun, nil)
+	close(w.begun)
+}
+
+// serve runs the guest and sends its result.
+func (w *worker) serve() error {
+	if len(w.guest.module) > 256<<10 {
+		debug.SetGCPercent(100) // for the compiler, until start
+	}
+	ended, watched := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watched)
+		w.watch(ended)
+	}()
+	o, err := w.guest.run(context.Background())
+	close(ended)
+	<-watched
+	if err != nil {
+		return err
+	}
+	debug.SetGCPercent(100)
+	return w.deliver(o)
+}
+
+// deliver sends the outcome and the output folder.
+func (w *worker) deliver(o outcome) error {
+	if err := w.out.fuel(frameStopped, o.Fuel); err != nil {
+		return err
+	}
+	if err := w.out.value(frameResult, o); err != nil {
+		return err
+	}
+	for _, e := range w.guest.world.Tree() {
+		if err := w.out.value(frameEntry, entryWire{e.Path, e.Dir, e.Size}); err != nil {
+			return err
+		}
+		if err := e.Each(func(b []byte) error { return w.out.data(frameData, b) }); err != nil {
+			return err
+		}
+	}
+	return w.out.send(frameEnd, nil)
+}
+
+// watch sends progress and output until the guest has ended.
+func (w *worker) watch(ended <-chan struct{}) {
+	defer w.flush()
+	select {
+	case <-w.begun:
+	case <-ended:
+		return
+	}
+	tick := time.NewTicker(flushEvery)
+	defer tick.Stop()
+	for n := 1; ; n++ {
+		select {
+		case <-ended:
+			return
+		case <-tick.C:
+			w.flush()
+			if n%progressEvery == 0 {
+				_ = w.out.fuel(frameProgress, min(w.guest.tank.Used(), w.guest.job.Limits.Fuel))
+			}
+		}
+	}
+}
+
+// write takes output of the guest. What does not fit into the buffer is sent
+// at once, by the guest's own thread: a slow reader holds the guest.
+func (w *worker) write(stream int, b []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for len(b) > 0 {
+		p := w.pending[stream]
+		if len(p) == maxPending {
+			w.sendPending()
+			p = w.pending[stream]
+		}
+		n := min(len(b), maxPending-len(p))
+		w.pending[stream] = append(p, b[:n]...)
+		b = b[n:]
+	}
+}
+
+func (w *worker) flush() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sendPending()
+}
+
+// sendPending is called with mu held. The engine that does not read any more
+// ends this process by itself, so an error needs no handling.
+func (w *worker) sendPending() {
+	for i, kind := range []frameKind{frameStdout, frameStderr} {
+		if len(w.pending[i]) > 0 {
+			_ = w.out.send(kind, w.pending[i])
+			w.pending[i] = w.pending[i][:0]
+		}
+	}
+}
+
+// garbage collects when calls have left enough behind. It is called within a
+// call of the guest, the one time at which the world can be stopped.
+func (w *worker) garbage(n int) {
+	if w.debt += n; w.debt > maxDebt {
+		w.debt = 0
+		runtime.GC()
+	}
+}

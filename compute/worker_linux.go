@@ -1,0 +1,82 @@
+package compute
+
+import (
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// selfPath is this program even after its file was replaced.
+func selfPath() (string, error) { return "/proc/self/exe", nil }
+
+// isolate gives a worker its own process group, so that a terminal's Ctrl-C does
+// not reach it, and lets it die with the engine.
+func isolate(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}
+
+// Limits of a worker process.
+const (
+	maxDescriptors = 64
+	maxCPUSeconds  = 60 // while it compiles; then as long as the job's belt
+	memorySlack    = 96 << 20
+)
+
+// limitProcess sets what does not depend on the job.
+func limitProcess() error {
+	for what, n := range map[int]uint64{
+		unix.RLIMIT_CORE: 0, unix.RLIMIT_NOFILE: maxDescriptors,
+	} {
+		if err := unix.Setrlimit(what, &unix.Rlimit{Cur: n, Max: n}); err != nil {
+			return err
+		}
+	}
+	return softLimit(unix.RLIMIT_CPU, maxCPUSeconds)
+}
+
+// softLimit lowers or raises a limit within its hard one.
+func softLimit(what int, n uint64) error {
+	var l unix.Rlimit
+	if err := unix.Getrlimit(what, &l); err != nil {
+		return err
+	}
+	l.Cur = min(n, l.Max)
+	return unix.Setrlimit(what, &l)
+}
+
+// limitMemory lets the process have what the guest may use beside what it has
+// by now: memory, output, and slack for the runtime. Beyond, the runtime ends
+// the process, which is an engine's error and no result. RLIMIT_DATA counts
+// what may be written; RLIMIT_AS would count the address space that Go reserves.
+func limitMemory(job Job, maxPages uint32) {
+	const page = 64 << 10
+	most := dataBytes() + uint64(maxPages)*page*11/10 + 2*job.Limits.OutputBytes + memorySlack
+	_ = softLimit(unix.RLIMIT_DATA, most)
+	_ = softLimit(unix.RLIMIT_CPU, uint64(job.Limits.WallMillis/1000)*2+maxCPUSeconds)
+}
+
+// dataBytes is what the process has of RLIMIT_DATA.
+func dataBytes() uint64 {
+	b, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 1 << 30
+	}
+	f := strings.Fields(string(b))
+	if len(f) < 6 {
+		return 1 << 30
+	}
+	n, err := strconv.ParseUint(f[5], 10, 64)
+	if err != nil {
+		return 1 << 30
+	}
+	return n * uint64(os.Getpagesize())
+}
+
+// killGroup ends the worker and whatever it may have started.
+func killGroup(p *os.Process) {
+	_ = syscall.Kill(-p.Pid, syscall.SIGKILL)
+}
