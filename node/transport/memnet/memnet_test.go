@@ -165,10 +165,10 @@ func TestLatency(t *testing.T) {
 	})
 }
 
-// TestManyNodes connects a hundred nodes with each other in one bubble.
+// TestManyNodes connects thirty nodes with each other in one bubble.
 func TestManyNodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const nodes = 100
+		const nodes = 30
 		n := memnet.Net{Latency: 10 * time.Millisecond}
 		var all sync.WaitGroup
 		for i := range nodes {

@@ -1,0 +1,80 @@
+package rtcnet
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/peersea/sea/node/transport"
+	"github.com/peersea/sea/node/transport/transporttest"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// deadline is the longest any step of a test may take.
+const deadline = 20 * time.Second
+
+// newNegotiator returns one that works on any machine, with or without network.
+func newNegotiator(tb testing.TB, cfg Config) *Negotiator {
+	tb.Helper()
+	cfg.Loopback = true
+	n := New(cfg)
+	tb.Cleanup(func() {
+		if err := n.Close(); err != nil {
+			tb.Errorf("close negotiator: %v", err)
+		}
+	})
+	return n
+}
+
+// connect makes a connection between two Negotiators.
+func connect(tb testing.TB, a, b transport.Negotiator) (offerer, answerer transport.Conn) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), deadline)
+	defer cancel()
+	offer, err := a.Offer(ctx)
+	if err != nil {
+		tb.Fatalf("offer: %v", err)
+	}
+	defer offer.Close()
+	answer, wait, err := b.Answer(ctx, offer.Bytes())
+	if err != nil {
+		tb.Fatalf("answer: %v", err)
+	}
+	type result struct {
+		conn transport.Conn
+		err  error
+	}
+	waited := make(chan result, 1)
+	go func() {
+		conn, err := wait(ctx)
+		waited <- result{conn, err}
+	}()
+	offerer, err = offer.Accept(ctx, answer)
+	if err != nil {
+		tb.Errorf("accept: %v", err)
+	}
+	r := <-waited
+	if r.err != nil {
+		tb.Errorf("wait: %v", r.err)
+	}
+	if tb.Failed() {
+		tb.FailNow()
+	}
+	return offerer, r.conn
+}
+
+func TestSuite(t *testing.T) {
+	transporttest.Run(t, func(t *testing.T) (a, b transport.Conn) {
+		return connect(t, newNegotiator(t, Config{}), newNegotiator(t, Config{}))
+	})
+}
+
+// TestSuiteBulk runs the suite once more over the second lane.
+func TestSuiteBulk(t *testing.T) {
+	transporttest.Run(t, func(t *testing.T) (a, b transport.Conn) {
+		a, b = connect(t, newNegotiator(t, Config{}), newNegotiator(t, Config{}))
+		return a.(transport.Bulk).Bulk(), b.(transport.Bulk).Bulk()
+	})
+}
