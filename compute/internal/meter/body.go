@@ -55,15 +55,26 @@ func (f *frame) arity() int {
 	return int(f.results)
 }
 
-// function reads the body at r.pos, of the function with this index.
+// function reads the next body, of the function with this index.
 func (b *body) function(index int) {
-	m := b.m
-	b.fn = index
-	b.sig = m.types[m.functions[index]]
-	size := int(b.u32())
-	end := b.pos + size
 	outer := b.end
-	b.end = end
+	b.begin(index)
+	for len(b.frames) > 0 && b.err == nil {
+		b.instruction()
+	}
+	if b.err == nil && b.pos != b.end {
+		b.malformed(b.pos, "function %d: %d bytes after its end", index, b.end-b.pos)
+	}
+	if b.err == nil {
+		b.end = outer
+	}
+}
+
+// begin reads what stands before a function's instructions.
+func (b *body) begin(index int) {
+	b.fn = index
+	b.sig = b.m.types[b.m.functions[index]]
+	b.end = int(b.u32()) + b.pos
 	b.header()
 	b.operands, b.highest = b.operands[:0], 0
 	b.frames, b.runs, b.edits, b.nans = b.frames[:0], b.runs[:0], b.edits[:0], b.nans[:0]
@@ -72,16 +83,6 @@ func (b *body) function(index int) {
 	b.newRun()
 	b.runs[0].cost = 1
 	b.push(frame{kind: opCall, results: b.sig.nresults})
-	for len(b.frames) > 0 && b.err == nil {
-		b.instruction()
-	}
-	if b.err == nil && b.pos != end {
-		b.malformed(b.pos, "function %d: %d bytes after its end", b.fn, end-b.pos)
-	}
-	if b.err != nil {
-		return
-	}
-	b.end = outer
 }
 
 // header reads the declarations of locals.

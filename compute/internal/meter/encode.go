@@ -73,16 +73,21 @@ func (w *rewriter) bodies() *Error {
 		return b.err
 	}
 	w.code = out.out
+	w.appendHelpers()
+	return nil
+}
+
+// appendHelpers appends the functions that the metered code and the host call.
+func (w *rewriter) appendHelpers() {
 	if w.grows {
 		most, own := w.maxPages()
-		w.helper([]byte{byte(I32)}, []byte{byte(I32)}, out.growBody(most, own))
+		w.helper([]byte{byte(I32)}, []byte{byte(I32)}, w.growBody(most, own))
 	}
 	if w.m.start >= 0 {
 		// Of its own and not the guest's function: an export would make that
 		// one fit for ref.func.
-		w.startIndex = w.helper(nil, nil, out.startBody(uint32(w.m.start)))
+		w.startIndex = w.helper(nil, nil, w.startBody(uint32(w.m.start)))
 	}
-	return nil
 }
 
 // helper appends a function and returns its index.
