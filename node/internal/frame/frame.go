@@ -211,7 +211,7 @@ func (f *Close) fields(c codec) {
 	number(c, "reason", &f.Reason, 1<<32-1)
 	c.text("text", &f.Text, rpc.MaxText)
 }
-func (f *Credit) fields(c codec) { c.uint("bytes", &f.N, Window) }
+func (f *Credit) fields(c codec) { c.uint("bytes", &f.N, 2*Window) }
 func (f *Part) fields(c codec) {
 	c.uint("id", &f.ID, maxUint)
 	c.uint("bytes left", &f.Left, MaxFrame)

@@ -1,0 +1,248 @@
+package frame
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"flag"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/peersea/sea/identity/cbor"
+	"github.com/peersea/sea/node/rpc"
+)
+
+var update = flag.Bool("update", false, "write the golden vectors anew")
+
+const goldenFile = "testdata/frames.json"
+
+// golden is one vector: a frame's bytes and what they say.
+type golden struct {
+	Name string `json:"name"`
+	Hex  string `json:"hex"`
+}
+
+// samples has every kind of frame, with small and large members.
+var samples = []struct {
+	name  string
+	frame Frame
+}{
+	{"welcome", &Welcome{Observed: "192.0.2.7:4321"}},
+	{"welcome, address unknown", &Welcome{}},
+	{"ping", &Ping{N: 1}},
+	{"ping 2^64-1", &Ping{N: maxUint}},
+	{"pong", &Pong{N: 24}},
+	{"close, going offline", &Close{Reason: ReasonOffline}},
+	{"close, protocol broken", &Close{Reason: ReasonProtocol, Text: "frame: tag 99 is not known here"}},
+	{"credit", &Credit{N: 262144}},
+	{"part, first of two", &Part{ID: 0, Left: 3, Data: []byte{0x83, 0x07}}},
+	{"part, last", &Part{ID: 256, Left: 0, Data: []byte("end")}},
+	{"open", &Open{}},
+	{"message", &Message{Scope: "chat", Body: []byte("hello")}},
+	{"message, empty", &Message{Scope: "chat", Body: []byte{}}},
+	{"request", &Request{ID: 1, Scope: "sea:ping", Body: []byte{}}},
+	{"request with body", &Request{ID: 65536, Scope: "market:ask", Body: []byte{0xa0}}},
+	{"reply", &Reply{ID: 1, Code: rpc.OK, Body: []byte{0xf6}}},
+	{"reply, no handler", &Reply{ID: 2, Code: rpc.NoHandler, Text: "scope x is not served here", Body: []byte{}}},
+	{"cancel", &Cancel{ID: 1}},
+	{"routed", &Routed{Hop: 7, TTL: 23, Attempt: 0, Budget: 4, Statement: []byte{0x83, 0x40, 0x40, 0x40}}},
+	{"ack", &Ack{Hop: 7}},
+	{"nak, unreachable", &Nak{Hop: 7, Code: rpc.Unreachable, Budget: 3}},
+	{"answer", &Answer{Attempt: 1, Statement: []byte{0x83, 0x40, 0x40, 0x40}}},
+}
+
+func TestGolden(t *testing.T) {
+	if *update {
+		var all []golden
+		for _, s := range samples {
+			all = append(all, golden{s.name, hex.EncodeToString(Encode(s.frame))})
+		}
+		b, err := json.MarshalIndent(all, "", " ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(goldenFile, append(b, '\n'), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	vectors := readGolden(t)
+	if len(vectors) != len(samples) {
+		t.Fatalf("%d vectors, want %d", len(vectors), len(samples))
+	}
+	for i, s := range samples {
+		v := vectors[i]
+		want, err := hex.DecodeString(v.Hex)
+		if err != nil || v.Name != s.name {
+			t.Fatalf("vector %q: %v, want %q", v.Name, err, s.name)
+		}
+		if got := Encode(s.frame); !bytes.Equal(got, want) {
+			t.Errorf("%s: encoded %x, want %x", s.name, got, want)
+		}
+		got, err := Decode(want)
+		if err != nil || !reflect.DeepEqual(got, s.frame) {
+			t.Errorf("%s: decoded %+v, %v, want %+v", s.name, got, err, s.frame)
+		}
+		if err := cbor.Check(want); err != nil {
+			t.Errorf("%s: not in the one spelling: %v", s.name, err)
+		}
+	}
+}
+
+func readGolden(t testing.TB) []golden {
+	t.Helper()
+	b, err := os.ReadFile(goldenFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []golden
+	if err := json.Unmarshal(b, &all); err != nil {
+		t.Fatal(err)
+	}
+	if len(all) == 0 {
+		t.Fatal("no vectors")
+	}
+	return all
+}
+
+// A frame has no checksum of its own, the seal around it has. So a changed byte
+// either is refused with a reason or says something else, in its one spelling.
+func TestFlippedBytes(t *testing.T) {
+	for _, v := range readGolden(t) {
+		b, err := hex.DecodeString(v.Hex)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range b {
+			for bit := range 8 {
+				c := bytes.Clone(b)
+				c[i] ^= 1 << bit
+				checkOneSpelling(t, c)
+			}
+		}
+		for i := range b {
+			if _, err := Decode(b[:i]); err == nil {
+				t.Errorf("%s cut to %d bytes: no error", v.Name, i)
+			}
+		}
+		if _, err := Decode(append(bytes.Clone(b), 0)); err == nil {
+			t.Errorf("%s and a byte more: no error", v.Name)
+		}
+	}
+}
+
+// checkOneSpelling demands that b is refused with a reason, or is what its
+// frame encodes to.
+func checkOneSpelling(t *testing.T, b []byte) {
+	t.Helper()
+	f, err := Decode(b)
+	if err != nil {
+		if !errors.Is(err, ErrInvalid) || len(err.Error()) < len("frame: x") {
+			t.Errorf("%x: error %q says nothing", b, err)
+		}
+		return
+	}
+	if err := cbor.Check(b); err != nil {
+		t.Errorf("%x: accepted, but %v", b, err)
+	}
+	if again := Encode(f); !bytes.Equal(again, b) {
+		t.Errorf("%x: spelled %x again", b, again)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		hex  string
+		want string
+	}{
+		{"nothing", "", "missing"},
+		{"not an array", "a0", "type 5"},
+		{"indefinite array", "9f01ff", "no definite length"},
+		{"tag of a later version", "8218630a", "tag 99 is not known here"},
+		{"huge tag", "821b000000010000000100", "not known here"},
+		{"too few members", "8101", "1 members, not 2"},
+		{"too many members", "83010101", "3 members, not 2"},
+		{"a number as text", "820161", "type 3, not 0"},
+		{"number not shortest", "82011801", "shortest"},
+		{"length not shortest", "8307" + "7804" + hex.EncodeToString([]byte("chat")) + "40", "shortest"},
+		{"scope in upper case", "83076143" + "40", "not one of a-z"},
+		{"empty scope", "830760" + "40", "0 bytes, not 1 to 64"},
+		{"long scope", "83077841" + strings.Repeat("61", 65) + "40", "65 bytes, not 1 to 64"},
+		{"text that is not UTF-8", "830301" + "61ff", "not UTF-8"},
+		{"ttl", "860b00181900" + "00" + "4100", "ttl: 25, above 24"},
+		{"attempt", "860b001803" + "00" + "4100", "shortest"},
+		{"attempt 3", "860b000103" + "00" + "4100", "attempt: 3, above 2"},
+		{"budget", "860b00010005" + "4100", "budget: 5, above 4"},
+		{"credit", "82041a00200001", "bytes: 2097153"},
+		{"empty part", "8405000040", "data: 0 bytes, not 1"},
+		{"body of 2^63 bytes", "8307616" + "15b8000000000000000", "not 0 to 1048576"},
+		{"body cut short", "8307616" + "14561", "cut short"},
+		{"reason above 32 bits", "83031b0000000100000000" + "60", "above 4294967295"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b, err := hex.DecodeString(c.hex)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = Decode(b)
+			if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestSizes(t *testing.T) {
+	large := Encode(&Reply{ID: maxUint, Code: 1<<32 - 1, Text: strings.Repeat("x", rpc.MaxText), Body: make([]byte, MaxBody)})
+	if len(large) > MaxFrame {
+		t.Errorf("the largest frame has %d bytes, above %d", len(large), MaxFrame)
+	}
+	if n := len(Encode(&Routed{Statement: make([]byte, MaxStatement)})); n > MaxFrame {
+		t.Errorf("the largest routed frame has %d bytes", n)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a body too large was encoded")
+		}
+	}()
+	Encode(&Message{Scope: "x", Body: make([]byte, MaxBody+1)})
+}
+
+// A body that arrived is not copied again.
+func TestDecodeDoesNotCopy(t *testing.T) {
+	b := Encode(&Message{Scope: "chat", Body: []byte("hello")})
+	f, err := Decode(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)-1] = '!'
+	if got := string(f.(*Message).Body); got != "hell!" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestNames(t *testing.T) {
+	for tag := TagWelcome; tag <= TagAnswer; tag++ {
+		f, _ := blank(tag)
+		if f.Tag() != tag || tag.String() == "" || tag.String() == "unknown" {
+			t.Errorf("tag %d is %v, called %q", tag, f.Tag(), tag)
+		}
+	}
+	if Tag(99).String() != "unknown" || Reason(99).String() != "reason 99" || ReasonFull.String() != "no room for more links" {
+		t.Error("names")
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, v := range readGolden(f) {
+		b, err := hex.DecodeString(v.Hex)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(checkOneSpelling)
+}
