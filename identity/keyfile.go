@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -106,31 +107,31 @@ func Restore(r io.Reader, passphrase func() (string, error)) (*Key, error) {
 // Save writes k to a new file at path, for its owner alone, under the passphrase
 // if that is not empty. The file appears whole or not at all, and is on the disk
 // when Save returns; one that is there already is never replaced, which is
-// fs.ErrExist. A crash may leave a file named .key-* beside it, which may be
-// removed.
-func (k *Key) Save(path, passphrase string) (err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("save key: %w", err)
-		}
-	}()
-	if _, err := os.Lstat(path); err == nil { // tell before scrypt; Link decides
-		return &os.PathError{Op: "create", Path: path, Err: os.ErrExist}
+// fs.ErrExist. It needs a file system with hard links. A crash may leave a file
+// named .key-* beside it, which may be removed.
+func (k *Key) Save(path, passphrase string) error {
+	if err := k.save(path, passphrase); err != nil {
+		return fmt.Errorf("save key: %w", err)
+	}
+	return nil
+}
+
+func (k *Key) save(path, passphrase string) error {
+	if _, err := os.Lstat(path); err == nil { // say it before scrypt; Link decides
+		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
 	}
 	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, ".key-*") // 0600
+	f, err := os.CreateTemp(dir, ".key-*") // its mode is 0600
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
-	err = k.Backup(f, passphrase)
-	if err == nil {
+	if err = k.Backup(f, passphrase); err == nil {
 		err = f.Sync()
 	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Link(f.Name(), path) // unlike a rename, it replaces nothing
 	}
-	if err := os.Link(f.Name(), path); err != nil { // unlike a rename, fails if path is there
+	if err = errors.Join(err, os.Remove(f.Name())); err != nil {
 		return err
 	}
 	return syncDir(dir)

@@ -16,10 +16,7 @@ const MaxWork = 30
 // with, 0 to 256. It makes keys near a chosen address dear: finding one with w
 // bits of work takes 2^w keys.
 func Work(e Entity) int {
-	var seed [9 + 32]byte
-	copy(seed[:], "sea:pow:1")
-	copy(seed[9:], e[:])
-	once := sha256.Sum256(seed[:])
+	once := sha256.Sum256(append([]byte("sea:pow:1"), e[:]...))
 	twice := sha256.Sum256(once[:])
 	n := 0
 	for i := 0; i < len(twice); i += 8 {
