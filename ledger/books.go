@@ -1,0 +1,342 @@
+package ledger
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/peersea/sea/identity"
+)
+
+// book reads the records of the file within one transaction.
+type book struct{ getter }
+
+// pen is a book that can be written. Whoever writes has checked everything
+// first: an operation that fails leaves nothing behind for the others that
+// share its transaction.
+type pen struct {
+	book
+	s setter
+}
+
+func newPen(s setter) pen { return pen{book{s}, s} }
+
+func (p pen) put(b bucket, key, payload []byte) error {
+	return p.s.put(b, key, seal(b, key, payload))
+}
+
+// value returns the payload under key, nil when there is none.
+func (k book) value(b bucket, key []byte) ([]byte, error) {
+	v := k.get(b, key)
+	if v == nil {
+		return nil, nil
+	}
+	return unseal(k, b, key, v)
+}
+
+// read decodes the payload under key; found is false when there is none.
+func read[T any](k book, b bucket, key []byte, decode func([]byte) (T, error)) (out T, found bool, err error) {
+	payload, err := k.value(b, key)
+	if payload == nil || err != nil {
+		return out, false, err
+	}
+	out, err = decode(payload)
+	if err != nil {
+		return out, false, damage(k, b, key, payload, err.Error())
+	}
+	return out, true, nil
+}
+
+func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+
+// writer is one of a line's two sides.
+type writer struct {
+	line LineID
+	side Side
+}
+
+func (w writer) key() []byte { return append(w.line[:], byte(w.side)) }
+
+func (w writer) headKey(epoch uint32, seq uint64) []byte {
+	b := binary.BigEndian.AppendUint32(w.key(), epoch)
+	return binary.BigEndian.AppendUint64(b, seq)
+}
+
+func (w writer) refKey(ref identity.Hash) []byte { return append(w.key(), ref[:]...) }
+
+// half returns where w's half-chain stands, an empty one when it has not begun.
+func (k book) half(w writer, peer identity.Entity) (half, error) {
+	h, found, err := read(k, bLine, w.key(), decodeHalf)
+	switch {
+	case err != nil:
+		return half{}, err
+	case !found:
+		return newHalf(peer), nil
+	case h.peer != peer:
+		return half{}, damage(k, bLine, w.key(), nil, "it is of another peer")
+	}
+	return h, nil
+}
+
+// record returns the n-th record of the log, which has to be there.
+func (k book) record(n uint64) (record, error) {
+	rec, found, err := read(k, bLog, number(n), decodeRecord)
+	if err == nil && !found {
+		err = damage(k, bLog, number(n), nil, "it is missing")
+	}
+	return rec, err
+}
+
+// runAt returns the entries and the signature of a span.
+func (k book) runAt(s span) (run, error) {
+	var out run
+	for n := s.first; n <= s.last; n++ {
+		rec, err := k.record(n)
+		if err != nil {
+			return run{}, err
+		}
+		if rec.entry == nil || rec.signed != (n == s.last) {
+			return run{}, damage(k, bLog, number(n), nil, "it is not the part of a run that it should be")
+		}
+		out.entries = append(out.entries, *rec.entry)
+		out.sig = rec.sig
+	}
+	return out, nil
+}
+
+// runFrom returns the first run of w that ends at seq or later, with its span;
+// found is false when there is none.
+func (k book) runFrom(w writer, epoch uint32, seq uint64) (out run, at span, found bool, err error) {
+	prefix := w.headKey(epoch, 0)[:len(w.key())+4]
+	err = k.scan(bHead, w.headKey(epoch, seq), func(key, value []byte) (bool, error) {
+		if !bytes.HasPrefix(key, prefix) {
+			return false, nil
+		}
+		payload, err := unseal(k, bHead, key, value)
+		if err != nil {
+			return false, err
+		}
+		if at, err = decodeSpan(payload); err != nil {
+			return false, damage(k, bHead, key, value, err.Error())
+		}
+		found = true
+		return false, nil
+	})
+	if err != nil || !found {
+		return run{}, span{}, false, err
+	}
+	if out, err = k.runAt(at); err != nil {
+		return run{}, span{}, false, err
+	}
+	if last := out.last(); last.Line != w.line || last.Side != w.side || last.Seq < seq || out.first().Seq > seq && seq > 0 {
+		return run{}, span{}, false, damage(k, bHead, w.headKey(epoch, seq), nil, "it points at another run")
+	}
+	return out, at, true, nil
+}
+
+// entryAt returns entry seq of w, which has to be there, with the run it is in.
+func (k book) entryAt(w writer, epoch uint32, seq uint64) (Entry, run, error) {
+	r, _, found, err := k.runFrom(w, epoch, seq)
+	if err != nil {
+		return Entry{}, run{}, err
+	}
+	if !found {
+		return Entry{}, run{}, damage(k, bHead, w.headKey(epoch, seq), nil, "it is missing")
+	}
+	return r.entries[seq-r.first().Seq], r, nil
+}
+
+// grantOf returns the newest grant of h, nil when there is none.
+func (k book) grantOf(h half) (*Grant, error) {
+	if h.grantSeq == 0 {
+		return nil, nil
+	}
+	rec, err := k.record(h.grantAt)
+	if err != nil {
+		return nil, err
+	}
+	if rec.grant == nil || rec.grant.Seq != h.grantSeq {
+		return nil, damage(k, bLog, number(h.grantAt), nil, "it is not the grant that it should be")
+	}
+	return rec.grant, nil
+}
+
+// paid returns the first payment of w for ref.
+func (k book) paid(w writer, ref identity.Hash) (Entry, bool, error) {
+	n, found, err := read(k, bRef, w.refKey(ref), decodeNumber)
+	if err != nil || !found {
+		return Entry{}, false, err
+	}
+	rec, err := k.record(n)
+	if err != nil {
+		return Entry{}, false, err
+	}
+	if rec.entry == nil || rec.entry.Line != w.line || rec.entry.Side != w.side || rec.entry.Ref != ref {
+		return Entry{}, false, damage(k, bLog, number(n), nil, "it is not the payment that it should be")
+	}
+	return *rec.entry, true, nil
+}
+
+// unsentOf returns what the peer has not acknowledged, if anything.
+func (k book) unsentOf(line LineID) (unsent, bool, error) {
+	return read(k, bOut, line[:], decodeUnsent)
+}
+
+// proofs returns what is held against a line: at most maxProofs.
+func (k book) proofs(line LineID) ([]proof, error) {
+	var all []proof
+	err := k.scan(bProof, line[:], func(key, value []byte) (bool, error) {
+		if !bytes.HasPrefix(key, line[:]) {
+			return false, nil
+		}
+		payload, err := unseal(k, bProof, key, value)
+		if err != nil {
+			return false, err
+		}
+		p, err := decodeProof(payload)
+		if err != nil {
+			return false, damage(k, bProof, key, value, err.Error())
+		}
+		all = append(all, p)
+		return len(all) < maxProofs, nil
+	})
+	return all, err
+}
+
+// state returns a line's state and, for people, why.
+func (k book) state(line LineID) (State, string, error) {
+	all, err := k.proofs(line)
+	if err != nil {
+		return StateDamaged, err.Error(), err
+	}
+	state, why := StateOpen, ""
+	for _, p := range all {
+		last := p.shown.last()
+		switch {
+		case p.kind == proofLost:
+			return StateFenced, fmt.Sprintf("the peer holds our own entry %d of %s credits in all, which this ledger does not have: "+
+				"it was restored from an older copy. Nothing is signed on this line until it is rebuilt", last.Seq, last.Cum), nil
+		case state == StateOpen:
+			state, why = StateDisputed, fmt.Sprintf("the peer signed an entry %d that contradicts what it signed before; the proof is kept", last.Seq)
+		}
+	}
+	return state, why, nil
+}
+
+// next is the number of the log's next record.
+func (p pen) next() (uint64, error) {
+	key := p.last(bLog)
+	if key == nil {
+		return 1, nil
+	}
+	if len(key) != 8 {
+		return 0, damage(p, bLog, key, nil, "its key is not a number")
+	}
+	return binary.BigEndian.Uint64(key) + 1, nil
+}
+
+// account holds both halves of a line while an operation works on it.
+type account struct {
+	peer   identity.Entity
+	mine   writer
+	theirs writer
+	own    half // mine
+	other  half // theirs
+	known  bool // it has records
+}
+
+func (a account) back() uint64 {
+	return max(a.own.at, a.own.grantAt, a.other.at, a.other.grantAt)
+}
+
+// balance is positive when the peer owes us.
+func (a account) balance() Amount { return a.other.cum - a.own.cum }
+
+func accountOf(self, peer identity.Entity) account {
+	line, side := LineOf(self, peer), SideOf(self, peer)
+	return account{peer: peer, mine: writer{line, side}, theirs: writer{line, side.other()}}
+}
+
+// account reads the line between self and peer.
+func (k book) account(self, peer identity.Entity) (account, error) {
+	a := accountOf(self, peer)
+	var err1, err2 error
+	a.own, err1 = k.half(a.mine, peer)
+	a.other, err2 = k.half(a.theirs, peer)
+	a.known = a.back() > 0
+	return a, errors.Join(err1, err2)
+}
+
+// save writes both halves.
+func (p pen) save(a account) error {
+	return errors.Join(p.put(bLine, a.mine.key(), a.own.encode()), p.put(bLine, a.theirs.key(), a.other.encode()))
+}
+
+// appendRun writes a run that continues w's half-chain h to the log and moves h
+// to its end. The caller saves the account.
+func (p pen) appendRun(a *account, w writer, r run) error {
+	h := &a.own
+	if w == a.theirs {
+		h = &a.other
+	}
+	n, err := p.next()
+	if err != nil {
+		return err
+	}
+	at := span{n, n}
+	back := a.back()
+	for i, e := range r.entries {
+		rec := record{peer: a.peer, back: back, entry: &e}
+		if i == len(r.entries)-1 {
+			rec.signed, rec.sig = true, r.sig
+		}
+		at.last = n
+		if err := p.put(bLog, number(n), rec.encode()); err != nil {
+			return err
+		}
+		if p.get(bRef, w.refKey(e.Ref)) == nil {
+			if err := p.put(bRef, w.refKey(e.Ref), number(n)); err != nil {
+				return err
+			}
+		}
+		back = n
+		n++
+	}
+	last := r.last()
+	h.seq, h.cum, h.tip, h.at = last.Seq, last.Cum, last.Hash(), at.last
+	return p.put(bHead, w.headKey(h.epoch, h.seq), at.encode())
+}
+
+// appendGrant writes a grant of w to the log and makes it the one that counts.
+func (p pen) appendGrant(a *account, w writer, g Grant) error {
+	h := &a.own
+	if w == a.theirs {
+		h = &a.other
+	}
+	n, err := p.next()
+	if err != nil {
+		return err
+	}
+	rec := record{peer: a.peer, back: a.back(), grant: &g}
+	h.grantSeq, h.grantLimit, h.grantExpiry, h.grantAt = g.Seq, g.Limit, g.Expiry, n
+	return p.put(bLog, number(n), rec.encode())
+}
+
+// owe notes that the peer has acknowledged the half-chain up to seq and the
+// grants up to grant only, if there is more; else that all is delivered.
+func (p pen) owe(a account, seq, grant uint64) error {
+	if seq >= a.own.seq && grant >= a.own.grantSeq {
+		return p.s.remove(bOut, a.mine.line[:])
+	}
+	return p.put(bOut, a.mine.line[:], unsent{peer: a.peer, seq: seq, grant: grant}.encode())
+}
+
+// addProof keeps pr, unless the line has as many as it may.
+func (p pen) addProof(line LineID, pr proof) error {
+	all, err := p.proofs(line)
+	if err != nil || len(all) >= maxProofs {
+		return err
+	}
+	return p.put(bProof, append(line[:], number(uint64(len(all)+1))...), pr.encode())
+}

@@ -1,0 +1,357 @@
+package ledger
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/peersea/sea/identity"
+)
+
+// Report is what Check found in a file that holds, or up to where it does not.
+type Report struct {
+	Entity   identity.Entity `json:"entity"`
+	Bytes    int64           `json:"bytes"`
+	Lines    int             `json:"lines"`
+	Records  uint64          `json:"records"` // of the log
+	Entries  uint64          `json:"entries"`
+	Heads    uint64          `json:"heads"` // signatures over entries
+	Grants   uint64          `json:"grants"`
+	Payments uint64          `json:"payments"` // references that were paid for
+	Outbox   uint64          `json:"outbox"`   // lines with something to deliver
+	Proofs   uint64          `json:"proofs"`
+
+	// Fenced and Disputed count the lines that are not open. The file is in
+	// order nevertheless.
+	Fenced   int `json:"fenced"`
+	Disputed int `json:"disputed"`
+
+	// Balance is the sum over all lines, positive when we are owed.
+	Balance Amount `json:"balance_micro"`
+}
+
+// Check reads the ledger file at path, which no process may have open for
+// writing, and changes nothing. It first walks every page of the file, then
+// replays the log from its first record and verifies every checksum, number,
+// link, sum and signature in it; every other bucket must be what the log makes
+// it, and every proof must prove.
+//
+// The error is ErrDamaged, a *DamageError that names the first bad record, or
+// fs.ErrNotExist, ErrInUse or ErrVersion. Use Snapshot to check a ledger that
+// is open. It needs memory for each line, about 300 bytes.
+func Check(path string) (Report, error) {
+	var rep Report
+	fail := func(err error) (Report, error) { return rep, fmt.Errorf("check ledger: %w", err) }
+	info, err := os.Stat(path)
+	if err != nil {
+		return fail(err)
+	}
+	rep.Bytes = info.Size()
+	b, err := openBolt(path, true, time.Second)
+	if err != nil {
+		return fail(err)
+	}
+	c := checker{rep: &rep, lines: map[LineID]*account{}}
+	err = b.view(func(g getter) error {
+		c.book = book{g}
+		return c.all()
+	})
+	if err := errors.Join(err, b.close()); err != nil {
+		return fail(err)
+	}
+	return rep, nil
+}
+
+// checker replays a file.
+type checker struct {
+	book
+	rep   *Report
+	self  identity.Entity
+	lines map[LineID]*account // as the log makes them
+	run   run                 // entries whose signature has not come yet
+	of    writer              // whose they are
+	acc   *account
+	refs  uint64
+}
+
+func (c *checker) all() error {
+	for _, step := range []func() error{c.meta, c.log, c.halves, c.indexes, c.outbox, c.evidence} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *checker) meta() (err error) {
+	if c.self, err = readMeta(c.book); err != nil {
+		return err
+	}
+	c.rep.Entity = c.self
+	if err := c.self.Check(); err != nil {
+		return damage(c, bMeta, []byte("self"), nil, err.Error())
+	}
+	return c.scan(bMeta, nil, func(key, value []byte) (bool, error) {
+		if k := string(key); k != "schema" && k != "self" {
+			return false, damage(c, bMeta, key, value, "nobody writes a record of this name")
+		}
+		return true, nil
+	})
+}
+
+// log replays the log, record by record.
+func (c *checker) log() error {
+	var next uint64 = 1
+	err := c.scan(bLog, nil, func(key, value []byte) (bool, error) {
+		bad := func(format string, args ...any) (bool, error) {
+			return false, damage(c, bLog, key, value, fmt.Sprintf(format, args...))
+		}
+		if !bytes.Equal(key, number(next)) {
+			return bad("record %d should stand here", next)
+		}
+		payload, err := unseal(c, bLog, key, value)
+		if err != nil {
+			return false, err
+		}
+		rec, err := decodeRecord(payload)
+		if err != nil {
+			return bad("%v", err)
+		}
+		if rec.peer == c.self {
+			return bad("its peer is the owner")
+		}
+		id := LineOf(c.self, rec.peer)
+		a := c.lines[id]
+		if a == nil {
+			fresh := accountOf(c.self, rec.peer)
+			fresh.own, fresh.other = newHalf(rec.peer), newHalf(rec.peer)
+			a = &fresh
+			c.lines[id] = a
+		}
+		if c.run.entries != nil && (c.acc != a || rec.entry == nil || rec.entry.Side != c.of.side) {
+			return bad("it stands between the entries of a run")
+		}
+		back := a.back()
+		if c.run.entries != nil {
+			back = next - 1
+		}
+		if rec.back != back {
+			return bad("the line's record before it is %d, not %d", back, rec.back)
+		}
+		if rec.grant != nil {
+			err = c.grant(a, *rec.grant, next)
+		} else {
+			err = c.entry(a, rec, next)
+		}
+		if err != nil {
+			return bad("%v", err)
+		}
+		next++
+		c.rep.Records++
+		return true, nil
+	})
+	if err == nil && c.run.entries != nil {
+		err = damage(c, bLog, number(next-1), nil, "the last entry is not signed")
+	}
+	return err
+}
+
+func (c *checker) grant(a *account, g Grant, n uint64) error {
+	h := &a.other
+	creditor := a.peer
+	if g.Creditor == c.self {
+		h, creditor = &a.own, c.self
+	}
+	switch {
+	case g.Line != a.mine.line:
+		return errors.New("its line is not the one with its peer")
+	case g.Creditor != creditor:
+		return errors.New("its creditor is neither of the line's keys")
+	case g.Seq <= h.grantSeq:
+		return fmt.Errorf("grant %d after grant %d", g.Seq, h.grantSeq)
+	}
+	h.grantSeq, h.grantLimit, h.grantExpiry, h.grantAt = g.Seq, g.Limit, g.Expiry, n
+	c.rep.Grants++
+	return g.Verify()
+}
+
+// entry takes an entry into the run under way and closes that at its signature.
+func (c *checker) entry(a *account, rec record, n uint64) error {
+	e := *rec.entry
+	w, signer, h := a.theirs, a.peer, &a.other
+	if e.Side == a.mine.side {
+		w, signer, h = a.mine, c.self, &a.own
+	}
+	if e.Line != w.line {
+		return errors.New("its line is not the one with its peer")
+	}
+	c.acc, c.of = a, w
+	c.run.entries = append(c.run.entries, e)
+	if len(c.run.entries) > MaxRun {
+		return fmt.Errorf("more than %d entries without a signature", MaxRun)
+	}
+	at, found, err := read(c.book, bRef, w.refKey(e.Ref), decodeNumber)
+	if err != nil {
+		return err
+	}
+	if !found || at > n {
+		return errors.New("it is missing from the payments by reference")
+	}
+	if at == n {
+		c.refs++
+		c.rep.Payments++
+	}
+	c.rep.Entries++
+	if !rec.signed {
+		return nil
+	}
+	r := c.run
+	r.sig = rec.sig
+	c.run = run{}
+	if err := r.follows(h.seq, h.cum, h.tip); err != nil {
+		return err
+	}
+	for i, e := range r.entries[1:] {
+		if e.Prev != r.entries[i].Hash() {
+			return fmt.Errorf("prev of entry %d is not the hash of entry %d", e.Seq, e.Seq-1)
+		}
+	}
+	if err := r.head().Verify(signer); err != nil {
+		return err
+	}
+	h.seq, h.cum, h.tip, h.at = e.Seq, e.Cum, e.Hash(), n
+	want := span{n - uint64(len(r.entries)) + 1, n}
+	got, found, err := read(c.book, bHead, w.headKey(h.epoch, h.seq), decodeSpan)
+	if err != nil {
+		return err
+	}
+	if !found || got != want {
+		return errors.New("it is missing from the heads by number")
+	}
+	c.rep.Heads++
+	return nil
+}
+
+// halves compares the line bucket with what the log made.
+func (c *checker) halves() error {
+	seen := 0
+	err := c.accounts(c.self, func(a account) error {
+		want := c.lines[a.mine.line]
+		if want == nil {
+			// A line of which all was lost has no records, only a proof of that.
+			if state, _, err := c.state(a.mine.line); err != nil {
+				return err
+			} else if state != StateFenced || a.own != newHalf(a.peer) || a.other != newHalf(a.peer) {
+				return damage(c, bLine, a.mine.key(), nil, "the log has no record of this line")
+			}
+			c.rep.Lines++
+			return nil
+		}
+		seen++
+		for _, h := range []struct {
+			w         writer
+			got, want half
+		}{{a.mine, a.own, want.own}, {a.theirs, a.other, want.other}} {
+			if h.got != h.want {
+				return damage(c, bLine, h.w.key(), c.get(bLine, h.w.key()),
+					fmt.Sprintf("it says entry %d, cum %d, grant %d; the log says entry %d, cum %d, grant %d",
+						h.got.seq, h.got.cum, h.got.grantSeq, h.want.seq, h.want.cum, h.want.grantSeq))
+			}
+		}
+		c.rep.Lines++
+		c.rep.Balance += a.balance()
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if seen != len(c.lines) {
+		return damage(c, bLine, nil, nil, fmt.Sprintf("%d lines are there, the log has %d", seen, len(c.lines)))
+	}
+	return c.count(bLine, 2*uint64(c.rep.Lines))
+}
+
+// indexes makes sure that nothing stands in the indexes beside what log found.
+func (c *checker) indexes() error {
+	return errors.Join(c.count(bHead, c.rep.Heads), c.count(bRef, c.refs))
+}
+
+func (c *checker) count(b bucket, want uint64) error {
+	var got uint64
+	err := c.scan(b, nil, func(key, value []byte) (bool, error) {
+		got++
+		_, err := unseal(c, b, key, value)
+		return err == nil, err
+	})
+	if err == nil && got != want {
+		err = damage(c, b, nil, nil, fmt.Sprintf("%d records are there, the log makes %d", got, want))
+	}
+	return err
+}
+
+func (c *checker) outbox() error {
+	return c.scan(bOut, nil, func(key, value []byte) (bool, error) {
+		payload, err := unseal(c, bOut, key, value)
+		if err != nil {
+			return false, err
+		}
+		u, err := decodeUnsent(payload)
+		if err != nil {
+			return false, damage(c, bOut, key, value, err.Error())
+		}
+		a := c.lines[LineOf(c.self, u.peer)]
+		switch {
+		case a == nil || !bytes.Equal(key, a.mine.line[:]):
+			return false, damage(c, bOut, key, value, "its key is not a line with its peer")
+		case u.seq > a.own.seq || u.grant > a.own.grantSeq:
+			return false, damage(c, bOut, key, value, "more was acknowledged than signed")
+		case u.seq == a.own.seq && u.grant == a.own.grantSeq:
+			return false, damage(c, bOut, key, value, "all was acknowledged")
+		}
+		c.rep.Outbox++
+		return true, nil
+	})
+}
+
+// evidence makes sure that each proof proves what it says.
+func (c *checker) evidence() error {
+	last := LineID{}
+	return c.scan(bProof, nil, func(key, value []byte) (bool, error) {
+		payload, err := unseal(c, bProof, key, value)
+		if err != nil {
+			return false, err
+		}
+		p, err := decodeProof(payload)
+		if err == nil {
+			err = p.verify(c.self)
+		}
+		if err == nil && (len(key) != 40 || !bytes.Equal(key[:32], p.shown.first().Line.bytes())) {
+			err = errors.New("its key is not its line")
+		}
+		if err != nil {
+			return false, damage(c, bProof, key, value, err.Error())
+		}
+		c.rep.Proofs++
+		if id := LineID(key[:32]); id != last {
+			last = id
+			state, _, err := c.state(id)
+			if err != nil {
+				return false, err
+			}
+			if state == StateFenced {
+				c.rep.Fenced++
+			} else {
+				c.rep.Disputed++
+			}
+		}
+		return true, nil
+	})
+}
+
+func decodeNumber(b []byte) (uint64, error) {
+	r := reader{b: b, what: "number"}
+	n := r.u64()
+	return n, r.end()
+}

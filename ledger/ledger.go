@@ -1,0 +1,365 @@
+package ledger
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/peersea/sea/identity"
+)
+
+// ErrOwner is returned when a file is the ledger of another key.
+var ErrOwner = errors.New("ledger is another key's")
+
+// ErrClosed is returned after Close.
+var ErrClosed = errors.New("ledger is closed")
+
+const (
+	// DefaultStrangers is what all peers without a grant may owe together.
+	DefaultStrangers = 10 * Credit
+
+	// MaxStrangers is the largest such budget: about 4.4 million credits.
+	MaxStrangers Amount = 1 << 42
+
+	// DefaultMaxLines and MaxLines are how many lines a ledger has at most.
+	DefaultMaxLines = 100_000
+	MaxLines        = 1 << 20
+)
+
+// Config is wishes; its zero value is good.
+type Config struct {
+	// Strangers is what all peers without a grant may owe together. 0 is
+	// DefaultStrangers, less is none, and MaxStrangers is the most.
+	Strangers Amount
+
+	// MaxLines is how many peers the ledger deals with before it refuses new
+	// ones; 0 is DefaultMaxLines.
+	MaxLines int
+
+	// Timeout is how long to wait for another process to close the file before
+	// ErrInUse; 0 is one second.
+	Timeout time.Duration
+
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+
+	// Log may be nil.
+	Log *slog.Logger
+}
+
+// Ledger is one key's lines with everybody, in one file. Any number of
+// goroutines may use it.
+type Ledger struct {
+	self identity.Entity
+	cfg  Config
+	log  *slog.Logger
+
+	store  store
+	signer identity.Signer // nil when read-only
+
+	queue chan *op
+	quit  chan struct{} // closed by Close
+	done  chan struct{} // closed when the committer has ended
+	once  sync.Once
+
+	mu        sync.Mutex // guards what follows
+	broken    error      // why nothing is written any more
+	strangers Amount
+	standing  map[identity.Entity]standing // of each line: MaxLines
+	debt      Amount                       // of all strangers together
+	holds     map[*Hold]struct{}           // maxHolds
+	watchers  map[*watcher]struct{}
+}
+
+// Open opens the ledger of self's key at path, or makes it. It returns ErrInUse
+// when another process has it, ErrOwner when it is another key's, ErrVersion
+// when a newer program made it and ErrDamaged when it cannot be read; then
+// nothing has been changed. Whoever opens it closes it.
+func Open(path string, self identity.Signer, cfg Config) (*Ledger, error) {
+	me := self.Entity()
+	if err := me.Check(); err != nil {
+		return nil, fmt.Errorf("open ledger: %w", err)
+	}
+	cfg, err := cfg.filled()
+	if err != nil {
+		return nil, fmt.Errorf("open ledger: %w", err)
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		err := create(path, func(s setter) error { return writeMeta(newPen(s), me) })
+		if err != nil && !errors.Is(err, fs.ErrExist) { // then another process was faster
+			return nil, fmt.Errorf("make ledger: %w", err)
+		}
+	}
+	b, err := openBolt(path, false, cfg.Timeout)
+	if err != nil {
+		return nil, fmt.Errorf("open ledger: %w", err)
+	}
+	return start(b, me, self, cfg)
+}
+
+// OpenReadOnly opens the ledger that is at path without changing anything, for
+// programs that only show it. Everything that would write is ErrReadOnly.
+// Errors are as in Open, and fs.ErrNotExist.
+func OpenReadOnly(path string, self identity.Entity, cfg Config) (*Ledger, error) {
+	cfg, err := cfg.filled()
+	if err != nil {
+		return nil, fmt.Errorf("open ledger: %w", err)
+	}
+	b, err := openBolt(path, true, cfg.Timeout)
+	if err != nil {
+		return nil, fmt.Errorf("open ledger: %w", err)
+	}
+	return start(b, self, nil, cfg)
+}
+
+func (c Config) filled() (Config, error) {
+	switch {
+	case c.Strangers == 0:
+		c.Strangers = DefaultStrangers
+	case c.Strangers < 0:
+		c.Strangers = 0
+	case c.Strangers > MaxStrangers:
+		return c, fmt.Errorf("%w: strangers may owe %s credits at most", ErrAmount, MaxStrangers)
+	}
+	if c.MaxLines <= 0 {
+		c.MaxLines = DefaultMaxLines
+	}
+	c.MaxLines = min(c.MaxLines, MaxLines)
+	if c.Timeout <= 0 {
+		c.Timeout = time.Second
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c, nil
+}
+
+// start reads what is kept in memory and begins to commit. It closes s when it
+// fails.
+func start(s store, self identity.Entity, signer identity.Signer, cfg Config) (*Ledger, error) {
+	l := &Ledger{
+		self: self, cfg: cfg, log: cfg.Log, store: s, signer: signer,
+		queue: make(chan *op, maxBatch), quit: make(chan struct{}), done: make(chan struct{}),
+		strangers: cfg.Strangers, standing: map[identity.Entity]standing{},
+		holds: map[*Hold]struct{}{}, watchers: map[*watcher]struct{}{},
+	}
+	err := s.view(func(g getter) error {
+		k := book{g}
+		if err := checkMeta(k, self); err != nil {
+			return err
+		}
+		return k.accounts(self, func(a account) error {
+			state, _, err := k.state(a.mine.line)
+			if err != nil {
+				return err
+			}
+			l.stand(a, state)
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open ledger: %w", err), s.close())
+	}
+	if signer == nil {
+		l.broken = ErrReadOnly
+		close(l.done)
+		return l, nil
+	}
+	go l.commit()
+	return l, nil
+}
+
+// Close waits for what is being written and closes the file. What comes later
+// is ErrClosed. Holds are gone with the process.
+func (l *Ledger) Close() error {
+	var err error
+	l.once.Do(func() {
+		close(l.quit)
+		<-l.done // nobody writes any more
+		err = l.store.close()
+	})
+	return err
+}
+
+// Entity is the key whose ledger this is.
+func (l *Ledger) Entity() identity.Entity { return l.self }
+
+// Writable returns nil while promises can be signed, and else why not:
+// ErrReadOnly or ErrClosed. After the disk has failed once it is ErrReadOnly
+// until the ledger is opened again, because only a fresh look at the file tells
+// what the disk kept.
+func (l *Ledger) Writable() error {
+	select {
+	case <-l.quit:
+		return ErrClosed
+	default:
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.broken
+}
+
+// Snapshot writes a consistent image of the file to a new file at path, mode
+// 0600, while the ledger goes on; for Check and for backups. A backup that is
+// put back later is fenced, see Fenced.
+func (l *Ledger) Snapshot(path string) error {
+	if err := l.store.copyTo(path); err != nil {
+		return fmt.Errorf("copy ledger: %w", err)
+	}
+	return nil
+}
+
+// Line returns what is known of the account with peer: all zeros and Open when
+// there is none.
+func (l *Ledger) Line(peer identity.Entity) Line {
+	var out Line
+	err := l.store.view(func(g getter) error {
+		a, err := book{g}.account(l.self, peer)
+		if err != nil {
+			return err
+		}
+		out, err = l.show(book{g}, a)
+		return err
+	})
+	if err != nil {
+		return Line{Peer: peer, State: StateDamaged, Reason: err.Error()}
+	}
+	return out
+}
+
+// Lines returns all lines, in no order that means anything but always the same.
+// One that cannot be read is among them as Damaged, the last.
+func (l *Ledger) Lines() []Line {
+	var all []Line
+	err := l.store.view(func(g getter) error {
+		k := book{g}
+		return k.accounts(l.self, func(a account) error {
+			line, err := l.show(k, a)
+			all = append(all, line)
+			return err
+		})
+	})
+	if err != nil {
+		all = append(all, Line{State: StateDamaged, Reason: err.Error()})
+	}
+	return all
+}
+
+// accounts calls f for each line of self.
+func (k book) accounts(self identity.Entity, f func(account) error) error {
+	return k.scan(bLine, nil, func(key, value []byte) (bool, error) {
+		payload, err := unseal(k, bLine, key, value)
+		if err != nil {
+			return false, err
+		}
+		h, err := decodeHalf(payload)
+		if err != nil {
+			return false, damage(k, bLine, key, value, err.Error())
+		}
+		if len(key) != 33 || !bytes.Equal(key[:32], accountOf(self, h.peer).mine.line.bytes()) {
+			return false, damage(k, bLine, key, value, "its key is not the line with its peer")
+		}
+		if Side(key[32]) != Low {
+			return true, nil // seen with the low side
+		}
+		a, err := k.account(self, h.peer)
+		if err != nil {
+			return false, err
+		}
+		return true, f(a)
+	})
+}
+
+func (id LineID) bytes() []byte { return id[:] }
+
+// show makes the public view of a.
+func (l *Ledger) show(k book, a account) (Line, error) {
+	state, why, err := k.state(a.mine.line)
+	if err != nil {
+		return Line{Peer: a.peer, State: StateDamaged, Reason: err.Error()}, err
+	}
+	_, undelivered, err := k.unsentOf(a.mine.line)
+	if err != nil {
+		return Line{Peer: a.peer, State: StateDamaged, Reason: err.Error()}, err
+	}
+	now := l.cfg.Now()
+	out := Line{
+		Peer: a.peer, Balance: a.balance(), State: state, Reason: why, Undelivered: undelivered,
+		Stranger: a.own.grantSeq == 0,
+		IMayOwe:  a.other.limitAt(now), TheyMayOwe: a.own.limitAt(now),
+		Mine:   Half{a.own.seq, a.own.cum, a.own.tip},
+		Theirs: Half{a.other.seq, a.other.cum, a.other.tip},
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if out.Stranger {
+		out.TheyMayOwe = l.strangers
+	}
+	for h := range l.holds {
+		if h.peer == a.peer && h.debtor {
+			out.Reserved += h.most
+		} else if h.peer == a.peer {
+			out.Holding += h.most
+		}
+	}
+	out.Held = out.Holding + out.Reserved
+	return out, nil
+}
+
+// limitAt is what h's grant allows at t, zero without one.
+func (h half) limitAt(t time.Time) Amount {
+	return Grant{Limit: h.grantLimit, Expiry: h.grantExpiry}.limitAt(t)
+}
+
+// writeMeta says what the file is.
+func writeMeta(p pen, self identity.Entity) error {
+	if err := p.put(bMeta, []byte("schema"), []byte{0, 0, 0, schema}); err != nil {
+		return err
+	}
+	return p.put(bMeta, []byte("self"), append(self[:], Unit...))
+}
+
+// checkMeta returns ErrVersion or ErrOwner when the file is not one of ours.
+func checkMeta(k book, self identity.Entity) error {
+	owner, err := readMeta(k)
+	if err != nil {
+		return err
+	}
+	if owner != self {
+		return fmt.Errorf("%w: it belongs to %s, not to %s", ErrOwner, owner, self)
+	}
+	return nil
+}
+
+// readMeta returns whose file it is.
+func readMeta(k book) (identity.Entity, error) {
+	// The version stands first whatever a later version does after it.
+	raw := k.get(bMeta, []byte("schema"))
+	if len(raw) >= 4 && !bytes.Equal(raw[:4], []byte{0, 0, 0, schema}) {
+		return identity.Entity{}, fmt.Errorf("%w: the file is of version %d, this program reads version %d",
+			ErrVersion, uint32(raw[0])<<24|uint32(raw[1])<<16|uint32(raw[2])<<8|uint32(raw[3]), schema)
+	}
+	for _, key := range []string{"schema", "self"} {
+		if v, err := k.value(bMeta, []byte(key)); err != nil {
+			return identity.Entity{}, err
+		} else if v == nil {
+			return identity.Entity{}, damage(k, bMeta, []byte(key), nil, "it is missing")
+		}
+	}
+	v, err := k.value(bMeta, []byte("self"))
+	if err != nil {
+		return identity.Entity{}, err
+	}
+	if len(v) < 32 || string(v[32:]) != Unit {
+		return identity.Entity{}, damage(k, bMeta, []byte("self"), nil, "it is not a key and the unit "+Unit)
+	}
+	return identity.Entity(v[:32]), nil
+}

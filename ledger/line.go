@@ -1,0 +1,120 @@
+package ledger
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+
+	"github.com/peersea/sea/identity"
+)
+
+// Unit is what amounts are of: micro-credits. It is part of a LineID.
+const Unit = "credit"
+
+// LineID names the credit account between two keys:
+// SHA-256("sea/line/1" || Unit || low key || high key).
+type LineID [32]byte
+
+// LineOf returns the line between a and b, in either order. A key has no line
+// with itself: nothing may be promised on it.
+func LineOf(a, b identity.Entity) LineID {
+	low, high := a, b
+	if SideOf(a, b) == High {
+		low, high = b, a
+	}
+	h := sha256.New()
+	h.Write([]byte("sea/line/1" + Unit))
+	h.Write(low[:])
+	h.Write(high[:])
+	return LineID(h.Sum(nil))
+}
+
+// String returns 64 hex digits.
+func (id LineID) String() string { return hex.EncodeToString(id[:]) }
+
+// Side says which of a line's two keys is meant.
+type Side uint8
+
+// The sides: Low is the key whose bytes are the smaller.
+const (
+	Low  Side = 0
+	High Side = 1
+)
+
+// SideOf returns the side of a on the line between a and b.
+func SideOf(a, b identity.Entity) Side {
+	if bytes.Compare(a[:], b[:]) > 0 {
+		return High
+	}
+	return Low
+}
+
+func (s Side) other() Side { return s ^ 1 }
+
+// State says whether a line can be used.
+//
+//	            the peer shows an entry of mine that I do not have
+//	Open ───────────────────────────────────────────────────────▶ Fenced
+//	  │
+//	  └─ the peer's signed entries contradict each other ───────▶ Disputed
+//
+// Neither ends by itself. A line that is both shows as Fenced.
+type State string
+
+// The states.
+const (
+	// StateOpen: nothing is wrong.
+	StateOpen State = "open"
+
+	// StateFenced: this ledger is older than what the peer has of it, as after a
+	// backup was restored. Nothing is signed on the line, what comes is taken.
+	StateFenced State = "fenced"
+
+	// StateDisputed: the peer signed two things that cannot both be. Nothing more of
+	// theirs is taken and no credit is given; what we owe can be paid.
+	StateDisputed State = "disputed"
+
+	// StateDamaged: the line cannot be read from the file. See Check.
+	StateDamaged State = "damaged"
+)
+
+// Line is what a ledger knows about its account with one peer.
+type Line struct {
+	Peer identity.Entity `json:"peer"`
+
+	// Balance is what the peer has promised us less what we have promised it:
+	// positive when the peer owes us.
+	Balance Amount `json:"balance_micro"`
+
+	// TheyMayOwe is the limit of the grant we gave, zero once it has expired.
+	// Without any the peer is a Stranger, and it is the budget that all
+	// strangers share.
+	TheyMayOwe Amount `json:"they_may_owe_micro"`
+
+	// IMayOwe is the limit of the grant the peer gave us, zero without one.
+	IMayOwe Amount `json:"i_may_owe_micro"`
+
+	// Held is what is set aside at this moment: Holding for what the peer is
+	// about to owe us, and Reserved for what we are about to owe it.
+	Held     Amount `json:"held_micro"`
+	Holding  Amount `json:"holding_micro"`
+	Reserved Amount `json:"reserved_micro"`
+
+	State    State  `json:"state"`
+	Reason   string `json:"reason,omitempty"` // of a state that is not Open, for people
+	Stranger bool   `json:"stranger"`
+
+	// Undelivered tells that we signed something the peer has not acknowledged.
+	Undelivered bool `json:"undelivered"`
+
+	// Mine and Theirs are the two half-chains.
+	Mine   Half `json:"mine"`
+	Theirs Half `json:"theirs"`
+}
+
+// Half is the state of one writer's half-chain.
+type Half struct {
+	Seq uint64        `json:"seq"` // number of entries
+	Cum Amount        `json:"cum_micro"`
+	Tip identity.Hash `json:"tip"` // of the newest entry; zero when there is none
+}

@@ -1,0 +1,99 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/peersea/sea/identity"
+)
+
+// verify returns nil when p shows what it says it shows, by signatures alone:
+// self is the ledger that keeps it.
+func (p proof) verify(self identity.Entity) error {
+	a := accountOf(self, p.peer)
+	w, signer := a.theirs, p.peer
+	if p.kind == proofLost {
+		w, signer = a.mine, self
+	}
+	for _, r := range []*run{p.held, p.shown} {
+		if r == nil {
+			continue
+		}
+		if first := r.first(); first.Line != w.line || first.Side != w.side {
+			return errors.New("a run in it is of another half-chain")
+		}
+		if err := r.head().Verify(signer); err != nil {
+			return err
+		}
+	}
+	switch p.kind {
+	case proofLost:
+		if p.held != nil || len(p.shown.entries) != 1 {
+			return errors.New("it holds more than the lost head")
+		}
+		return nil
+	case proofFork:
+		if p.held != nil && p.held.forks(*p.shown) {
+			return nil
+		}
+	case proofSum:
+		if p.shown.missums(p.held) {
+			return nil
+		}
+	}
+	return errors.New("it proves nothing")
+}
+
+// forks says whether r and s cannot be parts of one half-chain: they have
+// different entries under one number, or one does not name the other's entry as
+// the one before its own.
+func (r run) forks(s run) bool {
+	tips := make(map[uint64]identity.Hash, 2*MaxRun) // number → hash, as r has it
+	tips[r.first().Seq-1] = r.first().Prev
+	for _, e := range r.entries {
+		tips[e.Seq] = e.Hash()
+	}
+	differs := func(seq uint64, tip identity.Hash) bool {
+		known, ok := tips[seq]
+		return ok && known != tip
+	}
+	if differs(s.first().Seq-1, s.first().Prev) {
+		return true
+	}
+	for _, e := range s.entries {
+		if differs(e.Seq, e.Hash()) {
+			return true
+		}
+	}
+	return false
+}
+
+// missums says whether a sum in r is wrong: between its entries, or from held,
+// the run before it in the same half-chain.
+func (r run) missums(held *run) bool {
+	cums := make(map[uint64]Amount, 2*MaxRun)
+	if held != nil {
+		if held.forks(r) {
+			return false
+		}
+		for _, e := range held.entries {
+			cums[e.Seq] = e.Cum
+		}
+	}
+	for _, e := range r.entries {
+		if before, ok := cums[e.Seq-1]; ok && (e.Cum < before || e.Cum-before != e.Amount) {
+			return true
+		}
+		cums[e.Seq] = e.Cum
+	}
+	return false
+}
+
+// why is what the peer that sent the proof is told.
+func (p proof) why() error {
+	seq := p.shown.last().Seq
+	if p.kind == proofFork {
+		return fmt.Errorf("%w: an entry up to %d is not the one that was signed before with its number", ErrContradiction, seq)
+	}
+	return fmt.Errorf("%w: the sums up to entry %d are wrong", ErrContradiction, seq)
+}

@@ -1,0 +1,204 @@
+package ledger
+
+import (
+	"encoding/binary"
+
+	"github.com/peersea/sea/identity"
+)
+
+// The records of the file, as payloads: store.go adds the checksum. Each but
+// the indexes' begins with a version.
+
+// record is what the log holds: an entry or a grant, with whose line it is on.
+// The log alone is enough to make every other bucket again, except what the
+// peers have acknowledged.
+type record struct {
+	peer identity.Entity
+	back uint64 // number of the line's record before this one, 0 for none
+
+	entry  *Entry // one of the two
+	signed bool   // the entry ends a run and sig is its head's
+	sig    [64]byte
+	grant  *Grant
+}
+
+const (
+	recordEntry = 1
+	recordGrant = 2
+)
+
+func (rec record) encode() []byte {
+	b := make([]byte, 0, 2+32+8+EntrySize+1+64+sumSize)
+	kind := byte(recordEntry)
+	if rec.grant != nil {
+		kind = recordGrant
+	}
+	b = append(b, version, kind)
+	b = append(b, rec.peer[:]...)
+	b = binary.BigEndian.AppendUint64(b, rec.back)
+	if rec.grant != nil {
+		return append(b, rec.grant.Encode()...)
+	}
+	b = rec.entry.append(b)
+	b = append(b, flagByte(rec.signed))
+	if rec.signed {
+		b = append(b, rec.sig[:]...)
+	}
+	return b
+}
+
+func decodeRecord(b []byte) (record, error) {
+	r := reader{b: b, what: "log record"}
+	r.version()
+	kind := r.u8()
+	rec := record{peer: r.entity("peer"), back: r.u64()}
+	switch kind {
+	case recordEntry:
+		e := r.entry()
+		rec.entry = &e
+		if rec.signed = r.flag("whether it is signed"); rec.signed {
+			rec.sig = r.sig()
+		}
+	case recordGrant:
+		g := r.grant()
+		rec.grant = &g
+	default:
+		r.fail(ErrFormat, "its type is %d, not 1 or 2", kind)
+	}
+	return rec, r.end()
+}
+
+// half is where one side's half-chain and its grant stand. A line has two of
+// them from its first record on.
+type half struct {
+	peer  identity.Entity // the other party of the line, in both halves
+	epoch uint32
+	seq   uint64
+	cum   Amount
+	tip   identity.Hash
+	at    uint64 // number of the newest entry, always a run's last; 0 for none
+
+	grantSeq    uint64 // of this side's newest grant; 0 for none
+	grantLimit  Amount
+	grantExpiry int64
+	grantAt     uint64 // its number
+}
+
+func newHalf(peer identity.Entity) half { return half{peer: peer, epoch: firstEpoch} }
+
+func (h half) encode() []byte {
+	b := make([]byte, 0, 1+32+4+8+8+32+8+4*8+sumSize)
+	b = append(b, version)
+	b = append(b, h.peer[:]...)
+	b = binary.BigEndian.AppendUint32(b, h.epoch)
+	b = binary.BigEndian.AppendUint64(b, h.seq)
+	b = binary.BigEndian.AppendUint64(b, uint64(h.cum))
+	b = append(b, h.tip[:]...)
+	b = binary.BigEndian.AppendUint64(b, h.at)
+	b = binary.BigEndian.AppendUint64(b, h.grantSeq)
+	b = binary.BigEndian.AppendUint64(b, uint64(h.grantLimit))
+	b = binary.BigEndian.AppendUint64(b, uint64(h.grantExpiry))
+	return binary.BigEndian.AppendUint64(b, h.grantAt)
+}
+
+func decodeHalf(b []byte) (half, error) {
+	r := reader{b: b, what: "line record"}
+	r.version()
+	h := half{
+		peer: identity.Entity(r.hash()), epoch: r.u32(), seq: r.u64(), cum: Amount(r.u64()), tip: r.hash(), at: r.u64(),
+		grantSeq: r.u64(), grantLimit: Amount(r.u64()), grantExpiry: int64(r.u64()), grantAt: r.u64(),
+	}
+	return h, r.end()
+}
+
+// span is the numbers of a run's first and last entry in the log, which stand
+// there without a gap.
+type span struct{ first, last uint64 }
+
+func (s span) encode() []byte {
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, 16+sumSize), s.first)
+	return binary.BigEndian.AppendUint64(b, s.last)
+}
+
+func decodeSpan(b []byte) (span, error) {
+	r := reader{b: b, what: "head record"}
+	s := span{r.u64(), r.u64()}
+	if s.first == 0 || s.last < s.first || s.last-s.first >= MaxRun {
+		r.fail(ErrFormat, "it spans log records %d to %d", s.first, s.last)
+	}
+	return s, r.end()
+}
+
+// unsent says that the peer has acknowledged our half-chain up to seq and our
+// grants up to grant, and that there is more.
+type unsent struct {
+	peer       identity.Entity
+	seq, grant uint64
+}
+
+func (u unsent) encode() []byte {
+	b := append(make([]byte, 0, 1+32+16+sumSize), version)
+	b = append(b, u.peer[:]...)
+	b = binary.BigEndian.AppendUint64(b, u.seq)
+	return binary.BigEndian.AppendUint64(b, u.grant)
+}
+
+func decodeUnsent(b []byte) (unsent, error) {
+	r := reader{b: b, what: "outbox record"}
+	r.version()
+	u := unsent{peer: identity.Entity(r.hash()), seq: r.u64(), grant: r.u64()}
+	return u, r.end()
+}
+
+// proof is why a line is not open. Shown is a run signed by its writer. In a
+// proofFork, held is another run of the same writer; the two cannot both be
+// parts of one half-chain. In a proofSum shown contradicts itself, or the head
+// it follows, which is held's. In a proofLost the writer is this ledger's own
+// key, shown came from the peer, and held is empty.
+type proof struct {
+	kind        uint8
+	tick        uint64 // when it was found
+	peer        identity.Entity
+	held, shown *run
+}
+
+const (
+	proofFork = 1
+	proofSum  = 2
+	proofLost = 3
+)
+
+// maxProofs is how many a line keeps; one is enough to close it.
+const maxProofs = 4
+
+func (p proof) encode() []byte {
+	b := append(make([]byte, 0, 2048), version, p.kind)
+	b = binary.BigEndian.AppendUint64(b, p.tick)
+	b = append(b, p.peer[:]...)
+	for _, r := range []*run{p.held, p.shown} {
+		b = append(b, flagByte(r != nil))
+		if r != nil {
+			b = r.encode(b)
+		}
+	}
+	return b
+}
+
+func decodeProof(b []byte) (proof, error) {
+	r := reader{b: b, what: "proof"}
+	r.version()
+	p := proof{kind: r.u8(), tick: r.u64(), peer: r.entity("peer")}
+	if p.kind < proofFork || p.kind > proofLost {
+		r.fail(ErrFormat, "its kind is %d, not 1 to 3", p.kind)
+	}
+	for _, to := range []**run{&p.held, &p.shown} {
+		if r.flag("whether there is a run") {
+			next := r.run()
+			*to = &next
+		}
+	}
+	if p.shown == nil {
+		r.fail(ErrFormat, "it shows nothing")
+	}
+	return p, r.end()
+}
