@@ -3,8 +3,6 @@ package hello
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
-	"crypto/sha256"
 	"errors"
 	"net"
 	"strings"
@@ -14,41 +12,19 @@ import (
 
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/node/internal/contact"
+	"github.com/peersea/sea/node/internal/fixed"
 	"github.com/peersea/sea/node/internal/frame"
 	"github.com/peersea/sea/node/transport"
 	"github.com/peersea/sea/node/transport/memnet"
 )
 
-// A signer has a key from a fixed seed, for vectors.
-type signer struct{ key ed25519.PrivateKey }
-
-func newSigner(name string) signer {
-	seed := sha256.Sum256([]byte("sea test seed " + name))
-	return signer{ed25519.NewKeyFromSeed(seed[:])}
-}
-
-func (s signer) Entity() identity.Entity {
-	return identity.Entity(s.key.Public().(ed25519.PublicKey))
-}
-
-func (s signer) Sign(p identity.Purpose, body []byte) (identity.Statement, error) {
-	input := append(append([]byte(p), 0), body...)
-	return identity.Statement{By: s.Entity(), Body: body, Sig: [64]byte(ed25519.Sign(s.key, input))}, nil
-}
-
 // noon is when the vectors' handshake takes place.
 var noon = time.UnixMilli(1_700_000_000_000)
-
-// fixed returns 32 bytes that depend on name alone.
-func fixed(name string) []byte {
-	sum := sha256.Sum256([]byte("sea test bytes " + name))
-	return sum[:]
-}
 
 // newParty returns a party all of whose secrets depend on name alone.
 func newParty(t testing.TB, name string, change func(*contact.Record)) *Party {
 	t.Helper()
-	static, err := NewStatic(bytes.NewReader(fixed(name + " static")))
+	static, err := NewStatic(bytes.NewReader(fixed.Bytes(name + " static")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,13 +34,13 @@ func newParty(t testing.TB, name string, change func(*contact.Record)) *Party {
 	if change != nil {
 		change(&r)
 	}
-	record, err := r.Sign(newSigner(name))
+	record, err := r.Sign(fixed.Key(name))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return &Party{
-		Network: "vectors", Static: static, Record: record, Run: [8]byte(fixed(name + " run")),
-		Agent: name, Now: func() time.Time { return noon }, Random: bytes.NewReader(fixed(name + " ephemeral")),
+		Network: "vectors", Static: static, Record: record, Run: [8]byte(fixed.Bytes(name + " run")),
+		Agent: name, Now: func() time.Time { return noon }, Random: bytes.NewReader(fixed.Bytes(name + " ephemeral")),
 	}
 }
 
@@ -127,16 +103,16 @@ func TestHandshake(t *testing.T) {
 	if !is.Initiator || rs.Initiator {
 		t.Error("who dialled")
 	}
-	if is.Peer.Node != newSigner("responder").Entity() || rs.Peer.Node != newSigner("initiator").Entity() {
+	if is.Peer.Node != fixed.Key("responder").Entity() || rs.Peer.Node != fixed.Key("initiator").Entity() {
 		t.Error("who is there")
 	}
-	if is.Peer.Entity != is.Peer.Node || is.Peer.Agent != "responder" || is.Peer.Run != [8]byte(fixed("responder run")) {
+	if is.Peer.Entity != is.Peer.Node || is.Peer.Agent != "responder" || is.Peer.Run != [8]byte(fixed.Bytes("responder run")) {
 		t.Errorf("got %+v", is.Peer)
 	}
 }
 
 func TestCertificate(t *testing.T) {
-	entity, node := newSigner("entity"), newSigner("initiator")
+	entity, node := fixed.Key("entity"), fixed.Key("initiator")
 	sign := func(c identity.Certificate) *identity.Statement {
 		s, err := c.Sign(entity)
 		if err != nil {
@@ -146,7 +122,7 @@ func TestCertificate(t *testing.T) {
 	}
 	good := identity.Certificate{Node: node.Entity(), Can: []string{"sell"}, NotBefore: noon.Unix() - 1, NotAfter: noon.Unix() + 60}
 	another, ended := good, good
-	another.Node = newSigner("another").Entity()
+	another.Node = fixed.Key("another").Entity()
 	ended.NotAfter = noon.Unix() - 1
 	forged := sign(good)
 	forged.Sig[40] ^= 1
@@ -233,7 +209,7 @@ func errText(err error) string {
 
 func TestWork(t *testing.T) {
 	res := newParty(t, "responder", nil)
-	res.Work = identity.Work(newSigner("initiator").Entity()) + 1
+	res.Work = identity.Work(fixed.Key("initiator").Entity()) + 1
 	a, b := pipe(t)
 	_, _, rs, err := shake(t, newParty(t, "initiator", nil), res, a, b)
 	if rs != nil || err == nil || !strings.Contains(err.Error(), "bits of work, this network asks for") {
@@ -249,7 +225,7 @@ func TestDecide(t *testing.T) {
 	done := make(chan struct{})
 	go func() { defer close(done); _, re = newParty(t, "responder", nil).Respond(t.Context(), b) }()
 	_, err := newParty(t, "initiator", nil).Initiate(t.Context(), a, func(p Proof) error {
-		if p.Node != newSigner("responder").Entity() {
+		if p.Node != fixed.Key("responder").Entity() {
 			t.Error("who is there")
 		}
 		return ours

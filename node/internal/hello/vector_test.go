@@ -8,7 +8,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/peersea/sea/identity"
+	"github.com/peersea/sea/node/internal/fixed"
 	"github.com/peersea/sea/node/internal/frame"
 )
 
@@ -58,12 +58,12 @@ func describeParty(t *testing.T, name string) vectorParty {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, public := newSigner(name), p.Static.Public()
+	s, public := fixed.Key(name), p.Static.Public()
 	return vectorParty{
-		Ed25519Seed: hex.EncodeToString(s.key.Seed()), Node: s.Entity().String(),
+		Ed25519Seed: hex.EncodeToString(s.Seed()), Node: s.Entity().String(),
 		Address:      Proof{Node: s.Entity()}.Addr().String(),
-		StaticSecret: hex.EncodeToString(fixed(name + " static")), Static: hex.EncodeToString(public[:]),
-		EphemeralSecret: hex.EncodeToString(fixed(name + " ephemeral")),
+		StaticSecret: hex.EncodeToString(fixed.Bytes(name + " static")), Static: hex.EncodeToString(public[:]),
+		EphemeralSecret: hex.EncodeToString(fixed.Bytes(name + " ephemeral")),
 		RecordBody:      hex.EncodeToString(p.Record.Body), Record: hex.EncodeToString(p.Record.Encode()),
 		Run: hex.EncodeToString(p.Run[:]), Agent: p.Agent, Payload: hex.EncodeToString(payload),
 	}
@@ -143,7 +143,7 @@ func FuzzPayload(f *testing.F) {
 	f.Add([]byte{0x85, 0xf6, 0xf6, 0x00, 0x40, 0x60})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		proof, err := p.check(b, static[:])
-		if err == nil && proof.Node != newSigner("initiator").Entity() {
+		if err == nil && proof.Node != fixed.Key("initiator").Entity() {
 			t.Errorf("proven: %v", proof.Node)
 		}
 	})
@@ -169,5 +169,3 @@ func FuzzRespond(f *testing.F) {
 		}
 	})
 }
-
-var _ identity.Signer = signer{}

@@ -17,8 +17,10 @@ const (
 
 // Take takes a token at the time now and reports whether there was one.
 func (b *Bucket) Take(now time.Time) bool {
-	b.used = max(0, b.used-Rate*max(0, now.Sub(b.at).Seconds()))
-	b.at = now
+	if passed := now.Sub(b.at); passed > 0 {
+		b.used = max(0, b.used-Rate*passed.Seconds())
+		b.at = now
+	}
 	if b.used+1 > Burst {
 		return false
 	}
