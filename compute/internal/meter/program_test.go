@@ -10,11 +10,12 @@ import (
 	"testing"
 
 	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
 )
 
 // FuzzProgram turns bytes into a valid program and runs it: on both engines,
 // paid by runs and by instruction, and where floats cannot tell them apart,
-// unmetered.
+// unmetered. At each call of the host the counter must be exact as well.
 func FuzzProgram(f *testing.F) {
 	for _, seed := range programSeeds(8) {
 		f.Add(seed)
@@ -58,6 +59,7 @@ type outcome struct {
 	end     string
 	fuel    uint64
 	state   [32]byte
+	probes  []uint64 // the fuel at each call of the host
 }
 
 const programFuel = 20_000
@@ -76,15 +78,15 @@ func checkProgram(t *testing.T, choices []byte) (ends []string) {
 		name := fmt.Sprint("f", f)
 		a := runProgram(t, engines[0].config(), metered, name, programFuel)
 		b := runProgram(t, engines[1].config(), metered, name, programFuel)
-		if a.end != b.end || a.fuel != b.fuel || a.state != b.state || !slices.Equal(a.results, b.results) {
+		if a.end != b.end || a.fuel != b.fuel || a.state != b.state || !slices.Equal(a.results, b.results) || !slices.Equal(a.probes, b.probes) {
 			t.Fatalf("%s differs: compiler %v, interpreter %v\n%x", name, a, b, wasm)
 		}
 		ends = append(ends, a.end)
 		if a.end != "" {
 			continue
 		}
-		if c := runProgram(t, engines[1].config(), naive, name, programFuel*2); c.fuel != a.fuel || c.state != a.state {
-			t.Fatalf("%s costs %d by runs, %d by instruction (%s)\n%x", name, a.fuel, c.fuel, c.end, wasm)
+		if c := runProgram(t, engines[1].config(), naive, name, programFuel*2); c.fuel != a.fuel || c.state != a.state || !slices.Equal(c.probes, a.probes) {
+			t.Fatalf("%s costs %d by runs, %d by instruction (%s), probes %d and %d\n%x", name, a.fuel, c.fuel, c.end, a.probes, c.probes, wasm)
 		}
 		if !p.floats {
 			plain := runPlain(t, wasm, name)
@@ -101,6 +103,7 @@ func runProgram(t *testing.T, config wazero.RuntimeConfig, m Module, name string
 	ctx := context.Background()
 	rt := wazero.NewRuntimeWithConfig(ctx, config)
 	defer rt.Close(ctx)
+	probe(t, rt, &o.probes)
 	g, err := instantiate(rt, m, "", fuel)
 	if err != nil {
 		t.Fatalf("%v\n%x", err, m.Wasm)
@@ -125,11 +128,25 @@ func runProgram(t *testing.T, config wazero.RuntimeConfig, m Module, name string
 	return o
 }
 
+// probe gives rt the host function that programs import: it notes the fuel.
+func probe(t *testing.T, rt wazero.Runtime, probes *[]uint64) {
+	t.Helper()
+	note := func(_ context.Context, mod api.Module) {
+		if probes != nil {
+			*probes = append(*probes, mod.ExportedGlobal(ExportFuel).Get())
+		}
+	}
+	if _, err := rt.NewHostModuleBuilder("env").NewFunctionBuilder().WithFunc(note).Export("probe").Instantiate(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func runPlain(t *testing.T, wasm []byte, name string) []uint64 {
 	t.Helper()
 	ctx := context.Background()
 	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().WithMemoryLimitPages(4))
 	defer rt.Close(ctx)
+	probe(t, rt, nil)
 	mod, err := rt.Instantiate(ctx, wasm)
 	if err != nil {
 		t.Fatalf("%v\n%x", err, wasm)
@@ -216,13 +233,15 @@ func (p *program) statements(f *programFunc, depth int) {
 
 func (p *program) statement(f *programFunc, depth int) {
 	w := &f.code
-	choice := p.choose(20)
+	choice := p.choose(22)
 	if depth == 0 && choice >= 8 {
 		choice = 0
 	}
 	switch choice {
 	case 0:
 		w.byte(opNop)
+	case 20, 21:
+		w.op(opCall, 0) // the probe
 	case 1, 2, 3:
 		i := p.choose(len(f.locals))
 		p.expr(f, f.locals[i], depth)
@@ -357,7 +376,7 @@ func (p *program) call(f *programFunc, depth int, want *ValueType) bool {
 	}
 	p.push(f, callee.typ.Params, depth-1)
 	if p.choose(2) == 0 {
-		f.code.op(opCall, uint32(i))
+		f.code.op(opCall, uint32(1+i))
 	} else {
 		f.code.i32(int32(i))
 		f.code.op(opCallIndirect, uint32(i))
@@ -480,8 +499,8 @@ func (p *program) module() []byte {
 	for i, f := range p.functions {
 		appendType(f.typ)
 		functions.u32(uint32(i))
-		export(fmt.Sprint("f", i), KindFunc, i)
-		elements.u32(uint32(i))
+		export(fmt.Sprint("f", i), KindFunc, 1+i)
+		elements.u32(uint32(1 + i))
 		var body writer
 		locals := f.locals[len(f.typ.Params):]
 		body.u32(uint32(len(locals)))
@@ -496,13 +515,20 @@ func (p *program) module() []byte {
 	for _, t := range p.blocks {
 		appendType(t)
 	}
+	appendType(FuncType{})
+	var imports writer
+	imports.name("env")
+	imports.name("probe")
+	imports.byte(byte(KindFunc))
+	imports.u32(uint32(n + len(p.blocks)))
 	for i := range 4 {
 		export(fmt.Sprint("g", i), KindGlobal, i)
 	}
 	export("memory", KindMemory, 0)
 	r := rewriter{writer: w}
 	r.bytes(magic)
-	r.section(secType, n+len(p.blocks), nil, types.out)
+	r.section(secType, n+len(p.blocks)+1, nil, types.out)
+	r.section(secImport, 1, nil, imports.out)
 	r.section(secFunction, n, nil, functions.out)
 	r.section(secTable, 1, nil, []byte{byte(FuncRef), 1, byte(n), 40})
 	r.section(secMemory, 1, nil, []byte{1, 1, 3})
