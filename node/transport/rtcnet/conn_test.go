@@ -52,15 +52,9 @@ func connect(tb testing.TB, a, b transport.Negotiator) (offerer, answerer transp
 		waited <- result{conn, err}
 	}()
 	offerer, err = offer.Accept(ctx, answer)
-	if err != nil {
-		tb.Errorf("accept: %v", err)
-	}
 	r := <-waited
-	if r.err != nil {
-		tb.Errorf("wait: %v", r.err)
-	}
-	if tb.Failed() {
-		tb.FailNow()
+	if err != nil || r.err != nil {
+		tb.Fatalf("accept: %v; wait: %v", err, r.err)
 	}
 	return offerer, r.conn
 }

@@ -216,7 +216,7 @@ func (l *lane) take() ([]byte, bool) {
 	}
 	l.mu.Unlock()
 	if give > 0 {
-		l.say(strconv.Itoa(give))
+		l.say(credit(give))
 	}
 	return msg, true
 }
@@ -282,6 +282,9 @@ func (l *lane) repay(text []byte) error {
 	token(l.writable)
 	return nil
 }
+
+// credit is the text that gives n bytes back.
+func credit(n int) string { return strconv.Itoa(n) }
 
 // parseCredit reads 1 to Window in its one spelling.
 func parseCredit(text []byte) (int, error) {

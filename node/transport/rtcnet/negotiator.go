@@ -44,6 +44,10 @@ type Config struct {
 	// ends by itself. The default is 60 s.
 	Expiry time.Duration
 
+	// Silence is how long nothing may come from the other side before the
+	// connection counts as lost. The default is 15 s.
+	Silence time.Duration
+
 	// Log hears, at debug level, why connections ended. Nil discards.
 	Log *slog.Logger
 }
@@ -57,6 +61,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Expiry == 0 {
 		c.Expiry = time.Minute
+	}
+	if c.Silence == 0 {
+		c.Silence = 15 * time.Second
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

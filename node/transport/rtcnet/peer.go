@@ -2,6 +2,7 @@ package rtcnet
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,12 +20,6 @@ const (
 	// (half-trickle): host addresses are there at once, a STUN server that
 	// does not answer must not hold up the rest.
 	gatherTime = 750 * time.Millisecond
-
-	// Silence of lostAfter ends a connection; pion calls it disconnected at
-	// quietAfter, and keeps NATs' mappings alive every keepalive.
-	quietAfter = 5 * time.Second
-	lostAfter  = 15 * time.Second
-	keepalive  = 2 * time.Second
 
 	// receiveBuffer is SCTP's receive window. 8 MiB collapses: pion's ICE and
 	// mux buffers below hold 1 MB each and drop the rest.
@@ -69,6 +64,8 @@ type peer struct {
 	control *lane
 	bulk    *lane
 
+	ufrag, password string // ICE's; 40 and 130 bits
+
 	opened   chan struct{}   // both lanes are open
 	closed   chan struct{}   // this side has called close
 	dead     <-chan struct{} // fail has been called
@@ -106,6 +103,8 @@ func newPeer(cfg Config, host network, pol policy, release func()) (*peer, error
 		gone:     make(chan struct{}),
 		gathered: make(chan struct{}),
 		release:  release,
+		ufrag:    rand.Text()[:8],
+		password: rand.Text(),
 	}
 	addrs := host.addrs
 	if host.onLoopback(cfg.Loopback) || pol.loopback && host.loopback.IsValid() {
@@ -121,7 +120,11 @@ func newPeer(cfg Config, host network, pol policy, release func()) (*peer, error
 	se.SetIncludeLoopbackCandidate(true) // sockets.Interfaces decides
 	se.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	se.DisableActiveTCP(true)
-	se.SetICETimeouts(quietAfter, lostAfter-quietAfter, keepalive)
+	// Ours, because reading pion's own races with its start of ICE.
+	se.SetICECredentials(p.ufrag, p.password)
+	// Of the silence that ends a connection pion calls the first third
+	// disconnected. Keepalives also hold NATs' mappings.
+	se.SetICETimeouts(cfg.Silence/3, cfg.Silence-cfg.Silence/3, cfg.Silence/6)
 	// The defaults wait 0.5 to 1 s for a better pair than the one that works.
 	se.SetSrflxAcceptanceMinWait(0)
 	se.SetPrflxAcceptanceMinWait(0)
@@ -265,21 +268,11 @@ func (p *peer) describe(ctx context.Context, k kind) ([]byte, error) {
 	case <-p.dead:
 		return nil, p.why()
 	}
-	dtls := p.pc.SCTP().Transport()
-	credentials, err := dtls.ICETransport().GetLocalParameters()
-	if err != nil {
-		return nil, fmt.Errorf("read ICE parameters: %w", err)
-	}
-	certificate, err := dtls.GetLocalParameters()
+	certificate, err := p.pc.SCTP().Transport().GetLocalParameters()
 	if err != nil {
 		return nil, fmt.Errorf("read DTLS parameters: %w", err)
 	}
-	d := description{
-		Version:  version,
-		Kind:     k,
-		Ufrag:    credentials.UsernameFragment,
-		Password: credentials.Password,
-	}
+	d := description{Version: version, Kind: k, Ufrag: p.ufrag, Password: p.password}
 	for _, f := range certificate.Fingerprints {
 		if f.Algorithm == "sha-256" {
 			if d.Fingerprint, err = unColons(f.Value); err != nil {

@@ -21,8 +21,6 @@ func (p policy) allows(ap netip.AddrPort) bool {
 		return false
 	case ip.IsLoopback():
 		return p.loopback
-	case within(reserved, ip):
-		return false
 	case within(private, ip):
 		return within(p.private, ip)
 	default:
@@ -36,7 +34,7 @@ func (p policy) allows(ap netip.AddrPort) bool {
 func never(ip netip.Addr) bool {
 	return !ip.IsValid() || ip.Zone() != "" || ip.Is4In6() ||
 		ip.IsUnspecified() || ip.IsMulticast() || ip.IsLinkLocalUnicast() ||
-		within(metadata, ip)
+		within(metadata, ip) || within(reserved, ip) && !ip.IsLoopback()
 }
 
 func within(nets []netip.Prefix, ip netip.Addr) bool {
@@ -98,7 +96,7 @@ func look() (network, error) {
 				if ip.Is4() && !n.loopback.IsValid() {
 					n.loopback = p // pion gathers no candidate for ::1
 				}
-			case !within(reserved, ip) && len(n.addrs) < maxHosts:
+			case len(n.addrs) < maxHosts:
 				n.addrs = append(n.addrs, p)
 			}
 		}

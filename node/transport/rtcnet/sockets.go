@@ -77,13 +77,6 @@ func (s *sockets) close() {
 	}
 }
 
-// count is how many sockets are open.
-func (s *sockets) count() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.open)
-}
-
 // ResolveUDPAddr resolves a STUN server's name. Unlike the one of package net
 // it ends with the connection; pion's close waits for it.
 func (s *sockets) ResolveUDPAddr(network, address string) (*net.UDPAddr, error) {
