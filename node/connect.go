@@ -9,6 +9,7 @@ import (
 	"github.com/peersea/sea/identity/cbor"
 	"github.com/peersea/sea/node/addr"
 	"github.com/peersea/sea/node/rpc"
+	"github.com/peersea/sea/node/transport"
 )
 
 // The times and bounds of Connect.
@@ -91,10 +92,11 @@ func (s *session) reach(ctx context.Context, to addr.Addr) (*link, error) {
 	}
 	var reasons []error
 	for _, url := range found.URLs {
-		if _, err := s.n.dialer(url); err != nil {
+		d, err := s.n.stranger(url)
+		if err != nil {
 			continue
 		}
-		l, err := s.dial(ctx, url, to)
+		l, err := s.dialBy(ctx, d, url, to)
 		if err == nil {
 			return l, nil
 		}
@@ -174,7 +176,7 @@ func (s *session) yield(ctx context.Context, to addr.Addr, err error) (*link, er
 }
 
 func (s *session) offer(ctx context.Context, to addr.Addr) (*link, error) {
-	offer, err := s.n.cfg.Negotiator.Offer(ctx)
+	offer, err := s.negotiator(s.towards(to)).Offer(ctx)
 	if err != nil {
 		return nil, doing("offer", err)
 	}
@@ -198,12 +200,45 @@ func (s *session) offer(ctx context.Context, to addr.Addr) (*link, error) {
 	return s.greet(ctx, conn, to, "")
 }
 
-// serveRTC answers a peer's offer.
-func (n *Node) serveRTC(ctx context.Context, from rpc.Peer, body []byte) ([]byte, error) {
-	s, err := n.current()
-	if err != nil {
-		return nil, rpc.ErrUnavailable
+// A pathNegotiator is a Negotiator whose care about candidates depends on the
+// link that descriptions come over.
+type pathNegotiator interface {
+	Via(remote string) transport.Negotiator
+}
+
+// negotiator returns the Negotiator for descriptions that come over l.
+func (s *session) negotiator(l *link) transport.Negotiator {
+	p, ok := s.n.cfg.Negotiator.(pathNegotiator)
+	if !ok || l == nil {
+		return s.n.cfg.Negotiator
 	}
+	_, remote := describe(l.conn)
+	return p.Via(remote)
+}
+
+// towards returns the link that a request to a node leaves by, or nil.
+func (s *session) towards(to addr.Addr) *link {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var best *link
+	for a, l := range s.links {
+		if best == nil || addr.Closer(to, a, best.peer.Addr) {
+			best = l
+		}
+	}
+	return best
+}
+
+// serveRTC answers a direct sea:rtc: whoever can ask has a link already.
+func (n *Node) serveRTC(context.Context, rpc.Peer, []byte) ([]byte, error) {
+	return nil, errLinked
+}
+
+var errLinked = rpc.Errorf(rpc.Refused, "there is a link already")
+
+// takeOffer answers a peer's offer, which came through the neighbour at via.
+func (s *session) takeOffer(ctx context.Context, from rpc.Peer, via addr.Addr, body []byte) ([]byte, error) {
+	n := s.n
 	if n.cfg.Negotiator == nil {
 		return nil, rpc.Errorf(rpc.Unavailable, "this node has no WebRTC")
 	}
@@ -222,7 +257,7 @@ func (n *Node) serveRTC(ctx context.Context, from rpc.Peer, body []byte) ([]byte
 			delete(s.offers, from.Addr)
 		}
 	}
-	answer, wait, err := n.cfg.Negotiator.Answer(ctx, in.Offer)
+	answer, wait, err := s.negotiator(s.link(via)).Answer(ctx, in.Offer)
 	if err != nil {
 		leave()
 		return nil, rpc.Errorf(rpc.BadRequest, "the offer cannot be answered: %v", err)
@@ -254,7 +289,7 @@ func (n *Node) serveRTC(ctx context.Context, from rpc.Peer, body []byte) ([]byte
 func (s *session) admitOffer(ctx context.Context, from addr.Addr) (*offering, error) {
 	if l := s.link(from); l != nil {
 		if l.lives() {
-			return nil, rpc.Errorf(rpc.Refused, "there is a link already")
+			return nil, errLinked
 		}
 		l.end(0, errors.New("the peer offers a new link"))
 		<-l.done

@@ -13,11 +13,23 @@ import (
 
 // dialer returns the wire for url.
 func (n *Node) dialer(url string) (transport.Dialer, error) {
+	return pick(n.cfg.Dialers, url)
+}
+
+// stranger returns the wire for a url that another node named.
+func (n *Node) stranger(url string) (transport.Dialer, error) {
+	if n.cfg.Strangers != nil {
+		return pick(n.cfg.Strangers, url)
+	}
+	return pick(n.cfg.Dialers, url)
+}
+
+func pick(dialers map[string]transport.Dialer, url string) (transport.Dialer, error) {
 	scheme, _, ok := strings.Cut(url, "://")
 	if !ok {
 		return nil, fmt.Errorf("%.80q is not a URL such as wss://host:port/path", url)
 	}
-	d := n.cfg.Dialers[scheme]
+	d := dialers[scheme]
 	if d == nil {
 		return nil, fmt.Errorf("no way to dial %.16q URLs", scheme)
 	}
@@ -44,6 +56,10 @@ func (s *session) dial(ctx context.Context, url string, want addr.Addr) (*link, 
 	if err != nil {
 		return nil, err
 	}
+	return s.dialBy(ctx, d, url, want)
+}
+
+func (s *session) dialBy(ctx context.Context, d transport.Dialer, url string, want addr.Addr) (*link, error) {
 	ctx, stop := s.bound(ctx, dialWait)
 	defer stop()
 	conn, err := d.Dial(ctx, url)

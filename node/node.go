@@ -50,6 +50,11 @@ type Config struct {
 	// Dialers are the wires that can be dialled, by URL scheme ("ws", "wss").
 	Dialers map[string]transport.Dialer
 
+	// Strangers are the wires for URLs that other nodes name in their contact
+	// records, which may be anywhere; nil means Dialers. Give ones that keep
+	// away from addresses that are none of a stranger's business.
+	Strangers map[string]transport.Dialer
+
 	// Listeners take links in. The node owns them: Offline closes them.
 	Listeners []transport.Listener
 

@@ -132,7 +132,7 @@ func (r *router) do(effect route.Effect) {
 			l.carry(e.Frame)
 		}
 	case route.Deliver:
-		r.deliver(e.Key, e.Req)
+		r.deliver(e)
 	case route.Blame:
 		if l := r.s.link(e.Who); l != nil {
 			l.strike(e.Err)
@@ -238,23 +238,24 @@ func (r *router) answer(l *link, f *frame.Answer) {
 }
 
 // deliver carries a request out that ends here.
-func (r *router) deliver(key route.Key, req *route.Request) {
+func (r *router) deliver(d route.Deliver) {
 	select {
 	case r.serving <- struct{}{}:
 	default:
-		r.finish(key, req, nil, rpc.Errorf(rpc.Busy, "too many routed requests"), false)
+		r.finish(d.Key, d.Req, nil, rpc.Errorf(rpc.Busy, "too many routed requests"), false)
 		return
 	}
 	if !r.s.spawn(func() {
 		defer func() { <-r.serving }()
-		r.judge(key, req)
+		r.judge(d)
 	}) {
 		<-r.serving
 	}
 }
 
 // judge asks the guard about a request and does what it says.
-func (r *router) judge(key route.Key, req *route.Request) {
+func (r *router) judge(d route.Deliver) {
+	key, req := d.Key, d.Req
 	for {
 		r.mu.Lock()
 		v := r.guard.Admit(time.Now(), req, key.Attempt)
@@ -273,7 +274,7 @@ func (r *router) judge(key route.Key, req *route.Request) {
 		case v.Running:
 			return
 		default:
-			body, err := r.handle(req)
+			body, err := r.handle(d)
 			r.finish(key, req, body, err, true)
 			return
 		}
@@ -281,7 +282,8 @@ func (r *router) judge(key route.Key, req *route.Request) {
 }
 
 // handle runs the handler for a routed request.
-func (r *router) handle(req *route.Request) ([]byte, error) {
+func (r *router) handle(d route.Deliver) ([]byte, error) {
+	req := d.Req
 	from := rpc.Peer{Addr: addr.OfNode(req.Source), Node: req.Source, Entity: req.Source}
 	if req.Certificate != nil {
 		entity, _, err := hello.CheckCertificate(*req.Certificate, req.Source, time.Now())
@@ -292,6 +294,10 @@ func (r *router) handle(req *route.Request) ([]byte, error) {
 	}
 	ctx, cancel := context.WithTimeout(r.s.ctx, routedWait)
 	defer cancel()
+	if req.Scope == scopeRTC {
+		// Which candidates may be tried depends on the way the offer came.
+		return r.s.takeOffer(ctx, from, d.From, req.Body)
+	}
 	return r.s.n.serve(ctx, from, req.Scope, req.Body)
 }
 

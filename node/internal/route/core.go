@@ -146,11 +146,12 @@ type (
 		Frame frame.Frame
 	}
 
-	// Deliver hands a request to our own handlers. Their reply comes back as
-	// Answered.
+	// Deliver hands a request, which came from the neighbour at From, to our
+	// own handlers. Their reply comes back as Answered.
 	Deliver struct {
-		Key Key
-		Req *Request
+		Key  Key
+		Req  *Request
+		From addr.Addr
 	}
 
 	// Done is the reply to our own request; it fits.
@@ -331,7 +332,7 @@ func (c *Core) next(f *flight, avoid []addr.Addr) (addr.Addr, bool) {
 // arrive makes this node the end of f's path.
 func (c *Core) arrive(f *flight) []Effect {
 	f.here = true
-	return []Effect{Deliver{f.key, f.req}}
+	return []Effect{Deliver{f.key, f.req, f.prev}}
 }
 
 // giveBack ends f here without an answer.
