@@ -33,6 +33,7 @@ func (r *reader) end() error {
 
 var zeros [64]byte
 
+// take returns the next n bytes, 64 at most.
 func (r *reader) take(n int) []byte {
 	if r.err == nil && len(r.b)-r.at < n {
 		r.fail(ErrFormat, "it ends at byte %d of at least %d", len(r.b), r.at+n)

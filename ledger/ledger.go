@@ -286,7 +286,7 @@ func (l *Ledger) show(k book, a account) (Line, error) {
 	if err != nil {
 		return Line{Peer: a.peer, State: StateDamaged, Reason: err.Error()}, err
 	}
-	_, undelivered, err := k.unsentOf(a.mine.line)
+	acked, undelivered, err := k.unsentOf(a.mine.line)
 	if err != nil {
 		return Line{Peer: a.peer, State: StateDamaged, Reason: err.Error()}, err
 	}
@@ -294,9 +294,14 @@ func (l *Ledger) show(k book, a account) (Line, error) {
 	out := Line{
 		Peer: a.peer, Balance: a.balance(), State: state, Reason: why, Undelivered: undelivered,
 		Stranger: a.own.grantSeq == 0,
+		Signed:   Mark{a.own.seq, a.own.grantSeq},
+		Acked:    Mark{acked.seq, acked.grant},
 		IMayOwe:  a.other.limitAt(now), TheyMayOwe: a.own.limitAt(now),
 		Mine:   Half{a.own.seq, a.own.cum, a.own.tip},
 		Theirs: Half{a.other.seq, a.other.cum, a.other.tip},
+	}
+	if !undelivered {
+		out.Acked = out.Signed
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -104,13 +104,31 @@ type Line struct {
 	Reason   string `json:"reason,omitempty"` // of a state that is not Open, for people
 	Stranger bool   `json:"stranger"`
 
-	// Undelivered tells that we signed something the peer has not acknowledged.
+	// Signed is what we have written on the line, and Acked what of it the peer
+	// has acknowledged; Undelivered tells that there is more.
+	Signed      Mark `json:"signed"`
+	Acked       Mark `json:"acked"`
 	Undelivered bool `json:"undelivered"`
 
 	// Mine and Theirs are the two half-chains.
 	Mine   Half `json:"mine"`
 	Theirs Half `json:"theirs"`
 }
+
+// Known tells that the ledger has records of the line.
+func (l Line) Known() bool {
+	return l.Signed != Mark{} || l.Theirs.Seq > 0 || l.IMayOwe > 0 || l.State != StateOpen
+}
+
+// Mark is a place in what one side has written: the numbers of its newest entry
+// and grant, zero for none.
+type Mark struct {
+	Entry uint64 `json:"entry"`
+	Grant uint64 `json:"grant"`
+}
+
+// Reaches says whether m is not before n.
+func (m Mark) Reaches(n Mark) bool { return m.Entry >= n.Entry && m.Grant >= n.Grant }
 
 // Half is the state of one writer's half-chain.
 type Half struct {

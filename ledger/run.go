@@ -42,7 +42,7 @@ func (r *reader) run() run {
 		return run{}
 	}
 	if r.err != nil || len(r.b)-r.at < n*EntrySize {
-		r.take(n * EntrySize) // says where it ends, before anything is allocated
+		r.fail(ErrFormat, "it ends in a run of %d entries", n) // before anything is allocated
 		return run{}
 	}
 	out := run{entries: make([]Entry, 0, n)}

@@ -1,0 +1,354 @@
+package credit
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/peersea/sea/identity"
+	"github.com/peersea/sea/ledger"
+	"github.com/peersea/sea/node"
+	"github.com/peersea/sea/node/addr"
+	"github.com/peersea/sea/node/rpc"
+	"github.com/peersea/sea/plugins"
+)
+
+// The scopes.
+const (
+	ScopeSync = "credit:sync"
+	ScopePush = "credit:push"
+)
+
+const (
+	// maxPeers is how many peers are being delivered to, or waited for, at one
+	// time; the others have their turn at the next look at the outbox.
+	maxPeers = 1000
+
+	// maxCalls is how many calls are under way at one time.
+	maxCalls = 16
+
+	callTime = 20 * time.Second // for one call
+	lookTime = time.Minute      // between two looks at the whole outbox
+	minPause = time.Second      // after the first failure; then twice as long
+	maxPause = 5 * time.Minute
+)
+
+// Credit is the plugin. Make it with New, and let a plugins.Set run it. The
+// ledger stays the caller's, who closes it after the Set has ended.
+type Credit struct {
+	ledger *ledger.Ledger
+
+	node plugins.Node
+	log  *slog.Logger
+
+	calls chan struct{} // holds a token for each call under way
+	work  sync.WaitGroup
+
+	mu      sync.Mutex // guards what follows
+	ctx     context.Context
+	peers   map[identity.Entity]*peer // maxPeers
+	waiters map[*waiter]struct{}      // one for each Deliver
+}
+
+var _ plugins.Plugin = (*Credit)(nil)
+
+// peer is somebody that a goroutine is delivering to.
+type peer struct {
+	wake chan struct{} // holds a token when there is news
+	meet bool          // exchange positions first
+}
+
+// waiter is one Deliver.
+type waiter struct {
+	peer identity.Entity
+	news chan error // holds the outcome of the last attempt
+}
+
+// New makes the plugin for a ledger that is open.
+func New(l *ledger.Ledger) *Credit {
+	return &Credit{
+		ledger:  l,
+		calls:   make(chan struct{}, maxCalls),
+		peers:   map[identity.Entity]*peer{},
+		waiters: map[*waiter]struct{}{},
+	}
+}
+
+// Init claims the scopes.
+func (c *Credit) Init(h *plugins.Host) error {
+	if h.Node.Entity() != c.ledger.Entity() {
+		return errors.New("the ledger is not that of the node's key")
+	}
+	c.node, c.log = h.Node, h.Log
+	h.Node.Handle(ScopeSync, c.sync)
+	h.Node.Handle(ScopePush, c.push)
+	return nil
+}
+
+// Run delivers until ctx ends.
+func (c *Credit) Run(ctx context.Context) error {
+	c.mu.Lock()
+	c.ctx = ctx
+	c.mu.Unlock()
+	events := c.node.Events(ctx) // before the first look, so that nothing is missed
+	stop := c.ledger.Watch(func(change ledger.Change) {
+		if change.Outgoing {
+			c.call(change.Peer, false)
+		}
+		if change.Delivered {
+			c.tell(change.Peer, nil)
+		}
+	})
+	defer func() {
+		stop()
+		c.mu.Lock()
+		c.ctx = nil // nothing begins any more
+		c.mu.Unlock()
+		c.work.Wait()
+	}()
+	c.work.Go(func() {
+		for e := range events {
+			switch e.Kind {
+			case node.LinkUp:
+				if c.ledger.Line(e.Peer.Node).Known() {
+					c.call(e.Peer.Node, true)
+				}
+			case node.Lagged:
+				c.look()
+			}
+		}
+	})
+	for _, link := range c.node.Links() { // those that came up before
+		if c.ledger.Line(link.Peer.Node).Known() {
+			c.call(link.Peer.Node, true)
+		}
+	}
+	tick := time.NewTicker(lookTime)
+	defer tick.Stop()
+	for {
+		c.look()
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Deliver returns nil when the peer has acknowledged all that had been signed
+// for it when Deliver was called. It tries at once, again when a link comes up
+// and otherwise as ever, until ctx ends; then its error is ctx's with that of
+// the last attempt. A refusal by the peer, and a line that is fenced, end it at
+// once. Delivery goes on after it.
+func (c *Credit) Deliver(ctx context.Context, to identity.Entity) error {
+	w := &waiter{peer: to, news: make(chan error, 1)}
+	c.mu.Lock()
+	c.waiters[w] = struct{}{}
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.waiters, w)
+	}()
+	want := c.ledger.Line(to).Signed
+	c.call(to, false)
+	var last error
+	for {
+		line := c.ledger.Line(to)
+		switch {
+		case line.State == ledger.StateFenced || line.State == ledger.StateDamaged:
+			return &ledger.StateError{Peer: to, State: line.State, Why: line.Reason}
+		case line.Acked.Reaches(want):
+			return nil
+		case final(last):
+			return last
+		}
+		select {
+		case err := <-w.news:
+			if err != nil {
+				last = err
+			}
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), last)
+		}
+	}
+}
+
+// final says that trying again soon will not help.
+func final(err error) bool {
+	return errors.Is(err, rpc.ErrRefused) || errors.Is(err, rpc.ErrBadRequest) || errors.Is(err, rpc.ErrNoHandler)
+}
+
+// look begins with whatever the outbox holds.
+func (c *Credit) look() {
+	all, err := c.ledger.Pending(maxPeers)
+	if err != nil {
+		c.log.Error("the outbox cannot be read", "err", err)
+		return
+	}
+	for _, to := range all {
+		c.begin(to, false, false)
+	}
+}
+
+// call has the outbox for a peer delivered now; meet has positions exchanged
+// first.
+func (c *Credit) call(to identity.Entity, meet bool) { c.begin(to, meet, true) }
+
+// begin starts a goroutine for the peer unless there is one; wake tells that one
+// not to wait any longer.
+func (c *Credit) begin(to identity.Entity, meet, wake bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ctx == nil || c.ctx.Err() != nil {
+		return
+	}
+	p := c.peers[to]
+	if p == nil {
+		if len(c.peers) >= maxPeers {
+			return
+		}
+		p = &peer{wake: make(chan struct{}, 1), meet: true}
+		c.peers[to] = p
+		ctx := c.ctx
+		c.work.Go(func() { c.deliver(ctx, to, p) })
+		return
+	}
+	p.meet = p.meet || meet
+	if wake {
+		select {
+		case p.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// deliver empties the outbox for one peer, however often that takes.
+func (c *Credit) deliver(ctx context.Context, to identity.Entity, p *peer) {
+	pause := minPause
+	for {
+		err := c.attempt(ctx, to, p)
+		c.tell(to, err)
+		if err == nil {
+			pause = minPause
+			if c.leave(to, p) {
+				return
+			}
+			continue
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		c.log.Debug("not delivered", "peer", to, "err", err, "pause", pause)
+		// Half of the pause is chance, so that peers who lost a third one at the
+		// same time do not come back at the same time.
+		timer := time.NewTimer(pause/2 + rand.N(pause/2))
+		select {
+		case <-timer.C:
+			pause = min(2*pause, maxPause)
+		case <-p.wake:
+			timer.Stop()
+			pause = minPause
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
+}
+
+// leave forgets the peer unless there is news.
+func (c *Credit) leave(to identity.Entity, p *peer) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	select {
+	case <-p.wake:
+		return false
+	default:
+	}
+	if p.meet {
+		return false
+	}
+	delete(c.peers, to)
+	return true
+}
+
+// tell wakes those who wait for the peer.
+func (c *Credit) tell(to identity.Entity, outcome error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for w := range c.waiters {
+		if w.peer != to {
+			continue
+		}
+		select {
+		case <-w.news: // an older outcome
+		default:
+		}
+		w.news <- outcome // only we send, under mu
+	}
+}
+
+// attempt meets the peer if need be and sends until the outbox is empty.
+func (c *Credit) attempt(ctx context.Context, to identity.Entity, p *peer) error {
+	select {
+	case c.calls <- struct{}{}:
+		defer func() { <-c.calls }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	for again := range 3 {
+		c.mu.Lock()
+		meet := p.meet
+		p.meet = false
+		c.mu.Unlock()
+		err := c.exchange(ctx, to, meet || again > 0)
+		if err == nil {
+			return nil
+		}
+		c.mu.Lock()
+		p.meet = true // an answer may have been lost
+		c.mu.Unlock()
+		if !errors.Is(err, ledger.ErrOutOfStep) {
+			return err
+		}
+	}
+	return ledger.ErrOutOfStep
+}
+
+func (c *Credit) exchange(ctx context.Context, to identity.Entity, meet bool) error {
+	if meet {
+		mine, err := c.ledger.Position(to)
+		if err != nil {
+			return err
+		}
+		theirs, err := c.ask(ctx, to, ScopeSync, mine)
+		if err != nil {
+			return err
+		}
+		if err := c.ledger.Compare(ctx, to, theirs); err != nil {
+			return err
+		}
+	}
+	for {
+		message, err := c.ledger.Next(to)
+		if err != nil || message == nil {
+			return err
+		}
+		answer, err := c.ask(ctx, to, ScopePush, message)
+		if err != nil {
+			return err
+		}
+		if err := c.ledger.Acked(ctx, to, answer); err != nil {
+			return err
+		}
+	}
+}
+
+func (c *Credit) ask(ctx context.Context, to identity.Entity, scope string, body []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	return c.node.Call(ctx, addr.OfNode(to), scope, body)
+}
