@@ -1,0 +1,159 @@
+package wsnet
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/peersea/sea/node/transport"
+	"github.com/peersea/sea/node/transport/internal/queue"
+)
+
+var (
+	_ transport.Conn      = (*conn)(nil)
+	_ transport.Described = (*conn)(nil)
+)
+
+// A conn is one WebSocket connection. Its reader and its writer live as long as
+// the connection does: the library closes the connection when a caller's
+// context ends, so no caller's context ever reaches it.
+type conn struct {
+	ws     *websocket.Conn
+	raw    net.Conn // beneath ws, to cut
+	scheme string
+	remote string
+
+	in, out *queue.Queue[[]byte]
+
+	close sync.Once
+	loops sync.WaitGroup // read and write
+}
+
+// start takes over an open WebSocket connection and the network connection
+// beneath it.
+func start(ws *websocket.Conn, raw net.Conn, scheme, remote string) *conn {
+	c := &conn{
+		ws: ws, raw: raw, scheme: scheme, remote: remote,
+		in: queue.New[[]byte](laneBytes), out: queue.New[[]byte](laneBytes),
+	}
+	ws.SetReadLimit(transport.MaxMessage)
+	c.loops.Go(c.read)
+	c.loops.Go(c.write)
+	return c
+}
+
+// Send queues a copy of msg for the writer.
+func (c *conn) Send(ctx context.Context, msg []byte) error {
+	if err := transport.CheckSize(msg); err != nil {
+		return err
+	}
+	return c.out.Put(ctx, bytes.Clone(msg), len(msg))
+}
+
+// Recv takes the next message that the reader has queued.
+func (c *conn) Recv(ctx context.Context) ([]byte, error) {
+	return c.in.Get(ctx)
+}
+
+// Close lets the writer finish, says goodbye and waits until the other side
+// has heard it, all of it for CloseWait at most.
+func (c *conn) Close() error {
+	c.close.Do(func() {
+		deadline := time.AfterFunc(transport.CloseWait, func() { cut(c.raw) })
+		defer deadline.Stop()
+		c.in.Drop()
+		c.out.End()
+		c.loops.Wait()
+	})
+	return nil
+}
+
+// Transport returns "ws" or "wss".
+func (c *conn) Transport() string { return c.scheme }
+
+// Remote returns the other end's host:port.
+func (c *conn) Remote() string { return c.remote }
+
+// scratch holds buffers for messages that are just coming in, so that an idle
+// connection needs none.
+var scratch = sync.Pool{New: func() any { return new([transport.MaxMessage + 1]byte) }}
+
+// read queues what comes in. After Close nobody wants it any more, but read
+// goes on: a socket closed with unread bytes resets the connection, and with it
+// what the other side has not read yet.
+func (c *conn) read() {
+	late := time.AfterFunc(messageWait, func() { cut(c.raw) })
+	defer late.Stop()
+	for {
+		late.Stop()
+		kind, r, err := c.ws.Reader(context.Background())
+		if err != nil {
+			break
+		}
+		late.Reset(messageWait)
+		if kind != websocket.MessageBinary {
+			_ = c.ws.Close(websocket.StatusUnsupportedData, "messages are binary")
+			break
+		}
+		msg, err := readMessage(r)
+		if errors.Is(err, io.ErrNoProgress) {
+			_ = c.ws.Close(websocket.StatusPolicyViolation, "messages are not empty")
+		}
+		if err != nil {
+			break
+		}
+		// No caller's time: a full queue ends with Recv or with Close.
+		_ = c.in.Put(context.Background(), msg, len(msg))
+	}
+	c.in.End()
+	c.out.Drop()
+	_ = c.ws.CloseNow() // the connection is gone
+}
+
+// readMessage reads r to its end. An empty message is io.ErrNoProgress.
+func readMessage(r io.Reader) ([]byte, error) {
+	buf := scratch.Get().(*[transport.MaxMessage + 1]byte)
+	defer scratch.Put(buf)
+	n := 0
+	for n < len(buf) {
+		got, err := r.Read(buf[n:])
+		n += got
+		if err == io.EOF {
+			if n == 0 {
+				return nil, io.ErrNoProgress
+			}
+			return bytes.Clone(buf[:n]), nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return nil, transport.ErrSize
+}
+
+// write sends what is queued, and after the last of it the farewell.
+func (c *conn) write() {
+	late := time.AfterFunc(messageWait, func() { cut(c.raw) })
+	defer late.Stop()
+	for {
+		late.Stop()
+		msg, err := c.out.Get(context.Background())
+		if err != nil {
+			break
+		}
+		late.Reset(messageWait)
+		if c.ws.Write(context.Background(), websocket.MessageBinary, msg) != nil {
+			break
+		}
+	}
+	c.out.Drop()
+	// Writes the close frame and waits for the other side's, which read will
+	// see; Close cuts that short, and so does the end of the connection.
+	_ = c.ws.Close(websocket.StatusNormalClosure, "")
+}
