@@ -1,0 +1,195 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// pair is a seller and a buyer, two daemons on this machine, driven through
+// their control API as any script could.
+type pair struct {
+	dir    string
+	nodes  []*exec.Cmd
+	buyer  *http.Client
+	module blob
+}
+
+type blob struct {
+	Hash string `json:"hash"`
+	Size uint64 `json:"size"`
+}
+
+// tiny is a command that does nothing: (module (memory (export "memory") 1)
+// (func (export "_start"))).
+var tiny = []byte("\x00asm\x01\x00\x00\x00" + "\x01\x04\x01\x60\x00\x00" + "\x03\x02\x01\x00" + "\x05\x03\x01\x00\x01" +
+	"\x07\x13\x02\x06memory\x02\x00\x06_start\x00\x00" + "\x0a\x04\x01\x02\x00\x0b")
+
+func startPair(ctx context.Context) (p *pair, err error) {
+	dir, err := os.MkdirTemp("", "sea-bench-")
+	if err != nil {
+		return nil, err
+	}
+	p = &pair{dir: dir}
+	defer func() {
+		if err != nil {
+			p.close()
+		}
+	}()
+	binary := filepath.Join(dir, "seaworker")
+	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/peersea/sea/cmd/seaworker")
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		return p, fmt.Errorf("build seaworker: %w", err)
+	}
+	// The seller lends enough for the whole run, and takes many at once.
+	listening, err := p.up(ctx, binary, "seller", "--listen", "127.0.0.1:0", "--sell", "--strangers", "1000", "--max-jobs", "8")
+	if err != nil {
+		return p, err
+	}
+	if _, err := p.up(ctx, binary, "buyer", "--bootstrap", listening); err != nil {
+		return p, err
+	}
+	socket := filepath.Join(dir, "buyer", "control.sock")
+	p.buyer = &http.Client{Transport: &http.Transport{
+		MaxIdleConnsPerHost: 64,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", socket)
+		},
+	}}
+	return p, p.do(ctx, http.MethodPut, "/blobs", bytes.NewReader(tiny), &p.module)
+}
+
+// up starts a daemon and returns where it listens.
+func (p *pair) up(ctx context.Context, binary, name string, flags ...string) (string, error) {
+	args := append([]string{"up", "--json", "--log-level", "error", "--dir", filepath.Join(p.dir, name)}, flags...)
+	cmd := exec.Command(binary, args...)
+	cmd.Stderr = os.Stderr
+	ready, err := cmd.StdoutPipe()
+	if err != nil {
+		return "", err
+	}
+	if err := cmd.Start(); err != nil {
+		return "", err
+	}
+	p.nodes = append(p.nodes, cmd)
+	line, err := bufio.NewReader(ready).ReadBytes('\n')
+	if err != nil {
+		return "", fmt.Errorf("%s did not start: %w", name, err)
+	}
+	var status struct {
+		Listening []string `json:"listening"`
+	}
+	if err := json.Unmarshal(line, &status); err != nil {
+		return "", err
+	}
+	return strings.Join(status.Listening, " "), ctx.Err()
+}
+
+func (p *pair) do(ctx context.Context, method, path string, body io.Reader, out any) error {
+	req, err := http.NewRequestWithContext(ctx, method, "http://sea/v1"+path, body)
+	if err != nil {
+		return err
+	}
+	resp, err := p.buyer.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(resp.Body)
+		return fmt.Errorf("%s %s: %s", method, path, text)
+	}
+	return json.NewDecoder(resp.Body).Decode(out)
+}
+
+// trade buys the tiny job and returns how long it took from the submission to
+// the end, the payment made.
+func (p *pair) trade(ctx context.Context) (time.Duration, error) {
+	start := time.Now()
+	spec, err := json.Marshal(map[string]any{"module": p.module, "args": []string{"tiny"}, "max_credit_micro": 1_000_000})
+	if err != nil {
+		return 0, err
+	}
+	var job struct {
+		Job string `json:"job"`
+	}
+	if err := p.do(ctx, http.MethodPost, "/jobs", bytes.NewReader(spec), &job); err != nil {
+		return 0, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://sea/v1/jobs/"+job.Job+"/events", nil)
+	if err != nil {
+		return 0, err
+	}
+	resp, err := p.buyer.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewReader(resp.Body)
+	for {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			return 0, fmt.Errorf("job %s: no end: %w", job.Job, err)
+		}
+		data, ok := strings.CutPrefix(line, "data: ")
+		if !ok {
+			continue
+		}
+		var update struct {
+			Job *struct {
+				State string `json:"state"`
+				Error string `json:"error"`
+				Paid  bool   `json:"paid"`
+			} `json:"job"`
+		}
+		if err := json.Unmarshal([]byte(data), &update); err != nil {
+			return 0, err
+		}
+		if update.Job == nil {
+			continue
+		}
+		took := time.Since(start)
+		if update.Job.State != "done" || !update.Job.Paid {
+			return 0, fmt.Errorf("job %s is %s (paid: %t): %s", job.Job, update.Job.State, update.Job.Paid, update.Job.Error)
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		return took, nil
+	}
+}
+
+// tradeMany buys n tiny jobs, at most flight at a time.
+func (p *pair) tradeMany(ctx context.Context, n, flight int) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(flight)
+	for range n {
+		group.Go(func() error {
+			_, err := p.trade(ctx)
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+// close stops the daemons, the buyer first, and removes their folders.
+func (p *pair) close() error {
+	var errs []error
+	for i := len(p.nodes) - 1; i >= 0; i-- {
+		errs = append(errs, p.nodes[i].Process.Signal(os.Interrupt), p.nodes[i].Wait())
+	}
+	return errors.Join(append(errs, os.RemoveAll(p.dir))...)
+}

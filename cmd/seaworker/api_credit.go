@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/peersea/sea/identity"
+	"github.com/peersea/sea/ledger"
+)
+
+// creditRoutes are about the ledger.
+func (a *api) creditRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("GET /v1/credit", route(a.getLines))
+	mux.HandleFunc("GET /v1/credit/{peer}", route(a.getLine))
+	mux.HandleFunc("PUT /v1/credit/{peer}/limit", route(a.putLimit))
+	mux.HandleFunc("POST /v1/credit/{peer}/pay", route(a.postPay))
+	mux.HandleFunc("POST /v1/credit/check", route(a.postCheck))
+}
+
+func (a *api) getLines(*http.Request, none) ([]ledger.Line, error) {
+	lines := a.d.ledger.Lines()
+	if lines == nil {
+		lines = []ledger.Line{}
+	}
+	return lines, nil
+}
+
+func (a *api) line(peer identity.Entity) (ledger.Line, error) { return a.d.ledger.Line(peer), nil }
+
+func (a *api) getLine(r *http.Request, _ none) (ledger.Line, error) {
+	peer, err := a.findPeer(r.PathValue("peer"))
+	if err != nil {
+		return ledger.Line{}, err
+	}
+	return a.line(peer)
+}
+
+func (a *api) putLimit(r *http.Request, in creditAmount) (ledger.Line, error) {
+	peer, err := a.findPeer(r.PathValue("peer"))
+	if err != nil {
+		return ledger.Line{}, err
+	}
+	if err := a.d.ledger.Grant(peer, ledger.Amount(in.Micro), time.Time{}); err != nil {
+		return ledger.Line{}, err
+	}
+	return a.line(peer)
+}
+
+func (a *api) postPay(r *http.Request, in creditAmount) (ledger.Line, error) {
+	peer, err := a.findPeer(r.PathValue("peer"))
+	if err != nil {
+		return ledger.Line{}, err
+	}
+	if _, err := a.d.ledger.Pay(r.Context(), peer, ledger.Amount(in.Micro), ledger.NewRef()); err != nil {
+		return ledger.Line{}, err
+	}
+	return a.line(peer)
+}
+
+// postCheck checks a snapshot of the ledger, so that it can go on meanwhile.
+func (a *api) postCheck(r *http.Request, _ none) (checkView, error) {
+	dir, err := os.MkdirTemp(string(a.d.dir), "check-")
+	if err != nil {
+		return checkView{}, err
+	}
+	defer os.RemoveAll(dir)
+	snapshot := filepath.Join(dir, "ledger.db")
+	if err := a.d.ledger.Snapshot(snapshot); err != nil {
+		return checkView{}, err
+	}
+	return checkInChild(r.Context(), snapshot)
+}
+
+// checkLedger is "credit check": by the daemon where one runs, which has the
+// file, and here where none does.
+func (c *cli) checkLedger(ctx context.Context) (v checkView, err error) {
+	dir, err := pickFolder(c.dir)
+	if err != nil {
+		return v, err
+	}
+	if api, err := daemonClient(ctx, dir); err == nil {
+		defer api.close()
+		err := api.do(ctx, http.MethodPost, "/credit/check", nil, &v)
+		return v, err
+	}
+	if _, err := os.Stat(dir.ledger()); errors.Is(err, fs.ErrNotExist) {
+		return v, failf(exitUsage, reasonNotFound, "name its folder with --dir", "there is no ledger in %s", dir)
+	}
+	return checkInChild(ctx, dir.ledger())
+}
+
+// checkCommand is the hidden command that checks a file in a process of its
+// own: reading a damaged file may end the process that maps it.
+const checkCommand = "check-ledger-file"
+
+// checkInChild checks the file at path in another process.
+func checkInChild(ctx context.Context, path string) (v checkView, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return v, err
+	}
+	out, err := exec.CommandContext(ctx, self, checkCommand, path).Output()
+	if err == nil {
+		return v, json.Unmarshal(out, &v)
+	}
+	if ctx.Err() != nil {
+		return v, ctx.Err()
+	}
+	return checkView{
+		Error: "reading the file ended the process that did: " + err.Error(),
+		Hint:  "put a backup of the whole folder back",
+	}, nil
+}

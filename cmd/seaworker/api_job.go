@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/peersea/sea/compute"
+	"github.com/peersea/sea/identity"
+	"github.com/peersea/sea/plugins/market"
+)
+
+// maxListed is how many jobs GET /v1/jobs lists at most.
+const maxListed = 1000
+
+// jobRoutes are about what is bought, and what is offered.
+func (a *api) jobRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("PUT /v1/blobs", a.putBlob)
+	mux.HandleFunc("POST /v1/jobs", route(a.postJob))
+	mux.HandleFunc("GET /v1/jobs", route(a.getJobs))
+	mux.HandleFunc("GET /v1/jobs/{job}", route(a.getJob))
+	mux.HandleFunc("GET /v1/jobs/{job}/events", a.getEvents)
+	mux.HandleFunc("GET /v1/jobs/{job}/stdout", a.getLog(market.Stdout))
+	mux.HandleFunc("GET /v1/jobs/{job}/stderr", a.getLog(market.Stderr))
+	mux.HandleFunc("GET /v1/jobs/{job}/files/{path...}", a.getFile)
+	mux.HandleFunc("POST /v1/jobs/{job}/cancel", route(a.postCancel))
+	mux.HandleFunc("GET /v1/jobs/{job}/receipt", route(a.getReceipt))
+	mux.HandleFunc("POST /v1/jobs/{job}/verify", route(a.postVerify))
+	mux.HandleFunc("POST /v1/quotes", route(a.postQuotes))
+	mux.HandleFunc("GET /v1/offer", route(func(*http.Request, none) (offerView, error) { return a.d.offer(), nil }))
+	mux.HandleFunc("PUT /v1/offer", route(a.putOffer))
+	mux.HandleFunc("GET /v1/offers", route(a.getOffers))
+}
+
+func (a *api) putBlob(w http.ResponseWriter, r *http.Request) {
+	blob, err := a.d.storage.Put(r.Context(), r.Body, compute.MaxInputBytes)
+	if err != nil {
+		sendFailure(w, r, err)
+		return
+	}
+	route(func(*http.Request, none) (compute.Blob, error) { return blob, nil })(w, &http.Request{Method: http.MethodGet})
+}
+
+// submitted is the answer to a new job.
+type submitted struct {
+	Job market.ID `json:"job"`
+}
+
+func (a *api) postJob(r *http.Request, spec market.Spec) (submitted, error) {
+	id, err := a.d.market.Submit(r.Context(), spec)
+	return submitted{id}, err
+}
+
+func (a *api) getJobs(*http.Request, none) ([]market.Job, error) {
+	return a.d.market.Book().Jobs(maxListed)
+}
+
+// find is the job that the request's path names, by the first digits of its id
+// or of its receipt's hash.
+func (a *api) find(r *http.Request) (market.Job, error) {
+	text := r.PathValue("job")
+	j, err := a.d.market.Book().Find(text)
+	if errors.Is(err, market.ErrNoJob) && len(text) == 2*len(identity.Hash{}) {
+		return a.d.market.Book().FindReceipt(text)
+	}
+	return j, err
+}
+
+func (a *api) getJob(r *http.Request, _ none) (market.Job, error) { return a.find(r) }
+
+func (a *api) getEvents(w http.ResponseWriter, r *http.Request) {
+	j, err := a.find(r)
+	if err != nil {
+		sendFailure(w, r, err)
+		return
+	}
+	var from market.Cursor
+	for name, to := range map[string]*uint64{"event": &from.Event, "stdout": &from.Stdout, "stderr": &from.Stderr} {
+		text := r.URL.Query().Get(name)
+		if text == "" {
+			continue
+		}
+		if *to, err = strconv.ParseUint(text, 10, 64); err != nil {
+			sendFailure(w, r, usagef("see docs/API.md", "%s is %q, want a number", name, text))
+			return
+		}
+	}
+	next, stop := iter.Pull2(a.d.market.Watch(r.Context(), j.ID, from))
+	defer stop()
+	sendEvents(w, r, func(context.Context) (u market.Update, more bool, err error) {
+		u, err, ok := next()
+		if !ok && err == nil {
+			err = io.EOF
+		}
+		return u, u.Job == nil, err
+	})
+}
+
+func (a *api) getLog(s market.Stream) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		j, err := a.find(r)
+		if err != nil {
+			sendFailure(w, r, err)
+			return
+		}
+		text, err := a.d.market.Book().Log(j.ID, s)
+		sendBytes(w, r, text, err)
+	}
+}
+
+func (a *api) getFile(w http.ResponseWriter, r *http.Request) {
+	j, err := a.find(r)
+	if err != nil {
+		sendFailure(w, r, err)
+		return
+	}
+	name := r.PathValue("path")
+	i := slices.IndexFunc(j.Files, func(f compute.OutFile) bool { return f.Path == name && !f.Dir })
+	if i < 0 {
+		sendFailure(w, r, failf(exitUsage, reasonNotFound, "see \"seaworker job show\"", "job %s has no output file %q", j.ID.Short(), name))
+		return
+	}
+	if j.Files[i].Blob.Size == 0 {
+		w.Header().Set("Content-Type", "application/octet-stream")
+		return
+	}
+	text, err := a.d.storage.Open(j.Files[i].Blob.Hash)
+	sendBytes(w, r, text, err)
+}
+
+// sendBytes answers with what from holds, and closes it.
+func sendBytes(w http.ResponseWriter, r *http.Request, from io.ReadCloser, err error) {
+	if err != nil {
+		sendFailure(w, r, err)
+		return
+	}
+	defer from.Close()
+	w.Header().Set("Content-Type", "application/octet-stream")
+	if _, err := io.Copy(w, from); err != nil {
+		panic(http.ErrAbortHandler) // so that the reader sees that it is not all
+	}
+}
+
+func (a *api) postCancel(r *http.Request, _ none) (none, error) {
+	j, err := a.find(r)
+	if err != nil {
+		return none{}, err
+	}
+	return none{}, a.d.market.Cancel(r.Context(), j.ID)
+}
+
+func (a *api) getReceipt(r *http.Request, _ none) (receiptView, error) {
+	j, err := a.find(r)
+	if err != nil {
+		return receiptView{}, err
+	}
+	s, receipt, err := a.d.market.Book().Receipt(j.ID)
+	if err != nil {
+		return receiptView{}, err
+	}
+	return receiptView{
+		Receipt: s.Hash(compute.ReceiptPurpose), By: s.By, JobHash: receipt.Job, Result: receipt.Result,
+		End: receipt.End, Code: receipt.Code, Fuel: receipt.Fuel, PeakPages: receipt.PeakPages, Tariff: receipt.Tariff,
+		Engine: receipt.Engine, Job: j.ID, Price: j.Price, CostMicro: int64(j.Cost), Statement: s.Encode(),
+	}, nil
+}
+
+// postVerify runs the job again on an engine of its own: another process, and
+// nothing of what was kept of its result.
+func (a *api) postVerify(r *http.Request, in verifyRequest) (market.Verification, error) {
+	j, err := a.find(r)
+	if err != nil {
+		return market.Verification{}, err
+	}
+	engine := compute.New(compute.Config{Interpreter: in.Engine == "interpreter", Workers: 1, Log: a.d.log})
+	v, err := a.d.market.Book().Verify(r.Context(), j.ID, engine)
+	return v, errors.Join(err, engine.Close())
+}
+
+func (a *api) postQuotes(r *http.Request, spec market.Spec) ([]market.Quoted, error) {
+	return a.d.market.Quotes(r.Context(), spec)
+}
+
+func (a *api) getOffers(r *http.Request, _ none) ([]market.SellerOffer, error) {
+	return a.d.market.Offers(r.Context())
+}
+
+func (d *daemon) offer() offerView {
+	budget, used := d.ledger.Strangers()
+	return offerView{Policy: d.market.Policy(), StrangersMicro: int64(budget), StrangersUsedMicro: int64(used)}
+}
+
+func (a *api) putOffer(_ *http.Request, in offerChange) (offerView, error) {
+	p := a.d.market.Policy()
+	in.apply(&p)
+	if err := p.Check(); err != nil {
+		return offerView{}, usagef("see \"seaworker offer show\"", "%v", err)
+	}
+	if in.StrangersMicro != nil {
+		if err := a.d.setStrangers(*in.StrangersMicro); err != nil {
+			return offerView{}, err
+		}
+	}
+	if err := a.d.market.SetPolicy(p); err != nil {
+		return offerView{}, fmt.Errorf("keep the offer: %w", err)
+	}
+	return a.d.offer(), nil
+}

@@ -1,0 +1,25 @@
+package main
+
+import (
+	"encoding/json"
+
+	"github.com/peersea/sea/ledger"
+	"github.com/spf13/cobra"
+)
+
+// newCheckFile is the hidden command behind "credit check".
+func newCheckFile(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:    checkCommand + " FILE",
+		Hidden: true,
+		Args:   exactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			report, err := ledger.Check(args[0])
+			v := checkView{OK: err == nil, Entries: report.Entries, Lines: report.Lines}
+			if err != nil {
+				v.Error, v.Hint = err.Error(), "put a backup of the whole folder back; what peers owe and are owed, they hold too"
+			}
+			return json.NewEncoder(c.stdout).Encode(v)
+		},
+	}
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/peersea/sea/ledger"
+	"github.com/spf13/cobra"
+)
+
+func newCredit(c *cli) *cobra.Command {
+	group := &cobra.Command{
+		Use:   "credit",
+		Short: "Look at the ledger, lend and pay",
+		Long: `Credit is what one entity owes another, signed by the one who owes. A balance is
+positive when they owe this node. A peer is named by its public key; the first
+digits are enough once there is a line with it.`,
+	}
+	group.AddCommand(newCreditList(c), newCreditShow(c), newCreditLimit(c), newCreditPay(c), newCreditCheck(c))
+	return group
+}
+
+func newCreditList(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:     "list",
+		Short:   "List the balance with each peer",
+		Example: "  seaworker credit list",
+		Args:    exactArgs(0),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			api, err := c.reader(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer api.close()
+			var lines []ledger.Line
+			if err := api.do(cmd.Context(), http.MethodGet, "/credit", nil, &lines); err != nil {
+				return err
+			}
+			if c.json {
+				if lines == nil {
+					lines = []ledger.Line{}
+				}
+				return c.printJSON(lines)
+			}
+			var rows []string
+			for _, l := range lines {
+				rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s", l.Peer.Short(), credits(int64(l.Balance)),
+					credits(int64(l.TheyMayOwe)), credits(int64(l.IMayOwe)), credits(int64(l.Held)), l.State))
+			}
+			return c.table("PEER\tBALANCE\tTHEY MAY OWE\tI MAY OWE\tHELD\tSTATE", rows)
+		},
+	}
+}
+
+func newCreditShow(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:     "show PEER",
+		Short:   "Show the line with one peer",
+		Example: "  seaworker credit show 9b1c04",
+		Args:    exactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			api, err := c.reader(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer api.close()
+			var l ledger.Line
+			if err := api.do(cmd.Context(), http.MethodGet, "/credit/"+escapePath(args[0]), nil, &l); err != nil {
+				return err
+			}
+			return c.printLine(l)
+		},
+	}
+}
+
+func (c *cli) printLine(l ledger.Line) error {
+	if c.json {
+		return c.printJSON(l)
+	}
+	state := string(l.State)
+	if l.Reason != "" {
+		state += ": " + clean(l.Reason)
+	}
+	if l.Undelivered {
+		state += "; something we signed has not reached them yet"
+	}
+	_, err := fmt.Fprintf(c.stdout, `peer          %s
+balance       %s
+they may owe  %s
+i may owe     %s
+held          %s
+promised      %s by them in %d entries, %s by us in %d
+state         %s
+`,
+		l.Peer, credits(int64(l.Balance)), credits(int64(l.TheyMayOwe)), credits(int64(l.IMayOwe)), credits(int64(l.Held)),
+		credits(int64(l.Theirs.Cum)), l.Theirs.Seq, credits(int64(l.Mine.Cum)), l.Mine.Seq, state)
+	return err
+}
+
+// creditAmount is the body of a limit or a payment.
+type creditAmount struct {
+	Micro int64 `json:"micro"`
+}
+
+// creditChange is a command that sends an amount to a line.
+func creditChange(c *cli, method, what string, cmd *cobra.Command) *cobra.Command {
+	cmd.Args = exactArgs(2)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		micro, err := parseCredits(args[1])
+		if err != nil {
+			return err
+		}
+		api, err := c.running(cmd.Context())
+		if err != nil {
+			return err
+		}
+		defer api.close()
+		var l ledger.Line
+		path := "/credit/" + escapePath(args[0]) + "/" + what
+		if err := api.do(cmd.Context(), method, path, creditAmount{micro}, &l); err != nil {
+			return err
+		}
+		return c.printLine(l)
+	}
+	return cmd
+}
+
+func newCreditLimit(c *cli) *cobra.Command {
+	return creditChange(c, http.MethodPut, "limit", &cobra.Command{
+		Use:   "limit PEER CREDITS",
+		Short: "Let a peer owe this node so much",
+		Long: `Let a peer owe this node so much: a signed grant. Lowering it holds for new
+credit at once and never unmakes a promise.`,
+		Example: "  seaworker credit limit 9b1c04… 200",
+	})
+}
+
+func newCreditPay(c *cli) *cobra.Command {
+	return creditChange(c, http.MethodPost, "pay", &cobra.Command{
+		Use:   "pay PEER CREDITS",
+		Short: "Promise a peer so much, signed and for good",
+		Long: `Promise a peer so much. The promise is signed, on disk before it is sent, and
+cannot be taken back. It reaches the peer as soon as there is a way.`,
+		Example: "  seaworker credit pay 9b1c04… 12.5",
+	})
+}
+
+// checkView is what "credit check" found.
+type checkView struct {
+	OK      bool   `json:"ok"`
+	Entries uint64 `json:"entries"`
+	Lines   int    `json:"lines"`
+	Error   string `json:"error,omitempty"` // the first bad record
+	Hint    string `json:"hint,omitempty"`
+}
+
+func newCreditCheck(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:     "check",
+		Short:   "Verify every record of the ledger",
+		Long:    "Verify every signature, chain, number and sum in the ledger's file, in a process of\nits own. Exit code 5 when anything is wrong.",
+		Example: "  seaworker credit check",
+		Args:    exactArgs(0),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			v, err := c.checkLedger(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if !v.OK {
+				c.exit = exitMismatch
+			}
+			if c.json {
+				return c.printJSON(v)
+			}
+			if v.OK {
+				_, err = fmt.Fprintf(c.stdout, "%d entries of %d lines: all signatures, chains and sums hold\n", v.Entries, v.Lines)
+				return err
+			}
+			fmt.Fprintf(c.stdout, "DAMAGED after %d entries: %s\n", v.Entries, clean(v.Error))
+			if v.Hint != "" {
+				fmt.Fprintf(c.stdout, "  hint: %s\n", clean(v.Hint))
+			}
+			return nil
+		},
+	}
+}

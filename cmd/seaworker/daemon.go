@@ -1,0 +1,285 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"sync"
+
+	"github.com/peersea/sea/compute"
+	"github.com/peersea/sea/identity"
+	"github.com/peersea/sea/ledger"
+	"github.com/peersea/sea/node"
+	"github.com/peersea/sea/node/transport"
+	"github.com/peersea/sea/node/transport/rtcnet"
+	"github.com/peersea/sea/node/transport/wsnet"
+	"github.com/peersea/sea/plugins"
+	"github.com/peersea/sea/plugins/credit"
+	"github.com/peersea/sea/plugins/market"
+	"github.com/peersea/sea/plugins/state"
+	"github.com/peersea/sea/plugins/storage"
+)
+
+// daemon is everything that one folder's node is made of. It is the one place
+// where things are built and handed to each other; close undoes it in reverse.
+type daemon struct {
+	dir     folder
+	log     *slog.Logger
+	key     *identity.Key
+	ledger  *ledger.Ledger
+	engine  *compute.Engine
+	storage *storage.Storage
+	credit  *credit.Credit
+	market  *market.Market
+	node    *node.Node
+	plugins *plugins.Set
+
+	undo []func() error // what was opened, first to last
+}
+
+// openDaemon opens a folder's key, ledger, engine, node and plugins, in this
+// order, each needing those before it. Nothing runs and nothing is listened on
+// before online. The caller closes it.
+func openDaemon(ctx context.Context, dir folder, cfg config, logs io.Writer) (d *daemon, err error) {
+	d = &daemon{dir: dir, log: newLog(logs, cfg.LogLevel)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.close())
+		}
+	}()
+	if err := dir.make(); err != nil {
+		return d, err
+	}
+	if d.key, err = openOrMakeKey(ctx, dir); err != nil {
+		return d, err
+	}
+	if err := d.openStores(cfg); err != nil {
+		return d, err
+	}
+
+	d.engine = compute.New(compute.Config{CacheDir: dir.cache(), Workers: cfg.MaxJobs, Log: d.log.With("component", "compute")})
+	d.opened(d.engine.Close)
+
+	nodeConfig, err := d.wires(cfg)
+	if err != nil {
+		return d, err
+	}
+	d.node = node.New(d.key, nodeConfig)
+	return d, d.startPlugins(cfg)
+}
+
+// opened has close called by and by.
+func (d *daemon) opened(close func() error) { d.undo = append(d.undo, close) }
+
+// close closes what openDaemon opened, the last first.
+func (d *daemon) close() error {
+	var errs []error
+	for i := len(d.undo) - 1; i >= 0; i-- {
+		errs = append(errs, d.undo[i]())
+	}
+	d.undo = nil
+	return errors.Join(errs...)
+}
+
+func openOrMakeKey(ctx context.Context, dir folder) (*identity.Key, error) {
+	key, err := identity.OpenKey(dir.key(), askPassphrase)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	if key, err = identity.NewKey(ctx, identity.DefaultWork); err != nil {
+		return nil, err
+	}
+	return key, key.Save(dir.key(), "")
+}
+
+// openStores opens what is durable: the ledger, and what plugins keep.
+func (d *daemon) openStores(cfg config) (err error) {
+	conf := ledger.Config{Strangers: strangers(int64(cfg.Strangers * 1e6)), Log: d.log.With("component", "ledger")}
+	d.ledger, err = ledger.Open(d.dir.ledger(), d.key, conf)
+	if err != nil {
+		return explainLedger(d.dir, err)
+	}
+	d.opened(d.ledger.Close)
+	return nil
+}
+
+// strangers is a budget in the ledger's words, where zero stands for the default
+// and less for none.
+func strangers(micro int64) ledger.Amount {
+	if micro == 0 {
+		return -1
+	}
+	return ledger.Amount(micro)
+}
+
+// setStrangers changes what all strangers together may owe, until the daemon
+// ends.
+func (d *daemon) setStrangers(micro int64) error { return d.ledger.SetStrangers(strangers(micro)) }
+
+// wires builds the transports that cfg asks for.
+func (d *daemon) wires(cfg config) (node.Config, error) {
+	dialer := wsnet.NewDialer(wsnet.DialConfig{})
+	conf := node.Config{
+		Network:    cfg.Network,
+		Dialers:    map[string]transport.Dialer{"ws": dialer, "wss": dialer},
+		PublicURLs: cfg.Public,
+		Patient:    !cfg.impatient,
+		Version:    "seaworker " + versionText(),
+		Log:        d.log.With("component", "node"),
+	}
+	rtc := rtcnet.New(rtcnet.Config{STUN: cfg.STUN, Loopback: true, Log: d.log.With("component", "rtcnet")})
+	d.opened(rtc.Close)
+	conf.Negotiator = rtc
+	if cfg.Listen == "" {
+		return conf, nil
+	}
+	serving := wsnet.Config{CertFile: cfg.TLSCert, KeyFile: cfg.TLSKey, Log: d.log.With("component", "wsnet")}
+	if cfg.ACME != "" {
+		serving.ACME = &wsnet.ACME{Domains: []string{cfg.ACME}, Cache: d.dir.acme(), Directory: cfg.ACMEServer}
+	}
+	listener := wsnet.NewListener(serving)
+	d.opened(listener.Close)
+	if err := listener.Open(cfg.Listen); err != nil {
+		return conf, usagef("choose another --listen", "listen: %v", err)
+	}
+	conf.Listeners = []transport.Listener{listener}
+	return conf, nil
+}
+
+// startPlugins hands the parts to the plugins: storage, then credit, then the
+// market, which needs both.
+func (d *daemon) startPlugins(cfg config) error {
+	blobs := filepath.Join(d.dir.plugins(), "storage", "blobs")
+	store, err := storage.Open(blobs, storage.Config{Log: d.log.With("plugin", "storage")})
+	if err != nil {
+		return err
+	}
+	d.storage = store
+	kept, err := state.Open(filepath.Join(d.dir.plugins(), "state.db"))
+	if err != nil {
+		return err
+	}
+	d.opened(kept.Close)
+	book, err := market.OpenBook(kept, store)
+	if err != nil {
+		return err
+	}
+	d.credit = credit.New(d.ledger)
+	d.market = market.New(d.key, book, d.ledger, d.engine, market.Config{Engine: d.engine.Name()})
+	d.plugins, err = plugins.Start(d.node, d.dir.plugins(), d.log,
+		plugins.Named{Name: "storage", Plugin: d.storage},
+		plugins.Named{Name: "credit", Plugin: d.credit},
+		plugins.Named{Name: "market", Plugin: d.market},
+	)
+	if err != nil {
+		return err
+	}
+	d.opened(func() error { d.plugins.Close(); return nil })
+	return nil
+}
+
+// applyPolicy puts what "up" was told of selling over what is kept on disk.
+func (d *daemon) applyPolicy(cfg config) error {
+	p := d.market.Policy()
+	p.Selling = cfg.Sell
+	if cfg.given["price"] {
+		p.PerGfuel = ledger.Amount(cfg.Price * 1e6)
+	}
+	if cfg.given["fee"] {
+		p.Fee = ledger.Amount(cfg.Fee * 1e6)
+	}
+	if cfg.given["max-jobs"] {
+		p.Slots = uint32(cfg.MaxJobs)
+	}
+	return d.market.SetPolicy(p)
+}
+
+// online joins the sea, runs the plugins until ctx ends, and leaves again: the
+// plugins first, because they use the node.
+func (d *daemon) online(ctx context.Context, bootstrap []string, ready func() error) error {
+	if err := d.node.Online(ctx, bootstrap...); err != nil {
+		return failf(exitUnreachable, reasonUnreachable, "check the --bootstrap URL, and that the node there is up", "%v", err)
+	}
+	runs, stop := context.WithCancel(ctx)
+	defer stop()
+	var wait sync.WaitGroup
+	var ran error
+	wait.Go(func() {
+		defer stop()
+		ran = d.plugins.Run(runs)
+	})
+	err := ready()
+	if err != nil {
+		stop()
+	}
+	wait.Wait()
+	return errors.Join(err, ran, d.node.Offline())
+}
+
+// serve is "up": the daemon of dir with its control API, until ctx ends or
+// somebody asks it to stop. ready is called once others can use it.
+func serve(ctx context.Context, dir folder, cfg config, logs io.Writer, ready func(statusView) error) (err error) {
+	if err := dir.make(); err != nil {
+		return err
+	}
+	socket, err := listenSocket(ctx, dir.socket())
+	if err != nil {
+		return err
+	}
+	// The socket goes last: who waits for it to vanish finds the folder free.
+	defer func() { err = errors.Join(err, socket.Close()) }()
+	d, err := openDaemon(ctx, dir, cfg, logs)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.close()) }()
+
+	if err := d.applyPolicy(cfg); err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	d.engine.Warm()
+	var wait sync.WaitGroup
+	defer wait.Wait()
+	defer stop()
+	return d.online(ctx, cfg.Bootstrap, func() error {
+		wait.Go(func() {
+			if err := serveAPI(ctx, keepOpen{socket}, &api{d: d, stop: stop}); err != nil {
+				d.log.Error("the control API ended", "err", err)
+				stop()
+			}
+		})
+		d.log.Info("ready", "entity", d.key.Entity(), "listening", d.node.Listening())
+		return ready(d.status())
+	})
+}
+
+// keepOpen is a listener whose Close leaves the socket's file: serve removes it.
+type keepOpen struct{ net.Listener }
+
+func (k keepOpen) Close() error { return k.Listener.(*socketListener).Listener.Close() }
+
+// newLog writes structured lines to w.
+func newLog(w io.Writer, level string) *slog.Logger {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		l = slog.LevelInfo
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: l}))
+}
+
+// explainLedger says what to do about a ledger that does not open.
+func explainLedger(dir folder, err error) error {
+	switch {
+	case errors.Is(err, ledger.ErrInUse):
+		return failf(exitUsage, reasonUsage, "stop the other process, or use another --dir", "the ledger in %s is in use: %v", dir, err)
+	case errors.Is(err, ledger.ErrDamaged):
+		return failf(exitMismatch, reasonMismatch, "run \"seaworker credit check\", and put a backup of the whole folder back", "%v", err)
+	}
+	return err
+}

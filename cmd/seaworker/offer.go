@@ -1,0 +1,177 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/peersea/sea/ledger"
+	"github.com/peersea/sea/plugins/market"
+	"github.com/spf13/cobra"
+)
+
+// offerView is what this node sells and what it lends strangers.
+type offerView struct {
+	market.Policy
+	StrangersMicro     int64 `json:"strangers_micro"`
+	StrangersUsedMicro int64 `json:"strangers_used_micro"`
+}
+
+// offerChange is what "offer set" was told; nil fields stay.
+type offerChange struct {
+	Selling        *bool   `json:"selling,omitempty"`
+	PriceMicro     *int64  `json:"price_micro_per_gfuel,omitempty"`
+	FeeMicro       *int64  `json:"fee_micro,omitempty"`
+	Slots          *uint32 `json:"slots,omitempty"`
+	MemoryPages    *uint32 `json:"memory_pages,omitempty"`
+	FuelCap        *uint64 `json:"fuel,omitempty"`
+	WallMillis     *uint64 `json:"wall_ms,omitempty"`
+	StrangersMicro *int64  `json:"strangers_micro,omitempty"`
+}
+
+// apply changes p as far as in says.
+func (in offerChange) apply(p *market.Policy) {
+	if in.Selling != nil {
+		p.Selling = *in.Selling
+	}
+	if in.PriceMicro != nil {
+		p.PerGfuel = ledger.Amount(*in.PriceMicro)
+	}
+	if in.FeeMicro != nil {
+		p.Fee = ledger.Amount(*in.FeeMicro)
+	}
+	if in.Slots != nil {
+		p.Slots = *in.Slots
+	}
+	if in.MemoryPages != nil {
+		p.Caps.MemoryPages = *in.MemoryPages
+	}
+	if in.FuelCap != nil {
+		p.Caps.Fuel = *in.FuelCap
+	}
+	if in.WallMillis != nil {
+		p.Caps.WallMillis = *in.WallMillis
+	}
+}
+
+func newOffer(c *cli) *cobra.Command {
+	group := &cobra.Command{
+		Use:   "offer",
+		Short: "Look at and change what this node sells",
+	}
+	group.AddCommand(newOfferShow(c), newOfferSet(c))
+	return group
+}
+
+func newOfferShow(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:     "show",
+		Short:   "Show prices, caps, and what strangers may owe",
+		Example: "  seaworker offer show",
+		Args:    exactArgs(0),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			api, err := c.reader(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer api.close()
+			var v offerView
+			if err := api.do(cmd.Context(), http.MethodGet, "/offer", nil, &v); err != nil {
+				return err
+			}
+			return c.printOffer(v)
+		},
+	}
+}
+
+func (c *cli) printOffer(v offerView) error {
+	if c.json {
+		return c.printJSON(v)
+	}
+	selling := "no (start with up --sell, or offer set --sell)"
+	if v.Selling {
+		selling = "yes"
+	}
+	_, err := fmt.Fprintf(c.stdout, `selling    %s
+price      %s per Gfuel, %s per job
+a job      at most %s fuel, %d MiB of memory, %d MiB of output, %d s
+jobs       %d at a time, %d waiting, %d of one buyer
+strangers  may owe %s all together, and owe or hold %s of it
+`,
+		selling, credits(int64(v.PerGfuel)), credits(int64(v.Fee)),
+		commas(v.Caps.Fuel), v.Caps.MemoryPages/16, v.Caps.OutputBytes>>20, v.Caps.WallMillis/1000,
+		v.Slots, v.Queue, v.PerBuyer,
+		credits(v.StrangersMicro), credits(v.StrangersUsedMicro))
+	return err
+}
+
+func newOfferSet(c *cli) *cobra.Command {
+	var sell bool
+	var price, fee, strangers, memory, fuel string
+	var slots uint32
+	cmd := &cobra.Command{
+		Use:   "set",
+		Short: "Change what this node sells, at once",
+		Long: `Change what this node sells. Orders that were taken keep their quote's terms.
+Prices and caps are kept; whether it sells, and what strangers may owe, is for
+the daemon's run: its flags and config.toml say it at each start.`,
+		Example: "  seaworker offer set --price 0.8 --max-jobs 2",
+		Args:    exactArgs(0),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var change offerChange
+			flags := cmd.Flags()
+			if flags.Changed("sell") {
+				change.Selling = &sell
+			}
+			for _, f := range []struct {
+				name, text string
+				to         **int64
+			}{{"price", price, &change.PriceMicro}, {"fee", fee, &change.FeeMicro}, {"strangers", strangers, &change.StrangersMicro}} {
+				if !flags.Changed(f.name) {
+					continue
+				}
+				micro, err := parseCredits(f.text)
+				if err != nil {
+					return err
+				}
+				*f.to = &micro
+			}
+			if flags.Changed("max-jobs") {
+				change.Slots = &slots
+			}
+			if flags.Changed("memory") {
+				n, err := parseBytes(memory)
+				if err != nil || n>>16 > 1<<16-1 {
+					return usagef("write it as 512MiB", "--memory %q", memory)
+				}
+				pages := uint32(n >> 16)
+				change.MemoryPages = &pages
+			}
+			if flags.Changed("fuel") {
+				n, err := parseCount(fuel)
+				if err != nil {
+					return usagef("write it as 500G", "--fuel: %v", err)
+				}
+				change.FuelCap = &n
+			}
+			api, err := c.running(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer api.close()
+			var v offerView
+			if err := api.do(cmd.Context(), http.MethodPut, "/offer", change, &v); err != nil {
+				return err
+			}
+			return c.printOffer(v)
+		},
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&sell, "sell", true, "answer asks with quotes")
+	flags.StringVar(&price, "price", "", "`CREDITS` per Gfuel")
+	flags.StringVar(&fee, "fee", "", "`CREDITS` per job")
+	flags.StringVar(&strangers, "strangers", "", "`CREDITS` that all strangers together may owe")
+	flags.Uint32Var(&slots, "max-jobs", 0, "run at most `N` jobs at a time")
+	flags.StringVar(&memory, "memory", "", "let a job have at most `N` bytes of memory")
+	flags.StringVar(&fuel, "fuel", "", "let a job use at most `N` fuel")
+	return cmd
+}

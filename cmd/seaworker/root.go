@@ -1,0 +1,47 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+)
+
+// newRoot is the whole command line.
+func newRoot(c *cli) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "seaworker",
+		Short: "A node of the sea: sell and buy WebAssembly computing, peer to peer",
+		Long: `seaworker is a node of the sea. It sells and buys the execution of WebAssembly
+programs for signed credit, and every bill can be recomputed by the buyer.
+
+Start with "seaworker demo". Exit codes: 0 ok, 1 the job failed, 2 usage,
+3 unreachable or no seller, 4 refused for credit or price, 5 verification
+mismatch, 6 out of fuel, 124 timeout, 130 interrupted; "run" passes the
+program's own exit code through.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+	}
+	root.PersistentFlags().StringVar(&c.dir, "dir", "", "state `FOLDER` (default $SEA_DIR, else the system's place for state)")
+	root.PersistentFlags().BoolVar(&c.json, "json", false, "print JSON, for scripts")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usagef("see \""+cmd.CommandPath()+" --help\"", "%v", err)
+	})
+	root.AddCommand(
+		newDemo(c),
+		newUp(c), newStop(c), newStatus(c),
+		newID(c),
+		newRun(c), newQuote(c), newJob(c), newReceipt(c),
+		newOffer(c), newCredit(c), newPeer(c), newCall(c),
+		newAddr(c), newVersion(c), newCheckFile(c),
+	)
+	return root
+}
+
+// exactArgs is cobra.ExactArgs with our usage failure.
+func exactArgs(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := cobra.ExactArgs(n)(cmd, args); err != nil {
+			return usagef("usage: "+cmd.UseLine(), "%v", err)
+		}
+		return nil
+	}
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/peersea/sea/identity"
+	"github.com/peersea/sea/node/addr"
+	"github.com/spf13/cobra"
+)
+
+// statusView is how a node is.
+type statusView struct {
+	Address   addr.Addr       `json:"address"`
+	Entity    identity.Entity `json:"entity"`
+	Version   string          `json:"version"`
+	Online    bool            `json:"online"`
+	Links     int             `json:"links"`
+	Listening []string        `json:"listening"`
+	Selling   bool            `json:"selling"`
+	Dir       string          `json:"dir"`
+	PID       int             `json:"pid,omitempty"` // of the daemon; none without one
+}
+
+func newUp(c *cli) *cobra.Command {
+	cfg := defaultConfig()
+	var file string
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Run the daemon, in the foreground",
+		Long: `Run the daemon, in the foreground, until "seaworker stop", Ctrl-C or SIGTERM. It
+prints one line when it is ready, with the real ports.
+
+Each flag can also stand in config.toml in the state folder, or in --config, by
+its name (max-jobs = 2), or in the environment (SEA_MAX_JOBS=2). A flag wins
+over the environment, and that over the file.
+
+A node without --listen is reached through the sea, by WebRTC. Fresh strangers
+may owe a seller 10 credits, all of them together; see --strangers.`,
+		Example: `  seaworker up --listen 0.0.0.0:4160
+  seaworker up --bootstrap ws://192.0.2.7:4160 --sell --price 0.8`,
+		Args: exactArgs(0),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dir, err := pickFolder(c.dir)
+			if err != nil {
+				return err
+			}
+			if err := loadConfig(cmd.Flags(), &cfg, dir, file); err != nil {
+				return err
+			}
+			if err := cfg.check(); err != nil {
+				return err
+			}
+			return serve(cmd.Context(), dir, cfg, c.stderr, func(s statusView) error {
+				if c.json {
+					return c.printJSON(s)
+				}
+				listening := "listening nowhere"
+				if len(s.Listening) > 0 {
+					listening = "listening on " + strings.Join(s.Listening, " ")
+				}
+				_, err := fmt.Fprintf(c.stdout, "ready  entity %s  address %s  %s  links %d\n", s.Entity, s.Address, listening, s.Links)
+				return err
+			})
+		},
+	}
+	configFlags(cmd.Flags(), &cfg)
+	cmd.Flags().StringVar(&file, "config", "", "read `FILE` instead of config.toml in the state folder")
+	return cmd
+}
+
+func newStop(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:     "stop",
+		Short:   "Stop the daemon",
+		Long:    "Stop the daemon and wait until it has. Jobs that it sells or buys go on when it is\nstarted again.",
+		Example: "  seaworker stop",
+		Args:    exactArgs(0),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			api, err := c.running(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer api.close()
+			var s statusView
+			if err := api.do(cmd.Context(), http.MethodPost, "/stop", nil, &s); err != nil {
+				return err
+			}
+			dir := folder(s.Dir)
+			if err := awaitEnd(cmd.Context(), dir); err != nil {
+				return err
+			}
+			if c.json {
+				return c.printJSON(map[string]bool{"stopped": true})
+			}
+			_, err = fmt.Fprintln(c.stdout, "stopped")
+			return err
+		},
+	}
+}
+
+// awaitEnd waits until the daemon of dir has removed its socket, which is the
+// last thing it does.
+func awaitEnd(ctx context.Context, dir folder) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, err := os.Lstat(dir.socket()); os.IsNotExist(err) {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return failf(exitTimeout, reasonTimeout, "see its log", "the daemon in %s does not end", dir)
+		}
+	}
+}
+
+func newStatus(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:     "status",
+		Short:   "Show how this node is",
+		Example: "  seaworker status",
+		Args:    exactArgs(0),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			api, err := c.reader(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer api.close()
+			var s statusView
+			if err := api.do(cmd.Context(), http.MethodGet, "/status", nil, &s); err != nil {
+				return err
+			}
+			if c.json {
+				return c.printJSON(s)
+			}
+			state := "offline: start it with \"seaworker up\""
+			if s.Online {
+				state = fmt.Sprintf("online, %d links", s.Links)
+			}
+			listening := "nowhere; others reach it through the sea"
+			if len(s.Listening) > 0 {
+				listening = strings.Join(s.Listening, " ")
+			}
+			selling := "no"
+			if s.Selling {
+				selling = "yes"
+			}
+			_, err = fmt.Fprintf(c.stdout, "entity     %s\naddress    %s\nstate      %s\nlistening  %s\nselling    %s\nversion    %s\nfolder     %s\n",
+				s.Entity, s.Address, state, listening, selling, s.Version, s.Dir)
+			return err
+		},
+	}
+}
