@@ -45,7 +45,27 @@ func (g guest) call(name string, args ...uint64) ([]uint64, error) {
 	}
 	g.set(ExportDepth, 0)
 	g.set(ExportStatus, 0)
-	return f.Call(context.Background(), args...)
+	results, err := f.Call(context.Background(), args...)
+	return tidy(f, results), err
+}
+
+// tidy clears the upper halves of results of 32 bits, which wazero leaves as
+// they happen to be.
+func tidy(f api.Function, results []uint64) []uint64 {
+	i := 0
+	for _, t := range f.Definition().ResultTypes() {
+		if i >= len(results) {
+			break
+		}
+		switch ValueType(t) {
+		case I32, F32:
+			results[i] = uint64(uint32(results[i]))
+		case V128:
+			i++
+		}
+		i++
+	}
+	return results
 }
 
 // instantiate starts a metered module as a host must.

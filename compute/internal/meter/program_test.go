@@ -160,7 +160,7 @@ func runPlain(t *testing.T, wasm []byte, name string) []uint64 {
 	if err != nil {
 		t.Fatalf("plain: %v\n%x", err, wasm)
 	}
-	return results
+	return tidy(f, results)
 }
 
 // program is a module under construction. Its functions take and give i32, i64,
