@@ -108,6 +108,13 @@ func (e *Engine) Run(ctx context.Context, job Job, blobs Blobs, live Live) (Resu
 	if err := job.Check(); err != nil {
 		return Result{}, err
 	}
+	if e.cfg.Interpreter && job.Limits.Depth > maxInterpreted {
+		return Result{}, fmt.Errorf("%w: the interpreter serves a depth of %d, the job asks for %d",
+			ErrEngine, maxInterpreted, job.Limits.Depth)
+	}
+	if err := ctx.Err(); err != nil {
+		return Result{}, err
+	}
 	if !e.begin() {
 		return Result{}, ErrClosed
 	}

@@ -51,7 +51,8 @@ func (g *guest) run(ctx context.Context) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	rt, err := g.runtime(ctx)
+	ctx = withMemory(ctx)
+	rt, err := g.runtime(ctx, metered.Info.Imports)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -138,7 +139,7 @@ func checkMemory(m meter.Module, l Limits) error {
 	return nil
 }
 
-func (g *guest) runtime(ctx context.Context) (wazero.Runtime, error) {
+func (g *guest) runtime(ctx context.Context, imports []meter.Import) (wazero.Runtime, error) {
 	cfg := wazero.NewRuntimeConfigCompiler()
 	if g.interpreter {
 		cfg = wazero.NewRuntimeConfigInterpreter()
@@ -156,7 +157,11 @@ func (g *guest) runtime(ctx context.Context) (wazero.Runtime, error) {
 		cfg = cfg.WithCompilationCache(cache)
 	}
 	rt := wazero.NewRuntimeWithConfig(ctx, cfg)
-	if err := wasi.Link(ctx, rt, func() *wasi.World { return g.world }); err != nil {
+	names := make(map[string]bool, len(imports))
+	for _, imp := range imports {
+		names[imp.Name] = true
+	}
+	if err := wasi.Link(ctx, rt, names, func() *wasi.World { return g.world }); err != nil {
 		return nil, errors.Join(fmt.Errorf("%w: %w", ErrEngine, err), rt.Close(ctx))
 	}
 	return rt, nil

@@ -23,8 +23,9 @@ const (
 	MaxOutputBytes = 1 << 30
 	// MaxFiles is the most files and folders a job's tree may hold.
 	MaxFiles = 1 << 14
-	// MaxDepth is the deepest a job may ask to call, in weighted frames.
-	MaxDepth = 1 << 20
+	// MaxDepth is the deepest a job may ask to call, in weighted frames. The
+	// interpreter serves maxInterpreted.
+	MaxDepth = 1 << 18
 	// MaxWallMillis is the longest belt, seven days.
 	MaxWallMillis = 7 * 24 * 60 * 60 * 1000
 
@@ -52,8 +53,9 @@ type Limits struct {
 	// without the root and the output folder; up to MaxFiles. Making one more
 	// fails in the guest with ENOSPC.
 	Files uint32 `cbor:"files"`
-	// Depth bounds nested calls, weighted by the size of their frames; 1 to
-	// MaxDepth. Calling deeper is the trap "call_depth".
+	// Depth bounds nested calls; 1 to MaxDepth. A call weighs 1, and 1 more for
+	// each 16 locals and operands of its frame. Calling deeper is the trap
+	// "call_depth".
 	Depth uint32 `cbor:"depth"`
 	// WallMillis is a belt against a slow machine, in milliseconds of real time;
 	// 1 to MaxWallMillis. A job that hits it ends as Interrupted at the fuel it
@@ -74,8 +76,9 @@ func DefaultLimits() Limits {
 	}
 }
 
-// defaultDepth is what an engine with small stacks, a browser's, still reaches.
-const defaultDepth = 2000
+// defaultDepth is what an engine with a small stack, a browser's of 1 MB, still
+// reaches at 128 bytes for each unit of weight, with a margin.
+const defaultDepth = 4096
 
 // Wall is the belt as a duration.
 func (l Limits) Wall() time.Duration { return time.Duration(l.WallMillis) * time.Millisecond }

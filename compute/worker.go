@@ -43,8 +43,9 @@ func Worker() int {
 //	listen  waits for cancel, or the end of the engine
 //	watch   sends what the guest wrote, and its progress
 //
-// While the guest runs, the garbage collector is off: to stop the world it
-// would wait for the guest, and the other two with it.
+// While compiled code runs, the garbage collector is off: to stop the world it
+// would wait for the guest, and the other two with it. The interpreter is Go
+// like any other.
 type worker struct {
 	out   *frameWriter
 	guest guest
@@ -61,6 +62,7 @@ const (
 	progressEvery = 5 // flushes
 	maxPending    = 32 << 10
 	maxDebt       = 32 << 20
+	memorySlack   = 96 << 20 // of a worker's memory, for everything but the guest's
 )
 
 func (w *worker) run(in io.Reader) error {
@@ -171,21 +173,33 @@ func (w *worker) listen(r *frameReader) {
 
 // start is called between compiling and running.
 func (w *worker) start(maxPages uint32) {
-	if n := len(w.guest.module); n > 256<<10 || w.guest.interpreter {
-		// Compiling left garbage. This collection is the last until a call of
-		// the guest asks for one: see garbage.
+	if w.compiles() {
+		// This collection is the last until a call of the guest asks for one.
 		debug.SetGCPercent(-1)
 		debug.FreeOSMemory()
 	}
-	limitMemory(w.guest.job, maxPages)
+	l := w.guest.job.Limits
+	stack := uint64(l.Depth) * stackBytes(w.guest.interpreter)
+	if w.guest.interpreter {
+		// A heap twice the guest's memory would be over the process's limit.
+		var now runtime.MemStats
+		runtime.ReadMemStats(&now)
+		debug.SetMemoryLimit(int64(now.Sys) + int64(maxPages)<<16 + int64(stack) + memorySlack/2)
+	}
+	limitMemory(uint64(maxPages)<<16*11/10+2*l.OutputBytes+stack+memorySlack, l.Wall())
 	_ = w.out.send(frameBegun, nil)
 	close(w.begun)
 }
 
+// compiles tells whether compiling the module leaves garbage to speak of.
+func (w *worker) compiles() bool {
+	return len(w.guest.module) > 256<<10 && !w.guest.interpreter
+}
+
 // serve runs the guest and sends its result.
 func (w *worker) serve() error {
-	if len(w.guest.module) > 256<<10 {
-		debug.SetGCPercent(100) // for the compiler, until start
+	if w.compiles() || w.guest.interpreter {
+		debug.SetGCPercent(100)
 	}
 	ended, watched := make(chan struct{}), make(chan struct{})
 	go func() {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,7 +24,6 @@ func isolate(cmd *exec.Cmd) {
 const (
 	maxDescriptors = 64
 	maxCPUSeconds  = 60 // while it compiles; then as long as the job's belt
-	memorySlack    = 96 << 20
 )
 
 // limitProcess sets what does not depend on the job.
@@ -48,15 +48,19 @@ func softLimit(what int, n uint64) error {
 	return unix.Setrlimit(what, &l)
 }
 
-// limitMemory lets the process have what the guest may use beside what it has
-// by now: memory, output, and slack for the runtime. Beyond, the runtime ends
-// the process, which is an engine's error and no result. RLIMIT_DATA counts
-// what may be written; RLIMIT_AS would count the address space that Go reserves.
-func limitMemory(job Job, maxPages uint32) {
-	const page = 64 << 10
-	most := dataBytes() + uint64(maxPages)*page*11/10 + 2*job.Limits.OutputBytes + memorySlack
-	_ = softLimit(unix.RLIMIT_DATA, most)
-	_ = softLimit(unix.RLIMIT_CPU, uint64(job.Limits.WallMillis/1000)*2+maxCPUSeconds)
+// limitMemory lets the process have more bytes than it has by now, and twice
+// the job's belt of CPU time. Beyond, the runtime or the kernel ends it, which is
+// an engine's error and no result. RLIMIT_DATA counts what may be written;
+// RLIMIT_AS would count the address space that Go only reserves.
+func limitMemory(more uint64, wall time.Duration) {
+	for what, n := range map[int]uint64{
+		unix.RLIMIT_DATA: dataBytes() + more,
+		unix.RLIMIT_CPU:  uint64(2*wall.Seconds()) + maxCPUSeconds,
+	} {
+		// Where the process may not have that much by an outer limit, that one
+		// stands.
+		_ = unix.Setrlimit(what, &unix.Rlimit{Cur: n, Max: n})
+	}
 }
 
 // dataBytes is what the process has of RLIMIT_DATA.

@@ -5,6 +5,7 @@ package compute
 import (
 	"os"
 	"os/exec"
+	"time"
 )
 
 func selfPath() (string, error) { return os.Executable() }
@@ -17,6 +18,6 @@ func isolate(*exec.Cmd) {}
 // own, remain.
 func limitProcess() error { return nil }
 
-func limitMemory(Job, uint32) {}
+func limitMemory(uint64, time.Duration) {}
 
 func killGroup(p *os.Process) { _ = p.Kill() }

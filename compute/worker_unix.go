@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
+	"time"
 )
 
 func selfPath() (string, error) { return os.Executable() }
@@ -18,7 +19,7 @@ func isolate(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: tr
 // own, remain.
 func limitProcess() error { return nil }
 
-func limitMemory(Job, uint32) {}
+func limitMemory(uint64, time.Duration) {}
 
 // killGroup ends the worker and whatever it may have started.
 func killGroup(p *os.Process) {

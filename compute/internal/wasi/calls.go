@@ -110,11 +110,15 @@ func (c call) results() string {
 	return "i"
 }
 
-// Link makes the calls available in rt. They serve the world that current gives
+// Link makes the calls of the given names available in rt: each costs some
+// compiling, and most guests import few. They serve the world that current gives
 // at each call, so that they can be linked before there is one.
-func Link(ctx context.Context, rt wazero.Runtime, current func() *World) error {
+func Link(ctx context.Context, rt wazero.Runtime, names map[string]bool, current func() *World) error {
 	b := rt.NewHostModuleBuilder(Module)
 	for _, c := range calls {
+		if !names[c.name] {
+			continue
+		}
 		do := c.do
 		fn := api.GoModuleFunc(func(_ context.Context, mod api.Module, stack []uint64) {
 			w := current()

@@ -1,0 +1,1 @@
+(module (import "env" "secret" (func)) (func (export "_start")))
