@@ -83,6 +83,7 @@ type link struct {
 	alive  context.Context // ends with end
 	dead   context.CancelFunc
 	ending <-chan struct{} // alive.Done()
+	told   chan struct{}   // closed when the node knows of the link, which then runs
 	done   chan struct{}   // closed when nothing of the link runs and it is forgotten
 	once   sync.Once
 	reason frame.Reason // why it ended, set before alive ends
@@ -123,7 +124,7 @@ func newLink(s *session, conn transport.Conn, hs *hello.Session, url string) *li
 		peer: rpc.Peer{
 			Addr: hs.Peer.Addr(), Node: hs.Peer.Node, Entity: hs.Peer.Entity, Direct: true,
 		},
-		done:  make(chan struct{}),
+		told: make(chan struct{}), done: make(chan struct{}),
 		pings: make(map[uint64]chan<- time.Duration), sentAt: make(map[uint64]time.Time),
 	}
 	// What runs for the link outlives the session by the last frame.

@@ -70,6 +70,7 @@ func (s *session) greet(ctx context.Context, conn transport.Conn, want addr.Addr
 		s.mu.Unlock()
 	}
 	if err == nil {
+		s.up(l)
 		return l, nil
 	}
 	conn.Close()
@@ -153,7 +154,8 @@ func (s *session) welcome(conn transport.Conn, want addr.Addr, proven func()) (*
 	place, err := s.decide(l, want)
 	if err == nil {
 		_, remote := describe(conn)
-		err = l.say(ctx, &frame.Welcome{Observed: remote})
+		// The first frame of the queue; from it on the link counts.
+		err = l.fast.urgent(&frame.Welcome{Observed: remote})
 		s.mu.Lock()
 		s.unclaim(l.peer.Addr, place)
 		if err == nil {
@@ -173,6 +175,7 @@ func (s *session) welcome(conn transport.Conn, want addr.Addr, proven func()) (*
 		l.dead()
 		return nil, err
 	}
+	s.up(l)
 	return l, nil
 }
 
@@ -184,7 +187,7 @@ func (s *session) unclaim(to addr.Addr, c *claim) {
 	s.noteChange()
 }
 
-// say sends a frame before the link runs.
+// say sends a frame of a link that will not run.
 func (l *link) say(ctx context.Context, f frame.Frame) error {
 	msg, err := l.lanes[0].seal.Seal(nil, frame.Encode(f))
 	if err != nil {
@@ -249,7 +252,8 @@ func (l *link) lives() bool {
 	return err == nil
 }
 
-// add makes l, for which c held the place, the link to its peer. s.mu is held.
+// add makes l, for which c held the place, the link to its peer. up must follow.
+// s.mu is held.
 func (s *session) add(l *link, c *claim) error {
 	if s.closing {
 		return ErrOffline
@@ -259,7 +263,7 @@ func (s *session) add(l *link, c *claim) error {
 	}
 	s.links[l.peer.Addr] = l
 	s.work.Go(func() {
-		s.up(l)
+		<-l.told
 		l.run()
 		s.down(l)
 		close(l.done)
@@ -267,8 +271,9 @@ func (s *session) add(l *link, c *claim) error {
 	return nil
 }
 
-// up tells of a link that was added.
+// up tells of a link that was added, and lets it run.
 func (s *session) up(l *link) {
+	defer close(l.told)
 	wire, remote := describe(l.conn)
 	s.n.log.Debug("link up", "peer", l.peer.Node, "transport", wire, "remote", remote, "outbound", l.hs.Initiator)
 	s.router.step(route.LinkUp{Addr: l.peer.Addr})
