@@ -28,7 +28,7 @@ const (
 	patience = 20 * time.Second
 
 	// moment is how long something must not happen to count as stuck.
-	moment = 300 * time.Millisecond
+	moment = 200 * time.Millisecond
 )
 
 // A Pipe makes the two ends of a new connection. What else it needs it ends in

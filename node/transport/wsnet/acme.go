@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -212,8 +213,7 @@ func (l *leash) RoundTrip(r *http.Request) (*http.Response, error) {
 	if l.ctx.Err() != nil {
 		return nil, net.ErrClosed
 	}
-	// The body is read after this returns, so the request's own end must
-	// come from ctx too; http.Client's Timeout sees to that otherwise.
+	// The body is read after this returns, so the leash is held until then.
 	ctx, cancel := context.WithCancelCause(r.Context())
 	stop := context.AfterFunc(l.ctx, func() { cancel(net.ErrClosed) })
 	answer, err := l.to.RoundTrip(r.WithContext(ctx))
@@ -226,7 +226,7 @@ func (l *leash) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if wait := answer.Header.Get("Retry-After"); wait != "" && wait != "1" && wait != "2" {
-		answer.Header.Set("Retry-After", "3")
+		answer.Header.Set("Retry-After", strconv.Itoa(int(maxPoll/time.Second)))
 	}
 	answer.Body = &leashed{ReadCloser: answer.Body, done: func() { stop(); cancel(nil) }}
 	return answer, nil

@@ -1,4 +1,4 @@
-package wsnet_test
+package wsnet
 
 import (
 	"crypto/ecdsa"
@@ -15,9 +15,9 @@ import (
 	"time"
 )
 
-// writeCertificate puts a fresh self-signed certificate for hosts into PEM
+// WriteCertificate puts a fresh self-signed certificate for hosts into PEM
 // files in dir.
-func writeCertificate(t testing.TB, dir string, hosts ...string) (certFile, keyFile string, leaf *x509.Certificate) {
+func WriteCertificate(t testing.TB, dir string, hosts ...string) (certFile, keyFile string, leaf *x509.Certificate) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

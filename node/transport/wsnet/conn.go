@@ -3,10 +3,10 @@ package wsnet
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -30,6 +30,7 @@ type conn struct {
 	remote string
 
 	in, out *queue.Queue[[]byte]
+	blame   atomic.Pointer[websocket.CloseError] // what the other side did wrong
 
 	close sync.Once
 	loops sync.WaitGroup // read and write
@@ -80,54 +81,65 @@ func (c *conn) Transport() string { return c.scheme }
 // Remote returns the other end's host:port.
 func (c *conn) Remote() string { return c.remote }
 
-// scratch holds buffers for messages that are just coming in, so that an idle
-// connection needs none.
-var scratch = sync.Pool{New: func() any { return new([transport.MaxMessage + 1]byte) }}
-
-// read queues what comes in. After Close nobody wants it any more, but read
-// goes on: a socket closed with unread bytes resets the connection, and with it
-// what the other side has not read yet.
+// read queues what comes in until the connection ends or the other side breaks
+// the rules, of which the writer will tell it.
 func (c *conn) read() {
+	blame := c.receive()
+	if blame != nil {
+		c.blame.Store(blame)
+	}
+	c.in.End()
+	c.out.Drop()
+	if blame == nil {
+		_ = c.ws.CloseNow() // the connection is gone
+	}
+}
+
+// receive reads messages. After Close nobody wants them any more, but it goes
+// on: a socket closed with unread bytes resets the connection, and with it what
+// the other side has not read yet.
+func (c *conn) receive() *websocket.CloseError {
 	late := time.AfterFunc(messageWait, func() { cut(c.raw) })
 	defer late.Stop()
 	for {
 		late.Stop()
 		kind, r, err := c.ws.Reader(context.Background())
 		if err != nil {
-			break
+			return nil
 		}
 		late.Reset(messageWait)
 		if kind != websocket.MessageBinary {
-			_ = c.ws.Close(websocket.StatusUnsupportedData, "messages are binary")
-			break
+			return &websocket.CloseError{Code: websocket.StatusUnsupportedData, Reason: "messages are binary"}
 		}
 		msg, err := readMessage(r)
-		if errors.Is(err, io.ErrNoProgress) {
-			_ = c.ws.Close(websocket.StatusPolicyViolation, "messages are not empty")
-		}
 		if err != nil {
-			break
+			return nil // for a message too large the library has closed
+		}
+		if len(msg) == 0 {
+			return &websocket.CloseError{Code: websocket.StatusPolicyViolation, Reason: "messages are not empty"}
 		}
 		// No caller's time: a full queue ends with Recv or with Close.
 		_ = c.in.Put(context.Background(), msg, len(msg))
 	}
-	c.in.End()
-	c.out.Drop()
-	_ = c.ws.CloseNow() // the connection is gone
 }
 
-// readMessage reads r to its end. An empty message is io.ErrNoProgress.
+// A buffer has room for a message and for what makes the library see that it
+// is longer.
+type buffer [transport.MaxMessage + 2]byte
+
+// buffers are for messages that are just coming in, so that an idle connection
+// needs none.
+var buffers = sync.Pool{New: func() any { return new(buffer) }}
+
+// readMessage reads r to its end.
 func readMessage(r io.Reader) ([]byte, error) {
-	buf := scratch.Get().(*[transport.MaxMessage + 1]byte)
-	defer scratch.Put(buf)
+	buf := buffers.Get().(*buffer)
+	defer buffers.Put(buf)
 	n := 0
 	for n < len(buf) {
 		got, err := r.Read(buf[n:])
 		n += got
 		if err == io.EOF {
-			if n == 0 {
-				return nil, io.ErrNoProgress
-			}
 			return bytes.Clone(buf[:n]), nil
 		}
 		if err != nil {
@@ -153,7 +165,11 @@ func (c *conn) write() {
 		}
 	}
 	c.out.Drop()
-	// Writes the close frame and waits for the other side's, which read will
-	// see; Close cuts that short, and so does the end of the connection.
-	_ = c.ws.Close(websocket.StatusNormalClosure, "")
+	farewell := websocket.CloseError{Code: websocket.StatusNormalClosure}
+	if blame := c.blame.Load(); blame != nil {
+		farewell = *blame
+	}
+	// This writes the close frame and waits for the other side's, which read
+	// will see. Close cuts that short, and so does the connection's end.
+	_ = c.ws.Close(farewell.Code, farewell.Reason)
 }
