@@ -75,9 +75,6 @@ func (v vector) run(t *testing.T, config wazero.RuntimeConfig) vector {
 		}
 		v.Results, err = g.call(v.Call, v.Args...)
 	}
-	if len(v.Results) == 0 {
-		v.Results = nil
-	}
 	if v.Status = g.status(); v.Status == StatusNone {
 		v.Trap = trapText(err)
 	}

@@ -65,6 +65,9 @@ func tidy(f api.Function, results []uint64) []uint64 {
 		}
 		i++
 	}
+	if len(results) == 0 {
+		return nil
+	}
 	return results
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -20,16 +21,18 @@ func FuzzProgram(f *testing.F) {
 	for _, seed := range programSeeds(8) {
 		f.Add(seed)
 	}
+	s := newStage(f)
 	f.Fuzz(func(t *testing.T, choices []byte) {
-		checkProgram(t, choices)
+		s.check(t, choices)
 	})
 }
 
 // TestPrograms is a fixed helping of FuzzProgram.
 func TestPrograms(t *testing.T) {
+	s := newStage(t)
 	ends := map[string]int{}
-	for _, seed := range programSeeds(400) {
-		for _, end := range checkProgram(t, seed) {
+	for _, seed := range programSeeds(300) {
+		for _, end := range s.check(t, seed) {
 			ends[end]++
 		}
 	}
@@ -39,6 +42,25 @@ func TestPrograms(t *testing.T) {
 			t.Errorf("no program ended with %q: %v", end, ends)
 		}
 	}
+}
+
+// stage is where programs run: both engines, with the host function that
+// programs import, which notes the fuel.
+type stage struct {
+	runtimes [2]wazero.Runtime
+	probes   []uint64
+}
+
+func newStage(t testing.TB) *stage {
+	s := new(stage)
+	ctx := context.Background()
+	for i, e := range engines {
+		rt := wazero.NewRuntimeWithConfig(ctx, e.config().WithMemoryLimitPages(4))
+		t.Cleanup(func() { rt.Close(ctx) })
+		probe(t, rt, &s.probes)
+		s.runtimes[i] = rt
+	}
+	return s
 }
 
 func programSeeds(n int) (seeds [][]byte) {
@@ -64,62 +86,79 @@ type outcome struct {
 
 const programFuel = 20_000
 
-// checkProgram runs the program that choices make and returns how its functions
-// ended.
-func checkProgram(t *testing.T, choices []byte) (ends []string) {
+// check runs the program that choices make and returns how its functions ended.
+func (s *stage) check(t *testing.T, choices []byte) (ends []string) {
 	p := generate(choices)
 	wasm := p.module()
 	if _, err := Admit(wasm, Limits{}); err != nil {
 		t.Fatalf("refused: %v\n%x", err, wasm)
 	}
-	metered := mustRewrite(t, wasm, Options{MemoryPages: 4})
-	naive := rewriteNaive(t, wasm, Options{MemoryPages: 4})
+	opt := Options{MemoryPages: 4}
+	metered := mustRewrite(t, wasm, opt)
+	load := func(engine int, wasm []byte) wazero.CompiledModule {
+		m, err := s.runtimes[engine].CompileModule(context.Background(), wasm)
+		if err != nil {
+			t.Fatalf("%v\n%x", err, wasm)
+		}
+		t.Cleanup(func() { m.Close(context.Background()) })
+		return m
+	}
+	compiled, interpreted := load(0, metered.Wasm), load(1, metered.Wasm)
+	naive, plain := load(1, rewriteNaive(t, wasm, opt).Wasm), load(1, wasm)
 	for f := range p.functions {
 		name := fmt.Sprint("f", f)
-		a := runProgram(t, engines[0].config(), metered, name, programFuel)
-		b := runProgram(t, engines[1].config(), metered, name, programFuel)
-		if a.end != b.end || a.fuel != b.fuel || a.state != b.state || !slices.Equal(a.results, b.results) || !slices.Equal(a.probes, b.probes) {
+		a := s.run(t, 0, compiled, name, programFuel)
+		b := s.run(t, 1, interpreted, name, programFuel)
+		if !reflect.DeepEqual(a, b) {
 			t.Fatalf("%s differs: compiler %v, interpreter %v\n%x", name, a, b, wasm)
 		}
 		ends = append(ends, a.end)
 		if a.end != "" {
 			continue
 		}
-		if c := runProgram(t, engines[1].config(), naive, name, programFuel*2); c.fuel != a.fuel || c.state != a.state || !slices.Equal(c.probes, a.probes) {
-			t.Fatalf("%s costs %d by runs, %d by instruction (%s), probes %d and %d\n%x", name, a.fuel, c.fuel, c.end, a.probes, c.probes, wasm)
+		if c := s.run(t, 1, naive, name, programFuel*2); !reflect.DeepEqual(a, c) {
+			t.Fatalf("%s paid by runs %v, by instruction %v\n%x", name, a, c, wasm)
 		}
-		if !p.floats {
-			plain := runPlain(t, wasm, name)
-			if !slices.Equal(plain, a.results) {
-				t.Fatalf("%s gives %x metered, %x plain\n%x", name, a.results, plain, wasm)
-			}
+		if p.floats {
+			continue
+		}
+		if d := s.run(t, 1, plain, name, 0); !slices.Equal(d.results, a.results) || d.state != a.state || d.end != "" {
+			t.Fatalf("%s metered %v, plain %v\n%x", name, a, d, wasm)
 		}
 	}
 	return ends
 }
 
-func runProgram(t *testing.T, config wazero.RuntimeConfig, m Module, name string, fuel uint64) (o outcome) {
+// run calls a function of a fresh instance, which is metered unless fuel is 0.
+func (s *stage) run(t *testing.T, engine int, m wazero.CompiledModule, name string, fuel uint64) (o outcome) {
 	t.Helper()
 	ctx := context.Background()
-	rt := wazero.NewRuntimeWithConfig(ctx, config)
-	defer rt.Close(ctx)
-	probe(t, rt, &o.probes)
-	g, err := instantiate(rt, m, "", fuel)
+	mod, err := s.runtimes[engine].InstantiateModule(ctx, m, wazero.NewModuleConfig().WithName(""))
 	if err != nil {
-		t.Fatalf("%v\n%x", err, m.Wasm)
+		t.Fatal(err)
 	}
-	args := make([]uint64, len(g.mod.ExportedFunction(name).Definition().ParamTypes()))
+	defer mod.Close(ctx)
+	g := guest{mod}
+	s.probes = nil
+	if fuel > 0 {
+		g.set(ExportLimit, fuel)
+		g.set(ExportMaxDepth, testDepth)
+	}
+	f := mod.ExportedFunction(name)
+	args := make([]uint64, len(f.Definition().ParamTypes()))
 	for i := range args {
 		args[i] = uint64(i + 3)
 	}
-	o.results, err = g.call(name, args...)
-	o.end = trapText(err)
-	if s := g.status(); s != StatusNone {
-		o.end = fmt.Sprint("status ", s)
+	results, err := f.Call(ctx, args...)
+	o.results, o.end, o.probes = tidy(f, results), trapText(err), s.probes
+	if fuel > 0 {
+		o.fuel = g.fuel()
+		if status := g.status(); status != StatusNone {
+			o.end = fmt.Sprint("status ", status)
+		}
 	}
-	o.fuel = g.fuel()
 	h := sha256.New()
-	mem, _ := g.mod.Memory().Read(0, g.mod.Memory().Size())
+	mem, _ := mod.Memory().Read(0, mod.Memory().Size())
 	h.Write(mem)
 	for i := range 4 {
 		_ = binary.Write(h, binary.LittleEndian, g.global(fmt.Sprint("g", i)))
@@ -129,38 +168,17 @@ func runProgram(t *testing.T, config wazero.RuntimeConfig, m Module, name string
 }
 
 // probe gives rt the host function that programs import: it notes the fuel.
-func probe(t *testing.T, rt wazero.Runtime, probes *[]uint64) {
+func probe(t testing.TB, rt wazero.Runtime, probes *[]uint64) {
 	t.Helper()
 	note := func(_ context.Context, mod api.Module) {
-		if probes != nil {
-			*probes = append(*probes, mod.ExportedGlobal(ExportFuel).Get())
+		if fuel := mod.ExportedGlobal(ExportFuel); fuel != nil {
+			*probes = append(*probes, fuel.Get())
 		}
 	}
-	if _, err := rt.NewHostModuleBuilder("env").NewFunctionBuilder().WithFunc(note).Export("probe").Instantiate(context.Background()); err != nil {
+	_, err := rt.NewHostModuleBuilder("env").NewFunctionBuilder().WithFunc(note).Export("probe").Instantiate(context.Background())
+	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-func runPlain(t *testing.T, wasm []byte, name string) []uint64 {
-	t.Helper()
-	ctx := context.Background()
-	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().WithMemoryLimitPages(4))
-	defer rt.Close(ctx)
-	probe(t, rt, nil)
-	mod, err := rt.Instantiate(ctx, wasm)
-	if err != nil {
-		t.Fatalf("%v\n%x", err, wasm)
-	}
-	f := mod.ExportedFunction(name)
-	args := make([]uint64, len(f.Definition().ParamTypes()))
-	for i := range args {
-		args[i] = uint64(i + 3)
-	}
-	results, err := f.Call(ctx, args...)
-	if err != nil {
-		t.Fatalf("plain: %v\n%x", err, wasm)
-	}
-	return tidy(f, results)
 }
 
 // program is a module under construction. Its functions take and give i32, i64,
