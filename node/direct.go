@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/peersea/sea/node/internal/frame"
@@ -125,12 +126,16 @@ func (l *link) queueFor(body int) *queue {
 	return l.fast
 }
 
+// maxJobBytes is how many bytes of requests handlers may hold on a link.
+const maxJobBytes = 32 << 20
+
 // jobs are the peer's calls that our handlers work on.
 type jobs struct {
 	wg sync.WaitGroup
 
 	mu      sync.Mutex // guards what follows
 	running map[uint64]context.CancelFunc
+	bytes   int // of the requests' bodies
 }
 
 func (j *jobs) init() { j.running = make(map[uint64]context.CancelFunc) }
@@ -142,10 +147,11 @@ func (j *jobs) wait() { j.wg.Wait() }
 func (j *jobs) start(l *link, f *frame.Request) error {
 	j.mu.Lock()
 	_, twice := j.running[f.ID]
-	full := len(j.running) >= MaxCalls || l.fast.full() || l.bulk.full()
+	full := len(j.running) >= MaxCalls || j.bytes+len(f.Body) > maxJobBytes
 	var ctx context.Context
 	if !twice && !full {
 		ctx, j.running[f.ID] = context.WithCancel(l.alive)
+		j.bytes += len(f.Body)
 	}
 	j.mu.Unlock()
 	switch {
@@ -155,24 +161,22 @@ func (j *jobs) start(l *link, f *frame.Request) error {
 		return l.fast.urgent(&frame.Reply{ID: f.ID, Code: rpc.Busy, Text: "too many calls under way"})
 	}
 	j.wg.Go(func() {
-		defer j.end(f.ID)
 		reply := l.answer(ctx, f)
-		it, err := l.queueFor(len(reply.Body)).push(reply)
-		if err != nil {
-			return
-		}
-		// The slot is taken until the reply has left, which bounds replies.
-		select {
-		case <-it.sent:
-		case <-l.ending:
-		}
+		// Before the reply goes out, for then the peer may send the next.
+		j.end(f)
+		_, _ = l.queueFor(len(reply.Body)).push(reply) // fails only when the link ends
 	})
 	return nil
 }
 
 // answer runs the handler for f.
 func (l *link) answer(ctx context.Context, f *frame.Request) *frame.Reply {
-	body, err := l.s.n.serve(ctx, l.peer, f.Scope, f.Body)
+	var body []byte
+	// A peer that does not read its replies gets no more of them.
+	err := errors.Join(l.fast.awaitRoom(ctx), l.bulk.awaitRoom(ctx))
+	if err == nil {
+		body, err = l.s.n.serve(ctx, l.peer, f.Scope, f.Body)
+	}
 	if err == nil && len(body) > frame.MaxBody {
 		err = rpc.Errorf(rpc.TooLarge, "the answer has %d bytes, above %d", len(body), frame.MaxBody)
 	}
@@ -192,9 +196,10 @@ func (j *jobs) cancel(id uint64) {
 	}
 }
 
-func (j *jobs) end(id uint64) {
+func (j *jobs) end(f *frame.Request) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.running[id]()
-	delete(j.running, id)
+	j.running[f.ID]()
+	delete(j.running, f.ID)
+	j.bytes -= len(f.Body)
 }

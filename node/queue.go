@@ -11,7 +11,7 @@ import (
 // The bounds of what waits to be sent on one lane of a link.
 const (
 	maxControl = 4096
-	maxBacklog = 8 << 20 // bytes of replies and routed frames; then we say busy
+	maxBacklog = 8 << 20 // bytes; beyond it handlers wait, and routed frames are dropped
 )
 
 var (
@@ -33,8 +33,9 @@ type queue struct {
 	open    []*item // begun
 	turn    int     // even: small, odd: the next of open
 	nextCut uint64
-	backlog int    // bytes not sent of small, large and open
-	last    []byte // to send before closing
+	backlog int           // bytes not sent of small, large and open
+	room    chan struct{} // closed when the backlog has shrunk; nil if nobody waits
+	last    []byte        // to send before closing
 	closed  bool
 }
 
@@ -87,11 +88,41 @@ func (q *queue) push(f frame.Frame) (*item, error) {
 	return it, nil
 }
 
-// full reports whether so much waits that new work should be refused.
+// full reports whether so much waits that no more should be added.
 func (q *queue) full() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.backlog > maxBacklog
+}
+
+// awaitRoom waits until the queue is not full, or ctx ends.
+func (q *queue) awaitRoom(ctx context.Context) error {
+	for {
+		q.mu.Lock()
+		if q.backlog <= maxBacklog || q.closed {
+			q.mu.Unlock()
+			return nil
+		}
+		if q.room == nil {
+			q.room = make(chan struct{})
+		}
+		room := q.room
+		q.mu.Unlock()
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// shrink counts n bytes that wait no more. q.mu is held.
+func (q *queue) shrink(n int) {
+	q.backlog -= n
+	if q.room != nil && q.backlog <= maxBacklog {
+		close(q.room)
+		q.room = nil
+	}
 }
 
 // close lets nothing more in but last, which may be nil. What waits is dropped.
@@ -106,6 +137,7 @@ func (q *queue) close(last frame.Frame) {
 		q.last = frame.Encode(last)
 	}
 	q.control, q.small, q.large, q.open = nil, nil, nil, nil
+	q.shrink(q.backlog)
 	q.signal()
 }
 
@@ -155,7 +187,7 @@ func (q *queue) take() (piece []byte, done *item, closed bool) {
 		it := q.small[0]
 		q.small[0] = nil
 		q.small = q.small[1:]
-		q.backlog -= len(it.b)
+		q.shrink(len(it.b))
 		return it.b, it, false
 	}
 	if len(q.open) == 0 {
@@ -166,7 +198,7 @@ func (q *queue) take() (piece []byte, done *item, closed bool) {
 	piece, last := it.cut.Next()
 	q.open = append(q.open[:0], q.open[1:]...)
 	if last {
-		q.backlog -= len(it.b)
+		q.shrink(len(it.b))
 		return piece, it, false
 	}
 	q.open = append(q.open, it)
@@ -181,7 +213,7 @@ func (q *queue) withdraw(it *item) bool {
 		for i, other := range *list {
 			if other == it {
 				*list = append((*list)[:i], (*list)[i+1:]...)
-				q.backlog -= len(it.b)
+				q.shrink(len(it.b))
 				return true
 			}
 		}
