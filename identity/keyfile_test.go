@@ -147,6 +147,17 @@ func TestSaveNeverReplaces(t *testing.T) {
 	}
 }
 
+// TestSaveCleansUp fails at the last step, for a name that no folder takes.
+func TestSaveCleansUp(t *testing.T) {
+	dir := t.TempDir()
+	if err := newKey(t).Save(filepath.Join(dir, strings.Repeat("k", 5000)), ""); err == nil {
+		t.Error("a name of 5,000 characters is accepted")
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 0 {
+		t.Errorf("%v %v, want nothing left behind", entries, err)
+	}
+}
+
 // TestSaveRace saves many keys under one name at once: one wins, whole.
 func TestSaveRace(t *testing.T) {
 	dir := t.TempDir()
