@@ -5,6 +5,7 @@ import (
 	"runtime"
 
 	"github.com/peersea/sea/compute"
+	"github.com/peersea/sea/ledger"
 )
 
 const (
@@ -34,7 +35,7 @@ type Policy struct {
 // waiting orders, 64 for each buyer.
 func DefaultPolicy() Policy {
 	return Policy{
-		Price: Price{PerGfuel: Credit},
+		Price: Price{PerGfuel: ledger.Credit},
 		Caps: Caps{
 			Fuel:        1000 * Gfuel,
 			MemoryPages: 1 << 30 >> 16,
@@ -66,27 +67,27 @@ func (p Policy) Check() error {
 	return nil
 }
 
-// refuses says why a job is beyond the policy, nil when it is not.
-func (p Policy) refuses(j compute.Job) *Refused {
+// refuses says why a job is beyond what a seller takes, nil when it is not.
+func (c Caps) refuses(j compute.Job) *Refused {
 	input := j.Stdin.Size
 	for _, f := range j.Files {
 		input += f.Size
 	}
-	for _, c := range []struct {
+	for _, l := range []struct {
 		reason     Reason
 		what       string
 		want, most uint64
 		unit       string
 	}{
-		{ModuleSize, "the module has", j.ModuleSize, p.Caps.ModuleBytes, "bytes"},
-		{InputSize, "the input has", input, p.Caps.InputBytes, "bytes"},
-		{Fuel, "the job wants", j.Limits.Fuel, p.Caps.Fuel, "fuel"},
-		{Memory, "the job wants", uint64(j.Limits.MemoryPages), uint64(p.Caps.MemoryPages), "pages of 64 KiB of memory"},
-		{Output, "the job wants", j.Limits.OutputBytes, p.Caps.OutputBytes, "bytes of output"},
-		{WallTime, "the job wants", j.Limits.WallMillis, p.Caps.WallMillis, "ms of wall time"},
+		{ModuleSize, "the module has", j.ModuleSize, c.ModuleBytes, "bytes"},
+		{InputSize, "the input has", input, c.InputBytes, "bytes"},
+		{Fuel, "the job wants", j.Limits.Fuel, c.Fuel, "fuel"},
+		{Memory, "the job wants", uint64(j.Limits.MemoryPages), uint64(c.MemoryPages), "pages of 64 KiB of memory"},
+		{Output, "the job wants", j.Limits.OutputBytes, c.OutputBytes, "bytes of output"},
+		{WallTime, "the job wants", j.Limits.WallMillis, c.WallMillis, "ms of wall time"},
 	} {
-		if c.want > c.most {
-			return refuse(c.reason, "%s %d %s, this seller takes %d", c.what, c.want, c.unit, c.most)
+		if l.want > l.most {
+			return refuse(l.reason, "%s %d %s, the seller takes %d", l.what, l.want, l.unit, l.most)
 		}
 	}
 	return nil

@@ -8,9 +8,6 @@ import (
 )
 
 const (
-	// Credit is one credit in the ledger's unit.
-	Credit ledger.Amount = 1_000_000
-
 	// Gfuel is the amount of fuel that prices are for.
 	Gfuel = 1_000_000_000
 

@@ -13,7 +13,7 @@ import (
 
 // What a Spec's zero fields stand for.
 const (
-	DefaultMaxCredit = 10 * Credit
+	DefaultMaxCredit = 10 * ledger.Credit
 	DefaultTimeout   = 10 * time.Minute
 )
 

@@ -348,3 +348,30 @@ func checkAmount(name string, a ledger.Amount) error {
 	}
 	return nil
 }
+
+// The read functions give what a body says that was verified before: our own
+// records keep the statements as they came.
+
+func readAsk(b []byte) (Ask, error) {
+	var body askBody
+	err := cbor.Unmarshal(b, &body)
+	return body.Ask, err
+}
+
+func readQuote(b []byte) (Quote, error) {
+	var body quoteBody
+	err := cbor.Unmarshal(b, &body)
+	return body.Quote, err
+}
+
+func readDelivery(b []byte) (Delivery, error) {
+	var body deliveryBody
+	err := cbor.Unmarshal(b, &body)
+	return body.Delivery, err
+}
+
+func readOrder(b []byte) (Order, error) {
+	var body orderBody
+	err := cbor.Unmarshal(b, &body)
+	return body.Order, err
+}

@@ -157,11 +157,18 @@ func (s *Store) Close() error {
 // happened, unless the disk failed: then nothing can be said before the next
 // Open. The batch may be used again.
 func (s *Store) Commit(b *Batch) error {
+	return s.Begin(b)()
+}
+
+// Begin is Commit in two steps: when Begin returns the batch has its place
+// before all that is given to the store later, and when wait returns it is
+// durable. wait is called at most once.
+func (s *Store) Begin(b *Batch) (wait func() error) {
 	done := make(chan error, 1)
 	if err := s.enqueue(b, done); err != nil {
-		return err
+		done <- err
 	}
-	return <-done
+	return func() error { return <-done }
 }
 
 // Queue has the batch written soon, before all that is given to Commit or Queue

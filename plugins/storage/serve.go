@@ -117,7 +117,7 @@ func (s *Storage) serve(ctx context.Context, from rpc.Peer, body []byte) ([]byte
 	if err != nil {
 		return nil, rpc.Errorf(rpc.BadRequest, "%v", err)
 	}
-	if !s.mayHave(from.Entity, r.Hash) {
+	if !s.mayHave(from.Node, r.Hash) {
 		return nil, rpc.Errorf(rpc.NotFound, "no blob %s for you", r.Hash.Short())
 	}
 	select {

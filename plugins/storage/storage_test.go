@@ -227,7 +227,7 @@ func (w *wire) Call(ctx context.Context, _ addr.Addr, scope string, body []byte)
 func pair(t *testing.T) (from, to *Storage, w *wire) {
 	t.Helper()
 	from, to = tempStorage(t, Config{}), tempStorage(t, Config{})
-	w = &wire{to: from, peer: rpc.Peer{Entity: identity.Entity{1}, Direct: true}}
+	w = &wire{to: from, peer: rpc.Peer{Node: identity.Entity{1}, Direct: true}}
 	to.caller = w
 	return from, to, w
 }
@@ -239,7 +239,7 @@ func TestFetch(t *testing.T) {
 	if err := to.Fetch(t.Context(), addr.Addr{}, blob, nil); !errors.Is(err, rpc.ErrNotFound) {
 		t.Errorf("not shared: got %v, want %v", err, rpc.ErrNotFound)
 	}
-	from.Share(w.peer.Entity, blob.Hash)
+	from.Share(w.peer.Node, blob.Hash)
 	w.calls = 0
 	var last uint64
 	if err := to.Fetch(t.Context(), addr.Addr{}, blob, func(done uint64) { last = done }); err != nil {
@@ -254,8 +254,8 @@ func TestFetch(t *testing.T) {
 	if left := files(t, to.partDir()); left != 0 {
 		t.Errorf("%d parts are left", left)
 	}
-	from.Unshare(w.peer.Entity, blob.Hash)
-	if from.mayHave(w.peer.Entity, blob.Hash) || len(from.shared) != 0 {
+	from.Unshare(w.peer.Node, blob.Hash)
+	if from.mayHave(w.peer.Node, blob.Hash) || len(from.shared) != 0 {
 		t.Error("still shared")
 	}
 }
@@ -266,7 +266,7 @@ func TestFetchResumes(t *testing.T) {
 	from, to, w := pair(t)
 	want := noise(20 * ChunkBytes)
 	blob := put(t, from, want)
-	from.Share(w.peer.Entity, blob.Hash)
+	from.Share(w.peer.Node, blob.Hash)
 	w.spoil = func(call int, b []byte) ([]byte, error) {
 		if call > 5 {
 			return nil, rpc.ErrUnreachable
@@ -314,7 +314,7 @@ func TestFetchRefusesWrongBytes(t *testing.T) {
 		from, to, w := pair(t)
 		want := noise(ChunkBytes + 5)
 		blob := put(t, from, want)
-		from.Share(w.peer.Entity, blob.Hash)
+		from.Share(w.peer.Node, blob.Hash)
 		w.spoil = test.spoil
 		if err := to.Fetch(t.Context(), addr.Addr{}, blob, nil); !errors.Is(err, ErrHash) {
 			t.Errorf("%s: got %v, want %v", test.name, err, ErrHash)
@@ -336,7 +336,7 @@ func TestFetchFull(t *testing.T) {
 	to := tempStorage(t, Config{MaxBytes: 1000})
 	to.caller = w
 	blob := put(t, from, noise(1001))
-	from.Share(w.peer.Entity, blob.Hash)
+	from.Share(w.peer.Node, blob.Hash)
 	if err := to.Fetch(t.Context(), addr.Addr{}, blob, nil); !errors.Is(err, ErrFull) || w.calls != 0 {
 		t.Errorf("got %v after %d calls, want %v", err, w.calls, ErrFull)
 	}
@@ -356,7 +356,7 @@ func TestPartsAreBounded(t *testing.T) {
 	}
 	for i := range 6 {
 		blob := put(t, from, noise(8*ChunkBytes+i))
-		from.Share(w.peer.Entity, blob.Hash)
+		from.Share(w.peer.Node, blob.Hash)
 		w.calls = 0
 		if err := to.Fetch(t.Context(), addr.Addr{}, blob, nil); !errors.Is(err, rpc.ErrUnreachable) {
 			t.Fatal(err)
@@ -382,7 +382,7 @@ func TestPartsAreBounded(t *testing.T) {
 func TestFetchAtOnce(t *testing.T) {
 	from, to, w := pair(t)
 	blob := put(t, from, noise(5*ChunkBytes))
-	from.Share(w.peer.Entity, blob.Hash)
+	from.Share(w.peer.Node, blob.Hash)
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
@@ -409,14 +409,14 @@ func TestServeRefuses(t *testing.T) {
 		req  getRequest
 		want error
 	}{
-		{"served", rpc.Peer{Entity: me, Direct: true}, good, nil},
-		{"past the end", rpc.Peer{Entity: me, Direct: true}, getRequest{blob.Hash, 1 << 62, 1}, nil},
-		{"routed", rpc.Peer{Entity: me}, good, rpc.ErrRefused},
-		{"another peer", rpc.Peer{Entity: other, Direct: true}, good, rpc.ErrNotFound},
-		{"another blob", rpc.Peer{Entity: me, Direct: true}, getRequest{identity.Hash{9}, 0, 100}, rpc.ErrNotFound},
-		{"nothing", rpc.Peer{Entity: me, Direct: true}, getRequest{blob.Hash, 0, 0}, rpc.ErrBadRequest},
-		{"too much", rpc.Peer{Entity: me, Direct: true}, getRequest{blob.Hash, 0, ChunkBytes + 1}, rpc.ErrBadRequest},
-		{"far beyond", rpc.Peer{Entity: me, Direct: true}, getRequest{blob.Hash, 1<<63 + 5, 1}, rpc.ErrBadRequest},
+		{"served", rpc.Peer{Node: me, Direct: true}, good, nil},
+		{"past the end", rpc.Peer{Node: me, Direct: true}, getRequest{blob.Hash, 1 << 62, 1}, nil},
+		{"routed", rpc.Peer{Node: me}, good, rpc.ErrRefused},
+		{"another peer", rpc.Peer{Node: other, Direct: true}, good, rpc.ErrNotFound},
+		{"another blob", rpc.Peer{Node: me, Direct: true}, getRequest{identity.Hash{9}, 0, 100}, rpc.ErrNotFound},
+		{"nothing", rpc.Peer{Node: me, Direct: true}, getRequest{blob.Hash, 0, 0}, rpc.ErrBadRequest},
+		{"too much", rpc.Peer{Node: me, Direct: true}, getRequest{blob.Hash, 0, ChunkBytes + 1}, rpc.ErrBadRequest},
+		{"far beyond", rpc.Peer{Node: me, Direct: true}, getRequest{blob.Hash, 1<<63 + 5, 1}, rpc.ErrBadRequest},
 	}
 	for _, test := range tests {
 		body, err := cbor.Marshal(test.req)

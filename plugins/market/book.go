@@ -1,0 +1,430 @@
+package market
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/peersea/sea/compute"
+	"github.com/peersea/sea/identity"
+	"github.com/peersea/sea/plugins/state"
+	"github.com/peersea/sea/plugins/storage"
+)
+
+// What a Book keeps. Older jobs that have ended are forgotten with everything
+// but what was paid, which the ledger has.
+const maxJobs = 10_000
+
+// Book is the buyer's durable side: jobs with their history, papers and output.
+// It needs no node. All methods may be called at once.
+type Book struct {
+	store *state.Store
+	blobs *storage.Storage
+	jobs  *state.Table
+
+	mu    sync.Mutex // guards what follows
+	index []jobKey   // oldest first
+	live  map[ID]*job
+}
+
+// jobKey is where a job is in the table: when it was made, and its id.
+type jobKey struct {
+	created int64
+	id      ID
+}
+
+func (k jobKey) bytes() []byte {
+	return append(binary.BigEndian.AppendUint64(nil, uint64(k.created)), k.id[:]...)
+}
+
+// OpenBook reads the book in st. The caller closes st and blobs, after the Book
+// is no longer used.
+func OpenBook(st *state.Store, blobs *storage.Storage) (*Book, error) {
+	jobs, err := st.Table("market/jobs", jobsVersion)
+	if err != nil {
+		return nil, err
+	}
+	b := &Book{store: st, blobs: blobs, jobs: jobs, live: map[ID]*job{}}
+	err = jobs.Scan(nil, func(key, _ []byte) bool {
+		if len(key) == 24 {
+			b.index = append(b.index, jobKey{int64(binary.BigEndian.Uint64(key)), ID(key[8:])})
+		}
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// Jobs lists the newest jobs, at most limit, without their histories.
+func (b *Book) Jobs(limit int) ([]Job, error) {
+	b.mu.Lock()
+	index := slices.Clone(b.index[max(0, len(b.index)-limit):])
+	b.mu.Unlock()
+	jobs := make([]Job, 0, len(index))
+	for _, k := range slices.Backward(index) {
+		j, err := b.Job(k.id)
+		if errors.Is(err, ErrNoJob) {
+			continue // forgotten meanwhile
+		} else if err != nil {
+			return nil, err
+		}
+		j.History = nil
+		jobs = append(jobs, j)
+	}
+	return jobs, nil
+}
+
+// Job returns the job, or ErrNoJob.
+func (b *Book) Job(id ID) (Job, error) {
+	b.mu.Lock()
+	live := b.live[id]
+	b.mu.Unlock()
+	if live != nil {
+		return live.job(), nil
+	}
+	r, err := b.record(id)
+	if err != nil {
+		return Job{}, err
+	}
+	j := r.job()
+	j.History = r.history()
+	return j, nil
+}
+
+// Find returns the job whose id begins with prefix: at least one hex digit.
+// Errors are ErrNoJob and ErrAmbiguous.
+func (b *Book) Find(prefix string) (Job, error) {
+	var found []ID
+	b.mu.Lock()
+	for _, k := range b.index {
+		if prefix != "" && strings.HasPrefix(k.id.String(), prefix) {
+			found = append(found, k.id)
+		}
+	}
+	b.mu.Unlock()
+	switch len(found) {
+	case 0:
+		return Job{}, fmt.Errorf("%w: %.40q", ErrNoJob, prefix)
+	case 1:
+		return b.Job(found[0])
+	}
+	return Job{}, fmt.Errorf("%w: %.40q", ErrAmbiguous, prefix)
+}
+
+// FindReceipt returns the job whose receipt's hash begins with prefix, looking
+// at the newest first. Errors are ErrNoJob and ErrAmbiguous.
+func (b *Book) FindReceipt(prefix string) (Job, error) {
+	jobs, err := b.Jobs(maxJobs)
+	if err != nil {
+		return Job{}, err
+	}
+	var found []Job
+	for _, j := range jobs {
+		if j.Receipt != (identity.Hash{}) && prefix != "" && strings.HasPrefix(j.Receipt.String(), prefix) {
+			found = append(found, j)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return Job{}, fmt.Errorf("%w: no receipt begins with %.80q", ErrNoJob, prefix)
+	case 1:
+		return b.Job(found[0].ID)
+	}
+	return Job{}, fmt.Errorf("%w: %.80q", ErrAmbiguous, prefix)
+}
+
+// record reads a job from the disk, or gives the live one's record.
+func (b *Book) record(id ID) (*jobRecord, error) {
+	b.mu.Lock()
+	live := b.live[id]
+	i := slices.IndexFunc(b.index, func(k jobKey) bool { return k.id == id })
+	var key []byte
+	if i >= 0 {
+		key = b.index[i].bytes()
+	}
+	b.mu.Unlock()
+	if live != nil {
+		return live.copy(), nil
+	}
+	if key == nil {
+		return nil, fmt.Errorf("%w: %s", ErrNoJob, id.Short())
+	}
+	raw, err := b.jobs.Get(key)
+	if err != nil {
+		return nil, err
+	}
+	if raw == nil {
+		return nil, fmt.Errorf("%w: %s", ErrNoJob, id.Short())
+	}
+	return decodeJob(raw)
+}
+
+// Log opens what has arrived of a stream, also while the job runs; until then,
+// and for lost sellers, it is the seller's word. The caller closes it. Errors
+// are ErrNoJob and ErrGone.
+func (b *Book) Log(id ID, s Stream) (io.ReadCloser, error) {
+	b.mu.Lock()
+	live := b.live[id]
+	b.mu.Unlock()
+	if live != nil {
+		sp := live.spool(s)
+		return io.NopCloser(io.NewSectionReader(sp, 0, int64(sp.Size()))), nil
+	}
+	r, err := b.record(id)
+	if err != nil {
+		return nil, err
+	}
+	return b.open(r.stream(s))
+}
+
+func (r *jobRecord) stream(s Stream) output {
+	if s == Stderr {
+		return r.Err
+	}
+	return r.Out
+}
+
+func (b *Book) open(o output) (io.ReadCloser, error) {
+	if o.inline() {
+		return io.NopCloser(bytes.NewReader(o.Bytes)), nil
+	}
+	rc, err := b.blobs.Open(o.Blob.Hash)
+	if errors.Is(err, compute.ErrNoBlob) {
+		return nil, fmt.Errorf("%w: the output was kept for a while only", ErrGone)
+	}
+	return rc, err
+}
+
+// Save writes the output folder of a job into dir, which is made when it is not
+// there. Files that are there are replaced; nothing outside dir is touched,
+// whatever links there are. Errors are ErrNoJob, ErrNoReceipt, ErrGone and the
+// file system's.
+func (b *Book) Save(ctx context.Context, id ID, dir string) error {
+	r, err := b.record(id)
+	if err != nil {
+		return err
+	}
+	if len(r.Outcome) == 0 {
+		return ErrNoReceipt
+	}
+	o, err := compute.DecodeOutcome(r.Outcome)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for _, f := range o.Files {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := b.saveFile(root, f); err != nil {
+			return fmt.Errorf("save %s: %w", f.Path, err)
+		}
+	}
+	return nil
+}
+
+func (b *Book) saveFile(root *os.Root, f compute.OutFile) (err error) {
+	name := filepath.FromSlash(f.Path)
+	if !filepath.IsLocal(name) {
+		return fmt.Errorf("the path is not one of this system")
+	}
+	if f.Dir {
+		return root.MkdirAll(name, 0o755)
+	}
+	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	from, err := b.blobs.Open(f.Blob.Hash)
+	if errors.Is(err, compute.ErrNoBlob) {
+		return fmt.Errorf("%w: the output was kept for a while only", ErrGone)
+	} else if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(to, from)
+	return errors.Join(err, to.Close())
+}
+
+// Papers are the statements of a trade, as they were signed; nil is not there.
+type Papers struct {
+	Ask      *identity.Statement `json:"ask"`
+	Quote    *identity.Statement `json:"quote"`
+	Order    *identity.Statement `json:"order"`
+	Receipt  *identity.Statement `json:"receipt"`
+	Delivery *identity.Statement `json:"delivery"`
+}
+
+// Papers returns the job's statements, or ErrNoJob.
+func (b *Book) Papers(id ID) (Papers, error) {
+	r, err := b.record(id)
+	if err != nil {
+		return Papers{}, err
+	}
+	return Papers{r.Ask, r.Quote, r.Order, r.Receipt, r.Delivery}, nil
+}
+
+// Receipt returns the job's receipt as the seller signed it, verified and read.
+// Errors are ErrNoJob, ErrNoReceipt and those of compute.OpenReceipt.
+func (b *Book) Receipt(id ID) (identity.Statement, compute.Receipt, error) {
+	r, err := b.record(id)
+	if err != nil {
+		return identity.Statement{}, compute.Receipt{}, err
+	}
+	if r.Receipt == nil {
+		return identity.Statement{}, compute.Receipt{}, ErrNoReceipt
+	}
+	rec, err := compute.OpenReceipt(*r.Receipt)
+	return *r.Receipt, rec, err
+}
+
+// Estimate is the most fuel that past receipts of the module show, and how many
+// receipts there are: 0 when it was never run.
+func (b *Book) Estimate(module identity.Hash) (fuel uint64, receipts int, err error) {
+	jobs, err := b.Jobs(maxJobs)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, j := range jobs {
+		if j.Spec.Module.Hash == module && j.Receipt != (identity.Hash{}) {
+			receipts++
+			fuel = max(fuel, j.Fuel)
+		}
+	}
+	return fuel, receipts, nil
+}
+
+// engine is what runs jobs. *compute.Engine is one.
+type engine interface {
+	Run(ctx context.Context, job compute.Job, blobs compute.Blobs, live compute.Live) (compute.Result, error)
+}
+
+var _ engine = (*compute.Engine)(nil)
+
+// Verify runs the job again on e, from its bytes and from nothing that was kept
+// of its result, and compares. A job that was interrupted is run up to the fuel
+// at which it was. Errors are ErrNoJob, ErrNoReceipt, ErrGone when module or
+// input are not kept any more, and the engine's: a mismatch is no error.
+func (b *Book) Verify(ctx context.Context, id ID, e engine) (Verification, error) {
+	r, err := b.record(id)
+	if err != nil {
+		return Verification{}, err
+	}
+	if r.Receipt == nil {
+		return Verification{}, ErrNoReceipt
+	}
+	receipt, err := compute.OpenReceipt(*r.Receipt)
+	if err != nil {
+		return Verification{}, err
+	}
+	job, err := r.work()
+	if err != nil {
+		return Verification{}, err
+	}
+	var live compute.Live
+	if receipt.End == compute.Interrupted {
+		live.StopAt = max(receipt.Fuel, 1)
+	}
+	// Elsewhere may be slower: the belt of wall time proves nothing.
+	limits := job.Limits
+	job.Limits.WallMillis = compute.MaxWallMillis
+	result, err := e.Run(ctx, job, b.blobs, live)
+	if errors.Is(err, compute.ErrNoBlob) {
+		return Verification{}, fmt.Errorf("%w: module and input were kept for a while only", ErrGone)
+	}
+	if err != nil {
+		return Verification{}, err
+	}
+	job.Limits = limits
+	v := Verification{FuelClaimed: receipt.Fuel, FuelRecomputed: result.Fuel}
+	v.OutputMatch = result.Hash() == receipt.Result
+	v.Match = v.OutputMatch && receipt.Job == job.Hash() && v.FuelClaimed == v.FuelRecomputed &&
+		result.PeakPages == receipt.PeakPages && result.End == receipt.End && result.Code == receipt.Code
+	return v, nil
+}
+
+// begin gives the job's record, as it is now, its place among what is written;
+// wait returns when it is durable.
+func (b *Book) begin(j *job) (wait func() error) {
+	j.saving.Lock()
+	defer j.saving.Unlock()
+	r := j.copy()
+	raw, err := r.encode()
+	if err != nil {
+		return func() error { return err }
+	}
+	var batch state.Batch
+	batch.Put(b.jobs, jobKey{r.Created, r.ID}.bytes(), raw)
+	return b.store.Begin(&batch)
+}
+
+// save writes the job's record as it is now.
+func (b *Book) save(j *job) error { return b.begin(j)() }
+
+// add takes a new job in and forgets the oldest one that has ended when there
+// are too many. It does not write the record.
+func (b *Book) add(j *job) error {
+	var old []jobKey
+	b.mu.Lock()
+	b.live[j.rec.ID] = j
+	b.index = append(b.index, jobKey{j.rec.Created, j.rec.ID})
+	for len(b.index) > maxJobs {
+		i := slices.IndexFunc(b.index, func(k jobKey) bool { return b.live[k.id] == nil })
+		if i < 0 {
+			break
+		}
+		old = append(old, b.index[i])
+		b.index = slices.Delete(b.index, i, i+1)
+	}
+	b.mu.Unlock()
+	if len(old) == 0 {
+		return nil
+	}
+	var batch state.Batch
+	for _, k := range old {
+		batch.Delete(b.jobs, k.bytes())
+	}
+	return b.store.Queue(&batch)
+}
+
+// unfinished reads the jobs that have not ended, to go on with them.
+func (b *Book) unfinished() (all []*jobRecord, err error) {
+	var bad error
+	err = b.jobs.Scan(nil, func(_, raw []byte) bool {
+		r, err := decodeJob(raw)
+		if err != nil {
+			bad = errors.Join(bad, err)
+		} else if !r.State.Final() {
+			all = append(all, r)
+		}
+		return true
+	})
+	return all, errors.Join(err, bad)
+}
+
+// settle takes a job that has ended from the live ones.
+func (b *Book) settle(id ID) {
+	b.mu.Lock()
+	delete(b.live, id)
+	b.mu.Unlock()
+}

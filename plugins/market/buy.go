@@ -1,0 +1,389 @@
+package market
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/peersea/sea/compute"
+	"github.com/peersea/sea/identity"
+	"github.com/peersea/sea/internal/failpoint"
+	"github.com/peersea/sea/ledger"
+	"github.com/peersea/sea/node/addr"
+)
+
+const (
+	// maxAsked is how many sellers are asked for one job, the cheapest first.
+	maxAsked = 8
+
+	// askWait is how long a seller may take to answer, firstQuotes how long
+	// others are waited for once there is a quote.
+	askWait     = 10 * time.Second
+	firstQuotes = 200 * time.Millisecond
+
+	// leastPart of the fuel that the buyer's cap would cover is worth asking
+	// for when the seller lends less.
+	leastPart = 100
+
+	// busyWait is the pause before the sellers are asked again who were busy.
+	busyWait = 2 * time.Second
+)
+
+// quoted is a quote that fits the buyer's caps.
+type quoted struct {
+	known
+	ask, quote identity.Statement
+	Quote
+	job compute.Job
+}
+
+// buy finds a seller and a quote, and writes the order down. The error is a
+// *Refused when there is none to be had, or the disk's.
+func (m *Market) buy(ctx context.Context, j *job, r *jobRecord) error {
+	deadline := time.UnixMilli(r.Created).Add(r.Spec.Timeout)
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	stopped := make(chan struct{})
+	defer func() { <-stopped }()
+	defer cancel()
+	go func() {
+		defer close(stopped)
+		select {
+		case <-j.stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	if r.State != Asking {
+		j.update(func(r *jobRecord) {
+			r.State = Asking
+			r.event(eventRecord{Text: "looking for sellers"})
+		})
+	}
+	for {
+		less := m.ordersLess()
+		no, err := m.tryBuy(ctx, j, r)
+		if no == nil || err != nil {
+			return err
+		}
+		select {
+		case <-j.stop:
+			return nil // drive sees why
+		default:
+		}
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) && time.Now().After(deadline) {
+			return refuse(Timeout, "no seller took it within %v; the last said: %s", r.Spec.Timeout, no.Text)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		// What may be otherwise soon is waited for: a seller's slots, or our own
+		// other orders, which hold what we may owe.
+		var again <-chan time.Time
+		switch {
+		case no.Reason == Busy:
+			again = time.After(busyWait)
+		case no.Reason == RefusedCredit && m.ordersOpen():
+		default:
+			return no
+		}
+		j.update(func(r *jobRecord) {
+			r.event(eventRecord{Text: "waiting to ask again: " + clip(no.Text), Reason: no.Reason})
+		})
+		select {
+		case <-again:
+		case <-less:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// tryBuy goes once through the sellers. no says why it came to nothing.
+func (m *Market) tryBuy(ctx context.Context, j *job, r *jobRecord) (no *Refused, err error) {
+	quotes, refusals := m.quotes(ctx, r.Spec, r.Avoid)
+	for _, q := range quotes {
+		no, err := m.order(ctx, j, q)
+		if no == nil || err != nil {
+			return nil, err
+		}
+		refusals = append(refusals, quotedRefusal{q.known, no})
+	}
+	j.update(func(r *jobRecord) {
+		for _, f := range refusals {
+			r.event(eventRecord{Text: clip(f.no.Text), Reason: f.no.Reason, Seller: f.seller})
+		}
+	})
+	return worst(refusals), nil
+}
+
+// quotedRefusal is a seller's no, or why it could not be asked.
+type quotedRefusal struct {
+	known
+	no *Refused
+}
+
+// worst picks the refusal that says most about what to do.
+func worst(all []quotedRefusal) *Refused {
+	if len(all) == 0 {
+		return refuse(NoSeller, "nobody within reach sells")
+	}
+	rank := []Reason{Busy, RefusedCredit, RefusedPrice, Fuel, Memory, Output, WallTime, ModuleSize, InputSize}
+	at := func(f quotedRefusal) int {
+		if i := slices.Index(rank, f.no.Reason); i >= 0 {
+			return i
+		}
+		return len(rank)
+	}
+	best := slices.MinFunc(all, func(a, b quotedRefusal) int { return cmp.Compare(at(a), at(b)) }).no
+	if n := len(all); n > 1 {
+		return refuse(best.Reason, "%d sellers, none suitable; one said: %s", n, best.Text)
+	}
+	return best
+}
+
+// quotes asks the sellers that suit, at once, and returns what they quoted, the
+// best first, and what the others said.
+func (m *Market) quotes(ctx context.Context, s Spec, avoid []identity.Entity) ([]quoted, []quotedRefusal) {
+	sellers, errs := m.find(ctx, s.To)
+	var refusals []quotedRefusal
+	for _, err := range errs {
+		var no *Refused
+		if errors.As(err, &no) && len(s.To) > 0 { // others are not missed
+			refusals = append(refusals, quotedRefusal{no: no})
+		}
+	}
+	sellers = slices.DeleteFunc(sellers, func(k known) bool { return slices.Contains(avoid, k.seller) })
+	slices.SortStableFunc(sellers, func(a, b known) int {
+		return cmp.Or(cmp.Compare(a.offer.PerGfuel, b.offer.PerGfuel), cmp.Compare(a.offer.Fee, b.offer.Fee), cmp.Compare(b.offer.Free, a.offer.Free))
+	})
+	type answer struct {
+		quoted
+		no *Refused
+	}
+	answers := make(chan answer, maxAsked)
+	open := 0
+	for _, k := range sellers {
+		if open == maxAsked {
+			break
+		}
+		open++
+		ok := m.spawn(func(run context.Context) {
+			callCtx, cancel := context.WithTimeout(ctx, askWait)
+			defer cancel()
+			defer context.AfterFunc(run, cancel)()
+			q, no := m.ask(callCtx, s, k)
+			answers <- answer{q, no}
+		})
+		if !ok {
+			answers <- answer{quoted{known: k}, refuse(Internal, "%v", ErrStopped)}
+		}
+	}
+	var all []quoted
+	var hurry <-chan time.Time
+	for ; open > 0; open-- {
+		select {
+		case a := <-answers:
+			if a.no != nil {
+				refusals = append(refusals, quotedRefusal{a.known, a.no})
+				continue
+			}
+			if all = append(all, a.quoted); len(all) == 1 {
+				hurry = time.After(firstQuotes)
+			}
+		case <-hurry:
+			open = 1
+		}
+	}
+	slices.SortStableFunc(all, func(a, b quoted) int {
+		return cmp.Or(cmp.Compare(a.PerGfuel, b.PerGfuel), cmp.Compare(a.Fee, b.Fee), cmp.Compare(b.offer.Free, a.offer.Free))
+	})
+	return all, refusals
+}
+
+// ask gets one seller's quote. When the seller lends less than the buyer's cap
+// and the buyer did not say how much fuel it needs, it asks once more for what
+// the seller lends.
+func (m *Market) ask(ctx context.Context, s Spec, k known) (quoted, *Refused) {
+	for again := false; ; again = true {
+		q, room, no := m.askOnce(ctx, s, k)
+		if no == nil {
+			return q, nil
+		}
+		q.known = k
+		if no.Reason != RefusedCredit || s.Limits.Fuel != 0 || again || room >= k.offer.Room || room < 0 {
+			return q, no
+		}
+		k.offer.Room = room
+		m.sellers.room(k.at, func(ledger.Amount) ledger.Amount { return room })
+	}
+}
+
+func (m *Market) askOnce(ctx context.Context, s Spec, k known) (q quoted, room ledger.Amount, no *Refused) {
+	q.known, room = k, -1
+	fuel, no := s.fuelFor(k.offer)
+	if no != nil {
+		return q, room, no
+	}
+	q.job = s.job(fuel)
+	if no := k.offer.Caps.refuses(q.job); no != nil {
+		return q, room, no
+	}
+	a := Ask{Offer: k.hash, To: k.seller, Job: q.job.Encode(), Credit: s.MaxCredit, PerGfuel: s.maxPrice()}
+	rand.Read(a.Nonce[:])
+	var err error
+	if q.ask, err = a.Sign(m.key); err != nil {
+		return q, room, refuse(Internal, "%v", err)
+	}
+	answer, err := askMethod.Call(ctx, m.node, k.at, askRequest{q.ask})
+	failpoint.Hit("market:ask-sent")
+	if err != nil {
+		m.sellers.forget(k.at)
+		return q, room, refuse(Unreachable, "seller %s cannot be asked: %v", k.seller.Short(), err)
+	}
+	asked := q.ask.Hash(AskPurpose)
+	switch {
+	case answer.Refusal != nil && answer.Quote == nil:
+		ref, err := OpenRefusal(*answer.Refusal)
+		if err == nil && (answer.Refusal.By != k.seller || ref.Of != asked) {
+			err = errors.New("it is not an answer to what was asked")
+		}
+		if err != nil {
+			return q, room, refuse(BadStatement, "seller %s: %v", k.seller.Short(), err)
+		}
+		if ref.Reason == RefusedCredit {
+			room = ref.Room
+		}
+		return q, room, refuse(ref.Reason, "seller %s: %s", k.seller.Short(), ref.Text)
+	case answer.Quote == nil || answer.Refusal != nil:
+		return q, room, refuse(BadStatement, "seller %s answered neither yes nor no", k.seller.Short())
+	}
+	q.quote = *answer.Quote
+	if q.Quote, err = OpenQuote(q.quote); err == nil {
+		err = q.suits(s, asked)
+	}
+	if err != nil {
+		return q, room, refuse(BadStatement, "seller %s: %v", k.seller.Short(), err)
+	}
+	failpoint.Hit("market:quote-received")
+	return q, room, nil
+}
+
+// suits says what is wrong with a quote, as an answer to what was asked.
+func (q quoted) suits(s Spec, asked identity.Hash) error {
+	ceiling, ok := q.Cost(q.job.Limits.Fuel)
+	switch {
+	case q.quote.By != q.seller || q.Ask != asked || q.Quote.Job != q.job.Hash():
+		return errors.New("the quote is not for what was asked")
+	case !ok || q.Ceiling != ceiling:
+		return fmt.Errorf("the quote's ceiling is %d micro-credits, its price makes %d", q.Ceiling, ceiling)
+	case q.Ceiling > s.MaxCredit || q.PerGfuel > s.maxPrice():
+		return errors.New("the quote is above what was allowed")
+	}
+	return nil
+}
+
+// maxPrice is the cap on the price of a Gfuel, which none is written as.
+func (s Spec) maxPrice() ledger.Amount {
+	if s.MaxPrice == 0 {
+		return maxAmount - 1
+	}
+	return s.MaxPrice
+}
+
+// fuelFor is the fuel limit to ask a seller for: the spec's, or as much as the
+// cap covers at the offer's price, the seller lends and takes.
+func (s Spec) fuelFor(o Offer) (uint64, *Refused) {
+	if o.PerGfuel > s.maxPrice() {
+		return 0, refuse(RefusedPrice, "it asks %s credits per Gfuel, the cap is %s", o.PerGfuel, s.maxPrice())
+	}
+	if want := s.Limits.Fuel; want != 0 {
+		if cost, ok := o.Cost(want); !ok || cost > s.MaxCredit {
+			return 0, refuse(RefusedPrice, "%d fuel would cost up to %s credits, the cap is %s", want, cost, s.MaxCredit)
+		}
+		return want, nil
+	}
+	full := o.Covers(s.MaxCredit, compute.MaxFuel)
+	if full == 0 {
+		return 0, refuse(RefusedPrice, "the fee is %s credits, the cap is %s", o.Fee, s.MaxCredit)
+	}
+	lent := o.Covers(min(s.MaxCredit, o.Room), full)
+	if lent < full/leastPart || lent == 0 {
+		return 0, refuse(RefusedCredit, "it lets us owe %s credits more, of %s that the job may cost", o.Room, s.MaxCredit)
+	}
+	return min(lent, o.Caps.Fuel), nil
+}
+
+// Quotes asks everybody who could run s what it would cost, and orders nothing.
+// The best come first, then those who said no. Errors are ctx's, *Refused for a
+// wrong spec, and *Refused with NoSeller when nobody was found.
+func (m *Market) Quotes(ctx context.Context, s Spec) ([]Quoted, error) {
+	s = s.withDefaults()
+	if no := s.check(); no != nil {
+		return nil, no
+	}
+	quotes, refusals := m.quotes(ctx, s, nil)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	var all []Quoted
+	for _, q := range quotes {
+		all = append(all, Quoted{
+			Seller: q.seller, At: q.at, Offer: q.offer, Price: q.Price,
+			FuelLimit: q.job.Limits.Fuel, Ceiling: q.Ceiling, Until: time.UnixMilli(q.Until),
+		})
+	}
+	for _, f := range refusals {
+		all = append(all, Quoted{
+			Seller: f.seller, At: f.at, Offer: f.offer, Price: f.offer.Price,
+			Reason: f.no.Reason, Error: f.no.Text, Hint: f.no.Reason.Hint(),
+		})
+	}
+	if len(all) == 0 {
+		return nil, worst(nil)
+	}
+	return all, nil
+}
+
+// order accepts a quote, if the ledger and the link allow it: the order is then
+// on disk, not sent.
+func (m *Market) order(ctx context.Context, j *job, q quoted) (*Refused, error) {
+	if err := m.connect(ctx, q.at); err != nil {
+		return refuse(Unreachable, "seller %s cannot be linked to: %v", q.seller.Short(), err), nil
+	}
+	hold, err := m.credit.Reserve(q.seller, q.Ceiling)
+	if err != nil {
+		return refuse(RefusedCredit, "%v", err), nil
+	}
+	hold.Release() // followOrder makes it again, here and after a restart
+	st, err := Order{Quote: q.quote.Hash(QuotePurpose), At: time.Now().UnixMilli()}.Sign(m.key)
+	if err != nil {
+		return nil, err
+	}
+	j.update(func(r *jobRecord) {
+		r.State = Running
+		r.At, r.Ask, r.Quote, r.Order = q.at, &q.ask, &q.quote, &st
+		text := fmt.Sprintf("quote: up to %d fuel, up to %s credits", q.job.Limits.Fuel, q.Ceiling)
+		if r.Spec.Limits.Fuel == 0 && q.job.Limits.Fuel < q.Covers(r.Spec.MaxCredit, q.offer.Caps.Fuel) {
+			text += ", as much as the seller lets us owe"
+		}
+		r.event(eventRecord{Text: text, Seller: q.seller})
+	})
+	if err := m.book.save(j); err != nil {
+		return nil, err
+	}
+	failpoint.Hit("market:order-persisted")
+	return nil, nil
+}
+
+// connect makes sure that there is a link to the node at at.
+func (m *Market) connect(ctx context.Context, at addr.Addr) error {
+	conn, err := m.node.Connect(ctx, at)
+	if err != nil {
+		return err
+	}
+	return conn.Close() // the link stays as long as both want it
+}

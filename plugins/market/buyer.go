@@ -1,0 +1,247 @@
+package market
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/peersea/sea/identity"
+	"github.com/peersea/sea/internal/failpoint"
+	"github.com/peersea/sea/node/addr"
+)
+
+const (
+	// maxLive is how many jobs may be under way, waiting ones included.
+	maxLive = 1000
+
+	// maxTrading is how many of them are asked for, followed or paid at once.
+	maxTrading = 64
+)
+
+// buyer is what the buying side keeps in memory.
+type buyer struct {
+	trading chan struct{} // one element for each job that is at work
+	sellers directory
+
+	orders struct {
+		sync.Mutex
+		trades map[identity.Hash]*trade // by order, while they are followed
+		less   chan struct{}            // closed and made anew when one ends
+	}
+}
+
+func (m *Market) initBuyer() error {
+	m.trading = make(chan struct{}, maxTrading)
+	m.sellers.known = map[addr.Addr]*known{}
+	m.orders.trades = map[identity.Hash]*trade{}
+	m.orders.less = make(chan struct{})
+
+	all, err := m.book.unfinished()
+	if err != nil {
+		return err
+	}
+	for _, r := range all {
+		j := newJob(*r, m.dir)
+		if err := m.refill(j, r); err != nil {
+			return err
+		}
+		m.book.mu.Lock()
+		m.book.live[r.ID] = j
+		m.book.mu.Unlock()
+		m.pinInputs(r)
+	}
+	return nil
+}
+
+// startBuyer goes on with the jobs that have not ended.
+func (m *Market) startBuyer() {
+	m.book.mu.Lock()
+	var all []*job
+	for _, j := range m.book.live {
+		all = append(all, j)
+	}
+	m.book.mu.Unlock()
+	for _, j := range all {
+		m.spawn(func(ctx context.Context) { m.drive(ctx, j) })
+	}
+}
+
+// endBuyer tells those who watch that nothing more happens.
+func (m *Market) endBuyer() {
+	m.book.mu.Lock()
+	defer m.book.mu.Unlock()
+	for _, j := range m.book.live {
+		j.mu.Lock()
+		j.stopped = true
+		j.touch()
+		j.mu.Unlock()
+	}
+}
+
+// Submit takes a job: it is on disk when Submit returns, and is asked for at
+// once, or when the market runs again. Module, stdin and files must have been
+// put into the storage. The error is a *Refused when the spec is wrong, or the
+// disk's.
+func (m *Market) Submit(ctx context.Context, s Spec) (Job, error) {
+	s = s.withDefaults()
+	if r := s.check(); r != nil {
+		return Job{}, r
+	}
+	rec := jobRecord{ID: NewID(), Spec: s, State: Queued, Created: time.Now().UnixMilli()}
+	if m.pinInputs(&rec) {
+		m.unpinInputs(&rec)
+		return Job{}, refuse(BadJob, "module, stdin or an input file is not in this node's storage (any more)")
+	}
+	m.book.mu.Lock()
+	full := len(m.book.live) >= maxLive
+	m.book.mu.Unlock()
+	if full {
+		m.unpinInputs(&rec)
+		return Job{}, refuse(Busy, "%d jobs are under way at this node", maxLive)
+	}
+	rec.event(eventRecord{Text: fmt.Sprintf("submitted %s", s)})
+	j := newJob(rec, m.dir)
+	if err := m.book.add(j); err != nil {
+		return Job{}, err
+	}
+	// Asking commits to nothing, so it need not wait for the disk. The order
+	// that may come of it is written after this record.
+	wait := m.book.begin(j)
+	m.spawn(func(ctx context.Context) { m.drive(ctx, j) })
+	if err := wait(); err != nil {
+		return Job{}, err // drive will meet the same
+	}
+	failpoint.Hit("market:job-persisted")
+	return j.job(), nil
+}
+
+// Cancel ends a job early: what ran is paid, once the seller has said how much
+// that was. It returns when the wish is on disk. Errors are ErrNoJob, ErrFinal
+// and the disk's.
+func (m *Market) Cancel(ctx context.Context, id ID) error {
+	m.book.mu.Lock()
+	j := m.book.live[id]
+	m.book.mu.Unlock()
+	if j == nil {
+		if _, err := m.book.record(id); err != nil {
+			return err
+		}
+		return ErrFinal
+	}
+	return m.wantStop(j, Cancelled, "cancelled by this node")
+}
+
+// wantStop writes down that the job should end early.
+func (m *Market) wantStop(j *job, why Reason, text string) error {
+	var err error
+	j.update(func(r *jobRecord) {
+		switch {
+		case r.State.Final():
+			err = ErrFinal
+		case r.Stop == "":
+			r.Stop = why
+			close(j.stop)
+			r.event(eventRecord{Text: text, Reason: why})
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return m.book.save(j)
+}
+
+// drive takes a job to its end, or to where ctx ends.
+func (m *Market) drive(ctx context.Context, j *job) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	select {
+	case m.trading <- struct{}{}:
+		defer func() { <-m.trading }()
+	case <-ctx.Done():
+		return
+	}
+	for {
+		r := j.copy()
+		var err error
+		switch {
+		case r.Delivery != nil:
+			err = m.settle(ctx, j, r)
+		case r.Order != nil:
+			err = m.followOrder(ctx, j, r)
+		case r.Stop != "":
+			err = &Refused{Reason: r.Stop, Text: "it ended before it was ordered"}
+		default:
+			err = m.buy(ctx, j, r)
+			var no *Refused
+			if errors.As(err, &no) && no.Reason == NoSeller && r.Reason != "" {
+				err = &Refused{r.Reason, r.Error} // what the last seller said tells more
+			}
+		}
+		if ctx.Err() != nil {
+			return // goes on with the next start
+		}
+		var no *Refused
+		switch {
+		case err == nil && j.final():
+			m.finish(j)
+			return
+		case err == nil:
+		case errors.As(err, &no):
+			m.fail(j, no)
+			m.finish(j)
+			return
+		default:
+			m.log.Error("a job failed here", "job", r.ID.Short(), "err", err)
+			m.fail(j, refuse(Internal, "%v", err))
+			m.finish(j)
+			return
+		}
+	}
+}
+
+// fail ends the job in memory.
+func (m *Market) fail(j *job, no *Refused) {
+	j.update(func(r *jobRecord) {
+		r.State, r.Reason, r.Error = Failed, no.Reason, clip(no.Text)
+		if no.Reason == Cancelled {
+			r.State = CancelledBy
+		}
+		r.Ended = time.Now().UnixMilli()
+		r.event(eventRecord{Text: r.Error, Reason: no.Reason})
+	})
+}
+
+// finish keeps what arrived of the output, unless that was done before it was
+// paid, and writes the job's last record.
+func (m *Market) finish(j *job) {
+	r := j.copy()
+	if r.Delivery == nil {
+		out, err1 := m.keep(j.out)
+		serr, err2 := m.keep(j.err)
+		if err := errors.Join(err1, err2); err != nil {
+			m.log.Error("cannot keep a job's output", "job", r.ID.Short(), "err", err)
+		}
+		j.update(func(r *jobRecord) { r.Out, r.Err = out, serr })
+	}
+	if err := m.book.save(j); err != nil {
+		m.log.Error("cannot write a job's end", "job", r.ID.Short(), "err", err)
+		return // it stays among the live ones and is taken up after a restart
+	}
+	m.unpinInputs(r)
+	m.book.settle(r.ID)
+	if err := errors.Join(j.out.Reset(), j.err.Reset()); err != nil {
+		m.log.Warn("cannot remove a spool", "err", err)
+	}
+}
+
+// pinInputs keeps the job's inputs in the storage; missing says whether one is
+// not there.
+func (m *Market) pinInputs(r *jobRecord) (missing bool) {
+	return m.blobs.Pin(hashes(jobBlobs(r.Spec.job(1)))...)
+}
+
+func (m *Market) unpinInputs(r *jobRecord) {
+	m.blobs.Unpin(hashes(jobBlobs(r.Spec.job(1)))...)
+}

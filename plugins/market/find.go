@@ -1,0 +1,284 @@
+package market
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/peersea/sea/identity"
+	"github.com/peersea/sea/ledger"
+	"github.com/peersea/sea/node/addr"
+	"github.com/peersea/sea/node/rpc"
+)
+
+const (
+	// maxKnown is how many nodes' offers, or lack of one, are remembered.
+	maxKnown = 512
+
+	// offerAge is for how long, at most; lookAge is how often the sea is asked
+	// for nodes that are not linked.
+	offerAge = 30 * time.Second
+	lookAge  = 30 * time.Second
+
+	// offerWait is how long one node may take to show its offer, firstOffers
+	// how long others are waited for once there is one.
+	offerWait   = 5 * time.Second
+	firstOffers = 300 * time.Millisecond
+
+	// lookups is how many random addresses the sea is asked about.
+	lookups = 4
+)
+
+// directory is what this node knows of sellers.
+type directory struct {
+	mu     sync.Mutex // guards what follows
+	known  map[addr.Addr]*known
+	looked time.Time // when the sea was last asked for more
+}
+
+// known is a node that was asked for its offer.
+type known struct {
+	at      addr.Addr
+	seller  identity.Entity
+	offer   Offer
+	hash    identity.Hash // of the offer's statement
+	sells   bool
+	expires time.Time
+}
+
+// get returns what is known of a node and not too old.
+func (d *directory) get(at addr.Addr) (known, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	k := d.known[at]
+	if k == nil || time.Now().After(k.expires) {
+		return known{}, false
+	}
+	return *k, true
+}
+
+func (d *directory) put(k known) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.known[k.at] == nil && len(d.known) >= maxKnown {
+		now := time.Now()
+		for at, old := range d.known { // the expired ones, or else any one
+			if now.After(old.expires) {
+				delete(d.known, at)
+			}
+		}
+		for at := range d.known {
+			if len(d.known) < maxKnown {
+				break
+			}
+			delete(d.known, at)
+		}
+	}
+	d.known[k.at] = &k
+}
+
+// forget drops what is known of a node, so that it is asked again.
+func (d *directory) forget(at addr.Addr) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.known, at)
+}
+
+// room takes in how much more the seller lets this node owe.
+func (d *directory) room(at addr.Addr, change func(ledger.Amount) ledger.Amount) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if k := d.known[at]; k != nil {
+		k.offer.Room = max(0, change(k.offer.Room))
+	}
+}
+
+// looking says whether it is time to ask the sea, and that it is done.
+func (d *directory) looking() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if time.Since(d.looked) < lookAge {
+		return false
+	}
+	d.looked = time.Now()
+	return true
+}
+
+// seen lists the sellers that are remembered.
+func (d *directory) seen() []addr.Addr {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var all []addr.Addr
+	now := time.Now()
+	for at, k := range d.known {
+		if k.sells && now.Before(k.expires) {
+			all = append(all, at)
+		}
+	}
+	return all
+}
+
+// find returns the sellers among to, or, when to is empty, among the nodes that
+// are linked, remembered or found by asking the sea. It asks those for their
+// offer of whom none is remembered. errs says what came of the others.
+func (m *Market) find(ctx context.Context, to []addr.Addr) (sellers []known, errs []error) {
+	where := slices.Clone(to)
+	if len(to) == 0 {
+		for _, l := range m.node.Links() {
+			where = append(where, l.Peer.Addr)
+		}
+		where = append(where, m.sellers.seen()...)
+	}
+	sellers, errs = m.offersOf(ctx, where, len(to) > 0)
+	if len(to) == 0 && (len(sellers) == 0 || m.sellers.looking()) {
+		more, bad := m.offersOf(ctx, m.lookAround(ctx), false)
+		sellers, errs = append(sellers, more...), append(errs, bad...)
+	}
+	slices.SortFunc(sellers, func(a, b known) int { return slices.Compare(a.at[:], b.at[:]) })
+	sellers = slices.CompactFunc(sellers, func(a, b known) bool { return a.at == b.at })
+	return sellers, errs
+}
+
+// lookAround asks the sea for nodes near to this one and near to random
+// addresses.
+func (m *Market) lookAround(ctx context.Context) []addr.Addr {
+	ctx, cancel := context.WithTimeout(ctx, offerWait)
+	defer cancel()
+	targets := []addr.Addr{m.node.Addr()}
+	for range lookups {
+		var a addr.Addr
+		rand.Read(a[:])
+		targets = append(targets, a)
+	}
+	found := make(chan addr.Addr, len(targets))
+	for _, t := range targets {
+		go func() {
+			c, err := m.node.Nearest(ctx, t)
+			if err != nil {
+				found <- addr.Addr{}
+				return
+			}
+			found <- c.Peer.Addr
+		}()
+	}
+	var all []addr.Addr
+	for range targets {
+		if a := <-found; a != (addr.Addr{}) {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+// offersOf gets the offers of the nodes at where, from memory or from them, all
+// at once. Unless all is set it does not wait long for the others once there is
+// an offer.
+func (m *Market) offersOf(ctx context.Context, where []addr.Addr, all bool) (sellers []known, errs []error) {
+	type answer struct {
+		known
+		err error
+	}
+	answers := make(chan answer, len(where))
+	asked := map[addr.Addr]bool{m.node.Addr(): true}
+	open := 0
+	for _, at := range where {
+		if asked[at] {
+			continue
+		}
+		asked[at] = true
+		if k, ok := m.sellers.get(at); ok {
+			if k.sells {
+				sellers = append(sellers, k)
+			} else if all {
+				errs = append(errs, refuse(NotSelling, "node %.10s does not sell", at))
+			}
+			continue
+		}
+		open++
+		ok := m.spawn(func(run context.Context) { // it may go on when we do not wait for it
+			callCtx, cancel := context.WithTimeout(run, offerWait)
+			defer cancel()
+			if all {
+				defer context.AfterFunc(ctx, cancel)()
+			}
+			k, err := m.fetchOffer(callCtx, at)
+			answers <- answer{k, err}
+		})
+		if !ok {
+			answers <- answer{err: ErrStopped}
+		}
+	}
+	var hurry <-chan time.Time
+	if len(sellers) > 0 && !all {
+		hurry = time.After(firstOffers)
+	}
+	for ; open > 0; open-- {
+		select {
+		case a := <-answers:
+			switch {
+			case a.err != nil:
+				errs = append(errs, a.err)
+			case a.sells:
+				sellers = append(sellers, a.known)
+				if len(sellers) == 1 && !all {
+					hurry = time.After(firstOffers)
+				}
+			case all:
+				errs = append(errs, refuse(NotSelling, "node %.10s does not sell", a.at))
+			}
+		case <-hurry:
+			return sellers, errs
+		case <-ctx.Done():
+			return sellers, append(errs, ctx.Err())
+		}
+	}
+	return sellers, errs
+}
+
+// fetchOffer asks a node for its offer and remembers the answer.
+func (m *Market) fetchOffer(ctx context.Context, at addr.Addr) (known, error) {
+	k := known{at: at, expires: time.Now().Add(offerAge)}
+	answer, err := offerMethod.Call(ctx, m.node, at, offerRequest{})
+	switch {
+	case errors.Is(err, rpc.ErrNoHandler), errors.Is(err, rpc.ErrRefused):
+		m.sellers.put(k)
+		return k, nil
+	case err != nil:
+		return k, refuse(Unreachable, "node %.10s cannot be asked: %v", at, err)
+	}
+	k.seller = answer.Offer.By
+	k.offer, err = OpenOffer(answer.Offer)
+	if err == nil && addr.OfNode(k.seller) != at {
+		err = errors.New("it is signed by another node")
+	}
+	if err == nil && k.offer.For != m.key.Entity() {
+		err = errors.New("it is for somebody else")
+	}
+	if err != nil {
+		return k, refuse(BadStatement, "the offer of node %.10s: %v", at, err)
+	}
+	k.hash, k.sells = answer.Offer.Hash(OfferPurpose), true
+	m.sellers.put(k)
+	return k, nil
+}
+
+// Offers returns what the nodes at to sell, or, when to is empty, what is sold
+// by all that can be found. Those that do not answer or do not sell are left
+// out. The error is ctx's, or the first one when there is no offer at all.
+func (m *Market) Offers(ctx context.Context, to ...addr.Addr) ([]SellerOffer, error) {
+	sellers, errs := m.find(ctx, to)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	all := make([]SellerOffer, len(sellers))
+	for i, k := range sellers {
+		all[i] = SellerOffer{k.seller, k.at, k.offer}
+	}
+	if len(all) == 0 && len(errs) > 0 {
+		return nil, errs[0]
+	}
+	return all, nil
+}

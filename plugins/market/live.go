@@ -1,0 +1,301 @@
+package market
+
+import (
+	"context"
+	"io"
+	"iter"
+	"slices"
+	"sync"
+
+	"github.com/peersea/sea/ledger"
+)
+
+// job is a job of this buyer that has not ended, in memory.
+type job struct {
+	out, err *spool
+	stop     chan struct{} // closed when the record has a Stop
+	saving   sync.Mutex    // held while the record gets its place in the store
+
+	mu      sync.Mutex // guards what follows
+	rec     jobRecord
+	fuel    uint64 // as the seller says
+	changed chan struct{}
+	stopped bool // the node goes offline; the job goes on another time
+}
+
+func newJob(rec jobRecord, dir string) *job {
+	j := &job{
+		out: newSpool(dir), err: newSpool(dir), stop: make(chan struct{}),
+		rec: rec, changed: make(chan struct{}),
+	}
+	if rec.Stop != "" {
+		close(j.stop)
+	}
+	return j
+}
+
+// update changes the record under the lock and tells those who watch.
+func (j *job) update(f func(*jobRecord)) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	f(&j.rec)
+	j.touch()
+}
+
+// touch tells those who watch. It is called with mu held.
+func (j *job) touch() {
+	close(j.changed)
+	j.changed = make(chan struct{})
+}
+
+// copy gives the record as it is.
+func (j *job) copy() *jobRecord {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	r := j.rec
+	r.History = slices.Clone(r.History)
+	r.Avoid = slices.Clone(r.Avoid)
+	return &r
+}
+
+func (j *job) job() Job {
+	r := j.copy()
+	v := r.job()
+	v.History = r.history()
+	if r.Receipt == nil {
+		j.mu.Lock()
+		v.Fuel = j.fuel
+		j.mu.Unlock()
+	}
+	return v
+}
+
+func (j *job) final() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.rec.State.Final()
+}
+
+func (j *job) spool(s Stream) *spool {
+	if s == Stderr {
+		return j.err
+	}
+	return j.out
+}
+
+// seen is the fuel that the seller has told of.
+func (j *job) seen() uint64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.fuel
+}
+
+// progress takes in what the seller says of the fuel.
+func (j *job) progress(fuel uint64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if fuel > j.fuel {
+		j.fuel = fuel
+		j.touch()
+	}
+}
+
+// write takes in the next bytes of the streams.
+func (j *job) write(out, err []byte) error {
+	if _, e := j.out.Write(out); e != nil {
+		return e
+	}
+	if _, e := j.err.Write(err); e != nil {
+		return e
+	}
+	if len(out)+len(err) > 0 {
+		j.mu.Lock()
+		j.touch()
+		j.mu.Unlock()
+	}
+	return nil
+}
+
+// updateBytes is the most of each stream in one Update.
+const updateBytes = 256 << 10
+
+// Watch yields what has happened to a job since from, and then what happens,
+// until it has ended and all was shown: the last Update has Job set. A watcher
+// that was cut off goes on with the Next of its last Update. An error, which is
+// ErrNoJob, ctx's or the disk's, ends it.
+func (m *Market) Watch(ctx context.Context, id ID, from Cursor) iter.Seq2[Update, error] {
+	return func(yield func(Update, error) bool) {
+		at, fuel := from, uint64(0)
+		for {
+			m.book.mu.Lock()
+			live := m.book.live[id]
+			m.book.mu.Unlock()
+			if live == nil {
+				m.watchEnded(ctx, id, at, yield)
+				return
+			}
+			live.mu.Lock()
+			changed, stopped, final := live.changed, live.stopped, live.rec.State.Final()
+			live.mu.Unlock()
+
+			u, err := live.since(at)
+			if err != nil {
+				yield(u, err)
+				return
+			}
+			idle := u.Next == at && u.Fuel == fuel
+			at, fuel = u.Next, u.Fuel
+			if idle && final {
+				j := live.job()
+				u.Job = &j
+				yield(u, nil)
+				return
+			}
+			if !idle {
+				if !yield(u, nil) {
+					return
+				}
+				continue
+			}
+			if stopped {
+				yield(Update{}, ErrStopped)
+				return
+			}
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				yield(Update{}, ctx.Err())
+				return
+			}
+		}
+	}
+}
+
+// since gives what has happened since at.
+func (j *job) since(at Cursor) (u Update, err error) {
+	r := j.copy()
+	u.Next = at
+	for _, e := range r.history() {
+		if e.Seq >= at.Event {
+			u.Events = append(u.Events, e)
+			u.Next.Event = e.Seq + 1
+		}
+	}
+	j.mu.Lock()
+	u.Fuel = j.fuel
+	j.mu.Unlock()
+	u.Cost = r.costOf(u.Fuel)
+	if u.Stdout, err = part(j.out, j.out.Size(), at.Stdout, updateBytes); err != nil {
+		return u, err
+	}
+	if u.Stderr, err = part(j.err, j.err.Size(), at.Stderr, updateBytes); err != nil {
+		return u, err
+	}
+	u.Next.Stdout += uint64(len(u.Stdout))
+	u.Next.Stderr += uint64(len(u.Stderr))
+	return u, nil
+}
+
+// costOf is what that much fuel costs by the order's quote.
+func (r *jobRecord) costOf(fuel uint64) ledger.Amount {
+	if r.Quote == nil {
+		return 0
+	}
+	q, err := readQuote(r.Quote.Body)
+	if err != nil {
+		return 0
+	}
+	cost, _ := q.Cost(fuel)
+	return cost
+}
+
+// watchEnded shows a job that has ended from what is on the disk.
+func (m *Market) watchEnded(ctx context.Context, id ID, at Cursor, yield func(Update, error) bool) {
+	j, err := m.book.Job(id)
+	if err != nil {
+		yield(Update{}, err)
+		return
+	}
+	u := Update{Fuel: j.Fuel, Cost: j.Cost, Next: at}
+	for _, e := range j.History {
+		if e.Seq >= at.Event {
+			u.Events = append(u.Events, e)
+			u.Next.Event = e.Seq + 1
+		}
+	}
+	if len(u.Events) > 0 && !yield(u, nil) {
+		return
+	}
+	at = u.Next
+	for _, s := range []Stream{Stderr, Stdout} {
+		next, ok := m.watchLog(ctx, id, s, at, yield)
+		if !ok {
+			return
+		}
+		at = next
+	}
+	yield(Update{Fuel: j.Fuel, Cost: j.Cost, Next: at, Job: &j}, nil)
+}
+
+// watchLog shows a stream that has ended, as far as it is kept.
+func (m *Market) watchLog(ctx context.Context, id ID, s Stream, at Cursor, yield func(Update, error) bool) (Cursor, bool) {
+	rc, err := m.book.Log(id, s)
+	if err != nil {
+		return at, true // kept for a while only: what is left is shown
+	}
+	defer rc.Close()
+	off := &at.Stdout
+	if s == Stderr {
+		off = &at.Stderr
+	}
+	if _, err := io.CopyN(io.Discard, rc, int64(*off)); err != nil {
+		return at, true
+	}
+	buf := make([]byte, updateBytes)
+	for ctx.Err() == nil {
+		n, err := io.ReadFull(rc, buf)
+		if n > 0 {
+			*off += uint64(n)
+			u := Update{Next: at}
+			if s == Stderr {
+				u.Stderr = slices.Clone(buf[:n])
+			} else {
+				u.Stdout = slices.Clone(buf[:n])
+			}
+			if !yield(u, nil) {
+				return at, false
+			}
+		}
+		if err != nil {
+			return at, true
+		}
+	}
+	yield(Update{}, ctx.Err())
+	return at, false
+}
+
+// Wait returns the job when it has ended. Errors are those of Watch.
+func (m *Market) Wait(ctx context.Context, id ID) (Job, error) {
+	for {
+		m.book.mu.Lock()
+		live := m.book.live[id]
+		m.book.mu.Unlock()
+		if live == nil {
+			return m.book.Job(id)
+		}
+		live.mu.Lock()
+		changed, stopped, final := live.changed, live.stopped, live.rec.State.Final()
+		live.mu.Unlock()
+		if final {
+			return live.job(), nil
+		}
+		if stopped {
+			return Job{}, ErrStopped
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return Job{}, ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,501 @@
+package market
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/peersea/sea/compute"
+	"github.com/peersea/sea/identity"
+	"github.com/peersea/sea/internal/failpoint"
+	"github.com/peersea/sea/ledger"
+	"github.com/peersea/sea/plugins/state"
+	"github.com/peersea/sea/plugins/storage"
+)
+
+const (
+	// A buyer that has not paid is reminded after remindFirst, then ever more
+	// rarely up to remindLast.
+	remindFirst = 5 * time.Second
+	remindLast  = time.Hour
+
+	sweepEvery = time.Hour
+
+	// freeTime is how long the output of a job that cost nothing can be fetched.
+	freeTime = 10 * time.Minute
+)
+
+// perform runs an order to its delivery or refusal. When ctx ends it leaves
+// everything as it is on disk: running the order again from there gives the same
+// result.
+func (m *Market) perform(ctx context.Context, s *sale) {
+	guestCtx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s.mu.Lock()
+	s.stop = cancel
+	if s.rec.Cancelled {
+		cancel()
+	}
+	s.mu.Unlock()
+
+	result, no, err := m.run(guestCtx, s)
+	if ctx.Err() != nil {
+		return
+	}
+	if err == nil && no == nil {
+		no, err = m.deliver(s, result)
+	}
+	if no != nil && err == nil {
+		err = m.refuseSale(s, no)
+	}
+	m.count(s.buyer, -1)
+	if err != nil {
+		m.log.Error("an order cannot be ended here", "order", s.order.Short(), "err", err)
+		return // it is taken up again after a restart
+	}
+	if !s.ended() {
+		m.remind(ctx, s)
+	}
+}
+
+func (s *sale) ended() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rec.State.final()
+}
+
+// run gets the inputs and a slot, and runs the guest. The refusal is an order
+// that comes to nothing; the error is this node's own.
+func (m *Market) run(ctx context.Context, s *sale) (compute.Result, *Refused, error) {
+	none := compute.Result{}
+	inputs := hashes(jobBlobs(s.work))
+	if m.blobs.Pin(inputs...) {
+		if no := m.getInputs(ctx, s); no != nil {
+			m.blobs.Unpin(inputs...)
+			return none, no, nil
+		}
+	}
+	defer m.blobs.Unpin(inputs...)
+	failpoint.Hit("market:inputs-fetched")
+	free, err := m.slot(ctx)
+	if err != nil {
+		return none, refuse(Cancelled, "it was cancelled before it ran"), nil
+	}
+	defer free()
+	s.update(func(r *saleRecord) { r.State = SaleRunning })
+	failpoint.Hit("market:running")
+	if err := errors.Join(s.out.Reset(), s.err.Reset()); err != nil {
+		return none, nil, err
+	}
+	result, err := m.engine.Run(ctx, s.work, m.blobs, compute.Live{
+		Stdout: tell{s, s.out}, Stderr: tell{s, s.err}, Progress: s.progress,
+	})
+	failpoint.Hit("market:ran")
+	switch {
+	case errors.Is(err, compute.ErrModule) && strings.Contains(err.Error(), "import"):
+		return none, refuse(ImportUnknown, "%v", err), nil
+	case errors.Is(err, compute.ErrModule), errors.Is(err, compute.ErrInvalid):
+		return none, refuse(ModuleInvalid, "%v", err), nil
+	case errors.Is(err, context.Canceled):
+		return none, refuse(Cancelled, "it was cancelled before it ran"), nil
+	case err != nil:
+		m.log.Error("the engine failed", "order", s.order.Short(), "err", err)
+		return none, refuse(EngineFailed, "the seller's engine failed"), nil
+	}
+	return result, nil, nil
+}
+
+// progress takes in the fuel used so far.
+func (s *sale) progress(fuel uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if fuel > s.fuel {
+		s.fuel = fuel
+		s.touch()
+	}
+}
+
+// getInputs fetches what is not here from the buyer, and pins all of it.
+func (m *Market) getInputs(ctx context.Context, s *sale) *Refused {
+	last := time.Now()
+	for _, b := range jobBlobs(s.work) {
+		for pause := firstPause; ; pause = min(2*pause, lastPause) {
+			err := m.connect(ctx, s.contact())
+			if err == nil {
+				err = m.blobs.Fetch(ctx, s.contact(), b, func(uint64) { last = time.Now() })
+			}
+			if err == nil {
+				last = time.Now()
+				m.blobs.Pin(b.Hash)
+				break
+			}
+			switch {
+			case ctx.Err() != nil:
+				return refuse(Cancelled, "it was cancelled before it ran")
+			case errors.Is(err, storage.ErrHash), errors.Is(err, storage.ErrFull), time.Since(last) > m.cfg.InputPatience:
+				return refuse(InputsMissing, "%v", err)
+			}
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+			}
+		}
+	}
+	return nil
+}
+
+// deliver signs receipt and delivery, makes them and the output durable, and
+// only then shows them.
+func (m *Market) deliver(s *sale, result compute.Result) (*Refused, error) {
+	cost, ok := s.quote.Cost(result.Fuel)
+	if !ok || cost > s.quote.Ceiling {
+		return nil, fmt.Errorf("%d fuel cost more than the quote's ceiling of %s credits", result.Fuel, s.quote.Ceiling)
+	}
+	out, err1 := m.keepBytes(result.Stdout)
+	serr, err2 := m.keepBytes(result.Stderr)
+	err := errors.Join(err1, err2)
+	outcome := result.Outcome().Encode()
+	if err == nil && len(outcome) > outcomeBytes {
+		_, err = m.blobs.PutBytes(outcome)
+	}
+	for _, f := range result.Files {
+		if err == nil && !f.Dir {
+			_, err = m.blobs.PutBytes(f.Data)
+		}
+	}
+	if err != nil {
+		m.log.Error("cannot keep an order's output", "order", s.order.Short(), "err", err)
+		return refuse(EngineFailed, "the seller cannot keep the output"), nil
+	}
+	receipt, err := result.Receipt(s.work.Tariff).Sign(m.key)
+	if err != nil {
+		return nil, err
+	}
+	delivery, err := Delivery{Order: s.order, Receipt: receipt.Hash(compute.ReceiptPurpose), Cost: cost}.Sign(m.key)
+	if err != nil {
+		return nil, err
+	}
+	failpoint.Hit("market:receipt-signed")
+	// The followers see the new state only after it is written.
+	r := s.copy()
+	r.State, r.Ended = SaleDelivered, time.Now().UnixMilli()
+	if cost == 0 {
+		r.State = SalePaid
+	}
+	r.Receipt, r.Delivery, r.Outcome = &receipt, &delivery, outcome
+	r.Out, r.Err, r.Fuel, r.Cost = out, serr, result.Fuel, cost
+	if err := m.writeSale(s, r); err != nil {
+		return nil, err
+	}
+	failpoint.Hit("market:delivery-kept")
+	s.mu.Lock()
+	hold := s.hold
+	s.mu.Unlock()
+	hold.Lower(cost)
+	m.shareOutput(s)
+	s.update(func(old *saleRecord) { *old = *r })
+	if cost == 0 {
+		m.endFree(s)
+	} else {
+		m.checkPaid(s.buyer) // a buyer that had it from an earlier run of ours may have paid
+	}
+	return nil, nil
+}
+
+// endFree ends a sale that costs nothing. No payment will tell that the buyer
+// has the output, so it stays for a while.
+func (m *Market) endFree(s *sale) {
+	waits := len(s.copy().outputBlobs()) > 0 && m.spawn(func(ctx context.Context) {
+		defer m.endSale(s)
+		select {
+		case <-time.After(freeTime):
+		case <-ctx.Done():
+		}
+	})
+	if !waits {
+		m.endSale(s)
+	}
+}
+
+// writeSale writes a record that is not the sale's yet.
+func (m *Market) writeSale(s *sale, r *saleRecord) error {
+	s.saving.Lock()
+	defer s.saving.Unlock()
+	raw, err := r.encode()
+	if err != nil {
+		return err
+	}
+	var b state.Batch
+	b.Put(m.table, s.order[:], raw)
+	return m.book.store.Commit(&b)
+}
+
+// keepBytes makes a stream durable, in the record when it is short.
+func (m *Market) keepBytes(b []byte) (output, error) {
+	if len(b) <= inlineBytes {
+		return output{compute.BlobOf(b), slices.Clone(b)}, nil
+	}
+	blob, err := m.blobs.PutBytes(b)
+	return output{Blob: blob}, err
+}
+
+// outputBlobs are what the buyer may fetch of a sale.
+func (r *saleRecord) outputBlobs() []identity.Hash {
+	var all []identity.Hash
+	if len(r.Outcome) > outcomeBytes {
+		all = append(all, identity.HashOf(r.Outcome))
+	}
+	for _, o := range []output{r.Out, r.Err} {
+		if !o.inline() {
+			all = append(all, o.Blob.Hash)
+		}
+	}
+	if o, err := compute.DecodeOutcome(r.Outcome); err == nil {
+		for _, f := range o.Files {
+			if f.Blob.Size > 0 {
+				all = append(all, f.Blob.Hash)
+			}
+		}
+	}
+	return all
+}
+
+// shareOutput lets the buyer fetch the output, and keeps it until it is paid.
+func (m *Market) shareOutput(s *sale) {
+	all := s.copy().outputBlobs()
+	m.blobs.Pin(all...)
+	m.blobs.Share(s.buyer, all...)
+}
+
+// refuseSale ends an order that came to nothing, with a signed reason.
+func (m *Market) refuseSale(s *sale, no *Refused) error {
+	st, err := Refusal{Of: s.order, Reason: no.Reason, Text: clip(no.Text)}.Sign(m.key)
+	if err != nil {
+		return err
+	}
+	r := s.copy()
+	r.State, r.Ended = SaleRefused, time.Now().UnixMilli()
+	r.Reason, r.Text, r.Refusal = no.Reason, clip(no.Text), &st
+	if err := m.writeSale(s, r); err != nil {
+		return err
+	}
+	s.update(func(old *saleRecord) { *old = *r })
+	m.endSale(s)
+	return nil
+}
+
+// endSale gives back what a sale holds. Its last record is on disk, or on its
+// way there.
+func (m *Market) endSale(s *sale) {
+	s.mu.Lock()
+	hold, r := s.hold, s.rec
+	s.mu.Unlock()
+	hold.Release()
+	if r.Delivery != nil {
+		all := r.outputBlobs()
+		m.blobs.Unpin(all...)
+		m.blobs.Unshare(s.buyer, all...)
+	}
+	m.selling.Lock()
+	delete(m.selling.sales, s.order)
+	m.selling.Unlock()
+	if err := errors.Join(s.out.Reset(), s.err.Reset()); err != nil {
+		m.log.Warn("cannot remove a spool", "err", err)
+	}
+}
+
+// checkPaid looks whether a buyer's deliveries have been paid.
+func (m *Market) checkPaid(buyer identity.Entity) {
+	m.selling.Lock()
+	var due []*sale
+	for _, s := range m.selling.sales {
+		if s.buyer == buyer {
+			due = append(due, s)
+		}
+	}
+	m.selling.Unlock()
+	for _, s := range due {
+		r := s.copy()
+		if r.State != SaleDelivered {
+			continue
+		}
+		e, paid, err := m.credit.PaidFor(buyer, s.order)
+		if err != nil {
+			m.log.Error("cannot read the ledger", "err", err)
+			return
+		}
+		if !paid || e.Side != ledger.SideOf(buyer, m.key.Entity()) || e.Amount < r.Cost {
+			continue
+		}
+		failpoint.Hit("market:paid")
+		m.endPaid(s)
+	}
+}
+
+// endPaid ends a sale whose payment is in the ledger, once.
+func (m *Market) endPaid(s *sale) {
+	s.mu.Lock()
+	first := s.rec.State == SaleDelivered
+	if first {
+		s.rec.State = SalePaid
+		s.touch()
+	}
+	s.mu.Unlock()
+	if !first {
+		return
+	}
+	if err := m.beginSale(s, true)(); err != nil {
+		m.log.Error("cannot write a payment down", "order", s.order.Short(), "err", err)
+	}
+	m.endSale(s)
+}
+
+// remind asks a buyer for the payment of a delivery, ever more rarely, until it
+// has come or the buyer does not know the order.
+func (m *Market) remind(ctx context.Context, s *sale) {
+	for pause := remindFirst; ; pause = min(2*pause, remindLast) {
+		s.mu.Lock()
+		changed, final := s.changed, s.rec.State.final()
+		s.mu.Unlock()
+		if final {
+			return
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-changed:
+			timer.Stop()
+			continue
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+		m.checkPaid(s.buyer)
+		if s.ended() {
+			return
+		}
+		callCtx, cancel := context.WithTimeout(ctx, m.cfg.Patience)
+		answer, err := dueMethod.Call(callCtx, m.node, s.contact(), dueRequest{s.order})
+		cancel()
+		if err == nil && !answer.Known {
+			m.log.Warn("a buyer does not know of a delivery that it has not paid", "peer", s.buyer.Short(), "order", s.order.Short())
+			return
+		}
+	}
+}
+
+// sweepSales forgets old sales, hourly.
+func (m *Market) sweepSales(ctx context.Context) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		if err := m.forgetSales(time.Now()); err != nil {
+			m.log.Error("cannot forget old sales", "err", err)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// forgetSales drops the oldest sales that have ended when there are more than
+// maxSales, and deliveries that were not paid for saleAge. What was paid is in
+// the ledger for ever.
+func (m *Market) forgetSales(now time.Time) error {
+	for _, s := range m.liveSales() {
+		r := s.copy()
+		if r.State == SaleDelivered && now.Sub(time.UnixMilli(r.Ended)) > saleAge {
+			m.log.Warn("a delivery was never paid", "peer", s.buyer.Short(), "order", s.order.Short(), "cost", r.Cost.String())
+			if err := m.refuseSale(s, refuse(NotPaid, "it was not paid in %v", saleAge)); err != nil {
+				return err
+			}
+		}
+	}
+	m.selling.Lock()
+	type old struct {
+		order identity.Hash
+		keptSale
+	}
+	var olds []old
+	for order, k := range m.selling.kept {
+		if m.selling.sales[order] == nil {
+			olds = append(olds, old{order, k})
+		}
+	}
+	slices.SortFunc(olds, func(a, b old) int { return int(a.taken - b.taken) })
+	var b state.Batch
+	for _, o := range olds[:min(len(olds), max(0, len(m.selling.kept)-maxSales))] {
+		b.Delete(m.table, o.order[:])
+		delete(m.selling.kept, o.order)
+		delete(m.selling.quotes, o.quote)
+	}
+	m.selling.Unlock()
+	if b.Len() == 0 {
+		return nil
+	}
+	return m.book.store.Commit(&b)
+}
+
+// Sales lists the newest sales, at most limit.
+func (m *Market) Sales(limit int) ([]Sale, error) {
+	all, err := m.allSales()
+	slices.SortFunc(all, func(a, b Sale) int { return b.Taken.Compare(a.Taken) })
+	return all[:min(limit, len(all))], err
+}
+
+// Earnings sums the sales that are kept.
+func (m *Market) Earnings() (Earnings, error) {
+	var e Earnings
+	all, err := m.allSales()
+	for _, s := range all {
+		switch s.State {
+		case SalePaid:
+			e.Paid += s.Cost
+		case SaleDelivered:
+			e.Due += s.Cost
+		default:
+			continue
+		}
+		e.Jobs++
+		e.Fuel += s.Fuel
+	}
+	return e, err
+}
+
+// allSales reads all sales from the disk, the live ones from memory.
+func (m *Market) allSales() ([]Sale, error) {
+	live := map[identity.Hash]*sale{}
+	for _, s := range m.liveSales() {
+		live[s.order] = s
+	}
+	var all []Sale
+	var bad error
+	err := m.table.Scan(nil, func(key, raw []byte) bool {
+		if live[identity.Hash(key)] != nil {
+			return true
+		}
+		r, err := decodeSale(raw)
+		if err != nil {
+			bad = errors.Join(bad, err)
+			return true
+		}
+		all = append(all, r.sale())
+		return true
+	})
+	for _, s := range live {
+		v := s.copy().sale()
+		s.mu.Lock()
+		v.Fuel = s.fuel
+		s.mu.Unlock()
+		all = append(all, v)
+	}
+	return all, errors.Join(err, bad)
+}
+
+var _ io.Writer = tell{}

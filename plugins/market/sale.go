@@ -1,0 +1,434 @@
+package market
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/peersea/sea/compute"
+	"github.com/peersea/sea/identity"
+	"github.com/peersea/sea/internal/failpoint"
+	"github.com/peersea/sea/ledger"
+	"github.com/peersea/sea/node/rpc"
+	"github.com/peersea/sea/plugins/state"
+)
+
+// sale is an order at the seller that is not paid or refused.
+type sale struct {
+	order    identity.Hash
+	buyer    identity.Entity
+	quote    Quote
+	work     compute.Job
+	out, err *spool
+
+	saving sync.Mutex // held while the record gets its place in the store
+
+	mu      sync.Mutex // guards what follows
+	rec     saleRecord
+	fuel    uint64
+	hold    *ledger.Hold
+	changed chan struct{}
+	stop    context.CancelFunc // ends the guest, while there is one
+}
+
+// keptSale is what is remembered of each sale that is on disk.
+type keptSale struct {
+	taken int64
+	quote identity.Hash
+}
+
+// readSales takes up the sales that are on disk, with their holds.
+func (m *Market) readSales() error {
+	var bad error
+	err := m.table.Scan(nil, func(key, raw []byte) bool {
+		r, err := decodeSale(raw)
+		if err != nil {
+			bad = errors.Join(bad, err)
+			return true
+		}
+		order := identity.Hash(key)
+		quote := r.Quote.Hash(QuotePurpose)
+		m.selling.kept[order] = keptSale{r.Taken, quote}
+		m.selling.quotes[quote] = order
+		if r.State.final() {
+			return true
+		}
+		s, err := m.newSale(r)
+		if err != nil {
+			bad = errors.Join(bad, err)
+			return true
+		}
+		m.selling.sales[order] = s
+		return true
+	})
+	return errors.Join(err, bad)
+}
+
+func (s SaleState) final() bool { return s == SalePaid || s == SaleRefused }
+
+// newSale makes the live side of a record.
+func (m *Market) newSale(r *saleRecord) (*sale, error) {
+	s := &sale{
+		order: r.Order.Hash(OrderPurpose), buyer: r.Order.By, rec: *r, fuel: r.Fuel,
+		out: newSpool(m.dir), err: newSpool(m.dir), changed: make(chan struct{}),
+	}
+	a, err := readAsk(r.Ask.Body)
+	if err != nil {
+		return nil, err
+	}
+	if s.work, err = compute.DecodeJob(a.Job); err != nil {
+		return nil, err
+	}
+	s.quote, err = readQuote(r.Quote.Body)
+	return s, err
+}
+
+// startSeller goes on with the sales that have not ended.
+func (m *Market) startSeller() {
+	stop := m.credit.Watch(func(c ledger.Change) {
+		if c.Incoming {
+			m.spawn(func(context.Context) { m.checkPaid(c.Peer) })
+		}
+	})
+	m.spawn(func(ctx context.Context) {
+		<-ctx.Done()
+		stop()
+	})
+	for _, s := range m.liveSales() {
+		most := s.quote.Ceiling
+		if s.rec.State == SaleDelivered {
+			most = s.rec.Cost
+		}
+		hold, err := m.credit.Hold(s.buyer, most)
+		if err != nil { // it is owed all the same
+			m.log.Warn("an order is above what its buyer may owe", "peer", s.buyer.Short(), "err", err)
+		}
+		s.hold = hold
+		if s.rec.State == SaleDelivered {
+			m.shareOutput(s)
+			m.checkPaid(s.buyer)
+			m.spawn(func(ctx context.Context) { m.remind(ctx, s) })
+			continue
+		}
+		m.count(s.buyer, 1)
+		m.spawn(func(ctx context.Context) { m.perform(ctx, s) })
+	}
+	m.spawn(m.sweepSales)
+}
+
+// count changes how many orders of a buyer run or wait.
+func (m *Market) count(buyer identity.Entity, n int) {
+	m.selling.Lock()
+	defer m.selling.Unlock()
+	m.countLocked(buyer, n)
+}
+
+func (m *Market) countLocked(buyer identity.Entity, n int) {
+	m.selling.opened += n
+	if m.selling.open[buyer] += n; m.selling.open[buyer] == 0 {
+		delete(m.selling.open, buyer)
+	}
+}
+
+func (m *Market) liveSales() []*sale {
+	m.selling.Lock()
+	defer m.selling.Unlock()
+	all := make([]*sale, 0, len(m.selling.sales))
+	for _, s := range m.selling.sales {
+		all = append(all, s)
+	}
+	return all
+}
+
+// serveOrder takes an order, or says again what became of it.
+func (m *Market) serveOrder(ctx context.Context, from rpc.Peer, in orderRequest) (follow, error) {
+	if !from.Direct {
+		return follow{}, rpc.Errorf(rpc.Refused, "orders are taken over direct links only; connect first")
+	}
+	o, err := OpenOrder(in.Order)
+	if err != nil {
+		return follow{}, rpc.Errorf(rpc.BadRequest, "%v", err)
+	}
+	if in.Order.By != from.Node {
+		return follow{}, rpc.Errorf(rpc.Refused, "the order is from somebody else")
+	}
+	hash := in.Order.Hash(OrderPurpose)
+	m.selling.Lock()
+	_, known := m.selling.kept[hash]
+	m.selling.Unlock()
+	if !known {
+		no, err := m.take(from, o, hash, in)
+		if err != nil {
+			return follow{}, err
+		}
+		if no != nil {
+			return m.refuseOrder(from, hash, no)
+		}
+	}
+	return m.serveFollow(ctx, from, followRequest{hash, in.cursor})
+}
+
+// refuseOrder signs a no to an order that was not taken.
+func (m *Market) refuseOrder(from rpc.Peer, order identity.Hash, no *Refused) (follow, error) {
+	r := Refusal{Of: order, Reason: no.Reason, Text: clip(no.Text)}
+	if no.Reason == RefusedCredit {
+		r.Room = m.room(from.Node)
+	}
+	st, err := r.Sign(m.key)
+	return follow{State: SaleRefused, Refusal: &st}, err
+}
+
+// take checks an order against its quote and ask, sets its ceiling aside and
+// writes it down. Everything it hangs on is in the request and signed, by this
+// node where it promises something.
+func (m *Market) take(from rpc.Peer, o Order, hash identity.Hash, in orderRequest) (*Refused, error) {
+	q, err := OpenQuote(in.Quote)
+	if err != nil {
+		return nil, rpc.Errorf(rpc.BadRequest, "%v", err)
+	}
+	a, job, err := OpenAsk(in.Ask)
+	if err != nil {
+		return nil, rpc.Errorf(rpc.BadRequest, "%v", err)
+	}
+	quoteHash := in.Quote.Hash(QuotePurpose)
+	switch {
+	case in.Quote.By != m.key.Entity() || o.Quote != quoteHash:
+		return refuse(UnknownQuote, "this node did not give the quote"), nil
+	case q.Ask != in.Ask.Hash(AskPurpose) || in.Ask.By != from.Node || a.To != m.key.Entity() || q.Job != job.Hash():
+		return refuse(UnknownQuote, "the quote answers another ask"), nil
+	case time.Now().UnixMilli() > q.Until:
+		return refuse(Expired, "the quote was good until %v", time.UnixMilli(q.Until).UTC().Format(time.RFC3339)), nil
+	}
+	s, err := m.newSale(&saleRecord{
+		State: SaleTaken, Taken: time.Now().UnixMilli(), Buyer: from.Addr,
+		Ask: in.Ask, Quote: in.Quote, Order: in.Order,
+	})
+	if err != nil {
+		return nil, err
+	}
+	m.selling.Lock()
+	no := m.mayTakeLocked(m.selling.policy, from.Node)
+	if used, ok := m.selling.quotes[quoteHash]; ok && used != hash {
+		no = refuse(QuoteUsed, "the quote was ordered by already")
+	}
+	_, raced := m.selling.kept[hash]
+	if no == nil && !raced {
+		if s.hold, err = m.credit.Hold(from.Node, q.Ceiling); err != nil {
+			no = refuse(RefusedCredit, "%v", err)
+		}
+	}
+	if no == nil && !raced {
+		m.selling.sales[hash] = s
+		m.selling.kept[hash] = keptSale{s.rec.Taken, quoteHash}
+		m.selling.quotes[quoteHash] = hash
+		m.countLocked(from.Node, 1)
+	}
+	m.selling.Unlock()
+	if no != nil || raced {
+		return no, nil
+	}
+	// The guest may start while the disk writes: nothing is said before.
+	wait := m.beginSale(s, false)
+	m.spawn(func(ctx context.Context) { m.perform(ctx, s) })
+	if err := wait(); err != nil {
+		return nil, err
+	}
+	failpoint.Hit("market:sale-persisted")
+	return nil, nil
+}
+
+// beginSale gives the sale's record its place among what is written.
+func (m *Market) beginSale(s *sale, last bool) (wait func() error) {
+	s.saving.Lock()
+	defer s.saving.Unlock()
+	r := s.copy()
+	raw, err := r.encode()
+	if err != nil {
+		return func() error { return err }
+	}
+	var b state.Batch
+	b.Put(m.table, s.order[:], raw)
+	if last {
+		return func() error { return m.book.store.Queue(&b) }
+	}
+	return m.book.store.Begin(&b)
+}
+
+func (s *sale) copy() *saleRecord {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.rec
+	return &r
+}
+
+// update changes the record and tells those who follow.
+func (s *sale) update(f func(*saleRecord)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(&s.rec)
+	s.touch()
+}
+
+func (s *sale) touch() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// Write-through of the guest's output to the spools, telling those who follow.
+type tell struct {
+	s  *sale
+	to *spool
+}
+
+func (w tell) Write(b []byte) (int, error) {
+	n, err := w.to.Write(b)
+	w.s.mu.Lock()
+	w.s.touch()
+	w.s.mu.Unlock()
+	return n, err
+}
+
+// serveFollow says where an order stands, as soon as it is somewhere else than
+// the buyer knows.
+func (m *Market) serveFollow(ctx context.Context, from rpc.Peer, in followRequest) (follow, error) {
+	m.selling.Lock()
+	s := m.selling.sales[in.Order]
+	_, known := m.selling.kept[in.Order]
+	m.selling.Unlock()
+	if s == nil && known {
+		return m.followEnded(from, in)
+	}
+	if s == nil {
+		return m.refuseOrder(from, in.Order, refuse(UnknownOrder, "this node has no such order"))
+	}
+	if s.buyer != from.Node || !from.Direct {
+		return follow{}, rpc.Errorf(rpc.Refused, "the order is somebody else's")
+	}
+	wait := time.NewTimer(time.Duration(min(in.Wait, followMillis)) * time.Millisecond)
+	defer wait.Stop()
+	for over := false; ; {
+		s.mu.Lock()
+		changed, r, fuel := s.changed, s.rec, s.fuel
+		s.mu.Unlock()
+		f, err := m.followOf(&r, s.out, s.err, in.cursor)
+		if err != nil {
+			return follow{}, err
+		}
+		f.Fuel = fuel
+		if r.Delivery != nil {
+			failpoint.Hit("market:delivery-sent")
+		}
+		if over || r.Delivery != nil || r.Refusal != nil || len(f.Stdout)+len(f.Stderr) > 0 || fuel > in.Fuel {
+			return f, nil
+		}
+		select {
+		case <-changed:
+		case <-wait.C:
+			over = true
+		case <-ctx.Done():
+			return follow{}, ctx.Err()
+		}
+	}
+}
+
+// followEnded answers for a sale that is only on disk.
+func (m *Market) followEnded(from rpc.Peer, in followRequest) (follow, error) {
+	raw, err := m.table.Get(in.Order[:])
+	if err != nil {
+		return follow{}, err
+	}
+	if raw == nil {
+		return m.refuseOrder(from, in.Order, refuse(UnknownOrder, "this node has no such order any more"))
+	}
+	r, err := decodeSale(raw)
+	if err != nil {
+		return follow{}, err
+	}
+	if r.Order.By != from.Node {
+		return follow{}, rpc.Errorf(rpc.Refused, "the order is somebody else's")
+	}
+	return m.followOf(r, nil, nil, in.cursor)
+}
+
+// followOf makes the answer for a record; the spools are used until the output
+// is in the record.
+func (m *Market) followOf(r *saleRecord, out, serr *spool, at cursor) (f follow, err error) {
+	f = follow{State: r.State, Fuel: r.Fuel, Refusal: r.Refusal, Receipt: r.Receipt, Delivery: r.Delivery}
+	if r.Delivery == nil {
+		if out == nil {
+			return f, nil
+		}
+		f.StdoutSize, f.StderrSize = out.Size(), serr.Size()
+		if f.Stdout, err = part(out, f.StdoutSize, at.Stdout, followBytes); err != nil {
+			return f, err
+		}
+		f.Stderr, err = part(serr, f.StderrSize, at.Stderr, followBytes)
+		return f, err
+	}
+	f.OutcomeSize = uint64(len(r.Outcome))
+	if f.OutcomeSize <= outcomeBytes {
+		f.Outcome = r.Outcome
+	}
+	f.StdoutSize, f.StderrSize = r.Out.Blob.Size, r.Err.Blob.Size
+	if f.Stdout, err = m.partOf(r.Out, at.Stdout); err != nil {
+		return f, err
+	}
+	f.Stderr, err = m.partOf(r.Err, at.Stderr)
+	return f, err
+}
+
+// partOf reads a piece of kept output.
+func (m *Market) partOf(o output, off uint64) ([]byte, error) {
+	rc, err := m.book.open(o)
+	if errors.Is(err, ErrGone) {
+		return nil, rpc.Errorf(rpc.NotFound, "the output was kept for a while only")
+	} else if err != nil {
+		return nil, err
+	}
+	defer rc.Close()
+	if r, ok := rc.(io.ReaderAt); ok {
+		return part(r, o.Blob.Size, off, followBytes)
+	}
+	return slices.Clone(o.Bytes[min(off, o.Blob.Size):]), nil
+}
+
+// serveCancel stops an order. What ran is delivered and billed as ever.
+func (m *Market) serveCancel(ctx context.Context, from rpc.Peer, in cancelRequest) (cancelAnswer, error) {
+	c, err := OpenCancel(in.Cancel)
+	if err != nil {
+		return cancelAnswer{}, rpc.Errorf(rpc.BadRequest, "%v", err)
+	}
+	m.selling.Lock()
+	s := m.selling.sales[c.Order]
+	_, known := m.selling.kept[c.Order]
+	m.selling.Unlock()
+	if s == nil && known {
+		return cancelAnswer{}, nil // it has ended
+	}
+	if s == nil || in.Cancel.By != s.buyer {
+		return cancelAnswer{}, rpc.Errorf(rpc.NotFound, "no such order of yours")
+	}
+	s.mu.Lock()
+	stop, running := s.stop, s.rec.State == SaleTaken || s.rec.State == SaleRunning
+	if running {
+		s.rec.Cancelled = true
+	}
+	s.mu.Unlock()
+	if !running {
+		return cancelAnswer{}, nil
+	}
+	if err := m.beginSale(s, false)(); err != nil {
+		return cancelAnswer{}, err
+	}
+	if stop != nil {
+		stop()
+	}
+	return cancelAnswer{}, nil
+}
+
+// String names a sale in a log line.
+func (s *sale) String() string { return fmt.Sprintf("order %s", s.order.Short()) }

@@ -1,0 +1,330 @@
+package market
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/peersea/sea/compute"
+	"github.com/peersea/sea/identity"
+	"github.com/peersea/sea/identity/cbor"
+	"github.com/peersea/sea/internal/failpoint"
+	"github.com/peersea/sea/ledger"
+	"github.com/peersea/sea/node/addr"
+	"github.com/peersea/sea/node/rpc"
+	"github.com/peersea/sea/plugins/state"
+)
+
+const (
+	// quoteTime is how long a quote holds.
+	quoteTime = 2 * time.Minute
+
+	// maxSales is how many sales are kept; the oldest that have ended go first.
+	// saleAge is how long a sale is kept that was not paid, and the output of
+	// any.
+	maxSales = 10_000
+	saleAge  = 7 * 24 * time.Hour
+
+	// askBurst and askRate bound how often one buyer may ask for offers and
+	// quotes, which cost a signature each; maxAskers is how many are counted.
+	askBurst  = 500
+	askRate   = 100 // a second
+	maxAskers = 4096
+)
+
+// seller is what the selling side keeps in memory.
+type seller struct {
+	table   *state.Table // sales by order
+	offered *state.Table // "policy"
+
+	selling struct {
+		sync.Mutex
+		policy Policy
+		sales  map[identity.Hash]*sale         // by order, those that are not paid or refused
+		kept   map[identity.Hash]keptSale      // by order, all that are on disk
+		quotes map[identity.Hash]identity.Hash // by quote: its order
+		open   map[identity.Entity]int         // by buyer: orders that run or wait
+		opened int                             // the sum of these
+		slots  int                             // jobs that run
+		turn   []chan struct{}                 // those that wait for a slot, the oldest first
+		askers map[identity.Entity]bucket
+	}
+
+	paid chan identity.Entity // a payment may have come from
+}
+
+// bucket counts what one buyer asks.
+type bucket struct {
+	left float64
+	at   time.Time
+}
+
+// allow takes one from peer's bucket.
+func (m *Market) allow(peer identity.Entity) bool {
+	now := time.Now()
+	m.selling.Lock()
+	defer m.selling.Unlock()
+	b, known := m.selling.askers[peer]
+	if !known {
+		if len(m.selling.askers) >= maxAskers {
+			for old := range m.selling.askers { // any one: it starts full again
+				delete(m.selling.askers, old)
+				break
+			}
+		}
+		b = bucket{askBurst, now}
+	}
+	b.left = min(askBurst, b.left+askRate*now.Sub(b.at).Seconds())
+	b.at = now
+	ok := b.left >= 1
+	if ok {
+		b.left--
+	}
+	m.selling.askers[peer] = b
+	return ok
+}
+
+var policyKey = []byte("policy")
+
+type policyBody struct {
+	V uint64 `cbor:"v"`
+	Policy
+}
+
+func (m *Market) initSeller() error {
+	var err error
+	if m.table, err = m.book.store.Table("market/sales", salesVersion); err != nil {
+		return err
+	}
+	if m.offered, err = m.book.store.Table("market/policy", version); err != nil {
+		return err
+	}
+	m.paid = make(chan identity.Entity, 1)
+	m.selling.policy = DefaultPolicy()
+	if m.cfg.Policy != nil {
+		m.selling.policy = *m.cfg.Policy
+	}
+	raw, err := m.offered.Get(policyKey)
+	if err != nil {
+		return err
+	}
+	if raw != nil {
+		var body policyBody
+		if err := decodeRecord(raw, version, &body); err != nil {
+			return err
+		}
+		m.selling.policy = body.Policy
+	}
+	if err := m.selling.policy.Check(); err != nil {
+		return err
+	}
+	m.selling.sales = map[identity.Hash]*sale{}
+	m.selling.kept = map[identity.Hash]keptSale{}
+	m.selling.quotes = map[identity.Hash]identity.Hash{}
+	m.selling.open = map[identity.Entity]int{}
+	m.selling.askers = map[identity.Entity]bucket{}
+	return m.readSales()
+}
+
+// Policy is on what terms this node sells now.
+func (m *Market) Policy() Policy {
+	m.selling.Lock()
+	defer m.selling.Unlock()
+	return m.selling.policy
+}
+
+// SetPolicy changes the terms and keeps them on disk. Quotes that were given
+// hold. It may be called from Init on; a policy that does not pass Check is
+// refused.
+func (m *Market) SetPolicy(p Policy) error {
+	if err := p.Check(); err != nil {
+		return err
+	}
+	raw, err := cbor.Marshal(policyBody{version, p})
+	if err != nil {
+		return err
+	}
+	var b state.Batch
+	b.Put(m.offered, policyKey, raw)
+	if err := m.book.store.Commit(&b); err != nil {
+		return err
+	}
+	m.selling.Lock()
+	m.selling.policy = p
+	m.wakeSlots()
+	m.selling.Unlock()
+	return nil
+}
+
+// OwnOffer is what this node would show a stranger now.
+func (m *Market) OwnOffer() Offer { return m.offer(identity.Entity{}) }
+
+// offer is what this node sells to a peer now.
+func (m *Market) offer(to identity.Entity) Offer {
+	p := m.Policy()
+	m.selling.Lock()
+	free := max(0, int(p.Slots)-m.selling.slots-len(m.selling.turn))
+	m.selling.Unlock()
+	budget, used := m.credit.Strangers()
+	room := max(0, budget-used)
+	if to != (identity.Entity{}) {
+		room = m.room(to)
+	}
+	now := time.Now()
+	return Offer{
+		For: to, Price: p.Price, Caps: p.Caps, Slots: p.Slots, Free: uint32(free),
+		Room: room, Strangers: budget, Tariff: compute.Tariff1, Engine: m.cfg.Engine,
+		At: now.UnixMilli(), Until: now.Add(offerAge).UnixMilli(),
+	}
+}
+
+// room is how much more peer may come to owe now.
+func (m *Market) room(peer identity.Entity) ledger.Amount {
+	hold, err := m.credit.Hold(peer, math.MaxInt64>>1)
+	var limit *ledger.LimitError
+	switch {
+	case err == nil:
+		hold.Release()
+		return maxAmount - 1
+	case errors.As(err, &limit):
+		return min(max(0, limit.Limit-limit.Owes-limit.Held), maxAmount-1)
+	}
+	return 0
+}
+
+func (m *Market) serveOffer(ctx context.Context, from rpc.Peer, _ offerRequest) (offerAnswer, error) {
+	if !m.Policy().Selling {
+		return offerAnswer{}, rpc.Errorf(rpc.Refused, "this node does not sell")
+	}
+	if !m.allow(from.Node) {
+		return offerAnswer{}, rpc.Errorf(rpc.Busy, "asked too often; wait a second")
+	}
+	m.checkPaid(from.Node)
+	st, err := m.offer(from.Node).Sign(m.key)
+	return offerAnswer{st}, err
+}
+
+func (m *Market) serveAsk(ctx context.Context, from rpc.Peer, in askRequest) (askAnswer, error) {
+	if !m.allow(from.Node) {
+		return askAnswer{}, rpc.Errorf(rpc.Busy, "asked too often; wait a second")
+	}
+	a, job, err := OpenAsk(in.Ask)
+	if err != nil {
+		return askAnswer{}, rpc.Errorf(rpc.BadRequest, "%v", err)
+	}
+	if in.Ask.By != from.Node || a.To != m.key.Entity() {
+		return askAnswer{}, rpc.Errorf(rpc.Refused, "the ask is from or for somebody else")
+	}
+	m.checkPaid(from.Node)
+	asked := in.Ask.Hash(AskPurpose)
+	quote, no := m.quote(from.Node, a, job, asked)
+	if no == nil {
+		st, err := quote.Sign(m.key)
+		failpoint.Hit("market:quote-signed")
+		return askAnswer{Quote: &st}, err
+	}
+	refusal := Refusal{Of: asked, Reason: no.Reason, Text: clip(no.Text)}
+	if no.Reason == RefusedCredit {
+		refusal.Room = m.room(from.Node)
+	}
+	st, err := refusal.Sign(m.key)
+	return askAnswer{Refusal: &st}, err
+}
+
+// quote decides about an ask. A quote sets nothing aside: that is the order's.
+func (m *Market) quote(buyer identity.Entity, a Ask, job compute.Job, asked identity.Hash) (Quote, *Refused) {
+	p := m.Policy()
+	if !p.Selling {
+		return Quote{}, refuse(NotSelling, "this node does not sell now")
+	}
+	if no := p.Caps.refuses(job); no != nil {
+		return Quote{}, no
+	}
+	if p.PerGfuel > a.PerGfuel {
+		return Quote{}, refuse(RefusedPrice, "a Gfuel costs %s credits here, the cap is %s", p.PerGfuel, a.PerGfuel)
+	}
+	ceiling, ok := p.Cost(job.Limits.Fuel)
+	if !ok || ceiling > a.Credit {
+		return Quote{}, refuse(RefusedPrice, "the job may cost %s credits here, the cap is %s", ceiling, a.Credit)
+	}
+	if no := m.mayTake(p, buyer); no != nil {
+		return Quote{}, no
+	}
+	hold, err := m.credit.Hold(buyer, ceiling)
+	if err != nil {
+		return Quote{}, refuse(RefusedCredit, "%v", err)
+	}
+	hold.Release()
+	return Quote{
+		Ask: asked, Job: job.Hash(), Price: p.Price, Ceiling: ceiling,
+		Until: time.Now().Add(quoteTime).UnixMilli(),
+	}, nil
+}
+
+// mayTake says why no more orders are taken, from this buyer or at all.
+func (m *Market) mayTake(p Policy, buyer identity.Entity) *Refused {
+	m.selling.Lock()
+	defer m.selling.Unlock()
+	return m.mayTakeLocked(p, buyer)
+}
+
+// mayTakeLocked is mayTake with the lock held.
+func (m *Market) mayTakeLocked(p Policy, buyer identity.Entity) *Refused {
+	switch {
+	case m.selling.opened >= int(p.Slots)+int(p.Queue):
+		return refuse(Busy, "%d orders run or wait", m.selling.opened)
+	case m.selling.open[buyer] >= int(p.PerBuyer):
+		return refuse(Busy, "%d orders of this buyer run or wait", m.selling.open[buyer])
+	}
+	return nil
+}
+
+// slot waits for one. The caller gives it back by calling free.
+func (m *Market) slot(ctx context.Context) (free func(), err error) {
+	m.selling.Lock()
+	if m.selling.slots < int(m.selling.policy.Slots) {
+		m.selling.slots++
+		m.selling.Unlock()
+		return m.freeSlot, nil
+	}
+	turn := make(chan struct{})
+	m.selling.turn = append(m.selling.turn, turn)
+	m.selling.Unlock()
+	select {
+	case <-turn:
+		return m.freeSlot, nil
+	case <-ctx.Done():
+	}
+	m.selling.Lock()
+	i := slices.Index(m.selling.turn, turn)
+	if i >= 0 {
+		m.selling.turn = slices.Delete(m.selling.turn, i, i+1)
+	}
+	m.selling.Unlock()
+	if i < 0 { // it was our turn just now
+		m.freeSlot()
+	}
+	return nil, ctx.Err()
+}
+
+func (m *Market) freeSlot() {
+	m.selling.Lock()
+	defer m.selling.Unlock()
+	m.selling.slots--
+	m.wakeSlots()
+}
+
+// wakeSlots gives free slots to those who wait. It is called with the lock held.
+func (m *Market) wakeSlots() {
+	for len(m.selling.turn) > 0 && m.selling.slots < int(m.selling.policy.Slots) {
+		m.selling.slots++
+		close(m.selling.turn[0])
+		m.selling.turn = m.selling.turn[1:]
+	}
+}
+
+// contact is where the buyer ordered from.
+func (s *sale) contact() addr.Addr { return s.copy().Buyer }
