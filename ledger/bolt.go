@@ -13,6 +13,8 @@ import (
 
 	bbolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/peersea/sea/ledger/internal/pages"
 )
 
 // Errors of opening the file.
@@ -27,7 +29,8 @@ var (
 
 // bolt is the store in a bbolt file.
 type bolt struct {
-	db *bbolt.DB
+	torn error // what is wrong with the file, though it can be used
+	db   *bbolt.DB
 }
 
 // boltOptions are for one open. They are told by the issues of bbolt: without
@@ -50,8 +53,63 @@ func boltOptions(readOnly bool, timeout time.Duration) *bbolt.Options {
 	return o
 }
 
-// openBolt opens a file that is there.
-func openBolt(path string, readOnly bool, timeout time.Duration) (_ *bolt, err error) {
+// maxWalk is the size up to which a file is walked before it is opened for
+// writing: a tenth of a second or so. Check walks all.
+const maxWalk = 64 << 20
+
+// openBolt opens a file that is there. Before bbolt is let at it its pages are
+// walked, because bbolt believes what they say.
+func openBolt(path string, readOnly bool, timeout time.Duration) (*bolt, error) {
+	b, err := mapBolt(path, true, timeout) // locks out writers, reads no page but the first two
+	if err != nil {
+		return nil, err
+	}
+	if info, err := os.Stat(path); err != nil {
+		return nil, errors.Join(err, b.close())
+	} else if readOnly || info.Size() <= maxWalk {
+		if b.torn, err = walkPages(path); err != nil {
+			return nil, errors.Join(err, b.close())
+		}
+	}
+	if readOnly {
+		return b, nil
+	}
+	torn := b.torn
+	if err := b.close(); err != nil {
+		return nil, err
+	}
+	if b, err = mapBolt(path, false, timeout); err != nil {
+		return nil, err
+	}
+	b.torn = torn
+	return b, nil
+}
+
+// walkPages returns a *DamageError when the file's own structure is not sound.
+// torn is one that can be lived with: a lost meta page.
+func walkPages(path string) (torn, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	lost, err := pages.Check(f, info.Size())
+	if e := new(pages.Error); errors.As(err, &e) {
+		return nil, fmt.Errorf("open %s: %w", path, &DamageError{Offset: e.Offset, Why: e.Why})
+	}
+	if lost != nil {
+		torn = &DamageError{Offset: lost.Offset,
+			Why: lost.Why + "; the rest is whole, but may be what it was before the last transaction"}
+	}
+	return torn, err
+}
+
+// mapBolt has bbolt open the file, and turns its errors into ours.
+func mapBolt(path string, readOnly bool, timeout time.Duration) (_ *bolt, err error) {
 	defer rescue(&err)()
 	db, err := bbolt.Open(path, 0o600, boltOptions(readOnly, timeout))
 	switch {

@@ -53,6 +53,9 @@ func Check(path string) (Report, error) {
 	if err != nil {
 		return fail(err)
 	}
+	if b.torn != nil {
+		return fail(errors.Join(b.torn, b.close()))
+	}
 	c := checker{rep: &rep, lines: map[LineID]*account{}}
 	err = b.view(func(g getter) error {
 		c.book = book{g}

@@ -54,6 +54,9 @@ func (g Grant) terms() []byte {
 	return binary.BigEndian.AppendUint64(b, uint64(g.Expiry))
 }
 
+// hash names the terms, without the signature.
+func (g Grant) hash() identity.Hash { return identity.HashOf(g.terms()) }
+
 // sign returns g with the creditor's signature.
 func (g Grant) sign(s identity.Signer) (Grant, error) {
 	said, err := s.Sign(GrantPurpose, g.terms())

@@ -99,6 +99,11 @@ func Open(path string, self identity.Signer, cfg Config) (*Ledger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
+	if b.torn != nil {
+		// After a power cut in a commit this is as it should be: nothing of that
+		// commit was sent. If it was, meeting the peer shows it and fences.
+		cfg.Log.Error("the ledger file has lost a page, and may be one transaction old", "path", path, "err", b.torn)
+	}
 	return start(b, me, self, cfg)
 }
 

@@ -123,23 +123,27 @@ type ack struct {
 	seq   uint64        // of the newest entry held, 0 for none
 	tip   identity.Hash // its hash, zero for none
 	grant uint64        // Seq of the newest grant held, 0 for none
+	terms identity.Hash // the hash of its terms, zero for none
 }
 
 func (a ack) encode() []byte {
 	b := begin(typeAck, a.line)
 	b = binary.BigEndian.AppendUint64(b, a.seq)
 	b = append(b, a.tip[:]...)
-	return binary.BigEndian.AppendUint64(b, a.grant)
+	b = binary.BigEndian.AppendUint64(b, a.grant)
+	return append(b, a.terms[:]...)
 }
 
 func decodeAck(b []byte) (ack, error) {
 	r := reader{b: b, what: "ack"}
-	a := ack{line: r.begin(typeAck), seq: r.u64(), tip: r.hash(), grant: r.u64()}
+	a := ack{line: r.begin(typeAck), seq: r.u64(), tip: r.hash(), grant: r.u64(), terms: r.hash()}
 	switch {
 	case a.seq > maxSeq || a.grant > maxSeq:
 		r.fail(ErrFormat, "a number is above 2^62 - 1")
 	case (a.seq == 0) != (a.tip == identity.Hash{}):
 		r.fail(ErrFormat, "tip is zero when seq is zero and never else")
+	case (a.grant == 0) != (a.terms == identity.Hash{}):
+		r.fail(ErrFormat, "terms are zero when grant is zero and never else")
 	}
 	return a, r.end()
 }

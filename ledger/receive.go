@@ -148,7 +148,15 @@ func (b *batch) receive(peer identity.Entity, p push) (_ ack, refused, err error
 		}
 		b.changes = append(b.changes, Change{Peer: peer, Incoming: true})
 	}
-	return ack{line: p.line, seq: a.other.seq, tip: a.other.tip, grant: a.other.grantSeq}, nil, nil
+	held, err := b.grantOf(a.other)
+	if err != nil {
+		return store(err)
+	}
+	out := ack{line: p.line, seq: a.other.seq, tip: a.other.tip}
+	if held != nil {
+		out.grant, out.terms = held.Seq, held.hash()
+	}
+	return out, nil, nil
 }
 
 // compare returns the runs that continue what is held of the peer's half-chain,

@@ -288,6 +288,13 @@ func (b *batch) acked(peer identity.Entity, got ack) error {
 		return fmt.Errorf("%w: the peer holds entry %d and grant %d, here are %d and %d",
 			ErrOutOfStep, got.seq, got.grant, a.own.seq, a.own.grantSeq)
 	}
+	if got.grant < a.own.grantSeq {
+		got.grant = min(got.grant, before.grant) // of one that is no longer the newest nothing is known
+	} else if held, err := b.grantOf(a.own); err != nil {
+		return fmt.Errorf("%w: %w", errStore, err)
+	} else if held != nil && held.hash() != got.terms {
+		return fmt.Errorf("%w: the peer holds another grant %d", ErrOutOfStep, got.grant)
+	}
 	if got.seq < before.seq || got.grant < before.grant || got.seq == before.seq && got.grant == before.grant {
 		return fmt.Errorf("%w: the peer holds entry %d and grant %d, no more than before", ErrOutOfStep, got.seq, got.grant)
 	}
