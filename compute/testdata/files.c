@@ -33,8 +33,11 @@ static char *slurp(const char *path) {
 
 int main(int argc, char **argv) {
 	printf("argc %d %s %s\n", argc, argv[0], getenv("HOME") ? getenv("HOME") : "-");
-	printf("relative %s\nabsolute %s\nnested %s\n", slurp("in.txt"), slurp("/in.txt"), slurp("a/b/c.txt"));
-	printf("missing %s\nout of the tree %s\n", slurp("none"), slurp("../../etc/passwd"));
+	printf("relative %s\n", slurp("in.txt"));
+	printf("absolute %s\n", slurp("/in.txt"));
+	printf("nested %s\n", slurp("a/b/c.txt"));
+	printf("missing %s\n", slurp("none"));
+	printf("out of the tree %s\n", slurp("../../etc/passwd"));
 	list(".");
 	list("a");
 	err("write an input", open("in.txt", O_WRONLY));
