@@ -41,14 +41,14 @@ func TestConnOrder(t *testing.T) {
 		sizes := []int{0, 1, 1 << 20, 10, 16300, 16400, 70000, 3}
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			for i := range 5 * len(sizes) {
+			for i := range 2 * len(sizes) {
 				body := bytes.Repeat([]byte{byte(i)}, sizes[i%len(sizes)])
 				if err := ca.Send(t.Context(), "chat", body); err != nil {
 					t.Error(err)
 				}
 			}
 		})
-		for i := range 5 * len(sizes) {
+		for i := range 2 * len(sizes) {
 			got, err := cb.Recv(t.Context(), "chat")
 			if err != nil || !bytes.Equal(got, bytes.Repeat([]byte{byte(i)}, sizes[i%len(sizes)])) {
 				t.Fatalf("message %d: %d bytes, %v", i, len(got), err)

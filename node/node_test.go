@@ -107,7 +107,7 @@ func TestCallsAtOnce(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 2 * node.MaxCalls {
 			wg.Go(func() {
-				body := bytes.Repeat([]byte{byte(i)}, 100*i)
+				body := bytes.Repeat([]byte{byte(i)}, 20*i)
 				got, err := a.Call(t.Context(), b.Addr(), "test:echo", body)
 				if err != nil || !bytes.Equal(got, body) {
 					t.Errorf("call %d: %d bytes, %v", i, len(got), err)

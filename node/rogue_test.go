@@ -62,8 +62,6 @@ func newRogue(t testing.TB, w nodetest.Wire, key *identity.Key, url string) *rog
 	return r
 }
 
-func (r *rogue) addr() addr.Addr { return addr.OfNode(r.key.Entity()) }
-
 func (r *rogue) sendRaw(plain []byte) error {
 	msg, err := r.seal.Seal(nil, plain)
 	if err != nil {

@@ -120,6 +120,9 @@ func (l *link) awaitWelcome(ctx context.Context) error {
 	if err != nil {
 		return doing("wait for welcome", err)
 	}
+	if refusal := hello.ReadRefusal(msg); refusal != nil {
+		return refusal
+	}
 	plain, err := l.lanes[0].open.Open(msg)
 	if err != nil {
 		return doing("welcome", err)

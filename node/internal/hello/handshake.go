@@ -164,7 +164,7 @@ func read(ctx context.Context, conn transport.Conn, state *noise.HandshakeState,
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("%w: wait for %s: %w", ErrHandshake, which, err)
 	}
-	if r := readRefusal(msg); r != nil {
+	if r := ReadRefusal(msg); r != nil {
 		return nil, nil, nil, r
 	}
 	rest, err := checkVersion(msg)
@@ -236,8 +236,9 @@ func (p *Party) refuse(ctx context.Context, conn transport.Conn, err error) erro
 	return err
 }
 
-// readRefusal returns the refusal that msg is, or nil.
-func readRefusal(msg []byte) *Refusal {
+// ReadRefusal returns the refusal that msg is, or nil. An initiator may get one
+// where the first sealed message would be.
+func ReadRefusal(msg []byte) *Refusal {
 	if len(msg) < 2 || len(msg) > 1<<10 || msg[0] != 0 {
 		return nil
 	}

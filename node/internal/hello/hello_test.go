@@ -193,7 +193,7 @@ func TestRefused(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r := readRefusal(msg); r == nil || r.Reason != frame.ReasonRefused || !strings.Contains(r.Text, c.want) {
+			if r := ReadRefusal(msg); r == nil || r.Reason != frame.ReasonRefused || !strings.Contains(r.Text, c.want) {
 				t.Errorf("told %v, want %q", r, c.want)
 			}
 		})
@@ -252,7 +252,7 @@ func TestUnknownVersion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := readRefusal(msg); r == nil || !strings.Contains(r.Text, want) {
+	if r := ReadRefusal(msg); r == nil || !strings.Contains(r.Text, want) {
 		t.Errorf("told %v", r)
 	}
 }

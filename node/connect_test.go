@@ -1,0 +1,159 @@
+package node_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/peersea/sea/node"
+	"github.com/peersea/sea/node/nodetest"
+	"github.com/peersea/sea/node/rpc"
+	"github.com/peersea/sea/node/transport"
+	"github.com/peersea/sea/node/transport/memnet"
+)
+
+// A node with a public URL is dialled there, though both could do WebRTC.
+func TestConnectByURL(t *testing.T) {
+	w := nodetest.RTC()
+	sea := nodetest.LooseOn(t, w, 1)
+	var public string
+	b := sea.Add(func(c *node.Config) {
+		l, err := w.Listen()
+		if err != nil {
+			t.Fatal(err)
+		}
+		public = l.URLs()[0]
+		c.Listeners = append(c.Listeners, l)
+		c.PublicURLs = []string{public}
+	})
+	a := sea.Nodes[1]
+	found, err := a.Nearest(t.Context(), b.Addr())
+	if err != nil || len(found.URLs) != 1 || found.URLs[0] != public || len(found.Caps) != 1 || found.Caps[0] != "rtc" {
+		t.Errorf("found %+v, %v", found, err)
+	}
+	c, err := a.Connect(t.Context(), b.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Transport() != "ws" || !c.Link().Outbound || c.Link().Observed == "" {
+		t.Errorf("link %+v", c.Link())
+	}
+}
+
+// A public URL that leads nowhere, or to another node, costs only the attempt:
+// the link is made by WebRTC.
+func TestConnectFallsBack(t *testing.T) {
+	w := nodetest.RTC()
+	sea := nodetest.LooseOn(t, w, 1)
+	b := sea.Add(func(c *node.Config) {
+		c.PublicURLs = []string{"ws://127.0.0.1:1", sea.URLs[0], "carrier-pigeon://roof"}
+	})
+	c, err := sea.Nodes[1].Connect(t.Context(), b.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Transport() != "webrtc" || c.Peer().Addr != b.Addr() {
+		t.Errorf("link %+v", c.Link())
+	}
+	b.Handle("test:who", func(_ context.Context, p rpc.Peer, _ []byte) ([]byte, error) {
+		if !p.Direct {
+			return nil, rpc.ErrRefused
+		}
+		return nil, nil
+	})
+	if _, err := sea.Nodes[1].Call(t.Context(), b.Addr(), "test:who", nil); err != nil {
+		t.Errorf("the call did not take the link: %v", err)
+	}
+	// The hub may go: the link stands by itself.
+	if err := sea.Nodes[0].Offline(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sea.Nodes[1].Call(t.Context(), b.Addr(), "test:who", nil); err != nil {
+		t.Errorf("without the hub: %v", err)
+	}
+}
+
+func TestConnectErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sea := hub(t, nodetest.Mem(), 2)
+		a, b := sea.Nodes[1], sea.Nodes[2]
+		_, err := a.Connect(t.Context(), b.Addr())
+		if !errors.Is(err, rpc.ErrUnreachable) || !strings.Contains(err.Error(), "this node has no WebRTC") {
+			t.Errorf("no way: %v", err)
+		}
+		_, err = a.Connect(t.Context(), b.Addr().Flip(0))
+		if !errors.Is(err, rpc.ErrUnreachable) || !strings.Contains(err.Error(), "nobody is at") {
+			t.Errorf("nobody: %v", err)
+		}
+		if _, err := a.Connect(expired(t), b.Addr()); !errors.Is(err, context.Canceled) {
+			t.Errorf("given up: %v", err)
+		}
+		if _, err := a.Call(t.Context(), b.Addr(), "sea:rtc", []byte{0x81, 0x40}); !errors.Is(err, rpc.ErrUnavailable) {
+			t.Errorf("an offer to a node without WebRTC: %v", err)
+		}
+		if _, err := a.Call(t.Context(), sea.Nodes[0].Addr(), "sea:rtc", nil); !errors.Is(err, rpc.ErrRefused) {
+			t.Errorf("an offer over a link: %v", err)
+		}
+	})
+}
+
+// URLs that strangers name are dialled with the dialers for strangers.
+func TestStrangers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wire := new(memnet.Net)
+		boot := newNode(t, wire, "boot", nil)
+		b := newNode(t, wire, "b", func(c *node.Config) { c.PublicURLs = []string{"mem://b"} })
+		a := newNode(t, wire, "", func(c *node.Config) { c.Strangers = map[string]transport.Dialer{} })
+		if err := boot.Online(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []*node.Node{a, b} {
+			if err := n.Online(t.Context(), "mem://boot"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := a.Connect(t.Context(), b.Addr()); !errors.Is(err, rpc.ErrUnreachable) {
+			t.Errorf("got %v", err)
+		}
+		if c, err := b.Connect(t.Context(), boot.Addr()); err != nil || c.Peer().Addr != boot.Addr() {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// Connect to a node that is being connected to waits for the same attempt.
+func TestConnectAtOnce(t *testing.T) {
+	nodetest.Everywhere(t, func(t *testing.T, w nodetest.Wire) {
+		var a, b *node.Node
+		if w.Negotiator != nil {
+			sea := nodetest.LooseOn(t, w, 2)
+			a, b = sea.Nodes[1], sea.Nodes[2]
+		} else {
+			sea := hub(t, w, 1)
+			a = sea.Nodes[1]
+			b = sea.Add(func(c *node.Config) { c.PublicURLs = c.Listeners[0].URLs() })
+			sea.Link(2, 0)
+		}
+		type result struct {
+			c   *node.Conn
+			err error
+		}
+		results := make(chan result)
+		for range 10 {
+			go func() {
+				c, err := a.Connect(t.Context(), b.Addr())
+				results <- result{c, err}
+			}()
+		}
+		began := time.Now()
+		for range 10 {
+			r := <-results
+			if r.err != nil || r.c.Peer().Addr != b.Addr() || !r.c.Link().Since.Before(time.Now().Add(time.Second)) {
+				t.Errorf("got %v after %s", r.err, time.Since(began))
+			}
+		}
+	})
+}
