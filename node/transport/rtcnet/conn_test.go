@@ -2,6 +2,7 @@ package rtcnet
 
 import (
 	"context"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ const deadline = 20 * time.Second
 func newNegotiator(tb testing.TB, cfg Config) *Negotiator {
 	tb.Helper()
 	cfg.Loopback = true
+	cfg.Log = slog.New(complaints{slog.DiscardHandler, tb})
 	n := New(cfg)
 	tb.Cleanup(func() {
 		if err := n.Close(); err != nil {
@@ -26,6 +28,23 @@ func newNegotiator(tb testing.TB, cfg Config) *Negotiator {
 		}
 	})
 	return n
+}
+
+// complaints fails a test when a Negotiator warns: that pion kept it waiting,
+// or did not close.
+type complaints struct {
+	slog.Handler
+	tb testing.TB
+}
+
+func (c complaints) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelWarn }
+
+func (c complaints) Handle(_ context.Context, r slog.Record) error {
+	r.Attrs(func(a slog.Attr) bool {
+		c.tb.Errorf("%s: %v", r.Message, a)
+		return true
+	})
+	return nil
 }
 
 // connect makes a connection between two Negotiators.

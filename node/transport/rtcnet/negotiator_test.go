@@ -308,9 +308,14 @@ func TestOtherCertificate(t *testing.T) {
 // connecting. Whatever stage that hits, everything ends.
 func TestCancelAnywhere(t *testing.T) {
 	x, y := newNegotiator(t, Config{}), newNegotiator(t, Config{})
+	start := time.Now()
+	a, b := connect(t, x, y)
+	whole := time.Since(start)
+	a.Close()
+	b.Close()
 	opened := 0
-	for i := range 60 {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*200*time.Microsecond)
+	for i := range time.Duration(60) {
+		ctx, cancel := context.WithTimeout(t.Context(), i*whole/40)
 		o, err := x.Offer(ctx)
 		if err != nil {
 			cancel()

@@ -80,6 +80,7 @@ type peer struct {
 	found   []candidate // guarded by mu, as all below: ours
 	theirs  int         // candidates of theirs that the policy let through
 	refused int         // and those it did not
+	heard   bool        // pion has been given their description
 	lanes   int         // open ones
 	byes    int         // lanes on which the other side said bye
 	failed  bool
@@ -295,6 +296,7 @@ func (p *peer) hear(d description) error {
 	text, n := d.sdp(p.policy.allows)
 	p.mu.Lock()
 	p.theirs, p.refused = n, len(d.Candidates)-n
+	p.heard = true
 	p.mu.Unlock()
 	kind := webrtc.SDPTypeOffer
 	if d.Kind == answer {
@@ -388,6 +390,7 @@ func (p *peer) fail(err error) {
 func (p *peer) teardown() {
 	defer close(p.gone)
 	p.expiry.Stop()
+	p.settle()
 	shut := make(chan struct{})
 	go func() {
 		defer close(shut)
@@ -406,6 +409,43 @@ func (p *peer) teardown() {
 	p.pumps.Wait()
 	p.release()
 	p.log.Debug("webrtc connection ended", "cause", p.why())
+}
+
+// settle waits until pion is not just now starting ICE. Its ICETransport reads
+// the field mux without its lock when it stops, so that a stop at the moment
+// when a pair connects is a nil dereference (v3.3.6, icetransport.go, stop; the
+// state that should prevent it is overwritten by the agent's own). So: the
+// start has begun, no further packet can complete it, and if one has, it is
+// over. None of this takes longer than the scheduler does.
+func (p *peer) settle() {
+	p.mu.Lock()
+	heard, opened := p.heard, p.lanes > 0
+	p.mu.Unlock()
+	if !heard || opened {
+		return
+	}
+	dtls := p.pc.SCTP().Transport()
+	below := dtls.ICETransport()
+	quiet := until(func() bool { return below.Role() != webrtc.ICERole(0) }) && until(p.sockets.quiet)
+	if !quiet {
+		p.log.Warn("webrtc connection closes while pion is busy", "cause", p.why())
+		return
+	}
+	if pair, err := below.GetSelectedCandidatePair(); err == nil && pair != nil {
+		until(func() bool { return dtls.State() != webrtc.DTLSTransportStateNew })
+	}
+}
+
+// until waits for cond, at most for patience, and reports whether it came true.
+func until(cond func() bool) bool {
+	tick := time.NewTicker(50 * time.Microsecond)
+	defer tick.Stop()
+	for late := time.Now().Add(patience); !cond(); <-tick.C {
+		if time.Now().After(late) {
+			return false
+		}
+	}
+	return true
 }
 
 // done reports whether ch is closed within d.

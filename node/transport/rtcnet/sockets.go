@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 
 	ptransport "github.com/pion/transport/v2"
 )
@@ -30,6 +31,8 @@ const (
 type sockets struct {
 	ctx  func() context.Context // ends with the connection
 	host []netip.Prefix
+
+	paused atomic.Bool // see quiet
 
 	mu     sync.Mutex
 	open   map[*socket]struct{} // guarded by mu; nil once closed
@@ -75,6 +78,20 @@ func (s *sockets) close() {
 	for sock := range left {
 		sock.UDPConn.Close()
 	}
+}
+
+// quiet stops handing packets to pion and reports whether it has dealt with
+// those that it got.
+func (s *sockets) quiet() bool {
+	s.paused.Store(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for sock := range s.open {
+		if sock.held.Load() {
+			return false
+		}
+	}
+	return true
 }
 
 // ResolveUDPAddr resolves a STUN server's name. Unlike the one of package net
@@ -166,6 +183,20 @@ func (noDialer) Dial(string, string) (net.Conn, error) { return nil, ptransport.
 type socket struct {
 	*net.UDPConn
 	from *sockets
+	held atomic.Bool // pion has a packet, and has not come for the next
+}
+
+// admit reports whether pion gets the packet b.
+func (s *socket) admit(b []byte) bool {
+	if !admit(b) {
+		return false
+	}
+	s.held.Store(true)
+	if s.from.paused.Load() {
+		s.held.Store(false)
+		return false
+	}
+	return true
 }
 
 // Close closes the socket.
@@ -187,9 +218,10 @@ func (s *socket) ReadFrom(b []byte) (int, net.Addr, error) {
 
 // ReadFromUDP returns the next datagram that admit lets through.
 func (s *socket) ReadFromUDP(b []byte) (int, *net.UDPAddr, error) {
+	s.held.Store(false)
 	for {
 		n, from, err := s.UDPConn.ReadFromUDP(b)
-		if err != nil || admit(b[:n]) {
+		if err != nil || s.admit(b[:n]) {
 			return n, from, err
 		}
 	}
@@ -197,9 +229,10 @@ func (s *socket) ReadFromUDP(b []byte) (int, *net.UDPAddr, error) {
 
 // ReadFromUDPAddrPort returns the next datagram that admit lets through.
 func (s *socket) ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error) {
+	s.held.Store(false)
 	for {
 		n, from, err := s.UDPConn.ReadFromUDPAddrPort(b)
-		if err != nil || admit(b[:n]) {
+		if err != nil || s.admit(b[:n]) {
 			return n, from, err
 		}
 	}
@@ -213,9 +246,10 @@ func (s *socket) Read(b []byte) (int, error) {
 
 // ReadMsgUDP returns the next datagram that admit lets through.
 func (s *socket) ReadMsgUDP(b, oob []byte) (n, oobn, flags int, from *net.UDPAddr, err error) {
+	s.held.Store(false)
 	for {
 		n, oobn, flags, from, err = s.UDPConn.ReadMsgUDP(b, oob)
-		if err != nil || admit(b[:n]) {
+		if err != nil || s.admit(b[:n]) {
 			return n, oobn, flags, from, err
 		}
 	}
