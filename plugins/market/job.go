@@ -187,7 +187,7 @@ type Update struct {
 
 // Quoted is one seller's answer to Market.Quotes.
 type Quoted struct {
-	Seller identity.Entity `json:"seller"`
+	Seller identity.Entity `json:"seller,omitzero"`
 	At     addr.Addr       `json:"seller_address"`
 	Offer  Offer           `json:"offer"`
 	Price  Price           `json:"price"`
@@ -203,7 +203,7 @@ type Quoted struct {
 
 // SellerOffer is an offer and whose it is.
 type SellerOffer struct {
-	Seller identity.Entity `json:"seller"`
+	Seller identity.Entity `json:"seller,omitzero"`
 	At     addr.Addr       `json:"seller_address"`
 	Offer
 }

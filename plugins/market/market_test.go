@@ -38,7 +38,6 @@ type trader struct {
 	engine engine
 	ledger *ledger.Ledger
 	cfg    Config
-	wrap   func(credit) credit // nil is as it is
 
 	stop func()
 }

@@ -74,7 +74,7 @@ type eventRecord struct {
 	State  State           `cbor:"state"`
 	Text   string          `cbor:"text"`
 	Reason Reason          `cbor:"reason"`
-	Seller identity.Entity `cbor:"seller"`
+	Seller identity.Entity `cbor:"seller,omitzero"`
 }
 
 type jobBody struct {

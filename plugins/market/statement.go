@@ -328,10 +328,7 @@ func sign(s identity.Signer, p identity.Purpose, what string, wrong error, body 
 func open(s identity.Statement, p identity.Purpose, what string, body any, check func() error) error {
 	b, err := s.Open(p)
 	if err == nil {
-		err = cbor.CheckVersion(b, version)
-	}
-	if err == nil {
-		err = cbor.Unmarshal(b, body)
+		err = decodeRecord(b, version, body)
 	}
 	if err == nil {
 		err = check()
