@@ -93,7 +93,7 @@ func sendFailure(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(wireFailure{failure: f, Exit: f.Code})
+	_ = json.NewEncoder(w).Encode(wireFailure{Text: f.Text, Reason: f.Reason, Hint: f.Hint, Exit: f.Code})
 }
 
 // sendEvents streams what next yields as server-sent events until it says that

@@ -52,8 +52,8 @@ type submitted struct {
 }
 
 func (a *api) postJob(r *http.Request, spec market.Spec) (submitted, error) {
-	id, err := a.d.market.Submit(r.Context(), spec)
-	return submitted{id}, err
+	j, err := a.d.market.Submit(r.Context(), spec)
+	return submitted{j.ID}, err
 }
 
 func (a *api) getJobs(*http.Request, none) ([]market.Job, error) {

@@ -89,11 +89,10 @@ func (c *client) open(ctx context.Context, method, path string, body io.Reader) 
 	}
 	defer resp.Body.Close()
 	var wire wireFailure
-	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<16)).Decode(&wire); err != nil || wire.failure == nil {
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<16)).Decode(&wire); err != nil || wire.Text == "" {
 		return nil, fmt.Errorf("control API: %s %s: %s", method, path, resp.Status)
 	}
-	wire.failure.Code = wire.Exit
-	return nil, wire.failure
+	return nil, &failure{Text: wire.Text, Reason: wire.Reason, Hint: wire.Hint, Code: wire.Exit}
 }
 
 // events reads a stream of server-sent events and calls f with the data of
@@ -125,6 +124,8 @@ func (c *client) events(ctx context.Context, path string, f func(data []byte) er
 
 // wireFailure is a failure as the control API sends it.
 type wireFailure struct {
-	*failure
-	Exit int `json:"exit"`
+	Text   string `json:"error"`
+	Reason string `json:"reason"`
+	Hint   string `json:"hint"`
+	Exit   int    `json:"exit"`
 }

@@ -15,7 +15,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/peersea/sea/compute"
 	"github.com/peersea/sea/examples"
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/ledger"
