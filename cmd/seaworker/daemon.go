@@ -6,9 +6,9 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"net"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/peersea/sea/compute"
 	"github.com/peersea/sea/identity"
@@ -204,6 +204,9 @@ func (d *daemon) online(ctx context.Context, bootstrap []string, ready func() er
 	if err := d.node.Online(ctx, bootstrap...); err != nil {
 		return failf(exitUnreachable, reasonUnreachable, "check the --bootstrap URL, and that the node there is up", "%v", err)
 	}
+	if len(bootstrap) > 0 {
+		d.awaitLink(ctx)
+	}
 	runs, stop := context.WithCancel(ctx)
 	defer stop()
 	var wait sync.WaitGroup
@@ -220,6 +223,25 @@ func (d *daemon) online(ctx context.Context, bootstrap []string, ready func() er
 	return errors.Join(err, ran, d.node.Offline())
 }
 
+// linkPatience is how long a start waits for the first link, so that who reads
+// the ready line can trade. The node goes on trying after it.
+const linkPatience = 3 * time.Second
+
+// awaitLink returns when the node has a link, or after linkPatience.
+func (d *daemon) awaitLink(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, linkPatience)
+	defer cancel()
+	events := d.node.Events(ctx) // from here on, so that none is missed
+	if len(d.node.Links()) > 0 {
+		return
+	}
+	for e := range events {
+		if e.Kind == node.LinkUp {
+			return
+		}
+	}
+}
+
 // serve is "up": the daemon of dir with its control API, until ctx ends or
 // somebody asks it to stop. ready is called once others can use it.
 func serve(ctx context.Context, dir folder, cfg config, logs io.Writer, ready func(statusView) error) (err error) {
@@ -230,8 +252,7 @@ func serve(ctx context.Context, dir folder, cfg config, logs io.Writer, ready fu
 	if err != nil {
 		return err
 	}
-	// The socket goes last: who waits for it to vanish finds the folder free.
-	defer func() { err = errors.Join(err, socket.Close()) }()
+	defer func() { err = errors.Join(err, socket.remove()) }()
 	d, err := openDaemon(ctx, dir, cfg, logs)
 	if err != nil {
 		return err
@@ -249,7 +270,7 @@ func serve(ctx context.Context, dir folder, cfg config, logs io.Writer, ready fu
 	defer stop()
 	return d.online(ctx, cfg.Bootstrap, func() error {
 		wait.Go(func() {
-			if err := serveAPI(ctx, keepOpen{socket}, &api{d: d, stop: stop}); err != nil {
+			if err := serveAPI(ctx, socket, &api{d: d, stop: stop}); err != nil {
 				d.log.Error("the control API ended", "err", err)
 				stop()
 			}
@@ -258,11 +279,6 @@ func serve(ctx context.Context, dir folder, cfg config, logs io.Writer, ready fu
 		return ready(d.status())
 	})
 }
-
-// keepOpen is a listener whose Close leaves the socket's file: serve removes it.
-type keepOpen struct{ net.Listener }
-
-func (k keepOpen) Close() error { return k.Listener.(*socketListener).Listener.Close() }
 
 // newLog writes structured lines to w.
 func newLog(w io.Writer, level string) *slog.Logger {

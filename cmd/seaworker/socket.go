@@ -34,7 +34,7 @@ func onSocket(path string, f func(short string) error) error {
 
 // listenSocket makes the control socket at path, for the owner alone. A socket
 // that nobody answers any more is what a killed daemon left, and is replaced.
-func listenSocket(ctx context.Context, path string) (net.Listener, error) {
+func listenSocket(ctx context.Context, path string) (*socketListener, error) {
 	if conn, err := dialSocket(ctx, path); err == nil {
 		conn.Close()
 		return nil, usagef("stop it with \"seaworker stop\", or use another --dir", "a daemon runs in %s already", filepath.Dir(path))
@@ -42,7 +42,7 @@ func listenSocket(ctx context.Context, path string) (net.Listener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
-	var listener net.Listener
+	var listener *socketListener
 	err := onSocket(path, func(short string) error {
 		l, err := net.Listen("unix", short)
 		if err != nil {
@@ -58,17 +58,19 @@ func listenSocket(ctx context.Context, path string) (net.Listener, error) {
 	return listener, nil
 }
 
-// socketListener removes its socket when it is closed.
+// socketListener is a control socket. Close ends listening and leaves the file;
+// remove is for the very end, because who waits for a daemon to be gone waits
+// for its socket to vanish.
 type socketListener struct {
 	net.Listener
 	path string
-	once sync.Once
 }
 
-func (l *socketListener) Close() error {
-	err := l.Listener.Close()
-	l.once.Do(func() { err = errors.Join(err, os.Remove(l.path)) })
-	return err
+func (l *socketListener) remove() error {
+	if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return os.Remove(l.path)
 }
 
 // dialSocket connects to the control socket at path.
