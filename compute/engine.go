@@ -58,6 +58,7 @@ type Engine struct {
 	closed bool
 	runs   sync.WaitGroup
 	done   chan struct{} // closed by Close
+	end    sync.Once     // of the pool
 }
 
 // New makes an engine. Processes start with the first Run, or with Warm.
@@ -173,14 +174,15 @@ func (e *Engine) Close() error {
 		close(e.done)
 	}
 	e.runs.Wait() // before the pool: they use its workers
-	e.pool.close()
+	e.end.Do(e.pool.close)
 	return nil
 }
 
-// cancelled is the cause of an interrupted result.
+// Causes of an interrupted result.
 const (
 	causeCancelled = "cancelled"
 	causeWall      = "hit its limit of real time"
+	causeClosed    = "engine closed" // an error, to the caller
 )
 
 // sink collects a result from a guest or a worker, and holds it to the job's
@@ -190,10 +192,11 @@ type sink struct {
 	live Live
 	room uint64 // of Limits.OutputBytes
 	res  Result
+	dirs map[string]bool // the folders among res.Files
 }
 
 func newSink(job Job, live Live) *sink {
-	return &sink{job: job, live: live, room: job.Limits.OutputBytes}
+	return &sink{job: job, live: live, room: job.Limits.OutputBytes, dirs: map[string]bool{"": true}}
 }
 
 // take counts n bytes of output.
@@ -247,7 +250,7 @@ func (s *sink) outcome(o outcome) error {
 		return fmt.Errorf("%w: its result has more fuel or memory than the job allows", ErrEngine)
 	}
 	s.res.End, s.res.Code, s.res.Trap = o.End, o.Code, o.Trap
-	s.res.Fuel, s.res.PeakPages, s.res.Cause = o.Fuel, o.PeakPages, o.Cause
+	s.res.Fuel, s.res.PeakPages, s.res.Cause = o.Fuel, o.PeakPages, clip(o.Cause)
 	return nil
 }
 
@@ -257,8 +260,16 @@ func (s *sink) entry(path string, dir bool, size uint64, fill func([]byte) error
 		return fmt.Errorf("%w: output file: %w", ErrEngine, err)
 	}
 	n := len(s.res.Files)
-	if n > 0 && s.res.Files[n-1].Path >= path || n >= int(s.job.Limits.Files) || dir && size > 0 {
-		return fmt.Errorf("%w: output files are not sorted, or too many", ErrEngine)
+	switch {
+	case n >= int(s.job.Limits.Files):
+		return fmt.Errorf("%w: it gave more files than the job allows", ErrEngine)
+	case n > 0 && s.res.Files[n-1].Path >= path:
+		return fmt.Errorf("%w: its output files are not sorted", ErrEngine)
+	case !s.dirs[parent(path)] || dir && size > 0:
+		return fmt.Errorf("%w: its output folder is no tree", ErrEngine)
+	}
+	if dir {
+		s.dirs[path] = true
 	}
 	if err := s.take(size); err != nil {
 		return err
@@ -295,6 +306,9 @@ func (e *Engine) runHere(ctx context.Context, job Job, blobs Blobs, live Live, f
 	close(ended)
 	watch.Wait()
 	out.res.Fuel = o.Fuel
+	if err == nil && o.Cause == causeClosed {
+		err = ErrClosed
+	}
 	if err != nil {
 		return err
 	}

@@ -94,7 +94,7 @@ func (w failureWire) err() error {
 	if !known {
 		return fmt.Errorf("%w: failure of unknown kind %.20q", errFrame, w.Kind)
 	}
-	return &failure{w.Text, kind}
+	return &failure{clip(w.Text), kind}
 }
 
 // frameWriter writes frames. Its methods may be called at once.

@@ -255,12 +255,12 @@ func trapOf(err error) (string, bool) {
 }
 
 // firstLine leaves out the stack traces that wazero adds.
-func firstLine(err error) string {
-	line, _, _ := strings.Cut(err.Error(), "\n")
-	if len(line) > 300 {
-		line = line[:300]
-	}
-	return strings.ToValidUTF8(line, "?")
+func firstLine(err error) string { return clip(err.Error()) }
+
+// clip makes text that was not written for people fit for a log.
+func clip(text string) string {
+	text, _, _ = strings.Cut(text, "\n")
+	return strings.ToValidUTF8(text[:min(len(text), 300)], "?")
 }
 
 // wazeroVersion is what go.mod requires; a test compares. It is part of the

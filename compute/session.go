@@ -34,7 +34,7 @@ func (e *Engine) watchHere(ctx context.Context, g *guest, progress func(uint64),
 			g.tank.interrupt(causeCancelled)
 			cancelled = nil
 		case <-closed:
-			g.tank.interrupt(causeCancelled)
+			g.tank.interrupt(causeClosed)
 			closed = nil
 		case <-wall.C:
 			g.tank.interrupt(causeWall)
@@ -295,8 +295,10 @@ func (s *session) readTree() error {
 		}
 		data := &dataReader{r: s.p.out}
 		err = s.out.entry(w.Path, w.Dir, w.Size, func(b []byte) error {
-			_, err := io.ReadFull(data, b)
-			return err
+			if _, err := io.ReadFull(data, b); err != nil {
+				return s.died(true, err)
+			}
+			return nil
 		})
 		if err != nil {
 			return err
@@ -304,12 +306,15 @@ func (s *session) readTree() error {
 	}
 }
 
-// died explains a pipe that closed before the last frame.
+// died explains a pipe that closed, or broke, before the last frame.
 func (s *session) died(begun bool, err error) error {
 	s.p.reap()
 	text := s.p.lastWords()
+	if errors.Is(err, errFrame) {
+		text = fmt.Sprintf("%v, %s", err, text)
+	}
 	if !begun {
-		return fmt.Errorf("%w: %w: %s", errUnbegun, err, text)
+		return fmt.Errorf("%w: %s", errUnbegun, text)
 	}
 	return fmt.Errorf("%w: the worker died: %s", ErrEngine, text)
 }

@@ -28,6 +28,9 @@ const (
 
 // limitProcess sets what does not depend on the job.
 func limitProcess() error {
+	if err := closeInherited(); err != nil {
+		return err
+	}
 	for what, n := range map[int]uint64{
 		unix.RLIMIT_CORE: 0, unix.RLIMIT_NOFILE: maxDescriptors,
 	} {
@@ -36,6 +39,27 @@ func limitProcess() error {
 		}
 	}
 	return softLimit(unix.RLIMIT_CPU, maxCPUSeconds)
+}
+
+// closeInherited closes what this program's own parent, a shell say, left open
+// for its children. Go's runtime has an event queue, and two files of cgroup
+// settings.
+func closeInherited() error {
+	const dir = "/proc/self/fd"
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		to, err := os.Readlink(dir + "/" + e.Name())
+		if err != nil || strings.HasPrefix(to, "anon_inode:") || strings.HasPrefix(to, "/sys/fs/cgroup/") {
+			continue // the first is the listing's own, closed by now
+		}
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd > 2 {
+			_ = unix.Close(fd)
+		}
+	}
+	return nil
 }
 
 // softLimit lowers or raises a limit within its hard one.

@@ -1,0 +1,170 @@
+package compute
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// childrenOf lists the processes that pid has started.
+func childrenOf(t testing.TB, pid int) (list []int) {
+	t.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil || len(stats) == 0 {
+		t.Fatal("no processes", err)
+	}
+	for _, name := range stats {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			continue // it has ended
+		}
+		// "pid (name) state ppid …"
+		f := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+		if len(f) > 1 && f[1] == strconv.Itoa(pid) {
+			child, _ := strconv.Atoi(filepath.Base(filepath.Dir(name)))
+			list = append(list, child)
+		}
+	}
+	return list
+}
+
+func descriptors(t testing.TB) int {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}
+
+// signalOnce sends a signal to every worker of this process when it is called
+// for the first time.
+func signalOnce(t *testing.T, sig syscall.Signal) func(uint64) {
+	var once sync.Once
+	return func(uint64) {
+		once.Do(func() {
+			for _, pid := range childrenOf(t, os.Getpid()) {
+				if err := syscall.Kill(pid, sig); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
+
+// TestWorkerKilled: a worker that dies costs one job and an honest error.
+func TestWorkerKilled(t *testing.T) {
+	e := newEngine(t, Config{Workers: 2})
+	k := argc(wasmFile(t, "traps.wasm"), 11)
+	k.Limits.Fuel = MaxFuel
+	for range 5 {
+		r, err := e.Run(t.Context(), k.Job, k.blobs, Live{Progress: signalOnce(t, syscall.SIGKILL)})
+		if !errors.Is(err, ErrEngine) || !strings.Contains(err.Error(), "killed") {
+			t.Errorf("got %v", err)
+		}
+		if r.Fuel == 0 || r.End != "" {
+			t.Errorf("fuel %d, end %q: want the last known fuel and no end", r.Fuel, r.End)
+		}
+	}
+	argc(wasmFile(t, "traps.wasm"), 0).run(t, e)
+}
+
+// TestWorkerHangs: one that does not stop is killed.
+func TestWorkerHangs(t *testing.T) {
+	e := newEngine(t, Config{Workers: 1})
+	k := argc(wasmFile(t, "traps.wasm"), 11)
+	k.Limits.Fuel = MaxFuel
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	stop := signalOnce(t, syscall.SIGSTOP)
+	_, err := e.Run(ctx, k.Job, k.blobs, Live{Progress: func(fuel uint64) {
+		stop(fuel)
+		cancel()
+	}})
+	if !errors.Is(err, ErrEngine) || !strings.Contains(err.Error(), "did not stop") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestWorkerMemory: a guest that fills its memory takes about its limit, and
+// the process may not take much more.
+func TestWorkerMemory(t *testing.T) {
+	e := newEngine(t, Config{Workers: 1})
+	k := argc(wasmFile(t, "bombs.wasm"), 6)
+	k.Limits.MemoryPages = 200 << 20 >> 16
+	k.Limits.Fuel = 1e9
+	k.Limits.OutputBytes = 0
+	p, _, err := e.pool.take()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &session{
+		engine: e, job: k.Job, blobs: k.blobs, out: newSink(k.Job, Live{}), p: p,
+		begun: make(chan struct{}), stopped: make(chan struct{}), ended: make(chan struct{}),
+	}
+	if err := s.run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.reap()
+	if got := s.out.result().PeakPages; got != k.Limits.MemoryPages {
+		t.Fatalf("the guest has %d pages, want %d", got, k.Limits.MemoryPages)
+	}
+	rss := p.cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
+	limit := int64(k.Limits.MemoryPages) << 16
+	if most := limit*11/10 + 64<<20; rss > most {
+		t.Errorf("the worker took %d MB, at most %d are allowed", rss>>20, most>>20)
+	}
+	t.Logf("limit %d MB, worker %d MB", limit>>20, rss>>20)
+}
+
+// TestWorkerSees: a worker has an empty environment, its pipes, and limits.
+func TestWorkerSees(t *testing.T) {
+	t.Setenv("SECRET", "of the parent")
+	e := newEngine(t, Config{Workers: 1})
+	p, _, err := e.pool.take()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.reap()
+	proc := fmt.Sprintf("/proc/%d/", p.cmd.Process.Pid)
+	if env, err := os.ReadFile(proc + "environ"); err != nil || len(env) != 0 {
+		t.Errorf("environment %q, %v", env, err)
+	}
+	fds, err := os.ReadDir(proc + "fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fd := range fds {
+		to, err := os.Readlink(proc + "fd/" + fd.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(to, "pipe:") && !strings.HasPrefix(to, "anon_inode:") && !strings.HasPrefix(to, "/sys/fs/cgroup/") {
+			t.Errorf("descriptor %s is %s", fd.Name(), to)
+		}
+	}
+	limits, err := os.ReadFile(proc + "limits")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"Max core file size": "0", "Max open files": strconv.Itoa(maxDescriptors)} {
+		_, rest, _ := strings.Cut(string(limits), name)
+		if f := strings.Fields(rest); len(f) < 2 || f[0] != want || f[1] != want {
+			t.Errorf("%s is %v, want %s", name, f[:2], want)
+		}
+	}
+	stat, err := os.ReadFile(proc + "stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := strings.Fields(string(stat)); f[4] != f[0] {
+		t.Errorf("process group %s of process %s", f[4], f[0])
+	}
+}
