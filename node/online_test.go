@@ -256,7 +256,7 @@ func TestEventsLag(t *testing.T) {
 		n := sea.Add(nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		events := n.Events(ctx)
-		for range 200 {
+		for range 90 {
 			sea.Link(1, 0)
 			r := n.Links()
 			if len(r) != 1 {

@@ -196,12 +196,12 @@ func TestReplay(t *testing.T) {
 				t.Fatalf("%d of %d were carried out at first", carried, batch)
 			}
 			carried = 0
-			play(r, fresh, 0, 1, 2)
+			play(r, fresh, 0, 1)
 			if carried != 0 {
 				t.Errorf("the same node carried out %d again", carried)
 			}
 			other := newRogue(t, sea.Wire, nodetest.Key(t), sea.URLs[1])
-			play(other, fresh, 0, 1)
+			play(other, fresh, 0)
 			if carried != 0 {
 				t.Errorf("another node carried out %d", carried)
 			}

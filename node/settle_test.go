@@ -170,7 +170,8 @@ func TestLostLinkReplaced(t *testing.T) {
 // holes dials conns that can be cut: then nothing passes and nobody is told.
 type holes struct {
 	net   *memnet.Net
-	conns []*holed
+	mu    sync.Mutex
+	conns []*holed // guarded by mu
 }
 
 type holed struct {
@@ -185,23 +186,29 @@ func (h *holes) Dial(ctx context.Context, url string) (transport.Conn, error) {
 		return nil, err
 	}
 	hc := &holed{Conn: c, hole: make(chan struct{}), lost: make(chan struct{})}
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.conns = append(h.conns, hc)
 	return hc, nil
 }
 
 // cut makes all conns so far swallow everything.
 func (h *holes) cut() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	for _, c := range h.conns {
 		close(c.hole)
 	}
 	h.conns = nil
 }
 
-// lose is cut, and our side's conn fails.
+// lose is cut, and our side's conns fail.
 func (h *holes) lose() {
+	h.mu.Lock()
 	for _, c := range h.conns {
 		close(c.lost)
 	}
+	h.mu.Unlock()
 	h.cut()
 }
 
