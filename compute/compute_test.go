@@ -5,11 +5,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"testing"
-
-	"github.com/peersea/sea/identity"
 )
 
 func TestMain(m *testing.M) {
@@ -46,7 +43,7 @@ func goProgram(t testing.TB, name string) []byte {
 		built.dir, built.wasm = dir, make(map[string][]byte)
 	}
 	out := filepath.Join(built.dir, name+".wasm")
-	cmd := exec.Command(filepath.Join(runtime.GOROOT(), "bin", "go"), "build", "-o", out, "./testdata/"+name)
+	cmd := exec.Command("go", "build", "-o", out, "./testdata/"+name)
 	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=")
 	if said, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build %s: %v\n%s", name, err, said)
@@ -144,5 +141,3 @@ func same(t testing.TB, a, b Result) {
 		}
 	}
 }
-
-var _ identity.Hash
