@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"runtime"
+	"sync"
 	"testing"
 
 	"github.com/peersea/sea/node/transport"
@@ -59,6 +61,24 @@ func BenchmarkRoundTrip(b *testing.B) {
 		from, to := connect(b, newNegotiator(b, Config{}), newNegotiator(b, Config{}))
 		roundTrip(b, from, to)
 	})
+	b.Run("control beside a busy bulk lane", func(b *testing.B) {
+		from, to := connect(b, newNegotiator(b, Config{}), newNegotiator(b, Config{}))
+		var busy sync.WaitGroup
+		busy.Go(func() {
+			msg := make([]byte, 16<<10)
+			for from.(transport.Bulk).Bulk().Send(context.Background(), msg) == nil {
+			}
+		})
+		busy.Go(func() {
+			for {
+				if _, err := to.(transport.Bulk).Bulk().Recv(context.Background()); err != nil {
+					return
+				}
+			}
+		})
+		roundTrip(b, from, to)
+		busy.Wait()
+	})
 	b.Run("pion", func(b *testing.B) {
 		from, to := connectRaw(b)
 		roundTrip(b, from, to)
@@ -100,6 +120,32 @@ func BenchmarkConnect(b *testing.B) {
 		from, to := connect(b, x, y)
 		from.Close()
 		to.Close()
+	}
+}
+
+// BenchmarkIdle reports what an open connection that does nothing costs, both
+// of its ends together.
+func BenchmarkIdle(b *testing.B) {
+	x, y := newNegotiator(b, Config{}), newNegotiator(b, Config{})
+	var before, after runtime.MemStats
+	for b.Loop() {
+		const pairs = 10
+		var open []transport.Conn
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		goroutines := runtime.NumGoroutine()
+		for range pairs {
+			from, to := connect(b, x, y)
+			open = append(open, from, to)
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		use := after.HeapAlloc + after.StackInuse - before.HeapAlloc - before.StackInuse
+		b.ReportMetric(float64(use)/pairs/1024, "KiB/conn")
+		b.ReportMetric(float64(runtime.NumGoroutine()-goroutines)/pairs, "goroutines/conn")
+		for _, c := range open {
+			c.Close()
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/peersea/sea/node/transport"
 )
@@ -25,13 +26,20 @@ const (
 	// quantum is how much the reader takes before it says so.
 	quantum = Window / 4
 
-	// Sending pauses when more than highWater bytes wait in pion and goes on
-	// at lowWater. With the lanes' chunks interleaved (RFC 8260) that is a
-	// bound on memory; towards a peer without it, as browsers are today, it is
-	// also how long the other lane may have to wait.
-	highWater = 1 << 20
-	lowWater  = highWater / 2
+	// Sending pauses when more than so many bytes wait in pion, and goes on at
+	// half of it. What waits there is unacknowledged, so over a distance it
+	// bounds the speed, and what lies in sockets and routers delays the other
+	// lane: 1 MiB on a busy machine's loopback by 50 to 100 ms, 256 KiB by 5
+	// to 17, at the same throughput. So it follows the round trip.
+	leastBuffer = 256 << 10
+	mostBuffer  = 1 << 20
+	bufferSpeed = 20 << 20 // bytes a second that the buffer must not slow down
 )
+
+// bufferFor is how much may wait in pion at a distance of rtt.
+func bufferFor(rtt time.Duration) uint64 {
+	return min(leastBuffer+uint64(max(rtt, 0).Seconds()*bufferSpeed), mostBuffer)
+}
 
 // What a lane carries besides messages, which are binary, is text: how many
 // bytes of the window the reader gives back, as decimal digits, or bye, after
@@ -62,6 +70,7 @@ type lane struct {
 	ended  chan struct{}   // nothing more will arrive; closed by pump
 
 	raw  rawChannel    // set before the connection is handed out
+	high uint64        // of the bytes that wait in raw; set with it
 	turn chan struct{} // holds a token while a Send waits, so that they stay in order
 
 	writable chan struct{} // a token when Send should look again
@@ -69,7 +78,7 @@ type lane struct {
 
 	mu     sync.Mutex
 	credit int      // guarded by mu, as all below: what we may still send
-	paused bool     // above highWater, and not yet down to lowWater
+	paused bool     // above high, and not yet down to half of it
 	msgs   [][]byte // arrived and not taken
 	held   int      // what msgs count
 	owed   int      // what was taken and not yet given back
@@ -88,11 +97,11 @@ func newLane(name string, closed, dead <-chan struct{}) *lane {
 	}
 }
 
-// use makes raw the lane's channel.
-func (l *lane) use(raw rawChannel) {
-	raw.SetBufferedAmountLowThreshold(lowWater)
+// use makes raw the lane's channel, in which high bytes may wait.
+func (l *lane) use(raw rawChannel, high uint64) {
+	raw.SetBufferedAmountLowThreshold(high / 2)
 	raw.OnBufferedAmountLow(func() { token(l.writable) })
-	l.raw = raw
+	l.raw, l.high = raw, high
 }
 
 func token(ch chan struct{}) {
@@ -155,9 +164,9 @@ func (l *lane) spend(n int) bool {
 	if l.credit < n {
 		return false
 	}
-	limit := uint64(highWater)
+	limit := l.high
 	if l.paused {
-		limit = lowWater
+		limit /= 2
 	}
 	if l.paused = l.raw.BufferedAmount() > limit; l.paused {
 		return false

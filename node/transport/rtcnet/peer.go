@@ -212,7 +212,7 @@ func (p *peer) state(s webrtc.PeerConnectionState) {
 
 // open is called by pion when a lane's channel is open.
 func (p *peer) open(l *lane, raw rawChannel) {
-	l.use(raw)
+	l.use(raw, bufferFor(p.rtt()))
 	remote := p.selected()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -340,6 +340,15 @@ func (p *peer) selected() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.remote
+}
+
+// rtt is the round trip of the last STUN message, or 0.
+func (p *peer) rtt() time.Duration {
+	stats, ok := p.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePairStats()
+	if !ok {
+		return 0
+	}
+	return time.Duration(stats.CurrentRoundTripTime * float64(time.Second))
 }
 
 // why is the reason that fail was called with.
