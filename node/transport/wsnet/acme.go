@@ -121,9 +121,20 @@ func openAuthority(a ACME, log *slog.Logger) (*authority, error) {
 			cancel()
 			return nil, fmt.Errorf("listen for http-01: %w", err)
 		}
-		m.answers = serve(socket, m.manager.HTTPHandler(http.NotFoundHandler()), nil, log)
+		m.answers = serve(socket, portless(m.manager.HTTPHandler(http.NotFoundHandler())), nil, log)
 	}
 	return m, nil
+}
+
+// portless hides the port in a request's Host: autocert compares it with the
+// domains, and the authority may come through a forwarded port.
+func portless(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if name, _, err := net.SplitHostPort(r.Host); err == nil {
+			r.Host = name
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 func (m *authority) config() *tls.Config {

@@ -88,8 +88,8 @@ func (c *conn) read() {
 	if blame != nil {
 		c.blame.Store(blame)
 	}
+	c.out.Drop() // before the news comes out of in: who hears it must not Send
 	c.in.End()
-	c.out.Drop()
 	if blame == nil {
 		_ = c.ws.CloseNow() // the connection is gone
 	}

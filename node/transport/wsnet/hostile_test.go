@@ -166,21 +166,36 @@ func TestHugeHeader(t *testing.T) {
 	}
 }
 
-// TestSlowSockets opens 2,000 sockets that send a byte now and then and looks
-// how honest nodes fare meanwhile (safety.md, slow sockets).
+// TestSlowSockets holds 2,000 sockets that send a byte a second, and come back
+// when they are put out, and looks how honest nodes fare meanwhile. A machine
+// that is slow without them may be four times as slow with them. The race
+// detector makes the flood as costly to send as to bear: it sees a small one,
+// and time is not judged.
 func TestSlowSockets(t *testing.T) {
 	const (
-		slow   = 2000
-		honest = 200
 		worst  = 200 * time.Millisecond // p99 of an honest connect
 		memory = 20 << 20
 	)
+	slow, honest := 2000, 400
+	if wsnet.RaceEnabled {
+		slow, honest = 300, 50
+	}
 	l := open(t, wsnet.Config{})
 	addr := host(t, l)
 	d := wsnet.NewDialer(wsnet.DialConfig{})
 	connect := func() time.Duration {
 		start := time.Now()
-		a, b := pair(t, d, l, l.URLs()[0])
+		a, err := d.Dial(t.Context(), l.URLs()[0])
+		for try := 0; err != nil; try++ { // put out, from the same address as the flood
+			if try == 100 {
+				t.Fatal(err)
+			}
+			a, err = d.Dial(t.Context(), l.URLs()[0])
+		}
+		b, err := l.Accept(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
 		took := time.Since(start)
 		talk(t, a, b)
 		var both sync.WaitGroup
@@ -189,56 +204,70 @@ func TestSlowSockets(t *testing.T) {
 		both.Wait()
 		return took
 	}
-	connect()
+	alone := p99(honest, connect)
+	limit := max(worst, 4*alone)
 	before := inUse()
 
-	var sockets []net.Conn
-	defer func() {
-		for _, c := range sockets {
-			c.Close()
-		}
-	}()
-	request := "GET / HTTP/1.1\r\nHost: " + addr + "\r\nX-Slow: " + strings.Repeat("z", 4000)
-	for i := range slow {
+	flood := make([]net.Conn, slow)
+	for i := range flood {
 		c, err := net.Dial("tcp", addr)
 		if err != nil {
 			t.Fatalf("socket %d: %v", i, err)
 		}
-		sockets = append(sockets, c)
+		flood[i] = c
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	var drip sync.WaitGroup
-	drip.Go(func() {
-		tick := time.NewTicker(20 * time.Millisecond)
+	stop := make(chan struct{})
+	var attack sync.WaitGroup
+	attack.Go(func() {
+		defer func() {
+			for _, c := range flood {
+				c.Close()
+			}
+		}()
+		tick := time.NewTicker(time.Second / 100)
 		defer tick.Stop()
-		for at := 0; ; at++ {
+		for at := 0; ; {
 			select {
 			case <-tick.C:
-			case <-ctx.Done():
+			case <-stop:
 				return
 			}
-			for _, c := range sockets {
-				// Most of them are put out soon.
-				_, _ = io.WriteString(c, request[at%len(request):][:1])
+			for range slow / 100 {
+				at = (at + 1) % slow
+				if _, err := io.WriteString(flood[at], "G"); err == nil {
+					continue
+				}
+				flood[at].Close()
+				c, err := net.Dial("tcp", addr)
+				if err != nil {
+					t.Errorf("socket %d comes back: %v", at, err)
+					return
+				}
+				flood[at] = c
 			}
 		}
 	})
-	var took []time.Duration
-	for range honest {
-		took = append(took, connect())
-	}
+	beside := p99(honest, connect)
 	grown := inUse() - before
-	cancel()
-	drip.Wait()
-	slices.Sort(took)
-	p99 := took[len(took)*99/100]
-	t.Logf("honest connect p50 %v, p99 %v; memory + %.1f MB", took[len(took)/2], p99, float64(grown)/1e6)
-	if p99 > worst {
-		t.Errorf("honest connect p99 %v, want at most %v", p99, worst)
+	close(stop)
+	attack.Wait()
+	t.Logf("honest connect p99 %v, alone %v; memory + %.1f MB", beside, alone, float64(grown)/1e6)
+	if beside > limit && !wsnet.RaceEnabled {
+		t.Errorf("honest connect p99 %v, want at most %v", beside, limit)
 	}
 	if grown > memory {
 		t.Errorf("%d bytes of memory for slow sockets, want at most %d", grown, memory)
 	}
+}
+
+// p99 runs f count times and returns the time that one in a hundred exceeds.
+func p99(count int, f func() time.Duration) time.Duration {
+	var took []time.Duration
+	for range count {
+		took = append(took, f())
+	}
+	slices.Sort(took)
+	return took[count*99/100]
 }
 
 func inUse() int64 {

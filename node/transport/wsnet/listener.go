@@ -68,13 +68,13 @@ func NewListener(cfg Config) *Listener {
 	return &Listener{
 		cfg:     cfg,
 		log:     log,
-		waiting: queue.New[*conn](maxUnproven),
-		places:  make(chan struct{}, maxUnproven),
+		waiting: queue.New[*conn](maxWaiting),
+		places:  make(chan struct{}, maxWaiting),
 	}
 }
 
 // ServeHTTP turns a WebSocket request into a Conn for Accept, at any path, and
-// answers others with the Config's Pages. While maxUnproven Conns wait to be
+// answers others with the Config's Pages. While maxWaiting Conns wait to be
 // accepted it answers 503.
 func (l *Listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {

@@ -41,7 +41,7 @@ func (l *Listener) open(addr string) error {
 		}
 	}
 	s := serve(socket, l, l.certs, l.log)
-	s.urls = urls(socket.Addr(), l.certs)
+	s.urls = urls(s.addr, l.certs)
 	l.servers = append(l.servers, s)
 	if l.certs != nil {
 		l.certs.ready()
@@ -52,6 +52,7 @@ func (l *Listener) open(addr string) error {
 // A server is one listening socket with its HTTP server.
 type server struct {
 	http    *http.Server
+	addr    net.Addr
 	urls    []string
 	serving sync.WaitGroup // http.Serve
 	conns   sync.WaitGroup // connections that the HTTP server has; Add only while serving
@@ -60,7 +61,7 @@ type server struct {
 // serve starts a server on socket, with TLS unless certs is nil. Every wait and
 // every size of it is bounded.
 func serve(socket net.Listener, h http.Handler, certs certificates, log *slog.Logger) *server {
-	s := &server{}
+	s := &server{addr: socket.Addr()}
 	s.http = &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: headerWait, // and of the TLS handshake
@@ -74,13 +75,13 @@ func serve(socket net.Listener, h http.Handler, certs certificates, log *slog.Lo
 		Protocols: new(http.Protocols),
 	}
 	s.http.Protocols.SetHTTP1(true) // WebSocket over HTTP/2 is another protocol
-	var gated net.Listener = newGate(socket, maxUnproven)
+	var gated net.Listener = newGate(socket, maxSilent)
 	if certs != nil {
 		gated = tls.NewListener(gated, certs.config())
 	}
 	s.serving.Go(func() {
 		if err := s.http.Serve(gated); !errors.Is(err, http.ErrServerClosed) {
-			log.Error("listening socket failed", "addr", socket.Addr().String(), "err", err)
+			log.Error("listening socket failed", "addr", s.addr.String(), "err", err)
 		}
 	})
 	return s

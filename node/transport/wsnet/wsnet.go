@@ -46,9 +46,12 @@ const (
 	// whatever waits here can no longer be overtaken.
 	laneBytes = 64 << 10
 
-	// maxUnproven is how many sockets may be on their way to a Conn, and how
-	// many Conns may wait to be accepted.
-	maxUnproven = 64
+	// maxSilent is how many sockets may not have shown yet what they want.
+	// Each costs some 16 KiB.
+	maxSilent = 256
+
+	// maxWaiting is how many Conns may wait to be accepted.
+	maxWaiting = 64
 )
 
 var (

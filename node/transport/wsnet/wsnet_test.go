@@ -5,14 +5,10 @@ import (
 	"crypto/x509"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/peersea/sea/node/transport"
 	"github.com/peersea/sea/node/transport/transporttest"
 	"github.com/peersea/sea/node/transport/wsnet"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // open listens on loopback.
 func open(t testing.TB, cfg wsnet.Config) *wsnet.Listener {

@@ -1,0 +1,6 @@
+//go:build !race
+
+package wsnet
+
+// RaceEnabled tells tests that judge time that there is none to judge.
+const RaceEnabled = false
