@@ -25,7 +25,8 @@ type Config struct {
 	STUN []string
 
 	// Loopback has connections use 127.0.0.1 beside the machine's other
-	// addresses. Where the machine has no others, they do so anyway.
+	// addresses. They do so anyway where the machine has no others, and for
+	// descriptions that come over a link on this machine (see Via).
 	Loopback bool
 
 	// Private are networks of private addresses that a remote candidate may
@@ -111,10 +112,11 @@ func (n *Negotiator) Answer(ctx context.Context, offer []byte) ([]byte, func(con
 }
 
 // Via returns the Negotiator for descriptions that come over a link to remote,
-// host:port as transport.Described gives it. Of the private networks that this
-// machine is on, candidates may then lie only in the one that this link is on,
-// so that a stranger from outside cannot have us knock at doors inside. It is
-// closed with n and need not be closed itself.
+// host:port as transport.Described gives it. Of loopback and the private
+// networks that this machine is on, candidates may then lie only in what this
+// link is on, whatever Config.Loopback says, so that a stranger from outside
+// cannot have us knock at doors inside. It is closed with n and need not be
+// closed itself.
 func (n *Negotiator) Via(remote string) transport.Negotiator {
 	if ap, err := netip.ParseAddrPort(remote); err == nil {
 		return via{n, ap.Addr().Unmap().WithZone("")}
@@ -225,7 +227,7 @@ func (n *Negotiator) begin(from netip.Addr, slots chan struct{}) (*peer, error) 
 	}
 	pol := host.open(n.cfg.Loopback, n.cfg.Private)
 	if from.IsValid() {
-		pol = host.via(from, n.cfg.Loopback, n.cfg.Private)
+		pol = host.via(from, n.cfg.Private)
 	}
 	made, err := newPeer(n.cfg, host, pol, release)
 	if err != nil {

@@ -137,21 +137,23 @@ func (n network) open(loopback bool, allowed []netip.Prefix) policy {
 	return p
 }
 
-// via is the policy when the offer came over a link to from: of the private
-// networks only the one that this link itself is on.
-func (n network) via(from netip.Addr, loopback bool, allowed []netip.Prefix) policy {
-	p := policy{loopback: n.onLoopback(loopback), private: append([]netip.Prefix(nil), allowed...)}
-	if from.IsLoopback() {
-		p.loopback = true
+// via is the policy when the offer came over a link to from: of loopback and
+// the private networks only what this link itself is on.
+func (n network) via(from netip.Addr, allowed []netip.Prefix) policy {
+	p := policy{private: append([]netip.Prefix(nil), allowed...)}
+	here := from.IsLoopback()
+	for _, a := range n.addrs {
+		here = here || from == a.Addr()
 	}
 	for _, a := range n.addrs {
 		switch {
-		case from.IsLoopback() || from == a.Addr():
+		case here:
 			// The link is to this very machine: so may the other side be.
 			p.private = append(p.private, netip.PrefixFrom(a.Addr(), a.Addr().BitLen()))
 		case a.Masked().Contains(from):
 			p.private = append(p.private, a.Masked())
 		}
 	}
+	p.loopback = here
 	return p
 }

@@ -33,22 +33,32 @@ func TestPolicy(t *testing.T) {
 			[]string{"127.0.0.1:5000", "[::1]:5000", "192.168.2.9:5000", "10.0.0.1:5000", "172.16.0.1:22", "100.64.0.1:80", "[fd13::1]:80"},
 		},
 		{
-			"over a link from outside", lan.via(address("198.51.100.1"), false, none),
+			"over a link from outside", lan.via(address("198.51.100.1"), none),
 			[]string{"8.8.8.8:5000"},
 			[]string{"192.168.1.9:5000", "192.168.1.7:5000", "127.0.0.1:5000", "[fd12::9]:5000"},
 		},
 		{
-			"over a link in the LAN", lan.via(address("192.168.1.1"), false, none),
+			"over a link in the LAN", lan.via(address("192.168.1.1"), none),
 			[]string{"192.168.1.9:5000", "8.8.8.8:5000"},
 			[]string{"127.0.0.1:5000", "[fd12::9]:5000", "10.0.0.1:5000"},
 		},
 		{
-			"over a link on this machine", lan.via(address("127.0.0.1"), false, none),
+			"over a link on this machine", lan.via(address("127.0.0.1"), none),
 			[]string{"127.0.0.1:5000", "192.168.1.7:5000", "[fd12::7]:5000", "8.8.8.8:5000"},
 			[]string{"192.168.1.9:5000", "10.0.0.1:5000"},
 		},
 		{
-			"over a link of unknown origin", lan.via(netip.IPv6Unspecified(), false, none),
+			"over a link to this machine's address", lan.via(address("192.168.1.7"), none),
+			[]string{"127.0.0.1:5000", "192.168.1.7:5000"},
+			[]string{"192.168.1.9:5000"},
+		},
+		{
+			"over a link from outside, a network allowed", lan.via(address("198.51.100.1"), prefixes("10.1.0.0/16")),
+			[]string{"10.1.2.3:5000"},
+			[]string{"192.168.1.9:5000", "127.0.0.1:5000"},
+		},
+		{
+			"over a link of unknown origin", lan.via(netip.IPv6Unspecified(), none),
 			[]string{"8.8.8.8:5000"},
 			[]string{"192.168.1.9:5000", "127.0.0.1:5000"},
 		},
@@ -153,8 +163,7 @@ func TestNoPortScan(t *testing.T) {
 		}
 		return err == nil
 	}
-	n := New(Config{})
-	defer n.Close()
+	n := newNegotiator(t, Config{}) // with Loopback, which must not matter
 	if knocks(n.Via("198.51.100.1:443")) {
 		t.Error("a packet went to a port on loopback that a stranger named")
 	}
