@@ -103,8 +103,9 @@ func (s *session) keep(url string, first chan<- error) {
 				return
 			}
 		}
-		// Who was linked for long deserves a quick new attempt.
-		if err == nil && time.Since(began) > redialLast {
+		// A link that outlived the pause before it deserves a quick new attempt:
+		// only who takes links in to drop them at once is asked ever less.
+		if err == nil && time.Since(began) > pause {
 			pause = redialFirst
 		}
 		if !s.pause(pause + rand.N(pause/4)) {
