@@ -36,6 +36,7 @@ type queue struct {
 	backlog int           // bytes not sent of small, large and open
 	room    chan struct{} // closed when the backlog has shrunk; nil if nobody waits
 	last    []byte        // to send before closing
+	scratch []byte        // of the piece that is being sent
 	closed  bool
 }
 
@@ -141,8 +142,8 @@ func (q *queue) close(last frame.Frame) {
 	q.signal()
 }
 
-// next returns the next piece to send, and the item that is all sent with it,
-// if any. It blocks until there is one, ctx ends, or the queue is closed and
+// next returns the next piece to send, valid until the next call, and
+// the item that is all sent with it, if any. It blocks until there is one, ctx ends, or the queue is closed and
 // drained, which is errClosing.
 func (q *queue) next(ctx context.Context) (piece []byte, done *item, err error) {
 	for {
@@ -195,7 +196,8 @@ func (q *queue) take() (piece []byte, done *item, closed bool) {
 	}
 	// The first of open gives a piece and goes to the back.
 	it := q.open[0]
-	piece, last := it.cut.Next()
+	piece, last := it.cut.Next(q.scratch)
+	q.scratch = piece // the sender is done with the one before
 	q.open = append(q.open[:0], q.open[1:]...)
 	if last {
 		q.shrink(len(it.b))

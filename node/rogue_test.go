@@ -153,7 +153,7 @@ func TestRulesKept(t *testing.T) {
 				cut := frame.NewCut(i, frame.Encode(&frame.Message{Scope: "x", Body: make([]byte, 60000)}))
 				for last := false; !last; {
 					var piece []byte
-					if piece, last = cut.Next(); r.sendRaw(piece) != nil {
+					if piece, last = cut.Next(nil); r.sendRaw(piece) != nil {
 						return
 					}
 				}

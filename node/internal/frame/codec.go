@@ -29,7 +29,12 @@ const (
 func Encode(f Frame) []byte {
 	size := sizer(8)
 	f.fields(&size)
-	w := &writer{b: make([]byte, 0, int(size))}
+	return Append(make([]byte, 0, int(size)), f)
+}
+
+// Append is Encode to the end of b.
+func Append(b []byte, f Frame) []byte {
+	w := &writer{b: b}
 	_, n := blank(f.Tag())
 	w.head(majorArray, uint64(n)+1)
 	w.head(majorUint, uint64(f.Tag()))

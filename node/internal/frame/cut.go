@@ -20,12 +20,13 @@ func NewCut(id uint64, b []byte) *Cut {
 // id, bytes left, and the data's own head.
 const partOverhead = 2 + 9 + 5 + 3
 
-// Next returns the next piece, an encoded Part, and whether it is the last.
-func (c *Cut) Next() (piece []byte, last bool) {
+// Next returns the next piece, an encoded Part, in scratch if it has room, and
+// whether it is the last.
+func (c *Cut) Next(scratch []byte) (piece []byte, last bool) {
 	n := min(len(c.rest), MaxPiece-partOverhead)
 	data := c.rest[:n]
 	c.rest = c.rest[n:]
-	return Encode(&Part{ID: c.id, Left: uint64(len(c.rest)), Data: data}), len(c.rest) == 0
+	return Append(scratch[:0], &Part{ID: c.id, Left: uint64(len(c.rest)), Data: data}), len(c.rest) == 0
 }
 
 // A Joiner puts the Parts of one direction of a link together. Its zero value
@@ -35,6 +36,9 @@ type Joiner struct {
 	next uint64 // the id of the next frame to begin
 	open map[uint64]*joint
 }
+
+// firstRoom is how much room a frame gets before more of it has arrived.
+const firstRoom = 128 << 10
 
 type joint struct {
 	b    []byte
@@ -88,7 +92,7 @@ func (j *Joiner) begin(p *Part) error {
 	if j.open == nil {
 		j.open = make(map[uint64]*joint)
 	}
-	j.open[p.ID] = &joint{b: make([]byte, 0, min(total, 4*MaxPiece)), left: total}
+	j.open[p.ID] = &joint{b: make([]byte, 0, min(total, firstRoom)), left: total}
 	j.next++
 	return nil
 }

@@ -13,7 +13,7 @@ func cut(t *testing.T, id uint64, f Frame) []*Part {
 	c := NewCut(id, Encode(f))
 	var parts []*Part
 	for {
-		piece, last := c.Next()
+		piece, last := c.Next(nil)
 		if len(piece) > MaxPiece {
 			t.Fatalf("a piece of %d bytes", len(piece))
 		}
