@@ -18,7 +18,7 @@ type body struct {
 	groups   section
 	ngroups  int
 	frames   []frame
-	operands []int32 // the operand stack: 0, or 1 + the index of the value's nan
+	operands []int32 // the operand stack: copied, number, or 1 + the index of a nan
 	highest  int     // of the operand stack
 	live     bool    // the next instruction can be reached
 	runs     []run
@@ -30,6 +30,13 @@ type body struct {
 	sized    bool
 	grows    bool
 	vectors  bool
+
+	// what floats do, see nan.go
+	floats bool        // some local is a float or vector
+	types  []ValueType // of locals, where they are followed
+	flows  []flow
+	mixed  []bool  // by local: it may hold a copy
+	shapes []shape // by local: of what it holds
 }
 
 // frame is a block under way, or the function itself.
@@ -67,6 +74,7 @@ func (b *body) function(index int) {
 	}
 	if b.err == nil {
 		b.end = outer
+		b.settleNaNs()
 	}
 }
 
@@ -77,7 +85,9 @@ func (b *body) begin(index int) {
 	b.end = int(b.u32()) + b.pos
 	b.header()
 	b.operands, b.highest = b.operands[:0], 0
-	b.frames, b.runs, b.edits, b.nans = b.frames[:0], b.runs[:0], b.edits[:0], b.nans[:0]
+	b.frames, b.runs, b.edits = b.frames[:0], b.runs[:0], b.edits[:0]
+	b.nans, b.flows = b.nans[:0], b.flows[:0]
+	b.track()
 	b.calls, b.loops, b.sized, b.grows = false, false, false, false
 	b.live = true
 	b.newRun()
@@ -91,14 +101,16 @@ func (b *body) header() {
 	at := b.pos
 	b.ngroups = b.count("groups of locals", 2, len(b.b))
 	b.groups.at = b.pos
-	b.vectors = false
+	b.vectors, b.floats = false, false
 	for _, c := range m.raw[b.sig.params : b.sig.params+uint32(b.sig.nparams)] {
 		b.vectors = b.vectors || ValueType(c) == V128
 	}
 	n := uint64(b.sig.nparams)
 	for i := 0; i < b.ngroups && b.err == nil; i++ {
 		n += uint64(b.u32())
-		b.vectors = b.valueType() == V128 || b.vectors
+		t := b.valueType()
+		b.vectors = b.vectors || t == V128
+		b.floats = b.floats || t == F32 || t == F64 || t == V128
 	}
 	b.groups.end = b.pos
 	if b.err == nil && n > uint64(m.lim.FunctionLocals) {
@@ -211,19 +223,21 @@ func (b *body) plain(o *op) {
 		}
 		if len(b.nans) > 0 {
 			for _, v := range b.operands[top:] {
-				if v > 0 && (o.reads == shapeNone || b.nans[v-1].shape != o.reads) {
-					b.nans[v-1].seen = true
+				if v > 0 {
+					b.nans[v-1].reads |= 1 << o.reads
 				}
 			}
 		}
 		b.operands = b.operands[:top]
 	}
-	if o.push > 0 {
-		if o.makes != shapeNone {
-			b.makeNaN(o.makes)
-			return
-		}
-		b.pushClean(1)
+	switch {
+	case o.push == 0:
+	case o.makes != shapeNone:
+		b.makeNaN(o.makes)
+	case o.tame:
+		b.pushConst(o.imm)
+	default:
+		b.pushValue(copied)
 	}
 }
 
@@ -244,26 +258,31 @@ func (b *body) pop(n int) {
 	}
 }
 
-// see notes that the guest may look at the n topmost operands: those that could
-// hold a NaN of the engine's choice must be made canonical where they come from.
+// see notes that the guest may look at the n topmost operands.
 func (b *body) see(n int) {
 	top := b.operands[len(b.operands)-n:]
 	for i, v := range top {
 		if v > 0 {
-			b.nans[v-1].seen = true
-			top[i] = 0
+			b.nans[v-1].reads |= 1 << shapeNone
+			top[i] = copied
 		}
 	}
 }
 
-// pushClean adds n operands whose bits every engine agrees on.
-func (b *body) pushClean(n int) {
+// pushCopies adds n operands whose bits are settled.
+func (b *body) pushCopies(n int) {
 	for range n {
-		b.operands = append(b.operands, 0)
+		b.operands = append(b.operands, copied)
 	}
 	b.height()
 }
 
+func (b *body) pushValue(v int32) {
+	b.operands = append(b.operands, v)
+	b.height()
+}
+
+// height keeps the operand stack's greatest height.
 func (b *body) height() {
 	if len(b.operands) > b.highest {
 		b.highest = len(b.operands)

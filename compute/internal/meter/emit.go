@@ -19,7 +19,7 @@ func (b *body) scratch() (s scratch) {
 		case editSize, editTableGrow:
 			size = true
 		case editNaN:
-			if n := b.nans[e.arg]; n.seen {
+			if n := b.nans[e.arg]; n.fix {
 				f32 = f32 || n.shape == shapeF32
 				f64 = f64 || n.shape == shapeF64
 				v128 = v128 || n.shape == shapeF32x4 || n.shape == shapeF64x2
@@ -108,7 +108,7 @@ func (b *body) code(w *writer, s *scratch, leaf bool) {
 			}
 		case editNaN:
 			n := b.nans[e.arg]
-			if !n.seen {
+			if !n.fix {
 				continue
 			}
 			w.bytes(b.b[from:e.at])

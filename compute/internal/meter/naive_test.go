@@ -3,7 +3,8 @@ package meter
 import "testing"
 
 // rewriteNaive meters the plain way: every instruction pays for itself before
-// it runs. Runs that end without a trap must cost the same either way. It
+// it runs, and every float operation makes its result canonical. Calls that end
+// without a trap must cost and give the same either way. It
 // shares the decoder with Rewrite, and what is reachable, but neither the runs
 // nor the table of prices.
 func rewriteNaive(t testing.TB, wasm []byte, opt Options) Module {
@@ -36,6 +37,10 @@ func rewriteNaive(t testing.TB, wasm []byte, opt Options) Module {
 		}
 		b.end = outer
 		b.payEach(steps)
+		b.settleNaNs()
+		for i := range b.nans {
+			b.nans[i].fix = b.nans[i].local < 0 // at every float operation
+		}
 		b.emit(&out, w.blockType(b.sig))
 		w.grows = w.grows || b.grows
 	}

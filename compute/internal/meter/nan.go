@@ -1,31 +1,234 @@
 package meter
 
-// WebAssembly lets an engine choose the bits of a NaN that arithmetic makes.
-// For one result everywhere, every arithmetic result that the guest could look
-// at is made canonical: a NaN becomes the quiet NaN of sign and payload zero.
-// Values that are only copied keep their bits, as the specification says of
-// loads, locals, neg, abs, copysign, select, pmin and pmax.
-//
-// A result goes unseen when arithmetic, a comparison, a truncation or drop of
-// the same shape takes it straight from the operand stack: then the bits reach
-// nothing but another NaN, which is made canonical in turn.
+import "math"
 
-// nan is an arithmetic result that could be a NaN.
+// WebAssembly lets an engine choose the bits of a NaN that arithmetic makes.
+// For one result everywhere, an arithmetic result that the guest looks at is
+// made canonical: a NaN becomes the quiet NaN of sign and payload zero. Values
+// that are only copied keep their bits, as the specification says of loads,
+// locals, neg, abs, copysign, select, pmin and pmax.
+//
+// To look is to do anything that could show the bits. Arithmetic, comparison
+// and truncation of the same shape do not: their outcome depends on whether an
+// operand is a NaN, never on which. A local that holds nothing but arithmetic
+// results and constants that are no NaN passes them on as they are, and what is
+// read from it is made canonical where it is looked at; a local that may hold a
+// copied value as well gets canonical results only.
+
+// nan is a value on the operand stack that could be a NaN of the engine's
+// choice: an arithmetic result, or what was read from a local.
 type nan struct {
-	shape shape
-	seen  bool
+	shape shape // of a local's value, unknown until settled
+	local int32 // what it was read from, -1 for arithmetic
+	reads uint8 // a bit for each shape of what took it; bit 0 when the guest looks
+	fix   bool  // make it canonical right here
+}
+
+// What the operand stack says of a value, beside 1 + the index of a nan.
+const (
+	copied int32 = 0  // its bits are settled, whatever they are
+	number int32 = -1 // it is no NaN
+)
+
+// flow is an assignment of a nan to a local.
+type flow struct{ value, local int32 }
+
+// addNaN pushes a nan and notes where it comes from.
+func (b *body) addNaN(n nan) {
+	b.edit(edit{at: b.pos, kind: editNaN, arg: len(b.nans)})
+	b.nans = append(b.nans, n)
+	b.pushValue(int32(len(b.nans)))
 }
 
 // makeNaN pushes an arithmetic result.
 func (b *body) makeNaN(s shape) {
-	if !b.record {
-		b.pushClean(1)
+	if b.record {
+		b.addNaN(nan{shape: s, local: -1})
+	} else {
+		b.pushValue(copied)
+	}
+}
+
+// track prepares for a function that has locals of type float or vector.
+func (b *body) track() {
+	b.types = b.types[:0]
+	if !b.record || !b.floats {
 		return
 	}
-	b.edit(edit{at: b.pos, kind: editNaN, arg: len(b.nans)})
-	b.nans = append(b.nans, nan{shape: s})
-	b.operands = append(b.operands, int32(len(b.nans)))
-	b.height()
+	for _, c := range b.m.raw[b.sig.params : b.sig.params+uint32(b.sig.nparams)] {
+		b.types = append(b.types, ValueType(c))
+	}
+	r := reader{b: b.b, pos: b.groups.at, end: b.groups.end}
+	for range b.ngroups {
+		n := r.u32()
+		t := r.valueType()
+		for range n {
+			b.types = append(b.types, t)
+		}
+	}
+	b.mixed = append(b.mixed[:0], make([]bool, len(b.types))...)
+	b.shapes = append(b.shapes[:0], make([]shape, len(b.types))...)
+}
+
+// tracked tells whether the local's values are followed. Parameters come from
+// elsewhere, so theirs are copies.
+func (b *body) tracked(local uint32) bool {
+	if int(local) >= len(b.types) || local < uint32(b.sig.nparams) {
+		return false
+	}
+	t := b.types[local]
+	return t == F32 || t == F64 || t == V128
+}
+
+// getLocal pushes a local's value.
+func (b *body) getLocal(local uint32) {
+	if b.tracked(local) {
+		b.addNaN(nan{local: int32(local)})
+		return
+	}
+	b.pushValue(copied)
+}
+
+// setLocal assigns the topmost operand, which stays.
+func (b *body) setLocal(local uint32) {
+	if !b.has(1) {
+		return
+	}
+	v := b.operands[len(b.operands)-1]
+	switch {
+	case !b.tracked(local):
+		b.see(1)
+	case v == copied:
+		b.mixed[local] = true
+	case v > 0:
+		b.flows = append(b.flows, flow{v - 1, int32(local)})
+	}
+}
+
+// choose handles select: of two arithmetic results or numbers of one shape it
+// makes another; of anything else, a copy.
+func (b *body) choose() {
+	if !b.has(3) {
+		return
+	}
+	top := len(b.operands) - 3
+	s, tame := shapeNone, true
+	for _, v := range b.operands[top : top+2] {
+		switch {
+		case v == number:
+		case v > 0 && b.nans[v-1].local < 0 && (s == shapeNone || s == b.nans[v-1].shape):
+			s = b.nans[v-1].shape
+		default:
+			tame = false
+		}
+	}
+	if !tame {
+		b.pop(3)
+		b.pushValue(copied)
+		return
+	}
+	b.operands = b.operands[:top]
+	if s == shapeNone {
+		b.pushValue(number)
+		return
+	}
+	b.makeNaN(s)
+}
+
+// maxRounds bounds the search for locals that hold copies by way of others.
+const maxRounds = 16
+
+// settleNaNs decides which nans to fix, once the whole function is known.
+func (b *body) settleNaNs() {
+	if len(b.nans) == 0 {
+		return
+	}
+	for range maxRounds {
+		if !b.spread() {
+			break
+		}
+	}
+	if b.spread() {
+		for i := range b.mixed {
+			b.mixed[i] = true // too tangled: fix every result where it is made
+		}
+	}
+	for _, f := range b.flows {
+		if b.mixed[f.local] {
+			b.nans[f.value].reads |= 1 << shapeNone
+		}
+	}
+	for i := range b.nans {
+		n := &b.nans[i]
+		if n.local >= 0 {
+			if b.mixed[n.local] {
+				continue // a copy
+			}
+			n.shape = b.shapes[n.local]
+		}
+		n.fix = n.shape != shapeNone && n.reads&^(1<<n.shape) != 0
+	}
+}
+
+// spread tells locals what flows into them, and whether that was news to any.
+func (b *body) spread() (news bool) {
+	for _, f := range b.flows {
+		if b.mixed[f.local] {
+			continue
+		}
+		n := b.nans[f.value]
+		s := n.shape
+		if n.local >= 0 {
+			s = b.shapes[n.local]
+		}
+		switch {
+		case n.local >= 0 && b.mixed[n.local]:
+			b.mixed[f.local] = true
+		case s == shapeNone || s == b.shapes[f.local]:
+			continue
+		case b.shapes[f.local] == shapeNone:
+			b.shapes[f.local] = s
+		default:
+			b.mixed[f.local] = true
+		}
+		news = true
+	}
+	return news
+}
+
+// pushConst pushes a constant, whose bytes end at b.pos.
+func (b *body) pushConst(i imm) {
+	v := number
+	switch i {
+	case immF32:
+		if isNaN32(b.b[b.pos-4 : b.pos]) {
+			v = copied
+		}
+	case immF64:
+		if isNaN64(b.b[b.pos-8 : b.pos]) {
+			v = copied
+		}
+	case imm16:
+		c := b.b[b.pos-16 : b.pos]
+		for j := 0; j < 16; j += 4 {
+			if isNaN32(c[j:j+4]) || j%8 == 0 && isNaN64(c[j:j+8]) {
+				v = copied
+			}
+		}
+	}
+	b.pushValue(v)
+}
+
+func isNaN32(c []byte) bool {
+	return math.IsNaN(float64(math.Float32frombits(uint32(c[0]) | uint32(c[1])<<8 | uint32(c[2])<<16 | uint32(c[3])<<24)))
+}
+
+func isNaN64(c []byte) bool {
+	bits := uint64(0)
+	for i := 7; i >= 0; i-- {
+		bits = bits<<8 | uint64(c[i])
+	}
+	return math.IsNaN(math.Float64frombits(bits))
 }
 
 // The canonical NaNs, as they stand in a module.
@@ -36,12 +239,12 @@ var (
 	nanF64x2 = append(append([]byte{}, nanF64...), nanF64...)
 )
 
-// shapes says, of each shape, the scratch local's type and how to compare a
-// value with itself.
+// shapes says, of each shape, the scratch local's type, how to compare a value
+// with itself, and how to push the NaN.
 var shapes = [...]struct {
 	local ValueType
 	eq    []byte
-	nan   []byte // an instruction that pushes it
+	nan   []byte
 }{
 	shapeF32:   {F32, []byte{opF32Eq}, append([]byte{opF32Const}, nanF32...)},
 	shapeF64:   {F64, []byte{opF64Eq}, append([]byte{opF64Const}, nanF64...)},

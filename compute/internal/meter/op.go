@@ -111,6 +111,7 @@ type op struct {
 	free      bool  // costs nothing at tariff 1
 	reads     shape // operands whose NaN bits it cannot show to the guest
 	makes     shape // its result may be a NaN of the engine's choice
+	tame      bool  // its result is no NaN, unless it is a constant that is one
 }
 
 var (
@@ -143,11 +144,12 @@ func init() {
 	ops[opMemorySize] = op{imm: immZero, push: 1}
 	ops[opI32Const] = op{imm: immI32, push: 1}
 	ops[opI64Const] = op{imm: immI64, push: 1}
-	ops[opF32Const] = op{imm: immF32, push: 1}
-	ops[opF64Const] = op{imm: immF64, push: 1}
+	ops[opF32Const] = op{imm: immF32, push: 1, tame: true}
+	ops[opF64Const] = op{imm: immF64, push: 1, tame: true}
 
 	unary := op{imm: immNone, pop: 1, push: 1}
 	binary := op{imm: immNone, pop: 2, push: 1}
+	tame := op{imm: immNone, pop: 1, push: 1, tame: true}
 	with := func(o op, reads, makes shape) op {
 		o.reads, o.makes = reads, makes
 		return o
@@ -174,9 +176,9 @@ func init() {
 	set(ops[:], unary, 0xac, 0xad)                           // i64.extend_i32
 	set(ops[:], with(unary, shapeF32, 0), 0xae, 0xaf)        // i64.trunc_f32
 	set(ops[:], with(unary, shapeF64, 0), 0xb0, 0xb1)        // i64.trunc_f64
-	set(ops[:], unary, 0xb2, 0xb5)                           // f32.convert
+	set(ops[:], tame, 0xb2, 0xb5)                            // f32.convert
 	set(ops[:], with(unary, shapeF64, shapeF32), 0xb6, 0xb6) // f32.demote_f64
-	set(ops[:], unary, 0xb7, 0xba)                           // f64.convert
+	set(ops[:], tame, 0xb7, 0xba)                            // f64.convert
 	set(ops[:], with(unary, shapeF32, shapeF64), 0xbb, 0xbb) // f64.promote_f32
 	set(ops[:], unary, 0xbc, 0xc4)                           // reinterpret, sign extension
 	set(ops[:], unary, opRefIsNull, opRefIsNull)
@@ -194,11 +196,11 @@ func init() {
 func vectorOps(set func(t []op, o op, from, to int), unary, binary op, with func(o op, reads, makes shape) op) {
 	load := op{imm: immMemory, pop: 1, push: 1}
 	set(vecs[:], load, 0x00, 0x0a)
-	vecs[0x0b] = op{imm: immMemory, pop: 2}      // v128.store
-	vecs[vecConst] = op{imm: imm16, push: 1}     // v128.const
-	vecs[0x0d] = op{imm: imm16, pop: 2, push: 1} // i8x16.shuffle
-	set(vecs[:], binary, 0x0e, 0x0e)             // i8x16.swizzle
-	set(vecs[:], unary, 0x0f, 0x14)              // splat
+	vecs[0x0b] = op{imm: immMemory, pop: 2}              // v128.store
+	vecs[vecConst] = op{imm: imm16, push: 1, tame: true} // v128.const
+	vecs[0x0d] = op{imm: imm16, pop: 2, push: 1}         // i8x16.shuffle
+	set(vecs[:], binary, 0x0e, 0x0e)                     // i8x16.swizzle
+	set(vecs[:], unary, 0x0f, 0x14)                      // splat
 	extract := op{imm: immLane, pop: 1, push: 1}
 	replace := op{imm: immLane, pop: 2, push: 1}
 	for i, o := range []op{extract, extract, replace, extract, extract, replace, // i8x16, i16x8

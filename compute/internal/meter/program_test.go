@@ -146,8 +146,8 @@ func (s *stage) run(t *testing.T, engine int, m wazero.CompiledModule, name stri
 	}
 	f := mod.ExportedFunction(name)
 	args := make([]uint64, len(f.Definition().ParamTypes()))
-	for i := range args {
-		args[i] = uint64(i + 3)
+	for i, t := range f.Definition().ParamTypes() {
+		args[i] = map[ValueType]uint64{F32: 0x7fa00000, F64: 0x7ff4000000000000}[ValueType(t)] + uint64(i+3)
 	}
 	results, err := f.Call(ctx, args...)
 	o.results, o.end, o.probes = tidy(f, results), trapText(err), s.probes
@@ -186,6 +186,7 @@ func probe(t testing.TB, rt wazero.Runtime, probes *[]uint64) {
 type program struct {
 	choices   []byte
 	floats    bool
+	nans      bool // hardly anything but floats, many of them NaNs
 	functions []programFunc
 	blocks    []FuncType // types of blocks, behind the functions' own
 }
@@ -208,11 +209,13 @@ func (p *program) choose(n int) int {
 }
 
 func (p *program) valueType() ValueType {
-	n := 2
-	if p.floats {
-		n = 4
+	switch {
+	case p.nans:
+		return []ValueType{F32, F64, F64, I32}[p.choose(4)]
+	case p.floats:
+		return []ValueType{I32, I64, F32, F64}[p.choose(4)]
 	}
-	return []ValueType{I32, I64, F32, F64}[p.choose(n)]
+	return []ValueType{I32, I64}[p.choose(2)]
 }
 
 func (p *program) valueTypes(most int) (ts []ValueType) {
@@ -224,7 +227,8 @@ func (p *program) valueTypes(most int) (ts []ValueType) {
 
 func generate(choices []byte) *program {
 	p := &program{choices: choices}
-	p.floats = p.choose(3) > 0
+	kind := p.choose(3)
+	p.floats, p.nans = kind > 0, kind == 2
 	for range 1 + p.choose(4) {
 		p.functions = append(p.functions, programFunc{typ: FuncType{p.valueTypes(3), p.valueTypes(2)}})
 	}
@@ -232,14 +236,30 @@ func generate(choices []byte) *program {
 		f := &p.functions[i]
 		f.locals = append(slices.Clone(f.typ.Params), I32, I64, I32)
 		if p.floats {
-			f.locals = append(f.locals, F32, F64)
+			f.locals = append(f.locals, F32, F64, F64, F32)
 		}
 		f.labels = [][]ValueType{f.typ.Results}
 		p.statements(f, 4)
+		if p.nans {
+			p.statements(f, 4)
+			p.statements(f, 3)
+		}
+		p.show(f)
 		p.push(f, f.typ.Results, 3)
 		f.code.byte(opEnd)
 	}
 	return p
+}
+
+// show stores the locals that are floats, so that their bits come to light.
+func (p *program) show(f *programFunc) {
+	for i, t := range f.locals {
+		if t == F32 || t == F64 {
+			f.code.i32(int32(1024 + 8*i))
+			f.code.op(opLocalGet, uint32(i))
+			f.code.bytes([]byte{map[ValueType]byte{F32: 0x38, F64: 0x39}[t], 0, 0})
+		}
+	}
 }
 
 // statements writes some instructions that leave the stack as it is.
@@ -252,6 +272,9 @@ func (p *program) statements(f *programFunc, depth int) {
 func (p *program) statement(f *programFunc, depth int) {
 	w := &f.code
 	choice := p.choose(22)
+	if p.nans && p.choose(2) == 0 {
+		choice = 1
+	}
 	if depth == 0 && choice >= 8 {
 		choice = 0
 	}
@@ -262,6 +285,9 @@ func (p *program) statement(f *programFunc, depth int) {
 		w.op(opCall, 0) // the probe
 	case 1, 2, 3:
 		i := p.choose(len(f.locals))
+		if p.nans {
+			i = len(f.locals) - 1 - p.choose(4)
+		}
 		p.expr(f, f.locals[i], depth)
 		w.op(opLocalSet, uint32(i))
 	case 4:
@@ -415,9 +441,17 @@ func (p *program) expr(f *programFunc, t ValueType, depth int) {
 		p.leaf(f, t)
 		return
 	}
-	switch p.choose(10) {
+	switch p.choose(11) {
 	case 0, 1:
 		p.leaf(f, t)
+	case 10:
+		p.expr(f, t, depth-1)
+		for i, l := range f.locals {
+			if l == t {
+				w.op(opLocalTee, uint32(i))
+				return
+			}
+		}
 	case 2, 3, 4:
 		p.expr(f, t, depth-1)
 		p.expr(f, t, depth-1)
@@ -468,7 +502,14 @@ func (p *program) convert(f *programFunc, t ValueType, depth int) {
 // leaf writes a constant, or reads a local or global.
 func (p *program) leaf(f *programFunc, t ValueType) {
 	w := &f.code
-	if c := p.choose(4); c == 1 || c == 2 {
+	if c := p.choose(4); p.nans && c > 1 {
+		for i, l := range f.locals {
+			if l == t && p.choose(3) > 0 {
+				w.op(opLocalGet, uint32(i))
+				return
+			}
+		}
+	} else if c == 1 || c == 2 {
 		for range 3 {
 			if i := p.choose(len(f.locals)); f.locals[i] == t {
 				w.op(opLocalGet, uint32(i))

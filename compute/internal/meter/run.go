@@ -110,22 +110,22 @@ func (b *body) value(at int, c byte) {
 		}
 		return
 	case opSelect:
-		pop, push = 3, 1
+		if b.live {
+			b.choose()
+		}
+		return
 	case opSelectTyped:
 		if n := b.u32(); b.err == nil && n != 1 {
 			b.unsupported(at, "select of %d types", n)
 		}
 		b.valueType()
-		pop, push = 3, 1
-	case opLocalGet:
-		b.index("local", b.locals)
-		push = 1
-	case opLocalSet:
-		b.index("local", b.locals)
-		pop = 1
-	case opLocalTee:
-		b.index("local", b.locals)
-		pop, push = 1, 1
+		if b.live && b.err == nil {
+			b.choose()
+		}
+		return
+	case opLocalGet, opLocalSet, opLocalTee:
+		b.local(c)
+		return
 	case opGlobalGet:
 		b.index("global", len(b.m.globals))
 		push = 1
@@ -148,7 +148,23 @@ func (b *body) value(at int, c byte) {
 	}
 	if b.live && b.err == nil {
 		b.pop(pop)
-		b.pushClean(push)
+		b.pushCopies(push)
+	}
+}
+
+// local handles the instructions on locals.
+func (b *body) local(c byte) {
+	local := b.index("local", b.locals)
+	if !b.live || b.err != nil {
+		return
+	}
+	if c == opLocalGet {
+		b.getLocal(local)
+		return
+	}
+	b.setLocal(local)
+	if c == opLocalSet && b.err == nil {
+		b.operands = b.operands[:len(b.operands)-1]
 	}
 }
 
@@ -227,7 +243,7 @@ func (b *body) otherwise(at int) {
 	b.settle(f)
 	f.thenLive, f.inner = b.live, b.cur
 	b.operands = b.operands[:f.base]
-	b.pushClean(int(f.params))
+	b.pushCopies(int(f.params))
 	b.live = true
 	b.newRun()
 }
@@ -290,7 +306,7 @@ func (b *body) close(at int) {
 	parent.out = min(parent.out, f.out)
 	b.operands = b.operands[:f.base]
 	if b.live {
-		b.pushClean(int(f.results))
+		b.pushCopies(int(f.results))
 	}
 }
 
@@ -384,7 +400,7 @@ func (b *body) call(at int, t funcType) {
 	}
 	b.burden(at, int(t.nresults)+b.m.mutableGlobals)
 	b.pop(int(t.nparams))
-	b.pushClean(int(t.nresults))
+	b.pushCopies(int(t.nresults))
 	b.calls = true
 	b.frames[len(b.frames)-1].barrier = true
 	b.newRun()
@@ -437,5 +453,5 @@ func (b *body) sizedOp(at int, sub uint32) {
 		b.sized = true
 	}
 	b.pop(pop)
-	b.pushClean(push)
+	b.pushCopies(push)
 }

@@ -70,4 +70,37 @@
     (i64x2.extract_lane 1 (f64x2.promote_low_f32x4 (i32x4.splat (local.get 0)))))
   (func (export "demote lanes") (param i64) (result i64)
     (i64x2.extract_lane 0 (f32x4.demote_f64x2_zero (i64x2.splat (local.get 0)))))
+  (func (export "copied local") (param i64) (result i64) (local f64 f64)   ;; by way of another local
+    (local.set 1 (f64.reinterpret_i64 (local.get 0)))
+    (local.set 2 (f64.add (f64.const 1) (f64.const 2)))
+    (if (i64.ne (local.get 0) (i64.const 0)) (then (local.set 2 (local.get 1))))
+    (i64.reinterpret_f64 (local.get 2)))
+  (func (export "mixed local") (param i64 i32) (result i64) (local f64)    ;; a copy or a result
+    (if (local.get 1)
+      (then (local.set 2 (f64.reinterpret_i64 (local.get 0))))
+      (else (local.set 2 (f64.mul (f64.reinterpret_i64 (local.get 0)) (f64.const 1)))))
+    (i64.reinterpret_f64 (local.get 2)))
+  (func (export "select local") (param i64 i32) (result i64) (local f64)
+    (local.set 2 (f64.reinterpret_i64 (local.get 0)))
+    (i64.reinterpret_f64 (select (local.get 2) (f64.mul (local.get 2) (f64.const 1)) (local.get 1))))
+  (func (export "accumulate") (param i64) (result i64) (local f64 i32)
+    (loop
+      (local.set 1 (f64.add (local.get 1) (f64.reinterpret_i64 (local.get 0))))
+      (br_if 0 (i32.lt_u (local.tee 2 (i32.add (local.get 2) (i32.const 1))) (i32.const 3))))
+    (i64.reinterpret_f64 (local.get 1)))
+  (func (export "loop parameter") (param i64) (result i64) (local i32)
+    (f64.add (f64.reinterpret_i64 (local.get 0)) (f64.const 1))
+    (loop (param f64) (result f64)
+      f64.const 2
+      f64.mul
+      (br_if 0 (i32.lt_u (local.tee 1 (i32.add (local.get 1) (i32.const 1))) (i32.const 3))))
+    i64.reinterpret_f64)
+  (func (export "lanes local") (param i32) (result i64) (local v128)       ;; f32 lanes looked at as f64
+    (local.set 1 (f32x4.mul (i32x4.splat (local.get 0)) (f32x4.splat (f32.const 1))))
+    (i64x2.extract_lane 1 (f64x2.sqrt (local.get 1))))
+  (func (export "lanes of both") (param i32 i32) (result i64) (local v128)
+    (if (local.get 1)
+      (then (local.set 2 (f32x4.mul (i32x4.splat (local.get 0)) (f32x4.splat (f32.const 1)))))
+      (else (local.set 2 (f64x2.mul (i32x4.splat (local.get 0)) (f64x2.splat (f64.const 1))))))
+    (i64x2.extract_lane 1 (local.get 2)))
 )
