@@ -29,8 +29,10 @@ const (
 	// for when the seller lends less.
 	leastPart = 100
 
-	// busyWait is the pause before the sellers are asked again who were busy.
-	busyWait = 2 * time.Second
+	// firstBusy is the pause before sellers are asked again who were busy or
+	// gone, and doubles up to lastBusy.
+	firstBusy = 200 * time.Millisecond
+	lastBusy  = 5 * time.Second
 )
 
 // quoted is a quote that fits the buyer's caps.
@@ -64,12 +66,14 @@ func (m *Market) buy(ctx context.Context, j *job, r *jobRecord) error {
 			r.event(eventRecord{Text: "looking for sellers"})
 		})
 	}
-	for {
+	began, gone := time.Now(), false
+	for pause := firstBusy; ; pause = min(2*pause, lastBusy) {
 		less := m.ordersLess()
-		no, err := m.tryBuy(ctx, j, r)
+		no, met, err := m.tryBuy(ctx, j, r)
 		if no == nil || err != nil {
 			return err
 		}
+		gone = gone || met && no.Reason == Unreachable
 		select {
 		case <-j.stop:
 			return nil // drive sees why
@@ -81,12 +85,15 @@ func (m *Market) buy(ctx context.Context, j *job, r *jobRecord) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		// What may be otherwise soon is waited for: a seller's slots, or our own
-		// other orders, which hold what we may owe.
+		// What may be otherwise soon is waited for: a seller's slots, a seller
+		// that was there a moment ago, or our own other orders, which hold what
+		// we may owe.
 		var again <-chan time.Time
 		switch {
 		case no.Reason == Busy:
-			again = time.After(busyWait)
+			again = time.After(pause)
+		case gone && (no.Reason == Unreachable || no.Reason == NoSeller) && time.Since(began) < m.cfg.Patience:
+			again = time.After(pause)
 		case no.Reason == RefusedCredit && m.ordersOpen():
 		default:
 			return no
@@ -102,22 +109,24 @@ func (m *Market) buy(ctx context.Context, j *job, r *jobRecord) error {
 	}
 }
 
-// tryBuy goes once through the sellers. no says why it came to nothing.
-func (m *Market) tryBuy(ctx context.Context, j *job, r *jobRecord) (no *Refused, err error) {
+// tryBuy goes once through the sellers. no says why it came to nothing, met
+// whether one of them had shown an offer.
+func (m *Market) tryBuy(ctx context.Context, j *job, r *jobRecord) (no *Refused, met bool, err error) {
 	quotes, refusals := m.quotes(ctx, r.Spec, r.Avoid)
 	for _, q := range quotes {
 		no, err := m.order(ctx, j, q)
 		if no == nil || err != nil {
-			return nil, err
+			return nil, true, err
 		}
 		refusals = append(refusals, quotedRefusal{q.known, no})
 	}
 	j.update(func(r *jobRecord) {
 		for _, f := range refusals {
 			r.event(eventRecord{Text: clip(f.no.Text), Reason: f.no.Reason, Seller: f.seller})
+			met = met || f.seller != identity.Entity{}
 		}
 	})
-	return worst(refusals), nil
+	return worst(refusals), met, nil
 }
 
 // quotedRefusal is a seller's no, or why it could not be asked.
@@ -210,15 +219,20 @@ func (m *Market) quotes(ctx context.Context, s Spec, avoid []identity.Entity) ([
 func (m *Market) ask(ctx context.Context, s Spec, k known) (quoted, *Refused) {
 	for again := false; ; again = true {
 		q, room, no := m.askOnce(ctx, s, k)
-		if no == nil {
-			return q, nil
-		}
-		q.known = k
-		if no.Reason != RefusedCredit || s.Limits.Fuel != 0 || again || room >= k.offer.Room || room < 0 {
+		if no == nil || no.Reason != RefusedCredit || s.Limits.Fuel != 0 || again {
 			return q, no
 		}
-		k.offer.Room = room
-		m.sellers.room(k.at, func(ledger.Amount) ledger.Amount { return room })
+		if room >= 0 { // the seller's own word of this moment
+			k.offer.Room = room
+			m.sellers.room(k.at, func(ledger.Amount) ledger.Amount { return room })
+			continue
+		}
+		// What is remembered may be too little by now.
+		fresh, err := m.fetchOffer(ctx, k.at)
+		if err != nil || !fresh.sells || fresh.offer.Room <= k.offer.Room {
+			return q, no
+		}
+		k = fresh
 	}
 }
 

@@ -29,7 +29,7 @@ const (
 	firstOffers = 300 * time.Millisecond
 
 	// lookups is how many random addresses the sea is asked about.
-	lookups = 4
+	lookups = 20
 )
 
 // directory is what this node knows of sellers.

@@ -196,7 +196,7 @@ func (m *Market) deliver(s *sale, result compute.Result) (*Refused, error) {
 	hold := s.hold
 	s.mu.Unlock()
 	hold.Lower(cost)
-	m.shareOutput(s)
+	m.shareOutput(s, r)
 	s.update(func(old *saleRecord) { *old = *r })
 	if cost == 0 {
 		m.endFree(s)
@@ -265,8 +265,8 @@ func (r *saleRecord) outputBlobs() []identity.Hash {
 }
 
 // shareOutput lets the buyer fetch the output, and keeps it until it is paid.
-func (m *Market) shareOutput(s *sale) {
-	all := s.copy().outputBlobs()
+func (m *Market) shareOutput(s *sale, r *saleRecord) {
+	all := r.outputBlobs()
 	m.blobs.Pin(all...)
 	m.blobs.Share(s.buyer, all...)
 }
@@ -336,7 +336,8 @@ func (m *Market) checkPaid(buyer identity.Entity) {
 	}
 }
 
-// endPaid ends a sale whose payment is in the ledger, once.
+// endPaid ends a sale whose payment is in the ledger, once. The room is free at
+// once; what is left to write is not waited for.
 func (m *Market) endPaid(s *sale) {
 	s.mu.Lock()
 	first := s.rec.State == SaleDelivered
@@ -344,14 +345,18 @@ func (m *Market) endPaid(s *sale) {
 		s.rec.State = SalePaid
 		s.touch()
 	}
+	hold := s.hold
 	s.mu.Unlock()
 	if !first {
 		return
 	}
-	if err := m.beginSale(s, true)(); err != nil {
-		m.log.Error("cannot write a payment down", "order", s.order.Short(), "err", err)
-	}
-	m.endSale(s)
+	hold.Release()
+	m.spawn(func(context.Context) {
+		if err := m.beginSale(s)(); err != nil {
+			m.log.Error("cannot write a payment down", "order", s.order.Short(), "err", err)
+		}
+		m.endSale(s)
+	})
 }
 
 // remind asks a buyer for the payment of a delivery, ever more rarely, until it

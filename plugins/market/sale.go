@@ -109,7 +109,7 @@ func (m *Market) startSeller() {
 		}
 		s.hold = hold
 		if s.rec.State == SaleDelivered {
-			m.shareOutput(s)
+			m.shareOutput(s, &s.rec)
 			m.checkPaid(s.buyer)
 			m.spawn(func(ctx context.Context) { m.remind(ctx, s) })
 			continue
@@ -232,7 +232,7 @@ func (m *Market) take(from rpc.Peer, o Order, hash identity.Hash, in orderReques
 		return no, nil
 	}
 	// The guest may start while the disk writes: nothing is said before.
-	wait := m.beginSale(s, false)
+	wait := m.beginSale(s)
 	m.spawn(func(ctx context.Context) { m.perform(ctx, s) })
 	if err := wait(); err != nil {
 		return nil, err
@@ -242,7 +242,7 @@ func (m *Market) take(from rpc.Peer, o Order, hash identity.Hash, in orderReques
 }
 
 // beginSale gives the sale's record its place among what is written.
-func (m *Market) beginSale(s *sale, last bool) (wait func() error) {
+func (m *Market) beginSale(s *sale) (wait func() error) {
 	s.saving.Lock()
 	defer s.saving.Unlock()
 	r := s.copy()
@@ -252,9 +252,6 @@ func (m *Market) beginSale(s *sale, last bool) (wait func() error) {
 	}
 	var b state.Batch
 	b.Put(m.table, s.order[:], raw)
-	if last {
-		return func() error { return m.book.store.Queue(&b) }
-	}
 	return m.book.store.Begin(&b)
 }
 
@@ -421,7 +418,7 @@ func (m *Market) serveCancel(ctx context.Context, from rpc.Peer, in cancelReques
 	if !running {
 		return cancelAnswer{}, nil
 	}
-	if err := m.beginSale(s, false)(); err != nil {
+	if err := m.beginSale(s)(); err != nil {
 		return cancelAnswer{}, err
 	}
 	if stop != nil {

@@ -157,7 +157,8 @@ func TestVectors(t *testing.T) {
 // TestFlips alters every byte of every statement: each is refused, and with an
 // error of ours.
 func TestFlips(t *testing.T) {
-	for _, s := range samples(t) {
+	all := samples(t)
+	for _, s := range all {
 		st, err := s.sign()
 		if err != nil {
 			t.Fatal(err)
@@ -194,7 +195,7 @@ func TestFlips(t *testing.T) {
 			}
 		}
 		// And none is good for another purpose.
-		for _, other := range samples(t) {
+		for _, other := range all {
 			if other.name == s.name {
 				continue
 			}

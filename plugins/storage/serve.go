@@ -64,11 +64,14 @@ func (p *peers) Share(peer identity.Entity, hashes ...identity.Hash) {
 	}
 }
 
-// Unshare takes back one Share of each.
+// Unshare takes back one Share of each. What is not shared stays so.
 func (p *peers) Unshare(peer identity.Entity, hashes ...identity.Hash) {
 	p.sharing.Lock()
 	defer p.sharing.Unlock()
 	for _, h := range hashes {
+		if p.shared[h] == nil {
+			continue
+		}
 		if p.shared[h][peer]--; p.shared[h][peer] <= 0 {
 			delete(p.shared[h], peer)
 		}

@@ -254,7 +254,7 @@ func TestFetch(t *testing.T) {
 	if left := files(t, to.partDir()); left != 0 {
 		t.Errorf("%d parts are left", left)
 	}
-	from.Unshare(w.peer.Node, blob.Hash)
+	from.Unshare(w.peer.Node, blob.Hash, blob.Hash, identity.Hash{1})
 	if from.mayHave(w.peer.Node, blob.Hash) || len(from.shared) != 0 {
 		t.Error("still shared")
 	}
