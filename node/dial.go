@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -91,21 +92,25 @@ func (s *session) keep(url string, first chan<- error) {
 			}
 			first = nil
 		}
+		if errors.Is(err, errSelf) {
+			s.n.log.Info("bootstrap is this node itself", "url", url)
+			return
+		}
 		if err != nil {
 			if s.ctx.Err() != nil {
 				return
 			}
 			s.n.log.Info("bootstrap not reached", "url", url, "err", err, "again", pause)
 		} else {
+			s.spawn(s.settleIn)
 			select {
 			case <-l.done:
 			case <-s.ctx.Done():
 				return
 			}
 		}
-		// A link that outlived the pause before it deserves a quick new attempt:
-		// only who takes links in to drop them at once is asked ever less.
-		if err == nil && time.Since(began) > pause {
+		// Only who takes links in to drop them at once is asked ever less.
+		if err == nil && time.Since(began) > redialFirst {
 			pause = redialFirst
 		}
 		if !s.pause(pause + rand.N(pause/4)) {
