@@ -29,26 +29,30 @@ var (
 
 // bolt is the store in a bbolt file.
 type bolt struct {
-	torn error // what is wrong with the file, though it can be used
-	db   *bbolt.DB
+	torn   error // what is wrong with the file, though it can be used
+	walked bool  // its pages were looked at
+	db     *bbolt.DB
 }
 
-// boltOptions are for one open. They are told by the issues of bbolt: without
+// boltOptions are for one open; test spares the fsync and keeps the file small. They are told by the issues of bbolt: without
 // Timeout a second process hangs for ever; the array freelist grows slow; the
 // freelist is kept in the file because finding it again takes a second for half
 // a gigabyte.
-func boltOptions(readOnly bool, timeout time.Duration) *bbolt.Options {
+func boltOptions(readOnly, test bool, timeout time.Duration) *bbolt.Options {
 	o := &bbolt.Options{
 		Timeout:      timeout,
 		FreelistType: bbolt.FreelistMapType,
 		ReadOnly:     readOnly,
+		NoSync:       test,
 		NoStatistics: true,
 		OpenFile: func(name string, flag int, mode fs.FileMode) (*os.File, error) {
 			return os.OpenFile(name, flag&^os.O_CREATE, mode) // create makes it, whole
 		},
 	}
-	if !readOnly && runtime.GOOS != "windows" { // there the file would get this size
-		o.InitialMmapSize = 16 << 20 // below that no reader waits for a remap
+	if !readOnly && !test && runtime.GOOS != "windows" { // there the file gets it at once
+		// Below that no reader waits for a remap. The file gets this size too, as
+		// a hole, with the first commit.
+		o.InitialMmapSize = 1 << 20
 	}
 	return o
 }
@@ -59,14 +63,15 @@ const maxWalk = 64 << 20
 
 // openBolt opens a file that is there. Before bbolt is let at it its pages are
 // walked, because bbolt believes what they say.
-func openBolt(path string, readOnly bool, timeout time.Duration) (*bolt, error) {
-	b, err := mapBolt(path, true, timeout) // locks out writers, reads no page but the first two
+func openBolt(path string, readOnly, test bool, timeout time.Duration) (*bolt, error) {
+	b, err := mapBolt(path, true, test, timeout) // locks out writers, reads no page but the first two
 	if err != nil {
 		return nil, err
 	}
 	if info, err := os.Stat(path); err != nil {
 		return nil, errors.Join(err, b.close())
 	} else if readOnly || info.Size() <= maxWalk {
+		b.walked = true
 		if b.torn, err = walkPages(path); err != nil {
 			return nil, errors.Join(err, b.close())
 		}
@@ -74,15 +79,15 @@ func openBolt(path string, readOnly bool, timeout time.Duration) (*bolt, error) 
 	if readOnly {
 		return b, nil
 	}
-	torn := b.torn
 	if err := b.close(); err != nil {
 		return nil, err
 	}
-	if b, err = mapBolt(path, false, timeout); err != nil {
+	again, err := mapBolt(path, false, test, timeout)
+	if err != nil {
 		return nil, err
 	}
-	b.torn = torn
-	return b, nil
+	again.torn, again.walked = b.torn, b.walked
+	return again, nil
 }
 
 // walkPages returns a *DamageError when the file's own structure is not sound.
@@ -109,9 +114,9 @@ func walkPages(path string) (torn, err error) {
 }
 
 // mapBolt has bbolt open the file, and turns its errors into ours.
-func mapBolt(path string, readOnly bool, timeout time.Duration) (_ *bolt, err error) {
+func mapBolt(path string, readOnly, test bool, timeout time.Duration) (_ *bolt, err error) {
 	defer rescue(&err)()
-	db, err := bbolt.Open(path, 0o600, boltOptions(readOnly, timeout))
+	db, err := bbolt.Open(path, 0o600, boltOptions(readOnly, test, timeout))
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, fmt.Errorf("open %s: %w", path, ErrInUse)
@@ -126,7 +131,7 @@ func mapBolt(path string, readOnly bool, timeout time.Duration) (_ *bolt, err er
 // create makes the file at path with empty buckets and what fill puts there.
 // The file appears whole or not at all; one that is there is never replaced,
 // which is fs.ErrExist. A crash may leave a file named .ledger-* beside it.
-func create(path string, fill func(setter) error) (err error) {
+func create(path string, test bool, fill func(setter) error) (err error) {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, ".ledger-*") // 0600
 	if err != nil {
@@ -137,7 +142,7 @@ func create(path string, fill func(setter) error) (err error) {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	db, err := bbolt.Open(temp, 0o600, boltOptions(false, time.Second))
+	db, err := bbolt.Open(temp, 0o600, boltOptions(false, test, time.Second))
 	if err != nil {
 		return err
 	}

@@ -17,13 +17,23 @@ type book struct{ getter }
 // share its transaction.
 type pen struct {
 	book
-	s setter
+	s     setter
+	wrote *bool // something was put or removed
 }
 
-func newPen(s setter) pen { return pen{book{s}, s} }
+func newPen(s setter) pen { return pen{book{s}, s, new(bool)} }
 
 func (p pen) put(b bucket, key, payload []byte) error {
+	*p.wrote = true
 	return p.s.put(b, key, seal(b, key, payload))
+}
+
+func (p pen) remove(b bucket, key []byte) error {
+	if p.get(b, key) == nil {
+		return nil
+	}
+	*p.wrote = true
+	return p.s.remove(b, key)
 }
 
 // value returns the payload under key, nil when there is none.
@@ -46,6 +56,20 @@ func read[T any](k book, b bucket, key []byte, decode func([]byte) (T, error)) (
 		return out, false, damage(k, b, key, payload, err.Error())
 	}
 	return out, true, nil
+}
+
+// sums looks at the checksum of every record.
+func (k book) sums() error {
+	for _, b := range buckets {
+		err := k.scan(b, nil, func(key, value []byte) (bool, error) {
+			_, err := unseal(k, b, key, value)
+			return err == nil, err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
@@ -327,7 +351,7 @@ func (p pen) appendGrant(a *account, w writer, g Grant) error {
 // grants up to grant only, if there is more; else that all is delivered.
 func (p pen) owe(a account, seq, grant uint64) error {
 	if seq >= a.own.seq && grant >= a.own.grantSeq {
-		return p.s.remove(bOut, a.mine.line[:])
+		return p.remove(bOut, a.mine.line[:])
 	}
 	return p.put(bOut, a.mine.line[:], unsent{peer: a.peer, seq: seq, grant: grant}.encode())
 }

@@ -49,7 +49,7 @@ func Check(path string) (Report, error) {
 		return fail(err)
 	}
 	rep.Bytes = info.Size()
-	b, err := openBolt(path, true, time.Second)
+	b, err := openBolt(path, true, false, time.Second)
 	if err != nil {
 		return fail(err)
 	}
@@ -147,6 +147,9 @@ func (c *checker) log() error {
 			err = c.grant(a, *rec.grant, next)
 		} else {
 			err = c.entry(a, rec, next)
+		}
+		if errors.Is(err, ErrDamaged) {
+			return false, err // names another record
 		}
 		if err != nil {
 			return bad("%v", err)

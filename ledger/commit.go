@@ -96,11 +96,14 @@ func (l *Ledger) transact(ops []*op) {
 			if err := b.flush(); err != nil {
 				return err
 			}
+			if !*b.wrote {
+				return errNothing // spares the fsync: what was refused costs little
+			}
 			written = true
 			return nil
 		})
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, errNothing) {
 		// A write that failed half way may still be on the disk, and a damaged
 		// page will not get better: only opening the file again tells.
 		if written || errors.Is(err, ErrDamaged) {
@@ -130,6 +133,8 @@ func (l *Ledger) transact(ops []*op) {
 // errStore marks what no single operation is to blame for: it undoes the whole
 // transaction.
 var errStore = errors.New("ledger file")
+
+var errNothing = errors.New("nothing to write")
 
 // batch is a transaction that several operations share. The payments that
 // follow each other on one line become one run under one signature.

@@ -50,6 +50,8 @@ type Config struct {
 
 	// Log may be nil.
 	Log *slog.Logger
+
+	test bool // no fsync: for tests that copy the file instead of cutting the power
 }
 
 // Ledger is one key's lines with everybody, in one file. Any number of
@@ -78,8 +80,9 @@ type Ledger struct {
 
 // Open opens the ledger of self's key at path, or makes it. It returns ErrInUse
 // when another process has it, ErrOwner when it is another key's, ErrVersion
-// when a newer program made it and ErrDamaged when it cannot be read; then
-// nothing has been changed. Whoever opens it closes it.
+// when a newer program made it and ErrDamaged when a page or a checksum in it is
+// wrong, which is looked for in files up to 64 MiB; then nothing has been
+// changed. Whoever opens it closes it.
 func Open(path string, self identity.Signer, cfg Config) (*Ledger, error) {
 	me := self.Entity()
 	if err := me.Check(); err != nil {
@@ -90,12 +93,12 @@ func Open(path string, self identity.Signer, cfg Config) (*Ledger, error) {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		err := create(path, func(s setter) error { return writeMeta(newPen(s), me) })
+		err := create(path, cfg.test, func(s setter) error { return writeMeta(newPen(s), me) })
 		if err != nil && !errors.Is(err, fs.ErrExist) { // then another process was faster
 			return nil, fmt.Errorf("make ledger: %w", err)
 		}
 	}
-	b, err := openBolt(path, false, cfg.Timeout)
+	b, err := openBolt(path, false, cfg.test, cfg.Timeout)
 	if err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
@@ -104,7 +107,7 @@ func Open(path string, self identity.Signer, cfg Config) (*Ledger, error) {
 		// commit was sent. If it was, meeting the peer shows it and fences.
 		cfg.Log.Error("the ledger file has lost a page, and may be one transaction old", "path", path, "err", b.torn)
 	}
-	return start(b, me, self, cfg)
+	return start(b, me, self, b.walked, cfg)
 }
 
 // OpenReadOnly opens the ledger that is at path without changing anything, for
@@ -115,11 +118,11 @@ func OpenReadOnly(path string, self identity.Entity, cfg Config) (*Ledger, error
 	if err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
-	b, err := openBolt(path, true, cfg.Timeout)
+	b, err := openBolt(path, true, false, cfg.Timeout)
 	if err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
-	return start(b, self, nil, cfg)
+	return start(b, self, nil, false, cfg)
 }
 
 func (c Config) filled() (Config, error) {
@@ -147,9 +150,9 @@ func (c Config) filled() (Config, error) {
 	return c, nil
 }
 
-// start reads what is kept in memory and begins to commit. It closes s when it
-// fails.
-func start(s store, self identity.Entity, signer identity.Signer, cfg Config) (*Ledger, error) {
+// start reads what is kept in memory and begins to commit; sums has every
+// record's checksum looked at first. It closes s when it fails.
+func start(s store, self identity.Entity, signer identity.Signer, sums bool, cfg Config) (*Ledger, error) {
 	l := &Ledger{
 		self: self, cfg: cfg, log: cfg.Log, store: s, signer: signer,
 		queue: make(chan *op, maxBatch), quit: make(chan struct{}), done: make(chan struct{}),
@@ -160,6 +163,11 @@ func start(s store, self identity.Entity, signer identity.Signer, cfg Config) (*
 		k := book{g}
 		if err := checkMeta(k, self); err != nil {
 			return err
+		}
+		if sums {
+			if err := k.sums(); err != nil {
+				return err
+			}
 		}
 		return k.accounts(self, func(a account) error {
 			state, _, err := k.state(a.mine.line)

@@ -185,13 +185,13 @@ func (b *batch) compareOwn(peer identity.Entity, p position) (refused, err error
 		if err := b.appendGrant(&a, a.mine, *g); err != nil {
 			return store(err)
 		}
+		if err := b.keep(a, state); err != nil {
+			return nil, err
+		}
 	}
 	if a.known || a.own.grantSeq > 0 {
 		if err := b.owe(a, p.seq(), p.grantSeq()); err != nil {
 			return store(err)
-		}
-		if err := b.keep(a, state); err != nil {
-			return nil, err
 		}
 		done := p.seq() >= a.own.seq && p.grantSeq() >= a.own.grantSeq
 		b.changes = append(b.changes, Change{Peer: peer, Outgoing: !done, Delivered: done})

@@ -1,0 +1,101 @@
+package ledger
+
+import (
+	"bytes"
+	"testing"
+)
+
+// oneSpelling fuzzes a decoder: what it takes, its encoder gives back.
+func oneSpelling[T any](f *testing.F, seeds [][]byte, decode func([]byte) (T, error), encode func(T) []byte) {
+	for _, s := range seeds {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		v, err := decode(b)
+		if err != nil {
+			return
+		}
+		if again := encode(v); !bytes.Equal(again, b) {
+			t.Errorf("read %x, wrote %x", b, again)
+		}
+	})
+}
+
+// seeds are the vectors of these names.
+func seeds(f *testing.F, names ...string) [][]byte {
+	g := makeGolden(f)
+	var all [][]byte
+	for _, name := range names {
+		b, ok := g.bytes[name]
+		if !ok {
+			f.Fatalf("no vector %q", name)
+		}
+		if len(name) > 5 && name[:5] == "file:" {
+			b = b[:len(b)-sumSize]
+		}
+		all = append(all, b)
+	}
+	return all
+}
+
+func FuzzEntry(f *testing.F) {
+	oneSpelling(f, seeds(f, "entry 1", "entry 3"), DecodeEntry, Entry.Encode)
+}
+
+func FuzzHead(f *testing.F) {
+	oneSpelling(f, seeds(f, "head 3"), DecodeHead, Head.Encode)
+}
+
+func FuzzGrant(f *testing.F) {
+	oneSpelling(f, seeds(f, "grant"), DecodeGrant, Grant.Encode)
+}
+
+func FuzzPosition(f *testing.F) {
+	oneSpelling(f, seeds(f, "position", "position of a grant", "position of nothing"), decodePosition, position.encode)
+}
+
+func FuzzPush(f *testing.F) {
+	oneSpelling(f, seeds(f, "push", "push of a grant"), decodePush, push.encode)
+}
+
+func FuzzAck(f *testing.F) {
+	oneSpelling(f, seeds(f, "ack", "ack of a grant"), decodeAck, ack.encode)
+}
+
+func FuzzRecord(f *testing.F) {
+	oneSpelling(f, seeds(f, "file: log"), decodeRecord, record.encode)
+}
+
+func FuzzHalf(f *testing.F) {
+	oneSpelling(f, seeds(f, "file: line"), decodeHalf, half.encode)
+}
+
+func FuzzSpan(f *testing.F) {
+	oneSpelling(f, seeds(f, "file: head"), decodeSpan, span.encode)
+}
+
+func FuzzUnsent(f *testing.F) {
+	oneSpelling(f, seeds(f, "file: out"), decodeUnsent, unsent.encode)
+}
+
+func FuzzProof(f *testing.F) {
+	oneSpelling(f, seeds(f, "file: proof"), decodeProof, proof.encode)
+}
+
+func FuzzParseAmount(f *testing.F) {
+	for _, s := range []string{"0", "12", "0.25", "1.500000", "4611686018427.387903", "007", "-1", "1e3", "."} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		a, err := ParseAmount(s)
+		if err != nil {
+			return
+		}
+		if a < 0 || a > maxAmount {
+			t.Errorf("%q is %d", s, a)
+		}
+		if again, err := ParseAmount(a.String()); err != nil || again != a {
+			t.Errorf("%q is %d, %q is %d, %v", s, a, a.String(), again, err)
+		}
+	})
+}
