@@ -1,6 +1,10 @@
 package rtcnet
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/pion/stun"
+)
 
 // The STUN of RFC 8489, as far as the filter needs it.
 const (
@@ -27,7 +31,9 @@ func admit(b []byte) bool {
 		return false
 	}
 	switch {
-	case b[0] < 4:
+	case b[0] < 4 || stun.IsMessage(b):
+		// pion takes whatever has the cookie for STUN, also what begins as a
+		// DTLS record; no record of epoch 0 or 1 has it there.
 		return admitSTUN(b)
 	case b[0] >= 20 && b[0] < 64:
 		return true // DTLS, which authenticates what it reads
@@ -37,7 +43,7 @@ func admit(b []byte) bool {
 }
 
 func admitSTUN(b []byte) bool {
-	if len(b) < stunHeader || binary.BigEndian.Uint32(b[4:]) != stunCookie {
+	if len(b) < stunHeader || b[0] >= 4 || binary.BigEndian.Uint32(b[4:]) != stunCookie {
 		return false
 	}
 	if binary.BigEndian.Uint16(b)&stunMethod != stunBinding {

@@ -62,6 +62,8 @@ func TestAdmit(t *testing.T) {
 	halfHeader := bind(bindingSuccess, 0x8022, 0)
 	halfHeader = halfHeader[:len(halfHeader)-2]
 	binary.BigEndian.PutUint16(halfHeader[2:], 2)
+	disguised := bind(bindingSuccess, attrXorMappedAddress, 0)
+	disguised[0] = 22
 	for _, test := range []struct {
 		name string
 		b    []byte
@@ -82,6 +84,7 @@ func TestAdmit(t *testing.T) {
 		{"a byte after the message", trailing, false},
 		{"an attribute past the end", tooLong, false},
 		{"half an attribute", halfHeader, false},
+		{"an address of 0 that begins as DTLS", disguised, false},
 		{"DTLS handshake", []byte{22, 0xfe, 0xfd}, true},
 		{"DTLS data", []byte{23, 0xfe, 0xfd}, true},
 		{"TURN channel", []byte{64, 0, 0, 0}, false},
