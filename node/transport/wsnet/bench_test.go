@@ -3,6 +3,7 @@ package wsnet_test
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -70,25 +71,27 @@ func BenchmarkRoundTrip(b *testing.B) {
 }
 
 func BenchmarkThroughput(b *testing.B) {
-	msg := make([]byte, 16<<10)
-	for _, w := range wires(b) {
-		var sender sync.WaitGroup
-		sender.Go(func() {
-			for w.near.Send(context.Background(), msg) == nil {
-			}
-		})
-		b.Run(w.name, func(b *testing.B) {
-			b.ReportAllocs()
-			b.SetBytes(int64(len(msg)))
-			for b.Loop() {
-				if _, err := w.far.Recv(b.Context()); err != nil {
-					b.Fatal(err)
+	for _, size := range []int{100, 16 << 10} {
+		msg := make([]byte, size)
+		for _, w := range wires(b) {
+			var sender sync.WaitGroup
+			sender.Go(func() {
+				for w.near.Send(context.Background(), msg) == nil {
 				}
-			}
-		})
-		w.far.Close()
-		sender.Wait()
-		w.near.Close()
+			})
+			b.Run(fmt.Sprintf("%s/%d", w.name, size), func(b *testing.B) {
+				b.ReportAllocs()
+				b.SetBytes(int64(len(msg)))
+				for b.Loop() {
+					if _, err := w.far.Recv(b.Context()); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+			w.far.Close()
+			sender.Wait()
+			w.near.Close()
+		}
 	}
 }
 
