@@ -42,9 +42,17 @@ func (c Config) check() error {
 func openCertificates(c Config, log *slog.Logger) (certificates, error) {
 	switch {
 	case c.ACME != nil:
-		return openAuthority(*c.ACME, log)
+		m, err := openAuthority(*c.ACME, log)
+		if err != nil {
+			return nil, err
+		}
+		return m, nil
 	case c.CertFile != "":
-		return openFiles(c.CertFile, c.KeyFile, log)
+		f, err := openFiles(c.CertFile, c.KeyFile, log)
+		if err != nil {
+			return nil, err
+		}
+		return f, nil
 	}
 	return nil, nil
 }

@@ -274,8 +274,14 @@ func TestOpenErrors(t *testing.T) {
 		"no certificate":  {CertFile: key, KeyFile: key},
 		"http-01 address": {ACME: &wsnet.ACME{Domains: acme.Domains, Cache: acme.Cache, HTTPAddr: "nonsense"}},
 	} {
-		if err := wsnet.NewListener(cfg).Open("127.0.0.1:0"); err == nil {
-			t.Errorf("%s: want an error", name)
+		l := wsnet.NewListener(cfg)
+		for range 2 {
+			if err := l.Open("127.0.0.1:0"); err == nil {
+				t.Errorf("%s: want an error", name)
+			}
+		}
+		if err := l.Close(); err != nil {
+			t.Errorf("%s: Close: %v", name, err)
 		}
 	}
 	l := wsnet.NewListener(wsnet.Config{})

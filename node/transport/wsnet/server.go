@@ -36,9 +36,11 @@ func (l *Listener) open(addr string) error {
 		return err
 	}
 	if l.certs == nil {
-		if l.certs, err = openCertificates(l.cfg, l.log); err != nil {
+		certs, err := openCertificates(l.cfg, l.log)
+		if err != nil {
 			return errors.Join(err, socket.Close())
 		}
+		l.certs = certs
 	}
 	s := serve(socket, l, l.certs, l.log)
 	s.urls = urls(s.addr, l.certs)
