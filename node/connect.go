@@ -8,6 +8,7 @@ import (
 
 	"github.com/peersea/sea/identity/cbor"
 	"github.com/peersea/sea/node/addr"
+	"github.com/peersea/sea/node/internal/frame"
 	"github.com/peersea/sea/node/rpc"
 	"github.com/peersea/sea/node/transport"
 )
@@ -16,6 +17,7 @@ import (
 const (
 	connectWait  = 30 * time.Second
 	iceWait      = 15 * time.Second
+	strangerWait = 4 * time.Second // for a URL out of a contact record; WebRTC comes after it
 	maxAnswering = 16 // offers of others under way
 )
 
@@ -49,7 +51,7 @@ func (n *Node) Connect(ctx context.Context, to addr.Addr) (*Conn, error) {
 // connect returns the link to a node, making it if need be.
 func (s *session) connect(ctx context.Context, to addr.Addr) (*link, error) {
 	s.mu.Lock()
-	if l := s.links[to]; l != nil {
+	if l := s.links[to]; l != nil && l.alive.Err() == nil {
 		s.mu.Unlock()
 		return l, nil
 	}
@@ -96,7 +98,9 @@ func (s *session) reach(ctx context.Context, to addr.Addr) (*link, error) {
 		if err != nil {
 			continue
 		}
-		l, err := s.dialBy(ctx, d, url, to)
+		wait, cancel := context.WithTimeout(ctx, strangerWait)
+		l, err := s.dialBy(wait, d, url, to)
+		cancel()
 		if err == nil {
 			return l, nil
 		}
@@ -291,8 +295,10 @@ func (s *session) admitOffer(ctx context.Context, from addr.Addr) (*offering, er
 		if l.lives() {
 			return nil, errLinked
 		}
-		l.end(0, errors.New("the peer offers a new link"))
-		<-l.done
+		l.end(frame.ReasonReplaced, nil)
+	}
+	if err := s.awaitGone(ctx, from); err != nil {
+		return nil, err
 	}
 	for {
 		s.mu.Lock()

@@ -84,7 +84,7 @@ type link struct {
 	dead   context.CancelFunc
 	ending <-chan struct{} // alive.Done()
 	told   chan struct{}   // closed when the node knows of the link, which then runs
-	done   chan struct{}   // closed when nothing of the link runs and it is forgotten
+	done   chan struct{}   // closed when the link has ended and the node has forgotten it
 	once   sync.Once
 	reason frame.Reason // why it ended, set before alive ends
 	cause  error
@@ -197,7 +197,8 @@ func (l *link) why() error {
 	return errors.New(l.reason.String())
 }
 
-// run carries the link until it ends, and returns when nothing of it runs.
+// run carries the link until it ends, and returns when nothing of it runs but
+// handlers, whose contexts have ended.
 func (l *link) run() {
 	var wg sync.WaitGroup
 	for _, la := range l.lanes {
@@ -221,7 +222,6 @@ func (l *link) run() {
 	l.conn.Close()
 	l.cancel()
 	wg.Wait()
-	l.jobs.wait()
 	l.inbox.close()
 }
 

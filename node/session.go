@@ -158,7 +158,6 @@ func (s *session) start(ctx context.Context, bootstrap []string) error {
 		return nil
 	}
 	if s.n.cfg.Patient {
-		s.spawn(s.settleIn)
 		return nil
 	}
 	var reasons []error
@@ -166,7 +165,6 @@ func (s *session) start(ctx context.Context, bootstrap []string) error {
 		select {
 		case err := <-first:
 			if err == nil {
-				s.spawn(s.settleIn)
 				return nil
 			}
 			reasons = append(reasons, err)
@@ -181,7 +179,8 @@ func (s *session) start(ctx context.Context, bootstrap []string) error {
 
 // Offline ends all links, telling the peers, closes the Listeners and the
 // Negotiator, and returns when nothing of the node runs any more, handlers
-// included. It returns nil when the node is offline already.
+// included; so it must not be called from one. It returns nil when the node is
+// offline already.
 func (n *Node) Offline() error {
 	n.mu.Lock()
 	s := n.session
@@ -293,11 +292,14 @@ func (s *session) accept(from transport.Listener) {
 	}
 }
 
-// link returns the live link to a peer, or nil.
+// link returns the link to a peer, nil when there is none that lives.
 func (s *session) link(to addr.Addr) *link {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.links[to]
+	if l := s.links[to]; l != nil && l.alive.Err() == nil {
+		return l
+	}
+	return nil
 }
 
 // all returns the live links, those nearest to the node first.

@@ -50,7 +50,7 @@ func (s *session) greet(ctx context.Context, conn transport.Conn, want addr.Addr
 	claimed := false
 	hs, err := s.party.Load().Initiate(ctx, conn, func(p hello.Proof) error {
 		to = p.Addr()
-		err := s.claim(p, want, mine)
+		err := s.claim(ctx, p, want, mine)
 		claimed = err == nil
 		return err
 	})
@@ -90,16 +90,19 @@ func (s *session) greet(ctx context.Context, conn transport.Conn, want addr.Addr
 }
 
 // claim decides whether a dialled peer may know who we are.
-func (s *session) claim(p hello.Proof, want addr.Addr, c *claim) error {
+func (s *session) claim(ctx context.Context, p hello.Proof, want addr.Addr, c *claim) error {
 	refuse := func(reason frame.Reason, text string) error {
 		return &hello.Refusal{Reason: reason, Text: text, Ours: true}
 	}
 	to := p.Addr()
 	if to == s.n.addr {
-		return refuse(frame.ReasonRefused, "this is the same node")
+		return errSelf
 	}
 	if want != (addr.Addr{}) && to != want {
 		return refuse(frame.ReasonUnwanted, "another node was looked for")
+	}
+	if err := s.awaitGone(ctx, to); err != nil {
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -112,6 +115,25 @@ func (s *session) claim(p hello.Proof, want addr.Addr, c *claim) error {
 	s.claims[to] = c
 	s.noteChange()
 	return nil
+}
+
+// errSelf is what comes of dialling oneself.
+var errSelf = &hello.Refusal{Reason: frame.ReasonRefused, Text: "this is the same node", Ours: true}
+
+// awaitGone waits until a link to a peer that is ending has ended.
+func (s *session) awaitGone(ctx context.Context, to addr.Addr) error {
+	s.mu.Lock()
+	old := s.links[to]
+	s.mu.Unlock()
+	if old == nil || old.alive.Err() == nil {
+		return nil
+	}
+	select {
+	case <-old.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // awaitWelcome reads the responder's first sealed frame.
@@ -154,7 +176,7 @@ func (s *session) welcome(conn transport.Conn, want addr.Addr, proven func()) (*
 		return nil, err
 	}
 	l := newLink(s, conn, hs, "")
-	place, err := s.decide(l, want)
+	place, err := s.decide(ctx, l, want)
 	if err == nil {
 		_, remote := describe(conn)
 		// The first frame of the queue; from it on the link counts.
@@ -201,13 +223,13 @@ func (l *link) say(ctx context.Context, f frame.Frame) error {
 
 // decide says whether a peer that dialled us is welcome. If so its place is
 // claimed, and an older link to it has ended.
-func (s *session) decide(l *link, want addr.Addr) (*claim, error) {
+func (s *session) decide(ctx context.Context, l *link, want addr.Addr) (*claim, error) {
 	from := l.peer.Addr
 	refuse := func(reason frame.Reason, text string) (*claim, error) {
 		return nil, &hello.Refusal{Reason: reason, Text: text, Ours: true}
 	}
 	if from == s.n.addr {
-		return refuse(frame.ReasonRefused, "this is the same node")
+		return nil, errSelf
 	}
 	if want != (addr.Addr{}) && from != want {
 		return refuse(frame.ReasonUnwanted, "another node was looked for")
@@ -241,8 +263,8 @@ func (s *session) decide(l *link, want addr.Addr) (*claim, error) {
 		old.end(frame.ReasonReplaced, nil)
 		select {
 		case <-old.done:
-		case <-s.ctx.Done():
-			return nil, ErrOffline
+		case <-ctx.Done():
+			return nil, ctx.Err()
 		}
 	}
 }
@@ -270,6 +292,7 @@ func (s *session) add(l *link, c *claim) error {
 		l.run()
 		s.down(l)
 		close(l.done)
+		l.jobs.wait() // a handler may take its time; nobody but Offline waits for it
 	})
 	return nil
 }

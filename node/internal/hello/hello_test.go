@@ -330,8 +330,10 @@ func TestFlippedHandshake(t *testing.T) {
 		b[i] ^= 1 << (i % 8)
 		return b
 	}
+	ini, res := newParty(t, "initiator", nil), newParty(t, "responder", nil)
 	respond := func(lines ...[]byte) (*Session, error) {
-		return newParty(t, "responder", nil).Respond(t.Context(), &script{lines: lines})
+		res.Random = bytes.NewReader(fixed.Bytes("responder ephemeral"))
+		return res.Respond(t.Context(), &script{lines: lines})
 	}
 	if s, err := respond(first, third); s == nil {
 		t.Fatal(err) // the script itself works
@@ -342,7 +344,8 @@ func TestFlippedHandshake(t *testing.T) {
 		check(1, i, s, err)
 	}
 	for i := range second {
-		s, err := newParty(t, "initiator", nil).Initiate(t.Context(), &script{lines: [][]byte{flip(second, i)}}, nil)
+		ini.Random = bytes.NewReader(fixed.Bytes("initiator ephemeral"))
+		s, err := ini.Initiate(t.Context(), &script{lines: [][]byte{flip(second, i)}}, nil)
 		check(2, i, s, err)
 	}
 	for i := range third {
