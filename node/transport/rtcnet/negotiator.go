@@ -54,16 +54,16 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	if c.HalfOpen == 0 {
+	if c.HalfOpen <= 0 {
 		c.HalfOpen = 32
 	}
-	if c.OpenTime == 0 {
+	if c.OpenTime <= 0 {
 		c.OpenTime = 15 * time.Second
 	}
-	if c.Expiry == 0 {
+	if c.Expiry <= 0 {
 		c.Expiry = time.Minute
 	}
-	if c.Silence == 0 {
+	if c.Silence <= 0 {
 		c.Silence = 15 * time.Second
 	}
 	if c.Log == nil {
