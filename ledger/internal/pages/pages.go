@@ -177,8 +177,6 @@ func (w *walk) checkMeta(m meta, id uint64) error {
 	switch {
 	case binary.LittleEndian.Uint16(b[8:]) != flagMeta || binary.LittleEndian.Uint64(b[:]) != id:
 		return w.bad(id, 0, "it is not the header of meta page %d", id)
-	case m.tx%2 != id:
-		return w.bad(id, headerSize, "transaction %d belongs on the other meta page", m.tx)
 	case m.pages < 4 || m.pages > uint64(w.size)/m.page:
 		return w.bad(id, headerSize, "%d pages do not fit the file's %d bytes: it was cut off", m.pages, w.size)
 	}
