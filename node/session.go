@@ -28,6 +28,7 @@ const (
 	redialLast   = time.Minute
 	acceptPause  = 100 * time.Millisecond
 	maxUnproven  = 64
+	visitTime    = 500 * time.Millisecond // that an unproven visitor surely has
 	maxBootstrap = 16
 )
 
@@ -41,17 +42,16 @@ type session struct {
 	party  atomic.Pointer[hello.Party] // renewed with the contact record
 	router *router
 
-	unproven chan struct{} // a token per inbound handshake under way
-
 	work sync.WaitGroup
 
-	mu      sync.Mutex // guards what follows
-	closing bool
-	links   map[addr.Addr]*link
-	claims  map[addr.Addr]*claim // outbound handshakes that wait for a welcome
-	offers  map[addr.Addr]*offering
-	dials   map[addr.Addr]*connecting
-	changed chan struct{} // closed and replaced when links or claims change
+	mu       sync.Mutex // guards what follows
+	closing  bool
+	visitors []*visitor // in the order in which they came
+	links    map[addr.Addr]*link
+	claims   map[addr.Addr]*claim // outbound handshakes that wait for a welcome
+	offers   map[addr.Addr]*offering
+	dials    map[addr.Addr]*connecting
+	changed  chan struct{} // closed and replaced when links or claims change
 }
 
 // Online brings the node online: it takes links in at its Listeners, links to
@@ -98,12 +98,11 @@ func (n *Node) begin() (*session, error) {
 	}
 	s := &session{
 		n: n, static: static,
-		unproven: make(chan struct{}, maxUnproven),
-		links:    make(map[addr.Addr]*link),
-		claims:   make(map[addr.Addr]*claim),
-		offers:   make(map[addr.Addr]*offering),
-		dials:    make(map[addr.Addr]*connecting),
-		changed:  make(chan struct{}),
+		links:   make(map[addr.Addr]*link),
+		claims:  make(map[addr.Addr]*claim),
+		offers:  make(map[addr.Addr]*offering),
+		dials:   make(map[addr.Addr]*connecting),
+		changed: make(chan struct{}),
 	}
 	rand.Read(s.run[:])
 	if err := s.renew(); err != nil {
@@ -272,16 +271,15 @@ func (s *session) accept(from transport.Listener) {
 			s.pause(acceptPause)
 			continue
 		}
-		select {
-		case s.unproven <- struct{}{}:
-		default:
+		v := s.visit(conn)
+		if v == nil {
 			// Closing here, in turn, slows down whoever floods.
 			s.n.log.Debug("too many unproven links")
 			conn.Close()
 			continue
 		}
 		if !s.spawn(func() {
-			_, err := s.welcome(conn, addr.Addr{}, func() { <-s.unproven })
+			_, err := s.welcome(conn, addr.Addr{}, func() { s.leave(v) })
 			if err != nil {
 				wire, remote := describe(conn)
 				s.n.log.Debug("inbound link refused", "transport", wire, "remote", remote, "err", err)
@@ -290,6 +288,42 @@ func (s *session) accept(from transport.Listener) {
 			conn.Close()
 		}
 	}
+}
+
+// A visitor is an inbound wire whose other end has not proven itself yet.
+type visitor struct {
+	conn  transport.Conn
+	since time.Time
+}
+
+// visit gives conn a place among the unproven. When all are taken the oldest
+// has to go, if it has had the time that an honest handshake takes: so whoever
+// only sits there keeps nobody out. It returns nil when there is no place.
+func (s *session) visit(conn transport.Conn) *visitor {
+	v := &visitor{conn: conn, since: time.Now()}
+	s.mu.Lock()
+	var oldest *visitor
+	if len(s.visitors) >= maxUnproven {
+		oldest = s.visitors[0]
+		if v.since.Sub(oldest.since) < visitTime {
+			s.mu.Unlock()
+			return nil
+		}
+		s.visitors = s.visitors[1:]
+	}
+	s.visitors = append(s.visitors, v)
+	s.mu.Unlock()
+	if oldest != nil {
+		oldest.conn.Close() // which ends its handshake
+	}
+	return v
+}
+
+// leave frees v's place.
+func (s *session) leave(v *visitor) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.visitors = slices.DeleteFunc(s.visitors, func(o *visitor) bool { return o == v })
 }
 
 // link returns the link to a peer, nil when there is none that lives.
