@@ -103,6 +103,7 @@ func (m *Market) buy(ctx context.Context, j *job, r *jobRecord) error {
 		})
 		select {
 		case <-again:
+			m.sellers.forgive()
 		case <-less:
 		case <-ctx.Done():
 		}
@@ -364,7 +365,7 @@ func (m *Market) Quotes(ctx context.Context, s Spec) ([]Quoted, error) {
 
 // order accepts a quote, if the ledger and the link allow it: the order is then
 // on disk, not sent.
-func (m *Market) order(ctx context.Context, j *job, q quoted) (*Refused, error) {
+func (m *Market) order(ctx context.Context, j *job, q quoted) (no *Refused, err error) {
 	if err := m.connect(ctx, q.at); err != nil {
 		return refuse(Unreachable, "seller %s cannot be linked to: %v", q.seller.Short(), err), nil
 	}
@@ -372,7 +373,11 @@ func (m *Market) order(ctx context.Context, j *job, q quoted) (*Refused, error) 
 	if err != nil {
 		return refuse(RefusedCredit, "%v", err), nil
 	}
-	hold.Release() // followOrder makes it again, here and after a restart
+	defer func() {
+		if err != nil {
+			hold.Release()
+		}
+	}()
 	st, err := Order{Quote: q.quote.Hash(QuotePurpose), At: time.Now().UnixMilli()}.Sign(m.key)
 	if err != nil {
 		return nil, err
@@ -386,9 +391,10 @@ func (m *Market) order(ctx context.Context, j *job, q quoted) (*Refused, error) 
 		}
 		r.event(eventRecord{Text: text, Seller: q.seller})
 	})
-	if err := m.book.save(j); err != nil {
+	if err = m.book.save(j); err != nil {
 		return nil, err
 	}
+	j.hold = hold // followOrder releases it
 	failpoint.Hit("market:order-persisted")
 	return nil, nil
 }

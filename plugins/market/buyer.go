@@ -154,8 +154,13 @@ func (m *Market) wantStop(j *job, why Reason, text string) error {
 
 // drive takes a job to its end, or to where ctx ends.
 func (m *Market) drive(ctx context.Context, j *job) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	j.mu.Lock()
+	again := j.driven // a job that came while Run began is found twice
+	j.driven = true
+	j.mu.Unlock()
+	if again {
+		return
+	}
 	select {
 	case m.trading <- struct{}{}:
 		defer func() { <-m.trading }()

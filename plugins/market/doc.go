@@ -23,8 +23,8 @@
 //	market:quote-received     a quote was chosen
 //	market:order-persisted    the order is on disk, not sent
 //	market:order-sent         the seller has taken the order
-//	market:delivery-persisted receipt and delivery are on disk, nothing is paid
 //	market:output-fetched     all output is here and checked
+//	market:delivery-persisted receipt, delivery and output are on disk, nothing is paid
 //	market:pay-before         about to pay
 //	market:pay-after          the ledger has the entry, the job does not know
 //

@@ -23,6 +23,10 @@ const (
 	offerAge = 30 * time.Second
 	lookAge  = 30 * time.Second
 
+	// A node that does not answer is left alone for firstFailure, doubling up
+	// to offerAge.
+	firstFailure = time.Second
+
 	// offerWait is how long one node may take to show its offer, firstOffers
 	// how long others are waited for once there is one.
 	offerWait   = 5 * time.Second
@@ -47,6 +51,7 @@ type known struct {
 	hash    identity.Hash // of the offer's statement
 	sells   bool
 	expires time.Time
+	failed  int // how often in a row it has not answered
 }
 
 // get returns what is known of a node and not too old.
@@ -78,6 +83,29 @@ func (d *directory) put(k known) {
 		}
 	}
 	d.known[k.at] = &k
+}
+
+// fail takes in that a node did not answer.
+func (d *directory) fail(at addr.Addr) {
+	d.mu.Lock()
+	failed := 0
+	if old := d.known[at]; old != nil {
+		failed = old.failed
+	}
+	d.mu.Unlock()
+	rest := min(firstFailure<<min(failed, 10), offerAge)
+	d.put(known{at: at, expires: time.Now().Add(rest), failed: failed + 1})
+}
+
+// forgive has all nodes asked again that did not answer or did not sell.
+func (d *directory) forgive() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for at, k := range d.known {
+		if !k.sells {
+			delete(d.known, at)
+		}
+	}
 }
 
 // forget drops what is known of a node, so that it is asked again.
@@ -189,11 +217,9 @@ func (m *Market) offersOf(ctx context.Context, where []addr.Addr, all bool) (sel
 			continue
 		}
 		asked[at] = true
-		if k, ok := m.sellers.get(at); ok {
+		if k, ok := m.sellers.get(at); ok && (k.sells || !all) {
 			if k.sells {
 				sellers = append(sellers, k)
-			} else if all {
-				errs = append(errs, refuse(NotSelling, "node %.10s does not sell", at))
 			}
 			continue
 		}
@@ -247,6 +273,7 @@ func (m *Market) fetchOffer(ctx context.Context, at addr.Addr) (known, error) {
 		m.sellers.put(k)
 		return k, nil
 	case err != nil:
+		m.sellers.fail(at)
 		return k, refuse(Unreachable, "node %.10s cannot be asked: %v", at, err)
 	}
 	k.seller = answer.Offer.By
@@ -258,6 +285,7 @@ func (m *Market) fetchOffer(ctx context.Context, at addr.Addr) (known, error) {
 		err = errors.New("it is for somebody else")
 	}
 	if err != nil {
+		m.sellers.fail(at)
 		return k, refuse(BadStatement, "the offer of node %.10s: %v", at, err)
 	}
 	k.hash, k.sells = answer.Offer.Hash(OfferPurpose), true

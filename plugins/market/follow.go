@@ -60,9 +60,11 @@ func (m *Market) followOrder(ctx context.Context, j *job, r *jobRecord) error {
 	if err := errors.Join(j.out.Reset(), j.err.Reset()); err != nil {
 		return err
 	}
-	hold, err := m.credit.Reserve(r.Quote.By, t.quote.Ceiling)
-	if err != nil { // the order is a promise already
-		m.log.Warn("an order is above what we may owe", "job", r.ID.Short(), "peer", r.Quote.By.Short(), "err", err)
+	hold := j.hold
+	if j.hold = nil; hold == nil { // after a restart; the order is a promise already
+		if hold, err = m.credit.Reserve(r.Quote.By, t.quote.Ceiling); err != nil {
+			m.log.Warn("an order is above what we may owe", "job", r.ID.Short(), "peer", r.Quote.By.Short(), "err", err)
+		}
 	}
 	defer hold.Release()
 	inputs := hashes(jobBlobs(t.work))

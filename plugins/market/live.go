@@ -15,12 +15,14 @@ type job struct {
 	out, err *spool
 	stop     chan struct{} // closed when the record has a Stop
 	saving   sync.Mutex    // held while the record gets its place in the store
+	hold     *ledger.Hold  // of an order that is about to be followed; drive's alone
 
 	mu      sync.Mutex // guards what follows
 	rec     jobRecord
 	fuel    uint64 // as the seller says
 	changed chan struct{}
 	stopped bool // the node goes offline; the job goes on another time
+	driven  bool // drive has it
 }
 
 func newJob(rec jobRecord, dir string) *job {

@@ -36,11 +36,18 @@ func (m *Market) perform(ctx context.Context, s *sale) {
 	guestCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s.mu.Lock()
-	s.stop = cancel
+	again := s.driven // an order that came while Run began is found twice
+	s.driven = true
+	if !again {
+		s.stop = cancel
+	}
 	if s.rec.Cancelled {
 		cancel()
 	}
 	s.mu.Unlock()
+	if again {
+		return
+	}
 
 	result, no, err := m.run(guestCtx, s)
 	if ctx.Err() != nil {
@@ -280,7 +287,9 @@ func (m *Market) refuseSale(s *sale, no *Refused) error {
 	r := s.copy()
 	r.State, r.Ended = SaleRefused, time.Now().UnixMilli()
 	r.Reason, r.Text, r.Refusal = no.Reason, clip(no.Text), &st
-	if err := m.writeSale(s, r); err != nil {
+	kept := *r
+	kept.slim()
+	if err := m.writeSale(s, &kept); err != nil {
 		return err
 	}
 	s.update(func(old *saleRecord) { *old = *r })
@@ -352,7 +361,9 @@ func (m *Market) endPaid(s *sale) {
 	}
 	hold.Release()
 	m.spawn(func(context.Context) {
-		if err := m.beginSale(s)(); err != nil {
+		r := s.copy()
+		r.slim()
+		if err := m.writeSale(s, r); err != nil {
 			m.log.Error("cannot write a payment down", "order", s.order.Short(), "err", err)
 		}
 		m.endSale(s)

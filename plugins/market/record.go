@@ -190,10 +190,11 @@ type saleRecord struct {
 	Taken  int64  `cbor:"taken"`
 	Ended  int64  `cbor:"ended"`
 
-	Buyer addr.Addr          `cbor:"buyer"` // where it ordered from
-	Ask   identity.Statement `cbor:"ask"`
-	Quote identity.Statement `cbor:"quote"`
-	Order identity.Statement `cbor:"order"`
+	Buyer  addr.Addr           `cbor:"buyer"` // where it ordered from
+	Module identity.Hash       `cbor:"module"`
+	Ask    *identity.Statement `cbor:"ask"` // nil when the sale has ended
+	Quote  identity.Statement  `cbor:"quote"`
+	Order  identity.Statement  `cbor:"order"`
 	// Cancelled is whether the buyer wants it to end.
 	Cancelled bool `cbor:"cancelled"`
 
@@ -225,22 +226,23 @@ func decodeSale(b []byte) (*saleRecord, error) {
 	return &body.saleRecord, nil
 }
 
+// slim drops from a sale that has ended what nobody will ask for again: the
+// buyer has its output and has paid.
+func (r *saleRecord) slim() {
+	r.Ask, r.Outcome, r.Out.Bytes, r.Err.Bytes = nil, nil, nil, nil
+}
+
 // sale is the record as others see it.
 func (r *saleRecord) sale() Sale {
 	s := Sale{
 		Order: r.Order.Hash(OrderPurpose), Buyer: r.Order.By, State: r.State, Reason: r.Reason, Text: r.Text,
-		Fuel: r.Fuel, Cost: r.Cost, Taken: time.UnixMilli(r.Taken),
+		Module: r.Module, Fuel: r.Fuel, Cost: r.Cost, Taken: time.UnixMilli(r.Taken),
 	}
 	if r.Ended != 0 {
 		s.Ended = time.UnixMilli(r.Ended)
 	}
 	if q, err := readQuote(r.Quote.Body); err == nil {
 		s.Ceiling = q.Ceiling
-	}
-	if a, err := readAsk(r.Ask.Body); err == nil {
-		if j, err := compute.DecodeJob(a.Job); err == nil {
-			s.Module = j.Module
-		}
 	}
 	if r.Receipt != nil {
 		s.Receipt = r.Receipt.Hash(compute.ReceiptPurpose)

@@ -35,7 +35,7 @@ func sampleSale(t testing.TB) *saleRecord {
 	ask, quote, order, refusal := signed(t, 1), signed(t, 2), signed(t, 4), signed(t, 3)
 	return &saleRecord{
 		State: SaleRefused, Reason: ModuleInvalid, Text: "not WebAssembly", Taken: 1, Ended: 2,
-		Ask: ask, Quote: quote, Order: order, Refusal: &refusal, Fuel: 3, Cost: 4,
+		Ask: &ask, Quote: quote, Order: order, Refusal: &refusal, Fuel: 3, Cost: 4,
 	}
 }
 

@@ -33,6 +33,7 @@ type sale struct {
 	hold    *ledger.Hold
 	changed chan struct{}
 	stop    context.CancelFunc // ends the guest, while there is one
+	driven  bool               // perform has it
 }
 
 // keptSale is what is remembered of each sale that is on disk.
@@ -65,7 +66,28 @@ func (m *Market) readSales() error {
 		m.selling.sales[order] = s
 		return true
 	})
-	return errors.Join(err, bad)
+	if err := errors.Join(err, bad); err != nil {
+		return err
+	}
+	for _, s := range m.selling.sales { // before anybody else can ask for the room
+		m.resume(s)
+	}
+	return nil
+}
+
+// resume takes a sale's room again, and counts or shares what it has.
+func (m *Market) resume(s *sale) {
+	most := s.quote.Ceiling
+	if s.rec.State == SaleDelivered {
+		most = s.rec.Cost
+		m.shareOutput(s, &s.rec)
+	} else {
+		m.countLocked(s.buyer, 1)
+	}
+	var err error
+	if s.hold, err = m.credit.Hold(s.buyer, most); err != nil { // it is owed all the same
+		m.log.Warn("an order is above what its buyer may owe", "peer", s.buyer.Short(), "err", err)
+	}
 }
 
 func (s SaleState) final() bool { return s == SalePaid || s == SaleRefused }
@@ -75,6 +97,9 @@ func (m *Market) newSale(r *saleRecord) (*sale, error) {
 	s := &sale{
 		order: r.Order.Hash(OrderPurpose), buyer: r.Order.By, rec: *r, fuel: r.Fuel,
 		out: newSpool(m.dir), err: newSpool(m.dir), changed: make(chan struct{}),
+	}
+	if r.Ask == nil {
+		return nil, errors.New("a sale that has not ended without its ask")
 	}
 	a, err := readAsk(r.Ask.Body)
 	if err != nil {
@@ -99,23 +124,12 @@ func (m *Market) startSeller() {
 		stop()
 	})
 	for _, s := range m.liveSales() {
-		most := s.quote.Ceiling
-		if s.rec.State == SaleDelivered {
-			most = s.rec.Cost
-		}
-		hold, err := m.credit.Hold(s.buyer, most)
-		if err != nil { // it is owed all the same
-			m.log.Warn("an order is above what its buyer may owe", "peer", s.buyer.Short(), "err", err)
-		}
-		s.hold = hold
-		if s.rec.State == SaleDelivered {
-			m.shareOutput(s, &s.rec)
+		if s.copy().State == SaleDelivered {
 			m.checkPaid(s.buyer)
 			m.spawn(func(ctx context.Context) { m.remind(ctx, s) })
-			continue
+		} else {
+			m.spawn(func(ctx context.Context) { m.perform(ctx, s) })
 		}
-		m.count(s.buyer, 1)
-		m.spawn(func(ctx context.Context) { m.perform(ctx, s) })
 	}
 	m.spawn(m.sweepSales)
 }
@@ -204,8 +218,8 @@ func (m *Market) take(from rpc.Peer, o Order, hash identity.Hash, in orderReques
 		return refuse(Expired, "the quote was good until %v", time.UnixMilli(q.Until).UTC().Format(time.RFC3339)), nil
 	}
 	s, err := m.newSale(&saleRecord{
-		State: SaleTaken, Taken: time.Now().UnixMilli(), Buyer: from.Addr,
-		Ask: in.Ask, Quote: in.Quote, Order: in.Order,
+		State: SaleTaken, Taken: time.Now().UnixMilli(), Buyer: from.Addr, Module: job.Module,
+		Ask: &in.Ask, Quote: in.Quote, Order: in.Order,
 	})
 	if err != nil {
 		return nil, err
@@ -227,7 +241,15 @@ func (m *Market) take(from rpc.Peer, o Order, hash identity.Hash, in orderReques
 		m.selling.quotes[quoteHash] = hash
 		m.countLocked(from.Node, 1)
 	}
+	crowded := len(m.selling.kept) > maxSales+sparedSales
 	m.selling.Unlock()
+	if crowded {
+		m.spawn(func(context.Context) {
+			if err := m.forgetSales(time.Now()); err != nil {
+				m.log.Error("cannot forget old sales", "err", err)
+			}
+		})
+	}
 	if no != nil || raced {
 		return no, nil
 	}
@@ -365,6 +387,9 @@ func (m *Market) followOf(r *saleRecord, out, serr *spool, at cursor) (f follow,
 		}
 		f.Stderr, err = part(serr, f.StderrSize, at.Stderr, followBytes)
 		return f, err
+	}
+	if r.Ask == nil { // it has ended, see slim
+		return f, nil
 	}
 	f.OutcomeSize = uint64(len(r.Outcome))
 	if f.OutcomeSize <= outcomeBytes {

@@ -22,11 +22,12 @@ const (
 	// quoteTime is how long a quote holds.
 	quoteTime = 2 * time.Minute
 
-	// maxSales is how many sales are kept; the oldest that have ended go first.
-	// saleAge is how long a sale is kept that was not paid, and the output of
-	// any.
-	maxSales = 10_000
-	saleAge  = 7 * 24 * time.Hour
+	// maxSales is how many sales are kept, and sparedSales how many more before
+	// the oldest that have ended are forgotten; saleAge is how long a payment is
+	// waited for.
+	maxSales    = 10_000
+	sparedSales = 100
+	saleAge     = 7 * 24 * time.Hour
 
 	// askBurst and askRate bound how often one buyer may ask for offers and
 	// quotes, which cost a signature each; maxAskers is how many are counted.

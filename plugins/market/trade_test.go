@@ -113,6 +113,8 @@ func TestEnds(t *testing.T) {
 	if err != nil || e.Paid != owes || e.Due != 0 || e.Jobs != 6 {
 		t.Errorf("earnings %+v, %v, want %s of 6 jobs", e, err, owes)
 	}
+	buyer.halt()
+	seller.halt()
 	if _, pinned := seller.blobs.Usage(); pinned != 0 {
 		t.Errorf("%d bytes stay pinned at the seller", pinned)
 	}
