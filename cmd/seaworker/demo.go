@@ -138,16 +138,14 @@ func (c *cli) demoBuy(ctx context.Context, buyer *demoNode, job demoJob) (market
 			return market.Job{}, err
 		}
 	}
-	var submitted struct {
-		Job market.ID `json:"job"`
-	}
-	if err := buyer.api.do(ctx, http.MethodPost, "/jobs", spec, &submitted); err != nil {
+	var in submitted
+	if err := buyer.api.do(ctx, http.MethodPost, "/jobs", spec, &in); err != nil {
 		return market.Job{}, err
 	}
 	c.say("\n— the job, bought by the buyer from whichever seller is cheaper")
 	v := newJobView(c, false)
-	v.begin(submitted.Job, market.Spec{Module: spec.Module, MaxCredit: market.DefaultMaxCredit})
-	final, err := watchJob(ctx, buyer.api, submitted.Job, v)
+	v.begin(in.Job, market.Spec{Module: spec.Module, MaxCredit: market.DefaultMaxCredit})
+	final, err := watchJob(ctx, buyer.api, in.Job, v)
 	if err == nil && final.State != market.Done {
 		c.say("job %s: %s", final.State, clean(final.Error))
 	}

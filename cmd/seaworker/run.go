@@ -243,16 +243,14 @@ names the flag.`,
 			if err != nil {
 				return err
 			}
-			var submitted struct {
-				Job market.ID `json:"job"`
-			}
-			if err := api.do(ctx, http.MethodPost, "/jobs", spec, &submitted); err != nil {
+			var in submitted
+			if err := api.do(ctx, http.MethodPost, "/jobs", spec, &in); err != nil {
 				return err
 			}
-			id := submitted.Job
+			id := in.Job
 			if detach {
 				if c.json {
-					return c.printJSON(submitted)
+					return c.printJSON(in)
 				}
 				_, err := fmt.Fprintln(c.stdout, id)
 				return err
