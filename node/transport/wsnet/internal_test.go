@@ -204,3 +204,23 @@ func TestBackoff(t *testing.T) {
 		t.Errorf("too many requests: wait %v", d)
 	}
 }
+
+// FuzzParseURL: what may be dialled names a host by one of our two schemes, and
+// hides nothing.
+func FuzzParseURL(f *testing.F) {
+	for _, s := range []string{
+		"ws://127.0.0.1:7700", "wss://sea.example/path?query", "ws://[::1]:1/", "http://sea.example", "ws://", "",
+		"ws://user:secret@sea.example", "ws://sea.example/#fragment", "ws:sea.example", "WS://sea.example", "ws://:80",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		u, err := parseURL(s)
+		if err != nil {
+			return
+		}
+		if u.Scheme != "ws" && u.Scheme != "wss" || u.Hostname() == "" || u.User != nil || u.Fragment != "" || len(s) > maxURL {
+			t.Errorf("%q: accepted as %#v", s, u)
+		}
+	})
+}
