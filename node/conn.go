@@ -194,8 +194,10 @@ func (f *flow) grant(n uint64) error {
 type inbox struct {
 	mu      sync.Mutex // guards what follows
 	queues  map[string][][]byte
-	held    uint64 // received and not yet granted again
-	owed    uint64 // of those, taken by the application
+	held    uint64  // received and not yet granted again
+	memory  *budget // of the node; nil before the first message
+	kept    int     // bytes that the budget counts
+	owed    uint64  // of those, taken by the application
 	changed chan struct{}
 	closed  bool
 }
@@ -208,13 +210,17 @@ func (i *inbox) init() {
 var errOverWindow = errors.New("more messages than the window lets in")
 
 // put queues a message.
-func (i *inbox) put(m *frame.Message) error {
+func (i *inbox) put(m *frame.Message, memory *budget) error {
 	cost := messageCost(m.Scope, m.Body)
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.held+cost > frame.Window && i.held >= slack {
 		return errOverWindow
 	}
+	if !memory.take(int(cost)) {
+		return errNoRoom
+	}
+	i.memory, i.kept = memory, i.kept+int(cost)
 	i.held += cost
 	i.queues[m.Scope] = append(i.queues[m.Scope], m.Body)
 	i.broadcast()
@@ -240,7 +246,12 @@ func (i *inbox) get(scope string) (body *[]byte, grant uint64, more <-chan struc
 	} else {
 		i.queues[scope] = waiting[1:]
 	}
-	i.owed += messageCost(scope, *body)
+	cost := messageCost(scope, *body)
+	i.owed += cost
+	if !i.closed { // else close has freed all of it
+		i.memory.give(int(cost))
+		i.kept -= int(cost)
+	}
 	if i.owed >= slack {
 		grant = min(i.owed, frame.Window)
 		i.owed -= grant
@@ -253,6 +264,9 @@ func (i *inbox) close() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.closed = true
+	if i.memory != nil {
+		i.memory.give(i.kept)
+	}
 	i.broadcast()
 }
 

@@ -18,7 +18,7 @@ const (
 	connectWait  = 30 * time.Second
 	iceWait      = 15 * time.Second
 	strangerWait = 4 * time.Second // for a URL out of a contact record; WebRTC comes after it
-	maxAnswering = 16 // offers of others under way
+	maxAnswering = 16              // offers of others under way
 )
 
 // A connecting is a Connect under way; others to the same node wait for it.

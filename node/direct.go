@@ -127,7 +127,7 @@ func (l *link) queueFor(body int) *queue {
 }
 
 // maxJobBytes is how many bytes of requests handlers may hold on a link.
-const maxJobBytes = 32 << 20
+const maxJobBytes = 16 << 20
 
 // jobs are the peer's calls that our handlers work on.
 type jobs struct {
@@ -147,7 +147,8 @@ func (j *jobs) wait() { j.wg.Wait() }
 func (j *jobs) start(l *link, f *frame.Request) error {
 	j.mu.Lock()
 	_, twice := j.running[f.ID]
-	full := len(j.running) >= MaxCalls || j.bytes+len(f.Body) > maxJobBytes
+	full := len(j.running) >= MaxCalls || j.bytes+len(f.Body) > maxJobBytes ||
+		!twice && !l.s.memory.take(len(f.Body))
 	var ctx context.Context
 	if !twice && !full {
 		ctx, j.running[f.ID] = context.WithCancel(l.alive)
@@ -164,6 +165,7 @@ func (j *jobs) start(l *link, f *frame.Request) error {
 		reply := l.answer(ctx, f)
 		// Before the reply goes out, for then the peer may send the next.
 		j.end(f)
+		l.s.memory.give(len(f.Body))
 		_, _ = l.queueFor(len(reply.Body)).push(reply) // fails only when the link ends
 	})
 	return nil

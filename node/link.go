@@ -109,13 +109,15 @@ type link struct {
 
 // A lane is one ordered stream of sealed messages of a link.
 type lane struct {
-	conn    transport.Conn
-	seal    hello.Sealer
-	open    hello.Opener
-	queue   *queue
-	join    *frame.Joiner // nil where large frames may not come
-	sending atomic.Int64  // ns since the link's since, of a Send under way; 0 is none
-	drained chan struct{} // closed when the writer has ended
+	conn  transport.Conn
+	seal  hello.Sealer
+	open  hello.Opener
+	queue *queue
+	join  *frame.Joiner // nil where large frames may not come
+
+	uncounted int           // bytes in join that the node's budget does not have
+	sending   atomic.Int64  // ns since the link's since, of a Send under way; 0 is none
+	drained   chan struct{} // closed when the writer has ended
 }
 
 func newLink(s *session, conn transport.Conn, hs *hello.Session, url string) *link {
@@ -222,6 +224,11 @@ func (l *link) run() {
 	l.conn.Close()
 	l.cancel()
 	wg.Wait()
+	for _, la := range l.lanes {
+		if la.join != nil {
+			l.s.memory.give(la.join.Held() - la.uncounted)
+		}
+	}
 	l.inbox.close()
 }
 
@@ -272,11 +279,7 @@ func (l *link) read(la *lane) {
 			return
 		}
 		if part, ok := f.(*frame.Part); ok {
-			if la.join == nil {
-				l.end(frame.ReasonProtocol, errors.New("a part on the lane for small frames"))
-				return
-			}
-			if f, err = la.join.Add(part); err != nil {
+			if f, err = l.joinPart(la, part); err != nil {
 				l.end(frame.ReasonProtocol, err)
 				return
 			}
@@ -288,6 +291,26 @@ func (l *link) read(la *lane) {
 			return
 		}
 	}
+}
+
+// joinPart puts a part to the others of its frame, within the node's budget.
+func (l *link) joinPart(la *lane, part *frame.Part) (frame.Frame, error) {
+	if la.join == nil {
+		return nil, errors.New("a part on the lane for small frames")
+	}
+	before := la.join.Held()
+	f, err := la.join.Add(part)
+	more := la.join.Held() - before
+	if more <= 0 {
+		l.s.memory.give(-more)
+		return f, err
+	}
+	if !l.s.memory.take(more) {
+		// What is not counted must not be freed: see run.
+		la.uncounted = more
+		return nil, errNoRoom
+	}
+	return f, err
 }
 
 // errEnded stops a reader whose link ends already.
@@ -311,7 +334,7 @@ func (l *link) take(f frame.Frame) error {
 		l.greeted()
 	case *frame.Message:
 		l.greeted()
-		err = l.inbox.put(f)
+		err = l.inbox.put(f, &l.s.memory)
 	case *frame.Request:
 		err = l.jobs.start(l, f)
 	case *frame.Reply:

@@ -41,6 +41,7 @@ type session struct {
 	run    [8]byte
 	party  atomic.Pointer[hello.Party] // renewed with the contact record
 	router *router
+	memory budget
 
 	work sync.WaitGroup
 

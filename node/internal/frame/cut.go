@@ -35,7 +35,11 @@ func (c *Cut) Next(scratch []byte) (piece []byte, last bool) {
 type Joiner struct {
 	next uint64 // the id of the next frame to begin
 	open map[uint64]*joint
+	held int
 }
+
+// Held returns how many bytes have arrived of frames that are not whole yet.
+func (j *Joiner) Held() int { return j.held }
 
 // firstRoom is how much room a frame gets before more of it has arrived.
 const firstRoom = 128 << 10
@@ -60,10 +64,12 @@ func (j *Joiner) Add(p *Part) (Frame, error) {
 	}
 	o.b = append(o.b, p.Data...)
 	o.left = p.Left
+	j.held += len(p.Data)
 	if o.left > 0 {
 		return nil, nil
 	}
 	delete(j.open, p.ID)
+	j.held -= len(o.b)
 	f, err := Decode(o.b)
 	if err != nil {
 		return nil, err

@@ -43,8 +43,8 @@ func TestCutAndJoin(t *testing.T) {
 			}
 		}
 	}
-	if len(j.open) != 0 {
-		t.Errorf("%d frames are left", len(j.open))
+	if len(j.open) != 0 || j.Held() != 0 {
+		t.Errorf("%d frames and %d bytes are left", len(j.open), j.Held())
 	}
 }
 
@@ -118,8 +118,12 @@ func FuzzJoin(f *testing.F) {
 			if _, err := j.Add(p); err != nil {
 				return
 			}
-			if len(j.open) > MaxOpen {
-				t.Fatalf("%d frames under way", len(j.open))
+			held := 0
+			for _, o := range j.open {
+				held += len(o.b)
+			}
+			if len(j.open) > MaxOpen || held != j.Held() {
+				t.Fatalf("%d frames under way, %d bytes, %d counted", len(j.open), held, j.Held())
 			}
 		}
 	})

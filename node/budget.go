@@ -1,0 +1,30 @@
+package node
+
+import (
+	"errors"
+	"sync/atomic"
+)
+
+// maxHeld is how many bytes that peers have sent a node keeps for them at most,
+// all links together: frames that are being joined, requests that handlers work
+// on, and messages that nobody has taken. Each link has bounds of its own below
+// it; without this one they would add up.
+const maxHeld = 256 << 20
+
+// errNoRoom is why a link ends whose peer sends what cannot be kept.
+var errNoRoom = errors.New("no memory left for what peers send")
+
+// A budget counts bytes that are kept. Its zero value is empty.
+type budget struct{ held atomic.Int64 }
+
+// take reserves n bytes, or reports false.
+func (b *budget) take(n int) bool {
+	if b.held.Add(int64(n)) > maxHeld {
+		b.held.Add(-int64(n))
+		return false
+	}
+	return true
+}
+
+// give frees n bytes.
+func (b *budget) give(n int) { b.held.Add(-int64(n)) }
