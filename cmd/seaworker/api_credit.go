@@ -32,14 +32,12 @@ func (a *api) getLines(*http.Request, none) ([]ledger.Line, error) {
 	return lines, nil
 }
 
-func (a *api) line(peer identity.Entity) (ledger.Line, error) { return a.d.ledger.Line(peer), nil }
-
 func (a *api) getLine(r *http.Request, _ none) (ledger.Line, error) {
 	peer, err := a.findPeer(r.PathValue("peer"))
 	if err != nil {
 		return ledger.Line{}, err
 	}
-	return a.line(peer)
+	return a.d.ledger.Line(peer), nil
 }
 
 func (a *api) putLimit(r *http.Request, in creditAmount) (ledger.Line, error) {
@@ -50,7 +48,8 @@ func (a *api) putLimit(r *http.Request, in creditAmount) (ledger.Line, error) {
 	if err := a.d.ledger.Grant(peer, ledger.Amount(in.Micro), time.Time{}); err != nil {
 		return ledger.Line{}, err
 	}
-	return a.line(peer)
+	a.deliver(r.Context(), peer)
+	return a.d.ledger.Line(peer), nil
 }
 
 func (a *api) postPay(r *http.Request, in creditAmount) (ledger.Line, error) {
@@ -61,7 +60,18 @@ func (a *api) postPay(r *http.Request, in creditAmount) (ledger.Line, error) {
 	if _, err := a.d.ledger.Pay(r.Context(), peer, ledger.Amount(in.Micro), ledger.NewRef()); err != nil {
 		return ledger.Line{}, err
 	}
-	return a.line(peer)
+	a.deliver(r.Context(), peer)
+	return a.d.ledger.Line(peer), nil
+}
+
+// deliver gives what was just signed a moment to reach the peer, so that the
+// answer can say whether it has. It is delivered later otherwise.
+func (a *api) deliver(ctx context.Context, peer identity.Entity) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if err := a.d.credit.Deliver(ctx, peer); err != nil {
+		a.d.log.Debug("not delivered yet", "peer", peer, "err", err)
+	}
 }
 
 // postCheck checks a snapshot of the ledger, so that it can go on meanwhile.
