@@ -109,6 +109,30 @@ func TestOnlineErrors(t *testing.T) {
 	})
 }
 
+// Of several bootstraps one is enough, and all that can be reached are kept.
+func TestSeveralBootstraps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wire := new(memnet.Net)
+		for _, name := range []string{"one", "two"} {
+			if err := newNode(t, wire, name, nil).Online(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		n := newNode(t, wire, "three", nil)
+		if err := n.Online(t.Context(), "mem://nobody", "mem://one", "mem://two", "mem://three"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if links := n.Links(); len(links) != 2 || !links[0].Outbound {
+			t.Errorf("%d links", len(links))
+		}
+		many := make([]string, 17)
+		if err := newNode(t, wire, "", nil).Online(t.Context(), many...); err == nil || !strings.Contains(err.Error(), "17 bootstraps, at most 16") {
+			t.Errorf("too many: %v", err)
+		}
+	})
+}
+
 // A patient node is online at once and finds its bootstrap when it comes, also
 // when it comes again.
 func TestBootstrapRedialled(t *testing.T) {

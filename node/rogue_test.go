@@ -277,6 +277,32 @@ func TestRoutedRate(t *testing.T) {
 	})
 }
 
+// Requests that only pretend to be somebody's do not use up that source's rate.
+func TestRateOfAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sea := nodetest.New(t, 1)
+		honest := newRogue(t, sea.Wire, nodetest.Key(t), sea.URLs[0])
+		for range 5 {
+			liar := newRogue(t, sea.Wire, nodetest.Key(t), sea.URLs[0])
+			for range 2 {
+				q := honest.request(sea.Nodes[0].Addr(), "sea:ping")
+				q.Encoded[len(q.Encoded)-1] ^= 1
+				liar.send(&frame.Routed{TTL: 3, Statement: q.Encoded})
+				liar.recv()
+			}
+		}
+		for i := range uint64(route.Burst) {
+			honest.send(&frame.Routed{Hop: i, TTL: 3, Statement: honest.request(sea.Nodes[0].Addr(), "sea:ping").Encoded})
+			if f, ok := honest.recv().(*frame.Ack); !ok {
+				t.Fatalf("request %d: %+v", i, f)
+			}
+			if f, ok := honest.recv().(*frame.Answer); !ok {
+				t.Fatalf("request %d: %+v", i, f)
+			}
+		}
+	})
+}
+
 // A neighbour that acknowledges and then does nothing costs 3 s: the second
 // attempt goes through another one.
 func TestSilentHop(t *testing.T) {

@@ -181,7 +181,7 @@ func (r *router) routed(l *link, f *frame.Routed) {
 		l.strike(rpc.Errorf(rpc.Refused, "the source's key has too little work"))
 		nak(rpc.Refused)
 		return
-	case !r.allow(now, l, req.Source):
+	case !l.allow(now):
 		nak(rpc.Busy)
 		return
 	}
@@ -194,18 +194,24 @@ func (r *router) routed(l *link, f *frame.Routed) {
 			nak(rpc.BadRequest)
 			return
 		}
+		// After the signature, so that nobody can use another's rate up.
+		if !r.allow(now, req.Source) {
+			nak(rpc.Busy)
+			return
+		}
 	}
 	r.step(route.Arrived{From: l.peer.Addr, Frame: f, Req: req})
 }
 
-// allow takes a token of the link's and of the source's rate.
-func (r *router) allow(now time.Time, l *link, source identity.Entity) bool {
+// allow takes a token of the link's rate.
+func (l *link) allow(now time.Time) bool {
 	l.mu.Lock()
-	ok := l.bucket.Take(now)
-	l.mu.Unlock()
-	if !ok {
-		return false
-	}
+	defer l.mu.Unlock()
+	return l.bucket.Take(now)
+}
+
+// allow takes a token of the source's rate.
+func (r *router) allow(now time.Time, source identity.Entity) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	b := r.sources[source]

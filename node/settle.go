@@ -11,6 +11,7 @@ import (
 	"github.com/peersea/sea/node/internal/frame"
 	"github.com/peersea/sea/node/internal/hello"
 	"github.com/peersea/sea/node/internal/route"
+	"github.com/peersea/sea/node/rpc"
 	"github.com/peersea/sea/node/transport"
 )
 
@@ -155,7 +156,7 @@ func (l *link) awaitWelcome(ctx context.Context) error {
 	}
 	switch f := f.(type) {
 	case *frame.Welcome:
-		l.observed = f.Observed
+		l.observed = rpc.Clean(f.Observed)
 		return nil
 	case *frame.Close:
 		return &hello.Refusal{Reason: f.Reason, Text: f.Text}
