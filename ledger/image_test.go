@@ -42,7 +42,7 @@ func TestCrashImages(t *testing.T) {
 	}
 	var mail [][]byte // from side 0 to side 1
 	images := 0
-	for step := range 40 {
+	for step := range 40 / min(slow, 4) {
 		i := step % 2
 		l, peer := ls[i], keys[1-i].Entity()
 		before, other, was := load(i), load(1-i), l.Line(peer)
@@ -75,7 +75,7 @@ func TestCrashImages(t *testing.T) {
 		}
 	}
 	t.Logf("%d images", images)
-	if images < 100 {
+	if images < 100/slow {
 		t.Errorf("only %d images", images)
 	}
 }
@@ -233,7 +233,7 @@ func contentOf(t *testing.T, path string) content {
 }
 
 // TestFlippedFile flips 1,000 bits in values, all of which Check must find and
-// name, and 1,000 anywhere in the file, which it finds or which change nothing.
+// name, and 400 anywhere in the file, which it finds or which change nothing.
 // The ledger opens on none of them with a panic, and never with other numbers.
 func TestFlippedFile(t *testing.T) {
 	path, key := smallFile(t)
@@ -261,7 +261,7 @@ func TestFlippedFile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for range 1000 {
+	for range 1000 / slow {
 		p := want.places[r.IntN(len(want.places))]
 		off := r.IntN(len(p.value))
 		var places []int // bbolt leaves older pages about: flip them all
@@ -283,7 +283,7 @@ func TestFlippedFile(t *testing.T) {
 	}
 	found, opened := 0, 0
 	used := len(bytes.TrimRight(sound, "\x00"))
-	for range 1000 {
+	for range 400 / slow {
 		flip(r.IntN(used))
 		if _, err := Check(bad); err != nil {
 			found++
@@ -304,7 +304,7 @@ func TestFlippedFile(t *testing.T) {
 		}
 		l.Close()
 	}
-	t.Logf("%d of 1000 flips anywhere found, the others changed nothing; %d of 200 opened", found, opened)
+	t.Logf("%d of 400 flips anywhere found, the others changed nothing; %d of the files opened", found, opened)
 }
 
 // TestCutFile cuts the file off at every sector, and puts rubbish there.

@@ -209,7 +209,7 @@ func TestFlippedVectors(t *testing.T) {
 	}
 	flips := 0
 	for name, read := range tests {
-		for i := range g.bytes[name] {
+		for i := 0; i < len(g.bytes[name]); i += slow {
 			for _, bit := range []int{i % 8, (i + 5) % 8} {
 				b := append([]byte(nil), g.bytes[name]...)
 				b[i] ^= 1 << bit
