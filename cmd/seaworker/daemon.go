@@ -123,9 +123,11 @@ func (d *daemon) setStrangers(micro int64) error { return d.ledger.SetStrangers(
 // wires builds the transports that cfg asks for.
 func (d *daemon) wires(cfg config) (node.Config, error) {
 	dialer := wsnet.NewDialer(wsnet.DialConfig{})
+	public := wsnet.NewDialer(wsnet.DialConfig{Allow: wsnet.PublicOnly})
 	conf := node.Config{
 		Network:    cfg.Network,
 		Dialers:    map[string]transport.Dialer{"ws": dialer, "wss": dialer},
+		Strangers:  map[string]transport.Dialer{"ws": public, "wss": public},
 		PublicURLs: cfg.Public,
 		Patient:    !cfg.impatient,
 		Version:    "seaworker " + versionText(),
