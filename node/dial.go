@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/peersea/sea/node/addr"
+	"github.com/peersea/sea/node/internal/frame"
 	"github.com/peersea/sea/node/transport"
 )
 
@@ -77,12 +78,11 @@ func (s *session) bound(ctx context.Context, most time.Duration) (context.Contex
 	return ctx, func() { undo(); cancel() }
 }
 
-// keep holds a link to the bootstrap at url, dialling again with growing pauses.
-// The first attempt's outcome goes to first.
+// keep holds a link to the bootstrap at url, dialling again with pauses that grow
+// while it cannot be reached. The first attempt's outcome goes to first.
 func (s *session) keep(url string, first chan<- error) {
 	pause := redialFirst
 	for {
-		began := time.Now()
 		l, err := s.dial(s.ctx, url, addr.Addr{})
 		if first != nil {
 			if err != nil {
@@ -108,10 +108,13 @@ func (s *session) keep(url string, first chan<- error) {
 			case <-s.ctx.Done():
 				return
 			}
-		}
-		// Only who takes links in to drop them at once is asked ever less.
-		if err == nil && time.Since(began) > redialFirst {
-			pause = redialFirst
+			// However short the link was: a bootstrap that restarts a few times
+			// is back each time. Only two nodes with one key, who take each
+			// other's place, must not do so ever on.
+			if l.reason != frame.ReasonReplaced {
+				pause = redialFirst
+			}
+			s.n.log.Info("bootstrap lost", "url", url, "err", l.why(), "again", pause)
 		}
 		if !s.pause(pause + rand.N(pause/4)) {
 			return
