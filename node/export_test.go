@@ -11,3 +11,6 @@ func FillMemory(n *Node) (free func()) {
 
 // HeldMemory returns how much of the budget is taken.
 func HeldMemory(n *Node) int64 { return n.session.memory.held.Load() }
+
+// Emit tells n's listeners of an event.
+func Emit(n *Node, e Event) { n.events.emit(e) }

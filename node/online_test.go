@@ -342,7 +342,7 @@ func TestDialRefused(t *testing.T) {
 func TestEventsLag(t *testing.T) {
 	n := node.New(nodetest.Key(t), node.Config{})
 	ctx, cancel := context.WithCancel(t.Context())
-	events, unheard := n.Events(ctx), n.Events(ctx)
+	events := n.Events(ctx)
 	for i := range 300 {
 		node.Emit(n, node.Event{Kind: node.LinkUp, Missed: i})
 	}
@@ -353,14 +353,6 @@ func TestEventsLag(t *testing.T) {
 	}
 	if len(got) != 257 || got[0].Kind != node.Lagged || got[0].Missed != 44 || got[1].Missed != 44 || got[256].Missed != 299 {
 		t.Errorf("%d events, the first %+v", len(got), got[0])
-	}
-	for range unheard {
-		break // one that stops early is forgotten
-	}
-	node.Emit(n, node.Event{Kind: node.LinkUp})
-	for e := range unheard {
-		t.Errorf("a second loop got %v", e)
-		break
 	}
 }
 

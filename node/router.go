@@ -184,6 +184,9 @@ func (r *router) routed(l *link, f *frame.Routed) {
 	case !l.allow(now):
 		nak(rpc.Busy)
 		return
+	case now.After(req.Expires):
+		nak(rpc.Expired)
+		return
 	}
 	r.mu.Lock()
 	seen := r.core.Seen(now, route.Key{Source: req.Source, ID: req.ID, Attempt: f.Attempt})
