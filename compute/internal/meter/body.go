@@ -24,19 +24,22 @@ type body struct {
 	runs     []run
 	cur      int32 // the run that instructions now belong to
 	edits    []edit
-	nans     []nan
 	calls    bool // it has a call, a loop, an operation paid by size, a memory.grow, a vector
 	loops    bool
 	sized    bool
 	grows    bool
 	vectors  bool
 
-	// what floats do, see nan.go
-	floats bool        // some local is a float or vector
-	types  []ValueType // of locals, where they are followed
+	// what floats do: see nan.go, web.go
+	nans   []nan
 	flows  []flow
-	mixed  []bool  // by local: it may hold a copy
-	shapes []shape // by local: of what it holds
+	floats bool    // some local is a float or vector
+	split  bool    // locals have several webs
+	joins  int     // of webs, in the module so far
+	slots  []int32 // by local: its place in the state, or -1
+	state  []int32 // the webs that reach the next instruction
+	states []int32 // the same, kept for frames
+	webs   []web
 }
 
 // frame is a block under way, or the function itself.
@@ -45,6 +48,7 @@ type frame struct {
 	dead     bool // it began where nothing comes
 	targeted bool // a branch goes to its label
 	barrier  bool // a call or a loop is in it
+	joined   bool // its label has a state
 	thenLive bool // of an if with else: its first arm reaches the end
 	params   uint16
 	results  uint16

@@ -39,7 +39,7 @@ func rewriteNaive(t testing.TB, wasm []byte, opt Options) Module {
 		b.payEach(steps)
 		b.settleNaNs()
 		for i := range b.nans {
-			b.nans[i].fix = b.nans[i].local < 0 // at every float operation
+			b.nans[i].fix = b.nans[i].web < 0 // at every float operation
 		}
 		b.emit(&out, w.blockType(b.sig))
 		w.grows = w.grows || b.grows

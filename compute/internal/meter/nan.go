@@ -13,13 +13,14 @@ import "math"
 // operand is a NaN, never on which. A local that holds nothing but arithmetic
 // results and constants that are no NaN passes them on as they are, and what is
 // read from it is made canonical where it is looked at; a local that may hold a
-// copied value as well gets canonical results only.
+// copied value as well gets canonical results only. (More precisely, not locals
+// but their webs: see web.go.)
 
 // nan is a value on the operand stack that could be a NaN of the engine's
 // choice: an arithmetic result, or what was read from a local.
 type nan struct {
 	shape shape // of a local's value, unknown until settled
-	local int32 // what it was read from, -1 for arithmetic
+	web   int32 // of the local it was read from, -1 for arithmetic
 	reads uint8 // a bit for each shape of what took it; bit 0 when the guest looks
 	fix   bool  // make it canonical right here
 }
@@ -30,8 +31,8 @@ const (
 	number int32 = -1 // it is no NaN
 )
 
-// flow is an assignment of a nan to a local.
-type flow struct{ value, local int32 }
+// flow is an assignment of a nan to a local's web.
+type flow struct{ value, web int32 }
 
 // addNaN pushes a nan and notes where it comes from.
 func (b *body) addNaN(n nan) {
@@ -43,47 +44,24 @@ func (b *body) addNaN(n nan) {
 // makeNaN pushes an arithmetic result.
 func (b *body) makeNaN(s shape) {
 	if b.record {
-		b.addNaN(nan{shape: s, local: -1})
+		b.addNaN(nan{shape: s, web: -1})
 	} else {
 		b.pushValue(copied)
 	}
 }
 
-// track prepares for a function that has locals of type float or vector.
-func (b *body) track() {
-	b.types = b.types[:0]
-	if !b.record || !b.floats {
-		return
+// tracked gives a local's place in the state, -1 when nobody follows it.
+func (b *body) tracked(local uint32) int32 {
+	if int(local) >= len(b.slots) {
+		return -1
 	}
-	for _, c := range b.m.raw[b.sig.params : b.sig.params+uint32(b.sig.nparams)] {
-		b.types = append(b.types, ValueType(c))
-	}
-	r := reader{b: b.b, pos: b.groups.at, end: b.groups.end}
-	for range b.ngroups {
-		n := r.u32()
-		t := r.valueType()
-		for range n {
-			b.types = append(b.types, t)
-		}
-	}
-	b.mixed = append(b.mixed[:0], make([]bool, len(b.types))...)
-	b.shapes = append(b.shapes[:0], make([]shape, len(b.types))...)
-}
-
-// tracked tells whether the local's values are followed. Parameters come from
-// elsewhere, so theirs are copies.
-func (b *body) tracked(local uint32) bool {
-	if int(local) >= len(b.types) || local < uint32(b.sig.nparams) {
-		return false
-	}
-	t := b.types[local]
-	return t == F32 || t == F64 || t == V128
+	return b.slots[local]
 }
 
 // getLocal pushes a local's value.
 func (b *body) getLocal(local uint32) {
-	if b.tracked(local) {
-		b.addNaN(nan{local: int32(local)})
+	if slot := b.tracked(local); slot >= 0 {
+		b.addNaN(nan{web: b.state[slot]})
 		return
 	}
 	b.pushValue(copied)
@@ -94,14 +72,20 @@ func (b *body) setLocal(local uint32) {
 	if !b.has(1) {
 		return
 	}
-	v := b.operands[len(b.operands)-1]
-	switch {
-	case !b.tracked(local):
+	slot := b.tracked(local)
+	if slot < 0 {
 		b.see(1)
+		return
+	}
+	if b.split {
+		b.state[slot] = b.newWeb()
+	}
+	w := b.state[slot]
+	switch v := b.operands[len(b.operands)-1]; {
 	case v == copied:
-		b.mixed[local] = true
+		b.webs[b.head(w)].mixed = true
 	case v > 0:
-		b.flows = append(b.flows, flow{v - 1, int32(local)})
+		b.flows = append(b.flows, flow{v - 1, w})
 	}
 }
 
@@ -116,7 +100,7 @@ func (b *body) choose() {
 	for _, v := range b.operands[top : top+2] {
 		switch {
 		case v == number:
-		case v > 0 && b.nans[v-1].local < 0 && (s == shapeNone || s == b.nans[v-1].shape):
+		case v > 0 && b.nans[v-1].web < 0 && (s == shapeNone || s == b.nans[v-1].shape):
 			s = b.nans[v-1].shape
 		default:
 			tame = false
@@ -135,7 +119,7 @@ func (b *body) choose() {
 	b.makeNaN(s)
 }
 
-// maxRounds bounds the search for locals that hold copies by way of others.
+// maxRounds bounds the search for webs that hold copies by way of others.
 const maxRounds = 16
 
 // settleNaNs decides which nans to fix, once the whole function is known.
@@ -149,49 +133,44 @@ func (b *body) settleNaNs() {
 		}
 	}
 	if b.spread() {
-		for i := range b.mixed {
-			b.mixed[i] = true // too tangled: fix every result where it is made
+		for i := range b.webs {
+			b.webs[i].mixed = true // too tangled: fix every result where it is made
 		}
 	}
 	for _, f := range b.flows {
-		if b.mixed[f.local] {
+		if b.webs[b.head(f.web)].mixed {
 			b.nans[f.value].reads |= 1 << shapeNone
 		}
 	}
 	for i := range b.nans {
 		n := &b.nans[i]
-		if n.local >= 0 {
-			if b.mixed[n.local] {
+		if n.web >= 0 {
+			w := b.webs[b.head(n.web)]
+			if w.mixed {
 				continue // a copy
 			}
-			n.shape = b.shapes[n.local]
+			n.shape = w.shape
 		}
 		n.fix = n.shape != shapeNone && n.reads&^(1<<n.shape) != 0
 	}
 }
 
-// spread tells locals what flows into them, and whether that was news to any.
+// spread tells webs what flows into them, and whether that was news to any.
 func (b *body) spread() (news bool) {
 	for _, f := range b.flows {
-		if b.mixed[f.local] {
-			continue
-		}
+		to := &b.webs[b.head(f.web)]
 		n := b.nans[f.value]
 		s := n.shape
-		if n.local >= 0 {
-			s = b.shapes[n.local]
+		if n.web >= 0 {
+			from := b.webs[b.head(n.web)]
+			if from.mixed && !to.mixed {
+				to.mixed, news = true, true
+			}
+			s = from.shape
 		}
-		switch {
-		case n.local >= 0 && b.mixed[n.local]:
-			b.mixed[f.local] = true
-		case s == shapeNone || s == b.shapes[f.local]:
-			continue
-		case b.shapes[f.local] == shapeNone:
-			b.shapes[f.local] = s
-		default:
-			b.mixed[f.local] = true
+		if to.add(s) {
+			news = true
 		}
-		news = true
 	}
 	return news
 }
@@ -240,29 +219,36 @@ var (
 )
 
 // shapes says, of each shape, the scratch local's type, how to compare a value
-// with itself, and how to push the NaN.
+// with itself (scalars: unequal, vectors: equal), and how to push the NaN.
 var shapes = [...]struct {
-	local ValueType
-	eq    []byte
-	nan   []byte
+	local   ValueType
+	compare []byte
+	nan     []byte
 }{
-	shapeF32:   {F32, []byte{opF32Eq}, append([]byte{opF32Const}, nanF32...)},
-	shapeF64:   {F64, []byte{opF64Eq}, append([]byte{opF64Const}, nanF64...)},
+	shapeF32:   {F32, []byte{opF32Ne}, append([]byte{opF32Const}, nanF32...)},
+	shapeF64:   {F64, []byte{opF64Ne}, append([]byte{opF64Const}, nanF64...)},
 	shapeF32x4: {V128, []byte{opVector, vecF32x4Eq}, append([]byte{opVector, vecConst}, nanF32x4...)},
 	shapeF64x2: {V128, []byte{opVector, vecF64x2Eq}, append([]byte{opVector, vecConst}, nanF64x2...)},
 }
 
-// canonical puts: x = itself where it equals itself, otherwise the NaN.
+// canonical makes the value on the stack canonical: a scalar by a branch that is
+// rarely taken, faster than select with wazero; a vector lane by lane.
 func (w *writer) canonical(s shape, local uint32) {
 	how := &shapes[s]
 	w.op(opLocalTee, local)
-	w.bytes(how.nan)
-	w.op(opLocalGet, local)
-	w.op(opLocalGet, local)
-	w.bytes(how.eq)
 	if how.local == V128 {
+		w.bytes(how.nan)
+		w.op(opLocalGet, local)
+		w.op(opLocalGet, local)
+		w.bytes(how.compare)
 		w.bytes([]byte{opVector, vecBitselect})
-	} else {
-		w.bytes([]byte{opSelect})
+		return
 	}
+	w.op(opLocalGet, local)
+	w.bytes(how.compare)
+	w.bytes([]byte{opIf, blockEmpty})
+	w.bytes(how.nan)
+	w.op(opLocalSet, local)
+	w.byte(opEnd)
+	w.op(opLocalGet, local)
 }

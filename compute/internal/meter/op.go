@@ -35,8 +35,8 @@ const (
 	opI32Eq        = 0x46
 	opI32GtU       = 0x4b
 	opI64GtU       = 0x56
-	opF32Eq        = 0x5b
-	opF64Eq        = 0x61
+	opF32Ne        = 0x5c
+	opF64Ne        = 0x62
 	opI32Add       = 0x6a
 	opI32Sub       = 0x6b
 	opI32Or        = 0x72

@@ -200,6 +200,7 @@ func (b *body) open(at int, kind byte) {
 	}
 	b.see(int(f.params))
 	b.push(f)
+	b.saveState()
 	if kind != opBlock && b.err == nil {
 		b.newRun()
 		b.frames[len(b.frames)-1].inner = b.cur
@@ -241,6 +242,7 @@ func (b *body) otherwise(at int) {
 		return
 	}
 	b.settle(f)
+	b.elseState(len(b.frames) - 1)
 	f.thenLive, f.inner = b.live, b.cur
 	b.operands = b.operands[:f.base]
 	b.pushCopies(int(f.params))
@@ -264,11 +266,12 @@ func (b *body) settle(f *frame) {
 // close handles end.
 func (b *body) close(at int) {
 	own := int32(len(b.frames) - 1)
-	f := b.frames[own]
-	if f.dead {
+	if b.frames[own].dead {
 		b.frames = b.frames[:own]
 		return
 	}
+	b.endState(int(own))
+	f := b.frames[own]
 	b.settle(&f)
 	if b.err != nil {
 		return
@@ -367,6 +370,7 @@ func (b *body) branch(target int) {
 	f.targeted = true
 	top := &b.frames[len(b.frames)-1]
 	top.out = min(top.out, int32(target))
+	b.joinState(target, b.state)
 	if n := f.arity(); b.has(n) {
 		b.see(n)
 	}

@@ -103,4 +103,28 @@
       (then (local.set 2 (f32x4.mul (i32x4.splat (local.get 0)) (f32x4.splat (f32.const 1)))))
       (else (local.set 2 (f64x2.mul (i32x4.splat (local.get 0)) (f64x2.splat (f64.const 1))))))
     (i64x2.extract_lane 1 (local.get 2)))
+  (func (export "other arm") (param i64 i32) (result i64) (local f64)     ;; a result in one arm, a copy in the other
+    (local.set 2 (f64.reinterpret_i64 (local.get 0)))
+    (if (result i64) (local.get 1)
+      (then (local.set 2 (f64.mul (local.get 2) (f64.const 1))) (i64.reinterpret_f64 (local.get 2)))
+      (else (i64.reinterpret_f64 (local.get 2)))))
+  (func (export "left early") (param i64 i32) (result i64) (local f64)
+    (local.set 2 (f64.reinterpret_i64 (local.get 0)))
+    (block
+      (br_if 0 (local.get 1))
+      (local.set 2 (f64.mul (local.get 2) (f64.const 1)))
+      (return (i64.reinterpret_f64 (local.get 2))))
+    (i64.reinterpret_f64 (local.get 2)))
+  (func (export "second time") (param i64) (result i64) (local f64 i32 i64)  ;; a result at first, a copy the second time
+    (local.set 1 (f64.mul (f64.const 1) (f64.const 2)))
+    (loop
+      (local.set 3 (i64.reinterpret_f64 (local.get 1)))
+      (local.set 1 (f64.reinterpret_i64 (local.get 0)))
+      (br_if 0 (i32.lt_u (local.tee 2 (i32.add (local.get 2) (i32.const 1))) (i32.const 2))))
+    (local.get 3))
+  (func (export "one local twice") (param i64) (result i64) (local f64 i64)  ;; two variables in one local
+    (local.set 1 (f64.reinterpret_i64 (local.get 0)))
+    (local.set 2 (i64.reinterpret_f64 (local.get 1)))
+    (local.set 1 (f64.mul (local.get 1) (f64.const 1)))
+    (i64.xor (local.get 2) (i64.reinterpret_f64 (local.get 1))))
 )
