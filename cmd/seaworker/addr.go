@@ -56,5 +56,5 @@ and as the index of the first bit that differs (224 when they are equal).`,
 			},
 		},
 	)
-	return group
+	return asGroup(group)
 }

@@ -15,10 +15,10 @@ import (
 	"github.com/peersea/sea/plugins/market"
 )
 
-// maxListed is how many jobs GET /v1/jobs lists at most.
+// maxListed is how many jobs GET /v1/jobs lists at most, and sales GET /v1/sales.
 const maxListed = 1000
 
-// jobRoutes are about what is bought, and what is offered.
+// jobRoutes are about what is bought, offered and sold.
 func (a *api) jobRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("PUT /v1/blobs", a.putBlob)
 	mux.HandleFunc("POST /v1/jobs", route(a.postJob))
@@ -35,6 +35,8 @@ func (a *api) jobRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /v1/offer", route(func(*http.Request, none) (offerView, error) { return a.d.offer(), nil }))
 	mux.HandleFunc("PUT /v1/offer", route(a.putOffer))
 	mux.HandleFunc("GET /v1/offers", route(a.getOffers))
+	mux.HandleFunc("GET /v1/sales", route(a.getSales))
+	mux.HandleFunc("GET /v1/earnings", route(a.getEarnings))
 }
 
 func (a *api) putBlob(w http.ResponseWriter, r *http.Request) {
@@ -189,6 +191,16 @@ func (a *api) postQuotes(r *http.Request, spec market.Spec) ([]market.Quoted, er
 func (a *api) getOffers(r *http.Request, _ none) ([]market.SellerOffer, error) {
 	return a.d.market.Offers(r.Context())
 }
+
+func (a *api) getSales(*http.Request, none) ([]market.Sale, error) {
+	sales, err := a.d.market.Sales(maxListed)
+	if sales == nil {
+		sales = []market.Sale{}
+	}
+	return sales, err
+}
+
+func (a *api) getEarnings(*http.Request, none) (market.Earnings, error) { return a.d.market.Earnings() }
 
 func (d *daemon) offer() offerView {
 	budget, used := d.ledger.Strangers()

@@ -17,7 +17,7 @@ positive when they owe this node. A peer is named by its public key; the first
 digits are enough once there is a line with it.`,
 	}
 	group.AddCommand(newCreditList(c), newCreditShow(c), newCreditLimit(c), newCreditPay(c), newCreditCheck(c))
-	return group
+	return asGroup(group)
 }
 
 func newCreditList(c *cli) *cobra.Command {

@@ -18,7 +18,7 @@ func newJob(c *cli) *cobra.Command {
 		Long:  "Look at the jobs that this node bought. A job may be named by the first digits of its id.",
 	}
 	group.AddCommand(newJobList(c), newJobShow(c), newJobLogs(c), newJobCancel(c))
-	return group
+	return asGroup(group)
 }
 
 func newJobList(c *cli) *cobra.Command {

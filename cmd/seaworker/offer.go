@@ -59,7 +59,7 @@ func newOffer(c *cli) *cobra.Command {
 		Short: "Look at and change what this node sells",
 	}
 	group.AddCommand(newOfferShow(c), newOfferSet(c))
-	return group
+	return asGroup(group)
 }
 
 func newOfferShow(c *cli) *cobra.Command {

@@ -40,7 +40,7 @@ func newPeer(c *cli) *cobra.Command {
 		Short: "Look at the links to other nodes, and make them",
 	}
 	group.AddCommand(newPeerList(c), newPeerAdd(c), newPeerPing(c))
-	return group
+	return asGroup(group)
 }
 
 func newPeerList(c *cli) *cobra.Command {

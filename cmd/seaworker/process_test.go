@@ -48,17 +48,35 @@ func binary(t *testing.T) string {
 // process is a daemon in a process of its own.
 type process struct {
 	cmd    *exec.Cmd
-	log    *bytes.Buffer
+	log    *logBuffer
 	status statusView
 	api    *client
 	ended  chan error // holds one value once the process has ended
+}
+
+// logBuffer is what a process has said so far.
+type logBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer // guarded by mu
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
 // startProcess runs "up" in dir and waits for its ready line. point, unless
 // empty, is where it kills itself.
 func startProcess(t *testing.T, dir, point string, flags ...string) *process {
 	t.Helper()
-	p := &process{log: new(bytes.Buffer), ended: make(chan error, 1)}
+	p := &process{log: new(logBuffer), ended: make(chan error, 1)}
 	p.cmd = exec.Command(binary(t), append([]string{"up", "--json", "--dir", dir}, flags...)...)
 	p.cmd.Env = append(withoutSea(os.Environ()), "SEA_FAILPOINT="+point)
 	p.cmd.Stderr = p.log
@@ -163,22 +181,51 @@ func (p *process) wait(t *testing.T, id market.ID) market.Job {
 	return j
 }
 
-// agreed returns both sides' lines once everything is delivered.
-func agreed(t *testing.T, buyer, seller *process) (ours, theirs ledger.Line) {
-	t.Helper()
+// soon asks ok until it says yes, for a minute at most, and reports whether it
+// did.
+func soon(ok func() bool) bool {
 	deadline := time.After(time.Minute)
-	for tick := time.NewTicker(10 * time.Millisecond); ; {
-		buyer.get(t, "/credit/"+seller.status.Entity.String(), &ours)
-		seller.get(t, "/credit/"+buyer.status.Entity.String(), &theirs)
-		if !ours.Undelivered && ours.Mine.Seq == theirs.Theirs.Seq {
-			return ours, theirs
-		}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("the ledgers do not meet: buyer %+v, seller %+v\nbuyer's log:\n%s\nseller's log:\n%s", ours, theirs, buyer.log, seller.log)
+			return false
 		}
 	}
+	return true
+}
+
+// linked waits until the daemon has a link.
+func (p *process) linked(t *testing.T) {
+	t.Helper()
+	var s statusView
+	if !soon(func() bool { p.get(t, "/status", &s); return s.Links > 0 }) {
+		t.Fatalf("no link\n%s", p.log)
+	}
+}
+
+// agreed returns both sides' lines once everything is delivered.
+func agreed(t *testing.T, buyer, seller *process) (ours, theirs ledger.Line) {
+	t.Helper()
+	if !soon(func() bool {
+		buyer.get(t, "/credit/"+seller.status.Entity.String(), &ours)
+		seller.get(t, "/credit/"+buyer.status.Entity.String(), &theirs)
+		return !ours.Undelivered && ours.Mine.Seq == theirs.Theirs.Seq
+	}) {
+		t.Fatalf("the ledgers do not meet: buyer %+v, seller %+v\nbuyer's log:\n%s\nseller's log:\n%s", ours, theirs, buyer.log, seller.log)
+	}
+	return ours, theirs
+}
+
+// settled returns what the seller has earned once nothing is due.
+func (p *process) settled(t *testing.T) (e market.Earnings) {
+	t.Helper()
+	if !soon(func() bool { p.get(t, "/earnings", &e); return e.Due == 0 }) {
+		t.Fatalf("still due: %+v\n%s", e, p.log)
+	}
+	return e
 }
 
 // checked demands that the daemon's ledger verifies.

@@ -41,7 +41,7 @@ func newReceipt(c *cli) *cobra.Command {
 how much fuel it used. Anyone who has the job's bytes can compute the same.`,
 	}
 	group.AddCommand(newReceiptShow(c), newReceiptVerify(c))
-	return group
+	return asGroup(group)
 }
 
 func newReceiptShow(c *cli) *cobra.Command {

@@ -18,8 +18,8 @@ mismatch, 6 out of fuel, 124 timeout, 130 interrupted; "run" passes the
 program's own exit code through.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
 	}
+	asGroup(root)
 	root.PersistentFlags().StringVar(&c.dir, "dir", "", "state `FOLDER` (default $SEA_DIR, else the system's place for state)")
 	root.PersistentFlags().BoolVar(&c.json, "json", false, "print JSON, for scripts")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -34,6 +34,19 @@ program's own exit code through.`,
 		newAddr(c), newVersion(c), newCheckFile(c),
 	)
 	return root
+}
+
+// asGroup makes cmd one that only has commands below it: alone it prints its
+// help, and a word that is none of them is a mistake.
+func asGroup(cmd *cobra.Command) *cobra.Command {
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return usagef("see \""+cmd.CommandPath()+" --help\"", "unknown command %q", args[0])
+		}
+		return nil
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return cmd.Help() }
+	return cmd
 }
 
 // exactArgs is cobra.ExactArgs with our usage failure.

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/peersea/sea/examples"
+	"github.com/peersea/sea/ledger"
+	"github.com/peersea/sea/plugins/market"
+)
+
+// The points of the protocol at which TestKill kills a side, in the order of a
+// trade.
+var (
+	buyerPoints = []string{
+		"market:job-persisted", "market:ask-sent", "market:quote-received",
+		"market:order-persisted", "market:order-sent",
+		"market:delivery-persisted", "market:output-fetched",
+		"market:pay-before", "ledger:pay-before-commit", "ledger:pay-committed", "market:pay-after",
+		"ledger:ack-received", "ledger:ack-committed",
+	}
+	sellerPoints = []string{
+		"market:quote-signed", "market:sale-persisted", "market:inputs-fetched",
+		"market:running", "market:ran", "market:receipt-signed",
+		"market:delivery-kept", "market:delivery-sent",
+		"ledger:receive-verified", "ledger:receive-committed", "market:paid",
+	}
+)
+
+// TestKill kills one of two trading daemons with SIGKILL at each point, starts
+// it again, and demands that every job ends well, that it is paid once and
+// nothing else is, and that both ledgers verify and agree.
+func TestKill(t *testing.T) {
+	buyerDir, sellerDir := t.TempDir(), t.TempDir()
+	seller := startProcess(t, sellerDir, "", "--listen", "127.0.0.1:0", "--sell")
+	url := seller.status.Listening[0]
+	startSeller := func(t *testing.T, point string) *process {
+		return startProcess(t, sellerDir, point, "--listen", strings.TrimPrefix(url, "ws://"), "--sell")
+	}
+	startBuyer := func(t *testing.T, point string) *process {
+		return startProcess(t, buyerDir, point, "--bootstrap", url)
+	}
+	buyer := startBuyer(t, "")
+	// Enough for all of it: what is tested here is not the limit.
+	if err := seller.api.do(t.Context(), http.MethodPut, "/credit/"+buyer.status.Entity.String()+"/limit", creditAmount{1e9}, nil); err != nil {
+		t.Fatal(err)
+	}
+	trade := func(t *testing.T) error {
+		_, err := buyer.submit(t, examples.WordFreq, examples.Loomings, market.Spec{Name: "wordfreq", Args: []string{"wordfreq", "3"}})
+		return err
+	}
+
+	jobs := 0
+	for _, point := range buyerPoints {
+		t.Logf("killing the buyer at %s", point)
+		buyer.stop(t)
+		buyer = startBuyer(t, point)
+		_ = trade(t) // the daemon may die before it answers
+		buyer.died(t)
+		buyer = startBuyer(t, "")
+		jobs++
+		checkTrades(t, buyer, seller, jobs)
+	}
+	for _, point := range sellerPoints {
+		t.Logf("killing the seller at %s", point)
+		seller.stop(t)
+		seller = startSeller(t, point)
+		buyer.linked(t)
+		if err := trade(t); err != nil {
+			t.Fatal(err)
+		}
+		seller.died(t)
+		seller = startSeller(t, "")
+		jobs++
+		checkTrades(t, buyer, seller, jobs)
+	}
+	buyer.stop(t)
+	seller.stop(t)
+}
+
+// checkTrades waits for the end of all jobs, of which there are want, and
+// demands that money and work fit at both sides.
+func checkTrades(t *testing.T, buyer, seller *process, want int) {
+	t.Helper()
+	var jobs []market.Job
+	buyer.get(t, "/jobs", &jobs)
+	if len(jobs) != want {
+		t.Errorf("the buyer has %d jobs, want %d", len(jobs), want)
+	}
+	var spent ledger.Amount
+	for _, j := range jobs {
+		j = buyer.wait(t, j.ID)
+		if (j.State == market.Done) != j.Paid {
+			t.Errorf("job %s is %s and paid is %t", j.ID, j.State, j.Paid)
+		}
+		if j.State != market.Done {
+			t.Errorf("job %s is %s, though both are back: %s, %s", j.ID, j.State, j.Reason, j.Error)
+		}
+		spent += j.Cost
+	}
+	ours, theirs := agreed(t, buyer, seller)
+	if ours.Balance != -theirs.Balance || ours.Mine != theirs.Theirs || ours.Theirs != theirs.Mine {
+		t.Errorf("the ledgers disagree: buyer %+v, seller %+v", ours, theirs)
+	}
+	if ours.Mine.Cum != spent {
+		t.Errorf("the buyer promised %d micro-credits for jobs that cost %d", ours.Mine.Cum, spent)
+	}
+	if e := seller.settled(t); e.Paid != spent || e.Jobs != uint64(len(jobs)) {
+		t.Errorf("the seller was paid %d micro-credits for %d jobs, want %d for %d", e.Paid, e.Jobs, spent, len(jobs))
+	}
+	buyer.checked(t)
+	seller.checked(t)
+}
