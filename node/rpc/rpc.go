@@ -36,8 +36,8 @@ type Caller interface {
 	Call(ctx context.Context, to addr.Addr, scope string, body []byte) ([]byte, error)
 }
 
-// A Registrar takes Handlers in. After remove has returned the handler is not
-// called any more; calls under way go on.
+// A Registrar takes Handlers in. After remove has returned no new request
+// reaches the handler; those that came before go on.
 type Registrar interface {
 	Handle(scope string, h Handler) (remove func())
 }
