@@ -50,7 +50,8 @@ func startPair(ctx context.Context) (p *pair, err error) {
 		}
 	}()
 	binary := filepath.Join(dir, "seaworker")
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/peersea/sea/cmd/seaworker")
+	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/seaworker")
+	build.Dir = ".." // in the module that it belongs to, with its dependencies' versions
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		return p, fmt.Errorf("build seaworker: %w", err)
