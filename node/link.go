@@ -42,8 +42,9 @@ type Link struct {
 	// end as the wire sees it.
 	Transport, Remote string
 
-	// Outbound tells that this side dialled.
+	// Outbound tells that this side dialled, URL what, if it was a URL.
 	Outbound bool
+	URL      string
 
 	// Since is when the link was proven.
 	Since time.Time
@@ -162,7 +163,7 @@ func (l *link) info() Link {
 	l.mu.Unlock()
 	wire, remote := describe(l.conn)
 	return Link{
-		Peer: l.peer, Transport: wire, Remote: remote, Outbound: l.hs.Initiator, Since: l.since,
+		Peer: l.peer, Transport: wire, Remote: remote, Outbound: l.hs.Initiator, URL: l.url, Since: l.since,
 		RTT: rtt, Observed: l.observed, Skew: l.proof.Skew, Agent: l.proof.Agent,
 	}
 }

@@ -31,6 +31,10 @@ const (
 	// yieldWait is how long to wait for the peer's link after it has said that
 	// there is one.
 	yieldWait = 5 * time.Second
+
+	// skewWarn is by how much clocks may differ without a word in the log.
+	// Routed calls bear some 20 s.
+	skewWarn = 5 * time.Second
 )
 
 // A claim is an outbound handshake whose peer is known and has not yet said
@@ -303,6 +307,9 @@ func (s *session) up(l *link) {
 	defer close(l.told)
 	wire, remote := describe(l.conn)
 	s.n.log.Debug("link up", "peer", l.peer.Node, "transport", wire, "remote", remote, "outbound", l.hs.Initiator)
+	if skew := l.proof.Skew; skew.Abs() > skewWarn {
+		s.n.log.Warn("a peer's clock differs from ours", "peer", l.peer.Node, "ahead", skew)
+	}
 	s.router.step(route.LinkUp{Addr: l.peer.Addr})
 	s.n.events.emit(Event{Kind: LinkUp, Peer: l.peer})
 }
