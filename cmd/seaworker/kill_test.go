@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/peersea/sea/examples"
 	"github.com/peersea/sea/ledger"

@@ -212,7 +212,7 @@ func agreed(t *testing.T, buyer, seller *process) (ours, theirs ledger.Line) {
 	if !soon(func() bool {
 		buyer.get(t, "/credit/"+seller.status.Entity.String(), &ours)
 		seller.get(t, "/credit/"+buyer.status.Entity.String(), &theirs)
-		return !ours.Undelivered && ours.Mine.Seq == theirs.Theirs.Seq
+		return !ours.Undelivered && !theirs.Undelivered && ours.Mine.Seq == theirs.Theirs.Seq
 	}) {
 		t.Fatalf("the ledgers do not meet: buyer %+v, seller %+v\nbuyer's log:\n%s\nseller's log:\n%s", ours, theirs, buyer.log, seller.log)
 	}
