@@ -11,10 +11,11 @@ import (
 
 // engines are the ways to run a job that tests compare.
 func engines(t *testing.T) map[string]*Engine {
+	cache := t.TempDir()
 	return map[string]*Engine{
-		"worker":      newEngine(t, Config{CacheDir: t.TempDir()}),
+		"worker":      newEngine(t, Config{CacheDir: cache}),
 		"interpreter": newEngine(t, Config{Interpreter: true}),
-		"in process":  newEngine(t, Config{InProcess: true}),
+		"in process":  newEngine(t, Config{InProcess: true, CacheDir: cache}),
 	}
 }
 
@@ -50,7 +51,7 @@ func TestTraps(t *testing.T) {
 	for n, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			k := argc(module, n)
-			k.Limits.Fuel = 20e6
+			k.Limits.Fuel = 1e6
 			first := k.run(t, es["worker"])
 			if first.End != tt.end || first.Trap != tt.trap || first.Code != tt.code {
 				t.Errorf("got %s %q %d, want %s %q %d", first.End, first.Trap, first.Code, tt.end, tt.trap, tt.code)
@@ -106,9 +107,9 @@ func TestBombs(t *testing.T) {
 		}
 		t.Run(tt.name, func(t *testing.T) {
 			k := argc(module, n)
-			k.Limits.Fuel = 200e6
-			k.Limits.OutputBytes = 5_000_001
-			k.Limits.MemoryPages = 1600
+			k.Limits.Fuel = 20e6
+			k.Limits.OutputBytes = 2_000_001
+			k.Limits.MemoryPages = 320
 			k.Limits.Fuel += uint64(k.Limits.MemoryPages) * 65536 * 3
 			r := k.run(t, es["worker"])
 			if r.End != tt.end {
@@ -116,16 +117,16 @@ func TestBombs(t *testing.T) {
 			}
 			switch n {
 			case 1:
-				if len(r.Stdout) != 5_000_001 {
+				if len(r.Stdout) != 2_000_001 {
 					t.Errorf("stdout has %d bytes", len(r.Stdout))
 				}
 			case 2:
-				if got := file(t, r, "f"); len(got) != 5_000_001 {
+				if got := file(t, r, "f"); len(got) != 2_000_001 {
 					t.Errorf("file has %d bytes", len(got))
 				}
 			case 6:
-				if r.PeakPages != 1600 {
-					t.Errorf("memory grew to %d pages, want 1600", r.PeakPages)
+				if r.PeakPages != 320 {
+					t.Errorf("memory grew to %d pages, want 320", r.PeakPages)
 				}
 			}
 			same(t, k.run(t, es["interpreter"]), r)

@@ -36,8 +36,8 @@ type Config struct {
 	// results.
 	Interpreter bool
 	// InProcess runs guests in this process: for tests, and for programs that
-	// cannot start themselves. A guest then stalls the garbage collector, and
-	// one that hits the engine's own walls ends the process.
+	// cannot start themselves. The whole process then collects no garbage while
+	// a guest runs, and one that hits the engine's own walls ends it.
 	InProcess bool
 	// Workers is how many jobs run at once; more wait. Default: the number of
 	// CPUs.
@@ -172,6 +172,7 @@ func (e *Engine) Close() error {
 	e.mu.Unlock()
 	if first {
 		close(e.done)
+		e.pool.spawner.abort() // a Run may wait for a worker's hello
 	}
 	e.runs.Wait() // before the pool: they use its workers
 	e.end.Do(e.pool.close)
@@ -293,6 +294,10 @@ func (e *Engine) runHere(ctx context.Context, job Job, blobs Blobs, live Live, f
 	// The world keeps these within the job's limits, so they cannot fail.
 	g.stdout = func(b []byte) { _ = out.stdout(b) }
 	g.stderr = func(b []byte) { _ = out.stderr(b) }
+	if !e.cfg.Interpreter { // which is Go like any other
+		g.started = func(uint32) { holdCollector() }
+		g.stopped = releaseCollector
+	}
 	if err := g.load(func(b Blob) ([]byte, error) { return readBlob(blobs, b) }); err != nil {
 		return err
 	}

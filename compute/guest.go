@@ -9,6 +9,7 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/peersea/sea/compute/internal/meter"
 	"github.com/peersea/sea/compute/internal/wasi"
@@ -26,8 +27,10 @@ type guest struct {
 
 	stdout, stderr func([]byte)
 	garbage        func(int)
-	// started is called when the module is compiled and the guest about to run.
+	// started is called when the module is compiled and the guest about to run,
+	// stopped when it has ended; either may be nil.
 	started func(maxPages uint32)
+	stopped func()
 
 	tank  tank
 	world *wasi.World
@@ -56,12 +59,15 @@ func (g *guest) run(ctx context.Context) (outcome, error) {
 		return outcome{}, err
 	}
 	defer rt.Close(ctx)
-	compiled, err := rt.CompileModule(ctx, metered.Wasm)
+	compiled, err := rt.CompileModule(experimental.WithCompilationWorkers(ctx, runtime.NumCPU()), metered.Wasm)
 	if err != nil {
 		return outcome{}, fmt.Errorf("%w: not valid: %s", ErrModule, firstLine(err))
 	}
 	if g.started != nil {
 		g.started(metered.MaxPages)
+	}
+	if g.stopped != nil {
+		defer g.stopped()
 	}
 	mod, err := rt.InstantiateModule(ctx, compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	if err != nil {

@@ -69,7 +69,7 @@ func (p *pool) refill() {
 func (p *pool) fill() {
 	for {
 		proc, err := p.spawner.start()
-		if err != nil {
+		if err != nil && !errors.Is(err, ErrClosed) {
 			p.log.Warn("spare worker did not start", "err", err)
 		}
 		p.mu.Lock()
@@ -118,6 +118,10 @@ type spawner struct {
 	once     sync.Once
 	requests chan spawn
 	done     chan struct{}
+
+	mu       sync.Mutex // guards what follows
+	starting map[*process]bool
+	aborted  bool
 }
 
 type spawn struct {
@@ -141,6 +145,11 @@ func (s *spawner) start() (*process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: start a worker: %w", ErrEngine, err)
 	}
+	if !s.watch(p) {
+		p.reap()
+		return nil, ErrClosed
+	}
+	defer s.unwatch(p)
 	timer := time.AfterFunc(helloWall, p.kill)
 	defer timer.Stop()
 	b, err := p.out.want(frameHello)
@@ -149,6 +158,9 @@ func (s *spawner) start() (*process, error) {
 	}
 	if err != nil {
 		p.reap()
+		if s.isAborted() {
+			return nil, ErrClosed
+		}
 		return nil, fmt.Errorf("%w: start a worker: %w: %s (does main begin with compute.IsWorker?)", ErrEngine, err, p.lastWords())
 	}
 	return p, nil
@@ -182,6 +194,42 @@ func (s *spawner) spawn() (*process, error) {
 	}
 	p.stdin, p.in, p.out = in, newFrameWriter(in), newFrameReader(out)
 	return p, nil
+}
+
+// watch notes a process that has not said hello, unless there shall be none.
+func (s *spawner) watch(p *process) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.aborted {
+		return false
+	}
+	if s.starting == nil {
+		s.starting = make(map[*process]bool)
+	}
+	s.starting[p] = true
+	return true
+}
+
+func (s *spawner) unwatch(p *process) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.starting, p)
+}
+
+func (s *spawner) isAborted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.aborted
+}
+
+// abort ends the processes that are starting, and every later one.
+func (s *spawner) abort() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.aborted = true
+	for p := range s.starting {
+		p.kill()
+	}
 }
 
 func (s *spawner) close() {

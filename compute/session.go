@@ -13,9 +13,9 @@ import (
 
 // How long a worker may take.
 const (
-	compileWall = 60 * time.Second       // from the job to the guest's first step
-	stopWall    = 250 * time.Millisecond // from the cancel to its last
-	deliverWall = time.Minute            // from there to the last byte of output
+	compileWall = 2 * time.Minute * slowdown // from the job to the guest's first step
+	stopWall    = 250 * time.Millisecond     // from the cancel to its last
+	deliverWall = time.Minute                // from there to the last byte of output
 )
 
 // watchHere does for a guest in this process what a worker's watcher and its

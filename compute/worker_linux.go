@@ -23,7 +23,7 @@ func isolate(cmd *exec.Cmd) {
 // Limits of a worker process.
 const (
 	maxDescriptors = 64
-	maxCPUSeconds  = 60 // while it compiles; then as long as the job's belt
+	maxCPUSeconds  = 30 * slowdown // to compile; then as long as the job's belt
 )
 
 // limitProcess sets what does not depend on the job.
@@ -77,8 +77,12 @@ func softLimit(what int, n uint64) error {
 // an engine's error and no result. RLIMIT_DATA counts what may be written;
 // RLIMIT_AS would count the address space that Go only reserves.
 func limitMemory(more uint64, wall time.Duration) {
+	most := dataBytes() + more
+	if raceEnabled {
+		most = unix.RLIM_INFINITY
+	}
 	for what, n := range map[int]uint64{
-		unix.RLIMIT_DATA: dataBytes() + more,
+		unix.RLIMIT_DATA: most,
 		unix.RLIMIT_CPU:  uint64(2*wall.Seconds()) + maxCPUSeconds,
 	} {
 		// Where the process may not have that much by an outer limit, that one

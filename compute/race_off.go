@@ -1,0 +1,8 @@
+//go:build !race
+
+package compute
+
+const (
+	raceEnabled = false
+	slowdown    = 1
+)
