@@ -243,6 +243,9 @@ func (c *Credit) deliver(ctx context.Context, to identity.Entity, p *peer) {
 			return
 		}
 		c.log.Debug("not delivered", "peer", to, "err", err, "pause", pause)
+		if line := c.ledger.Line(to); (!line.Undelivered || line.State == ledger.StateFenced) && c.leave(to, p) {
+			return // there was only a meeting to be had; the next link brings another
+		}
 		// Half of the pause is chance, so that peers who lost a third one at the
 		// same time do not come back at the same time.
 		timer := time.NewTimer(pause/2 + rand.N(pause/2))
@@ -259,7 +262,7 @@ func (c *Credit) deliver(ctx context.Context, to identity.Entity, p *peer) {
 	}
 }
 
-// leave forgets the peer unless there is news.
+// leave forgets the peer unless there is news. Whoever comes next meets it anew.
 func (c *Credit) leave(to identity.Entity, p *peer) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -267,12 +270,9 @@ func (c *Credit) leave(to identity.Entity, p *peer) bool {
 	case <-p.wake:
 		return false
 	default:
+		delete(c.peers, to)
+		return true
 	}
-	if p.meet {
-		return false
-	}
-	delete(c.peers, to)
-	return true
 }
 
 // tell wakes those who wait for the peer.

@@ -255,4 +255,3 @@ func TestMany(t *testing.T) {
 		}
 	}
 }
-
