@@ -222,7 +222,7 @@ func (l *Ledger) Writable() error {
 
 // Snapshot writes a consistent image of the file to a new file at path, mode
 // 0600, while the ledger goes on; for Check and for backups. A backup that is
-// put back later is fenced, see Fenced.
+// put back later is fenced, see StateFenced.
 func (l *Ledger) Snapshot(path string) error {
 	if err := l.store.copyTo(path); err != nil {
 		return fmt.Errorf("copy ledger: %w", err)
@@ -230,7 +230,7 @@ func (l *Ledger) Snapshot(path string) error {
 	return nil
 }
 
-// Line returns what is known of the account with peer: all zeros and Open when
+// Line returns what is known of the account with peer: all zeros and open when
 // there is none.
 func (l *Ledger) Line(peer identity.Entity) Line {
 	var out Line
@@ -239,7 +239,7 @@ func (l *Ledger) Line(peer identity.Entity) Line {
 		if err != nil {
 			return err
 		}
-		out, err = l.show(book{g}, a)
+		out, err = l.show(book{g}, a, l.setAside())
 		return err
 	})
 	if err != nil {
@@ -249,13 +249,14 @@ func (l *Ledger) Line(peer identity.Entity) Line {
 }
 
 // Lines returns all lines, in no order that means anything but always the same.
-// One that cannot be read is among them as Damaged, the last.
+// One that cannot be read is among them as damaged, the last.
 func (l *Ledger) Lines() []Line {
 	var all []Line
+	aside := l.setAside()
 	err := l.store.view(func(g getter) error {
 		k := book{g}
 		return k.accounts(l.self, func(a account) error {
-			line, err := l.show(k, a)
+			line, err := l.show(k, a, aside)
 			all = append(all, line)
 			return err
 		})
@@ -293,8 +294,27 @@ func (k book) accounts(self identity.Entity, f func(account) error) error {
 
 func (id LineID) bytes() []byte { return id[:] }
 
+// setAside sums the open holds by peer.
+func (l *Ledger) setAside() map[identity.Entity]aside {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	sums := map[identity.Entity]aside{}
+	for h := range l.holds {
+		sum := sums[h.peer]
+		if h.debtor {
+			sum.reserved = min(sum.reserved+h.most, maxAmount) // each is at most that, so nothing wraps
+		} else {
+			sum.holding = min(sum.holding+h.most, maxAmount)
+		}
+		sums[h.peer] = sum
+	}
+	return sums
+}
+
+type aside struct{ holding, reserved Amount }
+
 // show makes the public view of a.
-func (l *Ledger) show(k book, a account) (Line, error) {
+func (l *Ledger) show(k book, a account, held map[identity.Entity]aside) (Line, error) {
 	state, why, err := k.state(a.mine.line)
 	if err != nil {
 		return Line{Peer: a.peer, State: StateDamaged, Reason: err.Error()}, err
@@ -316,19 +336,13 @@ func (l *Ledger) show(k book, a account) (Line, error) {
 	if !undelivered {
 		out.Acked = out.Signed
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if out.Stranger {
+		l.mu.Lock()
 		out.TheyMayOwe = l.strangers
+		l.mu.Unlock()
 	}
-	for h := range l.holds {
-		if h.peer == a.peer && h.debtor {
-			out.Reserved += h.most
-		} else if h.peer == a.peer {
-			out.Holding += h.most
-		}
-	}
-	out.Held = out.Holding + out.Reserved
+	out.Holding, out.Reserved = held[a.peer].holding, held[a.peer].reserved
+	out.Held = min(out.Holding+out.Reserved, maxAmount)
 	return out, nil
 }
 

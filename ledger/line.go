@@ -58,7 +58,7 @@ func (s Side) other() Side { return s ^ 1 }
 //	  │
 //	  └─ the peer's signed entries contradict each other ───────▶ Disputed
 //
-// Neither ends by itself. A line that is both shows as Fenced.
+// Neither ends by itself. A line that is both shows as fenced.
 type State string
 
 // The states.
@@ -101,7 +101,7 @@ type Line struct {
 	Reserved Amount `json:"reserved_micro"`
 
 	State    State  `json:"state"`
-	Reason   string `json:"reason,omitempty"` // of a state that is not Open, for people
+	Reason   string `json:"reason,omitempty"` // of a state that is not open, for people
 	Stranger bool   `json:"stranger"`
 
 	// Signed is what we have written on the line, and Acked what of it the peer

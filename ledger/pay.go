@@ -61,7 +61,7 @@ func NewRef() identity.Hash {
 //
 // No limit is looked at: a promise that is signed counts, and who may owe what
 // is decided before the work, by Hold. Errors are ErrAmount, ErrRef, ErrSelf,
-// ErrLines, *StateError on a Fenced line, ErrReadOnly and ErrClosed.
+// ErrLines, *StateError on a fenced line, ErrReadOnly and ErrClosed.
 func (l *Ledger) Pay(ctx context.Context, peer identity.Entity, amount Amount, ref identity.Hash) (Entry, error) {
 	fail := func(err error) (Entry, error) {
 		return Entry{}, fmt.Errorf("pay %s: %w", peer.Short(), err)

@@ -16,7 +16,7 @@ var (
 	ErrStranger = errors.New("not about the line with this peer")
 
 	// ErrContradiction is returned when a peer's signed entries cannot all be
-	// parts of one half-chain. The proof is kept and the line is Disputed.
+	// parts of one half-chain. The proof is kept and the line is disputed.
 	ErrContradiction = errors.New("the entries contradict each other")
 
 	// ErrGrant is returned when a peer shows two grants with one number.
@@ -28,7 +28,7 @@ var (
 // far the peer's half-chain is held here, on the disk. What is held already
 // changes nothing; what comes after a gap is left, and the acknowledgement
 // tells. Errors are ErrFormat, ErrVersion, ErrKind, ErrStranger, identity's for
-// signatures, ErrContradiction, ErrGrant, ErrLines, *StateError on a Disputed
+// signatures, ErrContradiction, ErrGrant, ErrLines, *StateError on a disputed
 // line, ErrReadOnly and ErrClosed.
 func (l *Ledger) Receive(ctx context.Context, peer identity.Entity, message []byte) ([]byte, error) {
 	fail := func(err error) ([]byte, error) {

@@ -48,7 +48,7 @@ func (l *Ledger) Position(peer identity.Entity) ([]byte, error) {
 
 // Compare takes in a peer's Position. What the peer has is no longer in the
 // outbox, what it lacks is there again. If it shows an entry of ours that we do
-// not have, this ledger is older than it should be: the line is Fenced, which
+// not have, this ledger is older than it should be: the line is fenced, which
 // is a *StateError from now on. A grant of ours that we do not have is taken
 // back in. Errors are ErrFormat, ErrVersion, ErrKind, ErrStranger, identity's
 // for signatures, *StateError, ErrReadOnly and ErrClosed.
@@ -201,7 +201,7 @@ func (b *batch) compareOwn(peer identity.Entity, p position) (refused, err error
 
 // Next returns the next message of the outbox for peer, nil when there is none.
 // It is the same bytes until the peer acknowledges or more is signed. On a
-// Fenced line there is none.
+// fenced line there is none.
 func (l *Ledger) Next(peer identity.Entity) ([]byte, error) {
 	var out []byte
 	err := l.store.view(func(g getter) error {
@@ -318,7 +318,7 @@ func (b *batch) acked(peer identity.Entity, got ack) error {
 }
 
 // Pending lists the peers that have not acknowledged everything, at most max of
-// them, those on Fenced lines left out.
+// them, those on fenced lines left out.
 func (l *Ledger) Pending(max int) ([]identity.Entity, error) {
 	var all []identity.Entity
 	err := l.store.view(func(g getter) error {
