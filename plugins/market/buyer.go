@@ -50,7 +50,7 @@ func (m *Market) initBuyer() error {
 		m.book.mu.Lock()
 		m.book.live[r.ID] = j
 		m.book.mu.Unlock()
-		m.pinInputs(r)
+		j.pinned = m.pinInputs(r)
 	}
 	return nil
 }
@@ -90,8 +90,7 @@ func (m *Market) Submit(ctx context.Context, s Spec) (Job, error) {
 		return Job{}, r
 	}
 	rec := jobRecord{ID: NewID(), Spec: s, State: Queued, Created: time.Now().UnixMilli()}
-	if m.pinInputs(&rec) {
-		m.unpinInputs(&rec)
+	if !m.pinInputs(&rec) {
 		return Job{}, refuse(BadJob, "module, stdin or an input file is not in this node's storage (any more)")
 	}
 	m.book.mu.Lock()
@@ -103,6 +102,7 @@ func (m *Market) Submit(ctx context.Context, s Spec) (Job, error) {
 	}
 	rec.event(eventRecord{Text: fmt.Sprintf("submitted %s", s)})
 	j := newJob(rec, m.dir)
+	j.pinned = true
 	if err := m.book.add(j); err != nil {
 		return Job{}, err
 	}
@@ -234,16 +234,18 @@ func (m *Market) finish(j *job) {
 		m.log.Error("cannot write a job's end", "job", r.ID.Short(), "err", err)
 		return // it stays among the live ones and is taken up after a restart
 	}
-	m.unpinInputs(r)
+	if j.pinned {
+		m.unpinInputs(r)
+	}
 	m.book.settle(r.ID)
 	if err := errors.Join(j.out.Reset(), j.err.Reset()); err != nil {
 		m.log.Warn("cannot remove a spool", "err", err)
 	}
 }
 
-// pinInputs keeps the job's inputs in the storage; missing says whether one is
-// not there.
-func (m *Market) pinInputs(r *jobRecord) (missing bool) {
+// pinInputs keeps the job's inputs in the storage; it says whether all are
+// there.
+func (m *Market) pinInputs(r *jobRecord) bool {
 	return m.blobs.Pin(hashes(jobBlobs(r.Spec.job(1)))...)
 }
 

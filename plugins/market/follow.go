@@ -42,6 +42,8 @@ type trade struct {
 
 	last      time.Time // of contact
 	taken     bool      // the seller has answered the order since it was last lost
+	running   bool      // the seller has said so
+	input     uint64    // bytes of module and input
 	cancelled time.Time // when the seller was told to stop
 }
 
@@ -67,6 +69,9 @@ func (m *Market) followOrder(ctx context.Context, j *job, r *jobRecord) error {
 		}
 	}
 	defer hold.Release()
+	for _, b := range jobBlobs(t.work) {
+		t.input += b.Size
+	}
 	inputs := hashes(jobBlobs(t.work))
 	m.blobs.Share(r.Quote.By, inputs...)
 	defer m.blobs.Unshare(r.Quote.By, inputs...)
@@ -180,7 +185,8 @@ func (t *trade) call(ctx context.Context) (follow, error) {
 			}
 		}()
 	}
-	at := cursor{Stdout: t.j.out.Size(), Stderr: t.j.err.Size(), Fuel: t.j.seen(), Wait: followMillis}
+	seen := t.j.seen()
+	at := cursor{Stdout: t.j.out.Size(), Stderr: t.j.err.Size(), Fuel: seen.fuel, Input: seen.sent, Wait: followMillis}
 	if !t.cancelled.IsZero() {
 		at.Wait = min(at.Wait, uint64(t.m.cfg.Patience.Milliseconds()))
 	}
@@ -249,7 +255,11 @@ func (t *trade) take(ctx context.Context, f follow) (done bool, err error) {
 	if err := t.j.write(f.Stdout, f.Stderr); err != nil {
 		return true, err
 	}
-	t.j.progress(min(f.Fuel, t.work.Limits.Fuel))
+	t.j.advance(progress{fuel: min(f.Fuel, t.work.Limits.Fuel), sent: min(f.Input, t.input), input: t.input})
+	if f.State == SaleRunning && !t.running {
+		t.running = true
+		t.j.update(func(r *jobRecord) { r.event(eventRecord{Text: "the guest runs", Seller: r.Quote.By}) })
+	}
 	if f.Delivery == nil {
 		_, err := t.stopSeller(ctx)
 		return false, err

@@ -180,7 +180,13 @@ type Update struct {
 	// Fuel is how much was used so far and Cost what that much costs.
 	Fuel uint64        `json:"fuel"`
 	Cost ledger.Amount `json:"cost_micro"`
-	Next Cursor        `json:"next"`
+	// Sent is how much the seller has of the Input's bytes, module included;
+	// Fetched how much is here of the Output folder's.
+	Sent    uint64 `json:"sent"`
+	Input   uint64 `json:"input"`
+	Fetched uint64 `json:"fetched"`
+	Output  uint64 `json:"output"`
+	Next    Cursor `json:"next"`
 	// Job is set in the last Update: the job has ended and all of it was shown.
 	Job *Job `json:"job,omitempty"`
 }

@@ -10,16 +10,24 @@ import (
 	"github.com/peersea/sea/ledger"
 )
 
+// progress is how far a job has come that runs.
+type progress struct {
+	fuel            uint64 // used, as the seller says
+	sent, input     uint64 // bytes of module and input that the seller has, of how many
+	fetched, output uint64 // bytes of the output folder that are here, of how many
+}
+
 // job is a job of this buyer that has not ended, in memory.
 type job struct {
 	out, err *spool
 	stop     chan struct{} // closed when the record has a Stop
 	saving   sync.Mutex    // held while the record gets its place in the store
 	hold     *ledger.Hold  // of an order that is about to be followed; drive's alone
+	pinned   bool          // its inputs are; set before drive has it
 
 	mu      sync.Mutex // guards what follows
 	rec     jobRecord
-	fuel    uint64 // as the seller says
+	gone    progress
 	changed chan struct{}
 	stopped bool // the node goes offline; the job goes on another time
 	driven  bool // drive has it
@@ -65,9 +73,7 @@ func (j *job) job() Job {
 	v := r.job()
 	v.History = r.history()
 	if r.Receipt == nil {
-		j.mu.Lock()
-		v.Fuel = j.fuel
-		j.mu.Unlock()
+		v.Fuel = j.seen().fuel
 	}
 	return v
 }
@@ -85,19 +91,22 @@ func (j *job) spool(s Stream) *spool {
 	return j.out
 }
 
-// seen is the fuel that the seller has told of.
-func (j *job) seen() uint64 {
+// seen is how far it has come.
+func (j *job) seen() progress {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.fuel
+	return j.gone
 }
 
-// progress takes in what the seller says of the fuel.
-func (j *job) progress(fuel uint64) {
+// advance takes in how far it has come; nothing ever goes back.
+func (j *job) advance(p progress) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if fuel > j.fuel {
-		j.fuel = fuel
+	old := j.gone
+	j.gone = progress{
+		max(p.fuel, old.fuel), max(p.sent, old.sent), max(p.input, old.input), max(p.fetched, old.fetched), max(p.output, old.output),
+	}
+	if j.gone != old {
 		j.touch()
 	}
 }
@@ -127,7 +136,7 @@ const updateBytes = 256 << 10
 // ErrNoJob, ctx's or the disk's, ends it.
 func (m *Market) Watch(ctx context.Context, id ID, from Cursor) iter.Seq2[Update, error] {
 	return func(yield func(Update, error) bool) {
-		at, fuel := from, uint64(0)
+		at, seen := from, progress{}
 		for {
 			m.book.mu.Lock()
 			live := m.book.live[id]
@@ -140,13 +149,14 @@ func (m *Market) Watch(ctx context.Context, id ID, from Cursor) iter.Seq2[Update
 			changed, stopped, final := live.changed, live.stopped, live.rec.State.Final()
 			live.mu.Unlock()
 
-			u, err := live.since(at)
+			gone := live.seen()
+			u, err := live.since(at, gone)
 			if err != nil {
 				yield(u, err)
 				return
 			}
-			idle := u.Next == at && u.Fuel == fuel
-			at, fuel = u.Next, u.Fuel
+			idle := u.Next == at && gone == seen
+			at, seen = u.Next, gone
 			if idle && final {
 				j := live.job()
 				u.Job = &j
@@ -174,19 +184,17 @@ func (m *Market) Watch(ctx context.Context, id ID, from Cursor) iter.Seq2[Update
 }
 
 // since gives what has happened since at.
-func (j *job) since(at Cursor) (u Update, err error) {
+func (j *job) since(at Cursor, p progress) (u Update, err error) {
 	r := j.copy()
-	u.Next = at
+	u = Update{
+		Fuel: p.fuel, Cost: r.costOf(p.fuel), Sent: p.sent, Input: p.input, Fetched: p.fetched, Output: p.output, Next: at,
+	}
 	for _, e := range r.history() {
 		if e.Seq >= at.Event {
 			u.Events = append(u.Events, e)
 			u.Next.Event = e.Seq + 1
 		}
 	}
-	j.mu.Lock()
-	u.Fuel = j.fuel
-	j.mu.Unlock()
-	u.Cost = r.costOf(u.Fuel)
 	if u.Stdout, err = part(j.out, j.out.Size(), at.Stdout, updateBytes); err != nil {
 		return u, err
 	}

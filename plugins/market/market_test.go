@@ -3,11 +3,15 @@ package market
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 
 	"github.com/peersea/sea/compute"
 	"github.com/peersea/sea/examples"
@@ -25,7 +29,38 @@ func TestMain(m *testing.M) {
 	if compute.IsWorker() {
 		os.Exit(compute.Worker())
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if shared.engine != nil {
+		_ = shared.engine.Close()
+		_ = os.RemoveAll(shared.dir)
+	}
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// shared is the engine of all tests: it compiles each module once.
+var shared struct {
+	once   sync.Once
+	engine *compute.Engine
+	dir    string
+}
+
+func testEngine(t testing.TB) *compute.Engine {
+	t.Helper()
+	shared.once.Do(func() {
+		dir, err := os.MkdirTemp("", "market-test-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		shared.dir = dir
+		shared.engine = compute.New(compute.Config{InProcess: true, CacheDir: dir})
+	})
+	return shared.engine
 }
 
 // trader is a node with everything that a trade needs.
@@ -173,13 +208,6 @@ func testMarket(t testing.TB) (buyer, seller *trader) {
 	seller = newTrader(t, sea, 1, &tricky{engine: e, runs: make(chan struct{}, 1000)}, nil)
 	seller.sell(nil)
 	return buyer, seller
-}
-
-func testEngine(t testing.TB) *compute.Engine {
-	t.Helper()
-	e := compute.New(compute.Config{InProcess: true, CacheDir: t.TempDir()})
-	t.Cleanup(func() { _ = e.Close() })
-	return e
 }
 
 var mandelbrotModule = examples.Mandelbrot

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/peersea/sea/compute"
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/internal/failpoint"
@@ -79,14 +81,10 @@ func (s *sale) ended() bool {
 // that comes to nothing; the error is this node's own.
 func (m *Market) run(ctx context.Context, s *sale) (compute.Result, *Refused, error) {
 	none := compute.Result{}
-	inputs := hashes(jobBlobs(s.work))
-	if m.blobs.Pin(inputs...) {
-		if no := m.getInputs(ctx, s); no != nil {
-			m.blobs.Unpin(inputs...)
-			return none, no, nil
-		}
+	if no := m.getInputs(ctx, s); no != nil {
+		return none, no, nil
 	}
-	defer m.blobs.Unpin(inputs...)
+	defer m.blobs.Unpin(hashes(jobBlobs(s.work))...)
 	failpoint.Hit("market:inputs-fetched")
 	free, err := m.slot(ctx)
 	if err != nil {
@@ -126,33 +124,52 @@ func (s *sale) progress(fuel uint64) {
 	}
 }
 
-// getInputs fetches what is not here from the buyer, and pins all of it.
+// getInputs fetches what is not here from the buyer. All of it is pinned when it
+// returns nil.
 func (m *Market) getInputs(ctx context.Context, s *sale) *Refused {
+	blobs := jobBlobs(s.work)
 	last := time.Now()
-	for _, b := range jobBlobs(s.work) {
-		for pause := firstPause; ; pause = min(2*pause, lastPause) {
-			err := m.connect(ctx, s.contact())
-			if err == nil {
-				err = m.blobs.Fetch(ctx, s.contact(), b, func(uint64) { last = time.Now() })
-			}
-			if err == nil {
+	for !m.blobs.Pin(hashes(blobs)...) {
+		var have uint64
+		for _, b := range blobs {
+			seen := func(n uint64) {
 				last = time.Now()
-				m.blobs.Pin(b.Hash)
-				break
+				s.has(have + n)
 			}
-			switch {
-			case ctx.Err() != nil:
-				return refuse(Cancelled, "it was cancelled before it ran")
-			case errors.Is(err, storage.ErrHash), errors.Is(err, storage.ErrFull), time.Since(last) > m.cfg.InputPatience:
-				return refuse(InputsMissing, "%v", err)
+			for pause := firstPause; ; pause = min(2*pause, lastPause) {
+				err := m.connect(ctx, s.contact())
+				if err == nil {
+					err = m.blobs.Fetch(ctx, s.contact(), b, seen)
+				}
+				if err == nil {
+					break
+				}
+				switch {
+				case ctx.Err() != nil:
+					return refuse(Cancelled, "it was cancelled before it ran")
+				case errors.Is(err, storage.ErrHash), errors.Is(err, storage.ErrFull), time.Since(last) > m.cfg.InputPatience:
+					return refuse(InputsMissing, "%v", err)
+				}
+				select {
+				case <-time.After(pause):
+				case <-ctx.Done():
+				}
 			}
-			select {
-			case <-time.After(pause):
-			case <-ctx.Done():
-			}
+			have += b.Size
+			seen(0)
 		}
 	}
 	return nil
+}
+
+// has takes in how many bytes of the input are here.
+func (s *sale) has(n uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n > s.input {
+		s.input = n
+		s.touch()
+	}
 }
 
 // deliver signs receipt and delivery, makes them and the output durable, and
@@ -169,11 +186,7 @@ func (m *Market) deliver(s *sale, result compute.Result) (*Refused, error) {
 	if err == nil && len(outcome) > outcomeBytes {
 		_, err = m.blobs.PutBytes(outcome)
 	}
-	for _, f := range result.Files {
-		if err == nil && !f.Dir {
-			_, err = m.blobs.PutBytes(f.Data)
-		}
-	}
+	err = errors.Join(err, m.keepFiles(result.Files))
 	if err != nil {
 		m.log.Error("cannot keep an order's output", "order", s.order.Short(), "err", err)
 		return refuse(EngineFailed, "the seller cannot keep the output"), nil
@@ -250,6 +263,21 @@ func (m *Market) keepBytes(b []byte) (output, error) {
 	return output{Blob: blob}, err
 }
 
+// keepFiles makes the output folder durable.
+func (m *Market) keepFiles(files []compute.OutFile) error {
+	var all errgroup.Group
+	all.SetLimit(atOnce)
+	for _, f := range files {
+		if f.Blob.Size > 0 && !f.Dir {
+			all.Go(func() error {
+				_, err := m.blobs.PutBytes(f.Data)
+				return err
+			})
+		}
+	}
+	return all.Wait()
+}
+
 // outputBlobs are what the buyer may fetch of a sale.
 func (r *saleRecord) outputBlobs() []identity.Hash {
 	var all []identity.Hash
@@ -274,7 +302,7 @@ func (r *saleRecord) outputBlobs() []identity.Hash {
 // shareOutput lets the buyer fetch the output, and keeps it until it is paid.
 func (m *Market) shareOutput(s *sale, r *saleRecord) {
 	all := r.outputBlobs()
-	m.blobs.Pin(all...)
+	s.pinned = m.blobs.Pin(all...)
 	m.blobs.Share(s.buyer, all...)
 }
 
@@ -306,7 +334,9 @@ func (m *Market) endSale(s *sale) {
 	hold.Release()
 	if r.Delivery != nil {
 		all := r.outputBlobs()
-		m.blobs.Unpin(all...)
+		if s.pinned {
+			m.blobs.Unpin(all...)
+		}
 		m.blobs.Unshare(s.buyer, all...)
 	}
 	m.selling.Lock()

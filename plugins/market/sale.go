@@ -3,7 +3,6 @@ package market
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"sync"
@@ -24,12 +23,14 @@ type sale struct {
 	quote    Quote
 	work     compute.Job
 	out, err *spool
+	pinned   bool // the output is; set before the sale is delivered
 
 	saving sync.Mutex // held while the record gets its place in the store
 
 	mu      sync.Mutex // guards what follows
 	rec     saleRecord
 	fuel    uint64
+	input   uint64 // bytes of module and input that are here
 	hold    *ledger.Hold
 	changed chan struct{}
 	stop    context.CancelFunc // ends the guest, while there is one
@@ -175,6 +176,9 @@ func (m *Market) serveOrder(ctx context.Context, from rpc.Peer, in orderRequest)
 	_, known := m.selling.kept[hash]
 	m.selling.Unlock()
 	if !known {
+		if !m.allow(from.Node) {
+			return follow{}, rpc.Errorf(rpc.Busy, "asked too often; wait a second")
+		}
 		no, err := m.take(from, o, hash, in)
 		if err != nil {
 			return follow{}, err
@@ -321,6 +325,9 @@ func (m *Market) serveFollow(ctx context.Context, from rpc.Peer, in followReques
 	if s == nil && known {
 		return m.followEnded(from, in)
 	}
+	if s == nil && !m.allow(from.Node) {
+		return follow{}, rpc.Errorf(rpc.Busy, "asked too often; wait a second")
+	}
 	if s == nil {
 		return m.refuseOrder(from, in.Order, refuse(UnknownOrder, "this node has no such order"))
 	}
@@ -331,17 +338,17 @@ func (m *Market) serveFollow(ctx context.Context, from rpc.Peer, in followReques
 	defer wait.Stop()
 	for over := false; ; {
 		s.mu.Lock()
-		changed, r, fuel := s.changed, s.rec, s.fuel
+		changed, r, fuel, input := s.changed, s.rec, s.fuel, s.input
 		s.mu.Unlock()
 		f, err := m.followOf(&r, s.out, s.err, in.cursor)
 		if err != nil {
 			return follow{}, err
 		}
-		f.Fuel = fuel
+		f.Fuel, f.Input = fuel, input
 		if r.Delivery != nil {
 			failpoint.Hit("market:delivery-sent")
 		}
-		if over || r.Delivery != nil || r.Refusal != nil || len(f.Stdout)+len(f.Stderr) > 0 || fuel > in.Fuel {
+		if over || r.Delivery != nil || r.Refusal != nil || len(f.Stdout)+len(f.Stderr) > 0 || fuel > in.Fuel || input > in.Input {
 			return f, nil
 		}
 		select {
@@ -451,6 +458,3 @@ func (m *Market) serveCancel(ctx context.Context, from rpc.Peer, in cancelReques
 	}
 	return cancelAnswer{}, nil
 }
-
-// String names a sale in a log line.
-func (s *sale) String() string { return fmt.Sprintf("order %s", s.order.Short()) }

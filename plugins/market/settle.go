@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/peersea/sea/compute"
 	"github.com/peersea/sea/identity"
@@ -24,36 +27,52 @@ func hashes(blobs []compute.Blob) []identity.Hash {
 	return all
 }
 
+// atOnce is how many blobs are fetched or written at a time.
+const atOnce = 8
+
 // fetch gets blobs from the seller, over as many links as it takes within the
 // market's patience.
 func (t *trade) fetch(ctx context.Context, blobs []compute.Blob) error {
-	last := time.Now()
+	var done atomic.Uint64
+	all, ctx := errgroup.WithContext(ctx)
+	all.SetLimit(atOnce)
 	for _, b := range blobs {
-		for pause := firstPause; ; pause = min(2*pause, lastPause) {
-			err := t.m.blobs.Fetch(ctx, t.r.At, b, func(uint64) { last = time.Now() })
-			if err == nil {
-				last = time.Now()
-				break
-			}
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			final := errors.Is(err, storage.ErrHash) || errors.Is(err, storage.ErrFull) || errors.Is(err, rpc.ErrNotFound)
-			if final || time.Since(last) > t.m.cfg.Patience {
-				return err
-			}
-			select {
-			case <-time.After(pause):
-			case <-t.poke:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-			if err := t.m.connect(ctx, t.r.At); err != nil {
-				t.m.log.Debug("cannot connect to a seller", "peer", t.r.Quote.By.Short(), "err", err)
-			}
+		all.Go(func() error {
+			before := uint64(0)
+			return t.fetchOne(ctx, b, func(n uint64) {
+				t.j.advance(progress{fetched: done.Add(n - before)})
+				before = n
+			})
+		})
+	}
+	return all.Wait()
+}
+
+// fetchOne gets one blob.
+func (t *trade) fetchOne(ctx context.Context, b compute.Blob, seen func(uint64)) error {
+	last := time.Now()
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		err := t.m.blobs.Fetch(ctx, t.r.At, b, func(n uint64) {
+			last = time.Now()
+			seen(n)
+		})
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		final := errors.Is(err, storage.ErrHash) || errors.Is(err, storage.ErrFull) || errors.Is(err, rpc.ErrNotFound)
+		if final || time.Since(last) > t.m.cfg.Patience {
+			return err
+		}
+		select {
+		case <-time.After(pause):
+		case <-t.poke:
+		case <-ctx.Done():
+			return err
+		}
+		if err := t.m.connect(ctx, t.r.At); err != nil {
+			t.m.log.Debug("cannot connect to a seller", "peer", t.r.Quote.By.Short(), "err", err)
 		}
 	}
-	return nil
 }
 
 // fetchOutcome gets an outcome that was too long for an answer.
@@ -103,6 +122,7 @@ func (t *trade) fetchOutput(ctx context.Context, o compute.Outcome) error {
 		}
 	}
 	if len(blobs) > 0 {
+		t.j.advance(progress{output: total})
 		t.j.update(func(r *jobRecord) {
 			r.event(eventRecord{Text: fmt.Sprintf("fetching %d files, %d bytes", len(blobs), total)})
 		})
@@ -195,7 +215,7 @@ func (m *Market) settle(ctx context.Context, j *job, r *jobRecord) error {
 		text = fmt.Sprintf("paid %s credits, entry %d", d.Cost, e.Seq)
 	}
 	failpoint.Hit("market:pay-after")
-	j.progress(rec.Fuel)
+	j.advance(progress{fuel: rec.Fuel})
 	j.update(func(r *jobRecord) {
 		r.Paid = true
 		r.State, r.Reason, r.Error = ended(rec, r.Stop, r.Outcome)

@@ -64,6 +64,7 @@ type cursor struct {
 	Stdout uint64 `cbor:"stdout"`
 	Stderr uint64 `cbor:"stderr"`
 	Fuel   uint64 `cbor:"fuel"`
+	Input  uint64 `cbor:"input"`
 	Wait   uint64 `cbor:"wait"`
 }
 
@@ -71,6 +72,8 @@ type cursor struct {
 type follow struct {
 	State SaleState `cbor:"state"`
 	Fuel  uint64    `cbor:"fuel"`
+	// Input is how many bytes of module and input the seller has.
+	Input uint64 `cbor:"input"`
 	// Stdout and Stderr begin at the cursor; the sizes are those of the whole
 	// streams as far as they are known.
 	Stdout     []byte `cbor:"stdout"`

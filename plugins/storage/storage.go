@@ -196,22 +196,26 @@ func (s *Storage) Size(h identity.Hash) (size uint64, ok bool) {
 	return uint64(e.size), true
 }
 
-// Pin keeps the blobs until as many Unpins. Those that are not here are left
-// out; missing says whether there was one. The empty blob is always here.
-func (s *Storage) Pin(hashes ...identity.Hash) (missing bool) {
+// Pin keeps the blobs until Unpin, which is called once for each Pin that
+// returned true. When one is not here none is pinned and Pin returns false. The
+// empty blob is always here. A hash may stand several times.
+func (s *Storage) Pin(hashes ...identity.Hash) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, h := range hashes {
-		if e := s.blobs[h]; e != nil {
-			e.pins++
-		} else if h != emptyHash {
-			missing = true
+		if s.blobs[h] == nil && h != emptyHash {
+			return false
 		}
 	}
-	return missing
+	for _, h := range hashes {
+		if e := s.blobs[h]; e != nil {
+			e.pins++
+		}
+	}
+	return true
 }
 
-// Unpin takes back one Pin of each.
+// Unpin takes back a Pin of the same blobs.
 func (s *Storage) Unpin(hashes ...identity.Hash) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -164,8 +164,13 @@ func TestBound(t *testing.T) {
 	if _, ok := s.Size(a.Hash); ok {
 		t.Error("the unpinned one is still there")
 	}
-	if missing := s.Pin(a.Hash, kept.Hash, emptyHash); !missing {
+	_, before := s.Usage()
+	if s.Pin(kept.Hash, a.Hash, emptyHash) {
 		t.Error("a blob that is gone was pinned")
+	}
+	s.Unpin(kept.Hash)
+	if _, pinned := s.Usage(); pinned != before-402 {
+		t.Errorf("%d bytes are pinned: a Pin that failed has pinned the others", pinned)
 	}
 }
 
