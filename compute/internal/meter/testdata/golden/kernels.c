@@ -1,5 +1,5 @@
 // Kernels for the meter's benchmarks. Built with:
-//   clang --target=wasm32 -O2 -nostdlib -mbulk-memory -Wl,--no-entry -o kernels.wasm kernels.c
+//   clang --target=wasm32 -O2 -nostdlib -mbulk-memory -Wl,--no-entry,--strip-all -o kernels.wasm kernels.c
 #define EXPORT(name) __attribute__((export_name(#name)))
 typedef unsigned int u32;
 typedef unsigned long long u64;
