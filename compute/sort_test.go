@@ -34,12 +34,12 @@ func sorted(text []byte) []byte {
 //
 // The file has 1 MB, and 50 MB when SEA_TEST_FULL is set, as .ci/run does: the
 // interpreter alone then takes minutes. With the race detector it has 8 KB
-// and is sorted three times.
+// and is sorted twice, by the compiler only.
 func TestSort(t *testing.T) {
 	size, runs := 1<<20, 10
 	switch {
 	case raceEnabled:
-		size, runs = 8<<10, 3
+		size, runs = 8<<10, 2
 	case os.Getenv("SEA_TEST_FULL") != "":
 		size = 50 << 20
 	}
@@ -58,5 +58,7 @@ func TestSort(t *testing.T) {
 		same(t, k.run(t, compiler), first)
 		t.Logf("%d bytes, %d fuel, %d pages, %v", size, first.Fuel, first.PeakPages, time.Since(begin))
 	}
-	same(t, k.run(t, interpreter), first)
+	if !raceEnabled {
+		same(t, k.run(t, interpreter), first)
+	}
 }
