@@ -137,7 +137,9 @@ func TestCheckFinds(t *testing.T) {
 			}
 			c := newChain(t, owner, who).pay(nil, 10).pay(nil, 20, 30)
 			adopt(t, l, who, c.runs, nil)
-			l.store.close()
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
 			if _, err := Check(path); err != nil {
 				t.Fatal(err)
 			}

@@ -189,13 +189,19 @@ func (b *batch) compareOwn(peer identity.Entity, p position) (refused, err error
 			return nil, err
 		}
 	}
-	if a.known || a.own.grantSeq > 0 {
-		if err := b.owe(a, p.seq(), p.grantSeq()); err != nil {
-			return store(err)
-		}
-		done := p.seq() >= a.own.seq && p.grantSeq() >= a.own.grantSeq
-		b.changes = append(b.changes, Change{Peer: peer, Outgoing: !done, Delivered: done})
+	before, more, err := b.unsentOf(p.line)
+	if err != nil {
+		return store(err)
 	}
+	now := Mark{p.seq(), p.grantSeq()}
+	done := now.Reaches(Mark{a.own.seq, a.own.grantSeq})
+	if done != more && (done || now == Mark{before.seq, before.grant}) {
+		return nil, nil // as it was: whoever asks for the same again wakes nobody
+	}
+	if err := b.owe(a, now.Entry, now.Grant); err != nil {
+		return store(err)
+	}
+	b.changes = append(b.changes, Change{Peer: peer, Outgoing: !done, Delivered: done})
 	return nil, nil
 }
 
