@@ -2,6 +2,8 @@ package compute
 
 import (
 	"bytes"
+	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,11 +15,32 @@ func TestMain(m *testing.M) {
 	if IsWorker() {
 		os.Exit(Worker())
 	}
+	if os.Getenv(lonelyEnv) != "" {
+		lonely()
+	}
 	code := m.Run()
 	if built.dir != "" {
 		_ = os.RemoveAll(built.dir)
 	}
 	os.Exit(code)
+}
+
+// lonelyEnv makes the test program an engine that runs one endless job and
+// prints a line when it has begun, for TestEngineKilled.
+const lonelyEnv = "SEA_COMPUTE_TEST_LONELY"
+
+func lonely() {
+	module, err := os.ReadFile("testdata/traps.wasm")
+	if err != nil {
+		panic(err)
+	}
+	k := argc(module, 11)
+	k.Limits.Fuel = MaxFuel
+	var once sync.Once
+	_, err = New(Config{}).Run(context.Background(), k.Job, k.blobs, Live{Progress: func(uint64) {
+		once.Do(func() { fmt.Println("running") })
+	}})
+	panic(err)
 }
 
 // built keeps the Go programs that tests compile, once for all tests.

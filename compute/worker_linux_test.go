@@ -1,16 +1,20 @@
 package compute
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // childrenOf lists the processes that pid has started.
@@ -166,5 +170,47 @@ func TestWorkerSees(t *testing.T) {
 	}
 	if f := strings.Fields(string(stat)); f[4] != f[0] {
 		t.Errorf("process group %s of process %s", f[4], f[0])
+	}
+}
+
+// TestEngineKilled: workers, busy or spare, end with the engine's process.
+func TestEngineKilled(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), lonelyEnv+"=1")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Wait() }()
+	defer func() { _ = cmd.Process.Kill() }()
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "running\n" {
+		t.Fatalf("it says %q, %v", line, err)
+	}
+	var workers []unix.PollFd
+	for _, pid := range childrenOf(t, cmd.Process.Pid) {
+		fd, err := unix.PidfdOpen(pid, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(fd)
+		workers = append(workers, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
+	}
+	if len(workers) == 0 {
+		t.Fatal("it has no workers")
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range workers {
+		if n, err := unix.Poll(workers[i:i+1], 10_000); n != 1 {
+			t.Errorf("a worker outlives its engine: %v", err)
+		}
 	}
 }
