@@ -33,6 +33,10 @@ const (
 	// gone, and doubles up to lastBusy.
 	firstBusy = 200 * time.Millisecond
 	lastBusy  = 5 * time.Second
+
+	// settling is how long a seller may take to see a payment and to give the
+	// room back that it held.
+	settling = 3 * time.Second
 )
 
 // quoted is a quote that fits the buyer's caps.
@@ -66,18 +70,22 @@ func (m *Market) buy(ctx context.Context, j *job, r *jobRecord) error {
 			r.event(eventRecord{Text: "looking for sellers"})
 		})
 	}
+	no := j.refused // by the seller that was ordered from, just now
+	j.refused = nil
 	began, gone := time.Now(), false
 	for pause := firstBusy; ; pause = min(2*pause, lastBusy) {
 		less := m.ordersLess()
-		no, met, err := m.tryBuy(ctx, j, r)
-		if no == nil || err != nil {
-			return err
+		if no == nil {
+			var met bool
+			var err error
+			no, met, err = m.tryBuy(ctx, j, r)
+			if no == nil || err != nil {
+				return err
+			}
+			gone = gone || met && no.Reason == Unreachable
 		}
-		gone = gone || met && no.Reason == Unreachable
-		select {
-		case <-j.stop:
+		if over(j.stop) {
 			return nil // drive sees why
-		default:
 		}
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) && time.Now().After(deadline) {
 			return refuse(Timeout, "no seller took it within %v; the last said: %s", r.Spec.Timeout, no.Text)
@@ -94,19 +102,31 @@ func (m *Market) buy(ctx context.Context, j *job, r *jobRecord) error {
 			again = time.After(pause)
 		case gone && (no.Reason == Unreachable || no.Reason == NoSeller) && time.Since(began) < m.cfg.Patience:
 			again = time.After(pause)
-		case no.Reason == RefusedCredit && m.ordersOpen():
+		case no.Reason == RefusedCredit && (m.ordersOpen() || over(less)):
+		case no.Reason == RefusedCredit && m.ordersRecent():
+			again = time.After(pause)
 		default:
 			return no
 		}
 		j.update(func(r *jobRecord) {
 			r.event(eventRecord{Text: "waiting to ask again: " + clip(no.Text), Reason: no.Reason})
 		})
+		no = nil
 		select {
 		case <-again:
 			m.sellers.forgive()
 		case <-less:
 		case <-ctx.Done():
 		}
+	}
+}
+
+func over(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
 

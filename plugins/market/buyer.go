@@ -29,6 +29,7 @@ type buyer struct {
 		sync.Mutex
 		trades map[identity.Hash]*trade // by order, while they are followed
 		less   chan struct{}            // closed and made anew when one ends
+		ended  time.Time                // when one last did
 	}
 }
 

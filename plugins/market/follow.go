@@ -19,13 +19,16 @@ const (
 	lastPause  = 3 * time.Second
 
 	// maxDropped is how many orders of one job may come to nothing before it is
-	// given up.
+	// given up. Those that only came too early do not count.
 	maxDropped = 5
 )
 
 // dropped are the reasons for which an order was not taken: nothing ran, and
 // another may be made.
 var dropped = []Reason{Busy, RefusedCredit, Expired, UnknownQuote, QuoteUsed, UnknownOrder, NotSelling}
+
+// early are those of them that may be otherwise soon.
+var early = []Reason{Busy, RefusedCredit}
 
 // elsewhere are the reasons for which the job may run well at another seller.
 var elsewhere = []Reason{EngineFailed, InputsMissing}
@@ -105,6 +108,7 @@ func (m *Market) follows(t *trade) (end func()) {
 		delete(m.orders.trades, t.hash)
 		close(m.orders.less)
 		m.orders.less = make(chan struct{})
+		m.orders.ended = time.Now()
 		m.log.Debug("order ended", "job", t.r.ID.Short(), "peer", seller.Short())
 	}
 }
@@ -114,6 +118,13 @@ func (m *Market) ordersLess() <-chan struct{} {
 	m.orders.Lock()
 	defer m.orders.Unlock()
 	return m.orders.less
+}
+
+// ordersRecent says whether one has ended just now.
+func (m *Market) ordersRecent() bool {
+	m.orders.Lock()
+	defer m.orders.Unlock()
+	return time.Since(m.orders.ended) < settling
 }
 
 func (m *Market) ordersOpen() bool {
@@ -294,6 +305,9 @@ func (t *trade) refused(st identity.Statement) error {
 		return refuse(BadStatement, "seller %s: %v", seller.Short(), err)
 	}
 	refused := refuse(no.Reason, "seller %s: %s", seller.Short(), no.Text)
+	if stop := t.j.copy().Stop; no.Reason == Cancelled && stop != "" {
+		refused.Reason = stop // it was the buyer's wish, whose reason counts
+	}
 	again := slices.Contains(dropped, no.Reason)
 	other := slices.Contains(elsewhere, no.Reason)
 	if !again && !other {
@@ -301,9 +315,14 @@ func (t *trade) refused(st identity.Statement) error {
 	}
 	t.m.sellers.forget(t.r.At)
 	count := 0
+	if slices.Contains(early, no.Reason) {
+		t.j.refused = refused
+	}
 	t.j.update(func(r *jobRecord) {
 		r.State, r.Reason, r.Error = Asking, no.Reason, clip(refused.Text)
-		r.Dropped++
+		if t.j.refused == nil {
+			r.Dropped++
+		}
 		count = r.Dropped
 		if other {
 			r.Avoid = append(r.Avoid, seller)

@@ -23,6 +23,7 @@ type job struct {
 	stop     chan struct{} // closed when the record has a Stop
 	saving   sync.Mutex    // held while the record gets its place in the store
 	hold     *ledger.Hold  // of an order that is about to be followed; drive's alone
+	refused  *Refused      // why its last order was not taken, if that may change soon; drive's alone
 	pinned   bool          // its inputs are; set before drive has it
 
 	mu      sync.Mutex // guards what follows

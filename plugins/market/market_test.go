@@ -176,7 +176,7 @@ func (tr *trader) submit(s Spec) ID {
 
 func (tr *trader) wait(id ID) Job {
 	tr.t.Helper()
-	ctx, cancel := context.WithTimeout(tr.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(tr.t.Context(), 60*time.Second)
 	defer cancel()
 	j, err := tr.Wait(ctx, id)
 	if err != nil {
@@ -208,6 +208,15 @@ func testMarket(t testing.TB) (buyer, seller *trader) {
 	seller = newTrader(t, sea, 1, &tricky{engine: e, runs: make(chan struct{}, 1000)}, nil)
 	seller.sell(nil)
 	return buyer, seller
+}
+
+// workers is an engine whose guests run in processes of their own, for those
+// that would hold this one up.
+func workers(t testing.TB) *compute.Engine {
+	t.Helper()
+	e := compute.New(compute.Config{Workers: 1})
+	t.Cleanup(func() { _ = e.Close() })
+	return e
 }
 
 var mandelbrotModule = examples.Mandelbrot

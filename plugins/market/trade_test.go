@@ -39,6 +39,12 @@ var trapping = append(endless[:len(endless)-11:len(endless)-11], "\x0a\x05\x01\x
 // orders that have ended.
 func agree(t *testing.T, buyer, seller *trader, owes ledger.Amount) {
 	t.Helper()
+	agreeLine(t, buyer, seller, owes, owes)
+}
+
+// agreeLine is agree where several strangers owe all together.
+func agreeLine(t *testing.T, buyer, seller *trader, owes, all ledger.Amount) {
+	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
 	changed := make(chan struct{}, 100)
 	defer seller.ledger.Watch(func(ledger.Change) { changed <- struct{}{} })()
@@ -46,7 +52,7 @@ func agree(t *testing.T, buyer, seller *trader, owes ledger.Amount) {
 		b, s := buyer.ledger.Line(seller.key.Entity()).Balance, seller.ledger.Line(buyer.key.Entity()).Balance
 		_, used := seller.ledger.Strangers()
 		held := len(buyer.ledger.Holds())
-		if b == -owes && s == owes && used == owes && held == 0 {
+		if b == -owes && s == owes && used == all && held == 0 {
 			return
 		}
 		if time.Now().After(deadline) {
@@ -149,8 +155,7 @@ func TestFiles(t *testing.T) {
 // seller has lied about it.
 func TestVerify(t *testing.T) {
 	buyer, seller := testMarket(t)
-	e := compute.New(compute.Config{})
-	defer e.Close()
+	e := workers(t)
 	j := buyer.run(primes(buyer, "2000"))
 	v, err := buyer.book.Verify(t.Context(), j.ID, e)
 	if err != nil || !v.Match || !v.OutputMatch || v.FuelClaimed != v.FuelRecomputed || v.FuelClaimed != j.Fuel {

@@ -118,6 +118,7 @@ func TestWatch(t *testing.T) {
 // TestCancel ends a job that runs: it pays to the point reached.
 func TestCancel(t *testing.T) {
 	buyer, seller := testMarket(t)
+	seller.engine.(*tricky).engine = workers(t)
 	running := make(chan struct{})
 	seller.engine.(*tricky).before = func(context.Context) { close(running) }
 	s := Spec{Module: buyer.put(endless)}
@@ -142,7 +143,7 @@ func TestCancel(t *testing.T) {
 		t.Errorf("cost %s for %d fuel, ceiling %s", j.Cost, j.Fuel, j.Ceiling)
 	}
 	agree(t, buyer, seller, j.Cost)
-	v, err := buyer.book.Verify(t.Context(), id, buyer.engine)
+	v, err := buyer.book.Verify(t.Context(), id, workers(t))
 	if err != nil || !v.Match {
 		t.Errorf("verify: %+v, %v", v, err)
 	}
@@ -169,12 +170,11 @@ func TestCancelBefore(t *testing.T) {
 	first := buyer.submit(s)
 	<-running
 	second := buyer.submit(s) // waits for the slot
-	for {
-		sales, err := seller.Sales(10)
+	for u, err := range buyer.Watch(t.Context(), second, Cursor{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(sales) == 2 {
+		if n := len(u.Events); n > 0 && u.Events[n-1].State == Running {
 			break
 		}
 	}
@@ -191,15 +191,26 @@ func TestCancelBefore(t *testing.T) {
 	agree(t, buyer, seller, 1)
 }
 
-// TestTimeout ends a job whose time is over.
+// TestTimeout ends jobs whose time is over, one that runs and one that waits.
 func TestTimeout(t *testing.T) {
 	buyer, seller := testMarket(t)
-	s := Spec{Module: buyer.put(endless), Timeout: 300 * time.Millisecond}
-	j := buyer.run(s)
-	if j.State != Failed || j.Reason != Timeout || j.End != compute.Interrupted || !j.Paid {
-		t.Errorf("%+v", j)
+	seller.sell(func(p *Policy) { p.Slots = 1 })
+	scripted(seller, func(ctx context.Context, _ compute.Job, _ compute.Live) compute.Result {
+		<-ctx.Done()
+		return compute.Result{End: compute.Interrupted, Fuel: 1_000_000}
+	})
+	s := primes(buyer, "1")
+	s.MaxCredit, s.Timeout = ledger.Credit, 2*time.Second
+	runs := buyer.submit(s)
+	<-seller.engine.(*tricky).runs // the other one comes after it
+	s.Timeout = time.Second
+	if j := buyer.run(s); j.State != Failed || j.Reason != Timeout || j.Cost != 0 {
+		t.Errorf("it waited: %s, %s (%s), cost %s", j.State, j.Reason, j.Error, j.Cost)
 	}
-	agree(t, buyer, seller, j.Cost)
+	if j := buyer.wait(runs); j.State != Failed || j.Reason != Timeout || j.End != compute.Interrupted || j.Cost != 1000 || !j.Paid {
+		t.Errorf("it ran: %s, %s (%s), cost %s", j.State, j.Reason, j.Error, j.Cost)
+	}
+	agree(t, buyer, seller, 1000)
 }
 
 // TestWrongOutput shows that a seller's stream that is not what it signed is not
