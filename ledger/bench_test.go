@@ -1,7 +1,6 @@
 package ledger_test
 
 import (
-	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -19,29 +18,6 @@ func open(b *testing.B) *ledger.Ledger {
 	}
 	b.Cleanup(func() { l.Close() })
 	return l
-}
-
-// BenchmarkFsync is what the disk needs for 300 bytes: the yardstick of a lone
-// payment, which is two of these by bbolt's format.
-func BenchmarkFsync(b *testing.B) {
-	f, err := os.Create(filepath.Join(b.TempDir(), "f"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer f.Close()
-	if err := f.Truncate(64 << 20); err != nil {
-		b.Fatal(err)
-	}
-	at, record := int64(0), make([]byte, 300)
-	for b.Loop() {
-		if _, err := f.WriteAt(record, at%(64<<20-300)); err != nil {
-			b.Fatal(err)
-		}
-		at += 300
-		if err := f.Sync(); err != nil {
-			b.Fatal(err)
-		}
-	}
 }
 
 // BenchmarkPay is one payment at a time on one line.

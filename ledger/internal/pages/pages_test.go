@@ -163,8 +163,14 @@ func TestFlips(t *testing.T) {
 }
 
 func FuzzCheck(f *testing.F) {
-	f.Add(file(f, 1024, 0))
-	f.Add(file(f, 1024, 40))
+	for _, keys := range []int{0, 20} {
+		b := file(f, 1024, keys)
+		w := walk{r: bytes.NewReader(b), size: int64(len(b))}
+		if _, err := w.metas(); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b[:w.m.pages*w.page]) // what follows is a hole
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) > 1<<17 {
 			return
