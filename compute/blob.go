@@ -51,9 +51,9 @@ type File struct {
 // Blob names the file's bytes.
 func (f File) Blob() Blob { return Blob{f.Hash, f.Size} }
 
-// Blobs gives the bytes of a job by their hash. Run closes what it opens, reads
-// no more than the size the job says, and checks the hash itself. It opens
-// several at a time from one goroutine only, and never an empty one.
+// Blobs gives the bytes of a job by their hash. Run opens one at a time, from one
+// goroutine, never an empty one; it reads no more than the size the job says,
+// closes it, and checks the hash itself.
 type Blobs interface {
 	Open(h identity.Hash) (io.ReadCloser, error)
 }

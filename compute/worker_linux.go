@@ -34,11 +34,21 @@ func limitProcess() error {
 	for what, n := range map[int]uint64{
 		unix.RLIMIT_CORE: 0, unix.RLIMIT_NOFILE: maxDescriptors,
 	} {
-		if err := unix.Setrlimit(what, &unix.Rlimit{Cur: n, Max: n}); err != nil {
+		if err := hardLimit(what, n); err != nil {
 			return err
 		}
 	}
 	return softLimit(unix.RLIMIT_CPU, maxCPUSeconds)
+}
+
+// hardLimit lowers a limit for good. One that is lower already stands.
+func hardLimit(what int, n uint64) error {
+	var l unix.Rlimit
+	if err := unix.Getrlimit(what, &l); err != nil {
+		return err
+	}
+	n = min(n, l.Max)
+	return unix.Setrlimit(what, &unix.Rlimit{Cur: n, Max: n})
 }
 
 // closeInherited closes what this program's own parent, a shell say, left open
@@ -85,9 +95,7 @@ func limitMemory(more uint64, wall time.Duration) {
 		unix.RLIMIT_DATA: most,
 		unix.RLIMIT_CPU:  uint64(2*wall.Seconds()) + maxCPUSeconds,
 	} {
-		// Where the process may not have that much by an outer limit, that one
-		// stands.
-		_ = unix.Setrlimit(what, &unix.Rlimit{Cur: n, Max: n})
+		_ = hardLimit(what, n) // the calls have worked before, on the same names
 	}
 }
 
