@@ -1,0 +1,101 @@
+package ledger
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestReserve(t *testing.T) {
+	a, _ := openTest(t, keyOf(t, 1), Config{})
+	b, _ := openTest(t, keyOf(t, 2), Config{})
+	free, err := a.Reserve(b.self, 1000*Credit)
+	if err != nil {
+		t.Fatalf("without a grant the peer decides: %v", err)
+	}
+	if got := a.Line(b.self); got.Held != 1000*Credit || got.Reserved != got.Held || got.Known() {
+		t.Errorf("got %+v, want it reserved", got)
+	}
+	free.Release()
+	if err := b.Grant(a.self, 10*Credit, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Pay(t.Context(), b.self, 4*Credit, NewRef()); err != nil {
+		t.Fatal(err)
+	}
+	meet(t, a, b)
+	h, err := a.Reserve(b.self, 5*Credit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Release()
+	_, err = a.Reserve(b.self, 2*Credit)
+	var limit *LimitError
+	if !errors.As(err, &limit) || !limit.Debtor || limit.Owes != 4*Credit || limit.Held != 5*Credit || limit.Limit != 10*Credit || limit.Wanted != 2*Credit {
+		t.Errorf("got %v, want the facts", err)
+	}
+	if got := a.Holds(); len(got) != 1 || !got[0].Reserved || got[0].Most != 5*Credit || got[0].Peer != b.self {
+		t.Errorf("got %+v, want one", got)
+	}
+}
+
+// TestBudget shows what the strangers' budget counts.
+func TestBudget(t *testing.T) {
+	l, _ := openTest(t, keyOf(t, 1), Config{Strangers: 100})
+	x, y := keyOf(t, 2), keyOf(t, 3)
+	if _, err := l.Receive(t.Context(), x.Entity(), newChain(t, x, l.self).pay(nil, 60).push(0)); err != nil {
+		t.Fatal(err)
+	}
+	if _, used := l.Strangers(); used != 60 {
+		t.Errorf("used: got %v, want what one stranger owes", used)
+	}
+	_, err := l.Hold(y.Entity(), 41)
+	if !errors.Is(err, ErrLimit) || !strings.Contains(err.Error(), "together may owe 0.0001 credits") {
+		t.Errorf("got %v, want the shared limit", err)
+	}
+	if err := l.Grant(x.Entity(), 60, time.Time{}); err != nil { // no stranger any more
+		t.Fatal(err)
+	}
+	if _, err := l.Hold(y.Entity(), 100); err != nil {
+		t.Error(err)
+	}
+	if _, err := l.Hold(x.Entity(), 1); !errors.Is(err, ErrLimit) {
+		t.Errorf("got %v, want x at its own limit", err)
+	}
+	if _, err := l.Pay(t.Context(), x.Entity(), 60, NewRef()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Hold(x.Entity(), 60); err != nil {
+		t.Errorf("what we owe each other is set off: %v", err)
+	}
+	if err := l.SetStrangers(-1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Hold(keyOf(t, 4).Entity(), 1); !errors.Is(err, ErrLimit) {
+		t.Errorf("got %v, want no credit for strangers", err)
+	}
+	if _, err := l.Hold(keyOf(t, 4).Entity(), 0); !errors.Is(err, ErrLimit) {
+		t.Logf("nothing costs nothing: %v", err)
+	}
+	if err := l.SetStrangers(MaxStrangers + 1); !errors.Is(err, ErrAmount) {
+		t.Errorf("got %v, want %v", err, ErrAmount)
+	}
+	if _, err := Open(t.TempDir()+"/x", x, Config{Strangers: MaxStrangers + 1}); !errors.Is(err, ErrAmount) {
+		t.Errorf("got %v, want %v", err, ErrAmount)
+	}
+}
+
+// TestManyHolds bounds them.
+func TestManyHolds(t *testing.T) {
+	l, _ := openTest(t, keyOf(t, 1), Config{})
+	peer := keyOf(t, 2).Entity()
+	for range maxHolds {
+		if _, err := l.Reserve(peer, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := l.Reserve(peer, 0); !errors.Is(err, ErrHolds) {
+		t.Errorf("got %v, want %v", err, ErrHolds)
+	}
+}
