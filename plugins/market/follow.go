@@ -197,7 +197,7 @@ func (t *trade) call(ctx context.Context) (follow, error) {
 		}()
 	}
 	seen := t.j.seen()
-	at := cursor{Stdout: t.j.out.Size(), Stderr: t.j.err.Size(), Fuel: seen.fuel, Input: seen.sent, Wait: followMillis}
+	at := cursor{Stdout: t.j.out.Size(), Stderr: t.j.err.Size(), Fuel: seen.fuel, Input: seen.sent, Running: t.running, Wait: followMillis}
 	if !t.cancelled.IsZero() {
 		at.Wait = min(at.Wait, uint64(t.m.cfg.Patience.Milliseconds()))
 	}

@@ -337,6 +337,7 @@ func (m *Market) serveFollow(ctx context.Context, from rpc.Peer, in followReques
 	wait := time.NewTimer(time.Duration(min(in.Wait, followMillis)) * time.Millisecond)
 	defer wait.Stop()
 	for over := false; ; {
+		var begun <-chan time.Time
 		s.mu.Lock()
 		changed, r, fuel, input := s.changed, s.rec, s.fuel, s.input
 		s.mu.Unlock()
@@ -351,9 +352,14 @@ func (m *Market) serveFollow(ctx context.Context, from rpc.Peer, in followReques
 		if over || r.Delivery != nil || r.Refusal != nil || len(f.Stdout)+len(f.Stderr) > 0 || fuel > in.Fuel || input > in.Input {
 			return f, nil
 		}
+		if r.State == SaleRunning && !in.Running {
+			begun = time.After(runningMillis * time.Millisecond)
+		}
 		select {
 		case <-changed:
 		case <-wait.C:
+			over = true
+		case <-begun:
 			over = true
 		case <-ctx.Done():
 			return follow{}, ctx.Err()

@@ -22,8 +22,11 @@ const (
 	followBytes  = 256 << 10
 	outcomeBytes = 256 << 10
 
-	// followMillis is the longest that an answer may be waited for.
-	followMillis = 25_000
+	// followMillis is the longest that an answer may be waited for;
+	// runningMillis when there is only to say that the guest runs, which a tiny
+	// job has done before anybody could read it.
+	followMillis  = 25_000
+	runningMillis = 100
 )
 
 type offerRequest struct{}
@@ -65,7 +68,9 @@ type cursor struct {
 	Stderr uint64 `cbor:"stderr"`
 	Fuel   uint64 `cbor:"fuel"`
 	Input  uint64 `cbor:"input"`
-	Wait   uint64 `cbor:"wait"`
+	// Running is whether the buyer knows that the guest runs.
+	Running bool   `cbor:"running"`
+	Wait    uint64 `cbor:"wait"`
 }
 
 // follow is where an order stands, and the next bytes of its output.
