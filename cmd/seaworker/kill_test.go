@@ -109,6 +109,13 @@ func checkTrades(t *testing.T, buyer, seller *process, want int) {
 	if e := seller.settled(t); e.Paid != spent || e.Jobs != uint64(len(jobs)) {
 		t.Errorf("the seller was paid %d micro-credits for %d jobs, want %d for %d", e.Paid, e.Jobs, spent, len(jobs))
 	}
+	var sales []market.Sale
+	seller.get(t, "/sales", &sales)
+	for _, s := range sales {
+		if s.State != market.SalePaid && s.State != market.SaleRefused {
+			t.Errorf("sale %s is still %s", s.Order, s.State)
+		}
+	}
 	buyer.checked(t)
 	seller.checked(t)
 }

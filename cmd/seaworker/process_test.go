@@ -97,8 +97,8 @@ func startProcess(t *testing.T, dir, point string, flags ...string) *process {
 	if err != nil {
 		t.Fatalf("no ready line: %v\n%s", err, p.log)
 	}
-	if err := json.Unmarshal(line, &p.status); err != nil {
-		t.Fatalf("ready line %q: %v", line, err)
+	if err := json.Unmarshal(line, &p.status); err != nil || p.status.PID == 0 {
+		t.Fatalf("no ready line: %s, %v\n%s", line, err, p.log)
 	}
 	if p.api, err = daemonClient(t.Context(), folder(dir)); err != nil {
 		t.Fatal(err)

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"runtime"
 	"sync"
+	"time"
 )
 
 // socketRoom is what fits into a Unix socket's address on every system we run
@@ -35,8 +37,7 @@ func onSocket(path string, f func(short string) error) error {
 // listenSocket makes the control socket at path, for the owner alone. A socket
 // that nobody answers any more is what a killed daemon left, and is replaced.
 func listenSocket(ctx context.Context, path string) (*socketListener, error) {
-	if conn, err := dialSocket(ctx, path); err == nil {
-		conn.Close()
+	if answered(ctx, path) {
 		return nil, usagef("stop it with \"seaworker stop\", or use another --dir", "a daemon runs in %s already", filepath.Dir(path))
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -56,6 +57,26 @@ func listenSocket(ctx context.Context, path string) (*socketListener, error) {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
 	return listener, nil
+}
+
+// answerWait is how long a daemon that is just starting may take to answer.
+const answerWait = 3 * time.Second
+
+// answered reports whether a daemon has the socket at path. That somebody takes
+// the connection does not say so: a worker that a daemon had just forked when it
+// was killed has all of the daemon's files, for as long as it takes to come to
+// its exec or to its own end.
+func answered(ctx context.Context, path string) bool {
+	conn, err := dialSocket(ctx, path)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	// Errors come out of Read as well.
+	_ = conn.SetDeadline(time.Now().Add(answerWait))
+	_, _ = io.WriteString(conn, "GET /v1/status HTTP/1.0\r\n\r\n")
+	_, err = conn.Read(make([]byte, 1))
+	return err == nil || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // socketListener is a control socket. Close ends listening and leaves the file;
