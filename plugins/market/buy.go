@@ -14,6 +14,7 @@ import (
 	"github.com/peersea/sea/internal/failpoint"
 	"github.com/peersea/sea/ledger"
 	"github.com/peersea/sea/node/addr"
+	"github.com/peersea/sea/node/rpc"
 )
 
 const (
@@ -275,6 +276,9 @@ func (m *Market) askOnce(ctx context.Context, s Spec, k known) (q quoted, room l
 	}
 	answer, err := askMethod.Call(ctx, m.node, k.at, askRequest{q.ask})
 	failpoint.Hit("market:ask-sent")
+	if errors.Is(err, rpc.ErrBusy) {
+		return q, room, refuse(Busy, "seller %s: %v", k.seller.Short(), err)
+	}
 	if err != nil {
 		m.sellers.forget(k.at)
 		return q, room, refuse(Unreachable, "seller %s cannot be asked: %v", k.seller.Short(), err)

@@ -11,6 +11,7 @@ import (
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/internal/failpoint"
 	"github.com/peersea/sea/ledger"
+	"github.com/peersea/sea/node/rpc"
 )
 
 const (
@@ -145,6 +146,9 @@ func (t *trade) next(ctx context.Context) (follow, error) {
 		}
 		if ctx.Err() != nil {
 			return follow{}, ctx.Err()
+		}
+		if errors.Is(err, rpc.ErrBadRequest) { // it will not be better another time
+			return follow{}, refuse(BadStatement, "seller %s: %v", t.r.Quote.By.Short(), err)
 		}
 		if again, err := t.stopSeller(ctx); err != nil {
 			return follow{}, err

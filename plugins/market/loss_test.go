@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/peersea/sea/compute"
@@ -351,4 +352,97 @@ func TestReplay(t *testing.T) {
 		t.Errorf("%d more runs", now-runs)
 	}
 	agree(t, buyer, seller, j.Cost)
+}
+
+// TestSellerFails shows that a seller whose engine or whose way to the input
+// fails is left, for another if there is one, and is not paid.
+func TestSellerFails(t *testing.T) {
+	sea := nodetest.New(t, 3)
+	e := testEngine(t)
+	buyer := newTrader(t, sea, 0, e, nil)
+	deaf := &tap{Node: sea.Nodes[1]}
+	bad := newTrader(t, sea, 1, &tricky{engine: e}, func(tr *trader) {
+		tr.via, tr.cfg.InputPatience = deaf, 100*time.Millisecond
+	})
+	bad.sell(nil)
+	deaf.set(func(scope string) error {
+		if scope == "storage:get" {
+			return rpc.ErrUnreachable
+		}
+		return nil
+	}, nil)
+	if j := buyer.run(primes(buyer, "100")); j.Reason != InputsMissing || j.Cost != 0 {
+		t.Errorf("no input: %s, %s (%s)", j.State, j.Reason, j.Error)
+	}
+	deaf.set(nil, nil)
+	bad.engine.(*tricky).engine = failing{}
+	if j := buyer.run(primes(buyer, "100")); j.Reason != EngineFailed || j.Cost != 0 {
+		t.Errorf("no engine: %s, %s (%s)", j.State, j.Reason, j.Error)
+	}
+	agree(t, buyer, bad, 0)
+
+	good := newTrader(t, sea, 2, &tricky{engine: e}, nil)
+	good.sell(func(p *Policy) { p.PerGfuel = 2 * ledger.Credit }) // so that the bad one comes first
+	buyer.sellers.forgive()
+	j := buyer.run(primes(buyer, "100"))
+	if j.State != Done || j.Seller != good.key.Entity() {
+		t.Errorf("another seller: %s, %s (%s), by %s", j.State, j.Reason, j.Error, j.Seller.Short())
+	}
+	agree(t, buyer, bad, 0)
+	agree(t, buyer, good, j.Cost)
+}
+
+type failing struct{}
+
+func (failing) Run(context.Context, compute.Job, compute.Blobs, compute.Live) (compute.Result, error) {
+	return compute.Result{Fuel: 5}, compute.ErrEngine
+}
+
+// TestUnreadable shows that a buyer does not try for long what a seller cannot
+// read.
+func TestUnreadable(t *testing.T) {
+	buyer, seller, wire := tapped(t)
+	wire.set(func(scope string) error {
+		if scope == orderMethod.Scope {
+			return rpc.Errorf(rpc.BadRequest, "version 1 is not known here")
+		}
+		return nil
+	}, nil)
+	j := buyer.run(primes(buyer, "100"))
+	if j.Reason != BadStatement || j.Cost != 0 {
+		t.Errorf("%s, %s (%s)", j.State, j.Reason, j.Error)
+	}
+	agree(t, buyer, seller, 0)
+}
+
+// TestAskedTooOften shows that what one buyer may ask is bounded, that another
+// is not touched, and that only so many are counted.
+func TestAskedTooOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var m Market
+		m.selling.askers = map[identity.Entity]bucket{}
+		greedy, modest := identity.Entity{1}, identity.Entity{2}
+		for range askBurst {
+			if !m.allow(greedy) {
+				t.Fatal("stopped within its burst")
+			}
+		}
+		if m.allow(greedy) || !m.allow(modest) {
+			t.Error("one more was let through, or another was stopped")
+		}
+		time.Sleep(time.Second)
+		got := 0
+		for m.allow(greedy) {
+			got++
+		}
+		if got != askRate {
+			t.Errorf("%d after a second, want %d", got, askRate)
+		}
+		for i := range 2 * maxAskers {
+			m.allow(identity.Entity{byte(i), byte(i >> 8), 3})
+		}
+		if n := len(m.selling.askers); n > maxAskers {
+			t.Errorf("%d are counted, want at most %d", n, maxAskers)
+		}
+	})
 }

@@ -29,10 +29,11 @@ const (
 	sparedSales = 100
 	saleAge     = 7 * 24 * time.Hour
 
-	// askBurst and askRate bound how often one buyer may ask for offers and
-	// quotes, which cost a signature each; maxAskers is how many are counted.
-	askBurst  = 500
-	askRate   = 100 // a second
+	// askBurst and askRate bound how often one buyer may ask for offers, quotes
+	// and orders, which cost a signature each and a trade two of them; maxAskers
+	// is how many are counted.
+	askBurst  = 5000
+	askRate   = 1000 // a second
 	maxAskers = 4096
 )
 
