@@ -13,8 +13,8 @@ import (
 
 // Blob names bytes by their SHA-256 and their number.
 type Blob struct {
-	Hash identity.Hash `cbor:"hash"`
-	Size uint64        `cbor:"size"`
+	Hash identity.Hash `cbor:"hash" json:"hash"`
+	Size uint64        `cbor:"size" json:"size"`
 }
 
 // BlobOf names b.
@@ -43,9 +43,9 @@ func (b Blob) check() error {
 
 // File is an input file: where the guest finds it, below "/", and its bytes.
 type File struct {
-	Path string        `cbor:"path"`
-	Hash identity.Hash `cbor:"hash"`
-	Size uint64        `cbor:"size"`
+	Path string        `cbor:"path" json:"path"`
+	Hash identity.Hash `cbor:"hash" json:"hash"`
+	Size uint64        `cbor:"size" json:"size"`
 }
 
 // Blob names the file's bytes.

@@ -42,25 +42,25 @@ const (
 // is a result that everybody can check, at the same instruction.
 type Limits struct {
 	// Fuel ends the job as OutOfFuel; 1 to MaxFuel.
-	Fuel uint64 `cbor:"fuel"`
+	Fuel uint64 `cbor:"fuel" json:"fuel"`
 	// MemoryPages is how far memory grows, in pages of 64 KiB; 1 to
 	// MaxMemoryPages. Growing beyond fails as WebAssembly says, in the guest.
-	MemoryPages uint32 `cbor:"memory_pages"`
+	MemoryPages uint32 `cbor:"memory_pages" json:"memory_pages"`
 	// OutputBytes bounds stdout, stderr and the output folder together; up to
 	// MaxOutputBytes. Writing beyond it ends the job as OutputLimit.
-	OutputBytes uint64 `cbor:"output_bytes"`
+	OutputBytes uint64 `cbor:"output_bytes" json:"output_bytes"`
 	// Files bounds the files and folders in the guest's tree, inputs included,
 	// without the root and the output folder; up to MaxFiles. Making one more
 	// fails in the guest with ENOSPC.
-	Files uint32 `cbor:"files"`
+	Files uint32 `cbor:"files" json:"files"`
 	// Depth bounds nested calls; 1 to MaxDepth. A call weighs 1, and 1 more for
 	// each 16 locals and operands of its frame. Calling deeper is the trap
 	// "call_depth".
-	Depth uint32 `cbor:"depth"`
+	Depth uint32 `cbor:"depth" json:"depth"`
 	// WallMillis is a belt against a slow machine, in milliseconds of real time;
 	// 1 to MaxWallMillis. A job that hits it ends as Interrupted at the fuel it
 	// had reached; it is the one limit that two machines may meet differently.
-	WallMillis uint64 `cbor:"wall_ms"`
+	WallMillis uint64 `cbor:"wall_ms" json:"wall_ms"`
 }
 
 // DefaultLimits are 10 Gfuel, 512 MiB of memory, 64 MiB of output, 1,024 files,

@@ -38,12 +38,12 @@ var trapNames = map[string]bool{
 // OutFile is a file or folder that the guest left in its output folder.
 type OutFile struct {
 	// Path is relative to the output folder.
-	Path string
+	Path string `json:"path"`
 	// Dir marks a folder. It has no bytes.
-	Dir bool
+	Dir bool `json:"dir"`
 	// Blob names the bytes and Data has them. Data is nil in a decoded result.
-	Blob Blob
-	Data []byte
+	Blob Blob   `json:"blob"`
+	Data []byte `json:"-"`
 }
 
 // Result is what came of a job.
