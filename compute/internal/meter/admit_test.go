@@ -145,7 +145,7 @@ func TestLimits(t *testing.T) {
 				t.Fatalf("got %v, want %q", err, test.says)
 			}
 			checkError(t, test.over, err)
-			if took > time.Second {
+			if took > 30*time.Second { // milliseconds, on a machine with nothing else to do
 				t.Errorf("took %v", took)
 			}
 			if _, again := Rewrite(test.over, Options{}); again == nil || again.Error() != err.Error() {

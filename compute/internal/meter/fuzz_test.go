@@ -40,7 +40,6 @@ func FuzzRewrite(f *testing.F) {
 }
 
 func (s *stage) rewrite(t *testing.T, wasm []byte) {
-	ctx := context.Background()
 	_, err := Admit(wasm, Limits{})
 	checkError(t, wasm, err)
 	m, again := Rewrite(wasm, Options{MemoryPages: 4})
@@ -51,10 +50,7 @@ func (s *stage) rewrite(t *testing.T, wasm []byte) {
 	if again != nil {
 		return // and wazero must not see it: 20 bytes can make its decoder allocate gigabytes
 	}
-	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
-	defer rt.Close(ctx)
-	_, before := rt.CompileModule(ctx, withoutCustom(wasm))
-	_, after := rt.CompileModule(ctx, m.Wasm)
+	before, after := s.valid(withoutCustom(wasm)), s.valid(m.Wasm)
 	if (before == nil) != (after == nil) {
 		t.Fatalf("valid as it is: %v, metered: %v\n%x", before, after, wasm)
 	}
@@ -68,6 +64,15 @@ func (s *stage) rewrite(t *testing.T, wasm []byte) {
 	if !reflect.DeepEqual(outcomes[0], outcomes[1]) {
 		t.Fatalf("compiler %v, interpreter %v\n%x", outcomes[0], outcomes[1], wasm)
 	}
+}
+
+// valid is what wazero's validator says.
+func (s *stage) valid(wasm []byte) error {
+	m, err := s.validator.CompileModule(context.Background(), wasm)
+	if err != nil {
+		return err
+	}
+	return m.Close(context.Background())
 }
 
 // runAll calls every export of an instance, if what it imports is there.

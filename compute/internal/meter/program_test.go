@@ -47,8 +47,9 @@ func TestPrograms(t *testing.T) {
 // stage is where programs run: both engines, with the host function that
 // programs import, which notes the fuel.
 type stage struct {
-	runtimes [2]wazero.Runtime
-	probes   []uint64
+	runtimes  [2]wazero.Runtime
+	validator wazero.Runtime
+	probes    []uint64
 }
 
 func newStage(t testing.TB) *stage {
@@ -60,6 +61,8 @@ func newStage(t testing.TB) *stage {
 		probe(t, rt, &s.probes)
 		s.runtimes[i] = rt
 	}
+	s.validator = wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
+	t.Cleanup(func() { s.validator.Close(ctx) })
 	return s
 }
 
