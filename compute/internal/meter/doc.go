@@ -17,16 +17,17 @@
 //	instantiate (without calling _start), then
 //	Limit    = the job's fuel     may be lowered at any moment, also while
 //	                              the guest runs: it stops at its next check
-//	MaxDepth = the job's depth    in slots, see Options
+//	MaxDepth = the job's depth    in frames, weighted: see body.weight
 //	for each call from the host into the guest (Start first, when not empty):
 //	    Depth, Status = 0, 0
 //	    call
 //	    read Status, Fuel and the memory's size (its peak: it never shrinks)
 //
 // When a call ends in a trap, Status tells ours from the guest's. Fuel counts
-// up and never wraps. It may end above Limit by the last straight run (under
-// 2 M): whatever the way a call ended, if Fuel is above the job's own limit,
-// the end is "out of fuel" and the bill is the limit. Host functions read Fuel,
+// up and never wraps. It may end above Limit by what lies between two checks (a
+// function without loops, at most 70 M): whatever the way a call ended, if Fuel
+// is above the job's own limit, the end is "out of fuel" and the bill is the
+// limit. Host functions read Fuel,
 // add their price, and end the guest when the sum is above Limit; at a host
 // call the counter is exact, nothing is paid ahead.
 //
