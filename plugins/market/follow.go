@@ -51,9 +51,9 @@ type trade struct {
 	cancelled time.Time // when the seller was told to stop
 }
 
-// followOrder sends the order, as often as it takes, follows it to its delivery
-// and fetches and checks the output. The delivery is on disk when it returns
-// nil; or the order has come to nothing and another is to be made.
+// followOrder sends the order, as often as it takes, follows it to its delivery,
+// fetches and checks the output and pays. When it returns nil the job has ended,
+// or the order has come to nothing and another is to be made.
 func (m *Market) followOrder(ctx context.Context, j *job, r *jobRecord) error {
 	t := &trade{m: m, j: j, r: r, hash: r.Order.Hash(OrderPurpose), poke: make(chan struct{}, 1), last: time.Now()}
 	var err error
@@ -87,9 +87,16 @@ func (m *Market) followOrder(ctx context.Context, j *job, r *jobRecord) error {
 			return err
 		}
 		done, err := t.take(ctx, f)
-		if done || err != nil {
+		if err != nil {
 			return err
 		}
+		if !done {
+			continue
+		}
+		if r := j.copy(); r.Delivery != nil {
+			return m.settle(ctx, j, r) // while what it may cost is still reserved
+		}
+		return nil
 	}
 }
 
@@ -128,6 +135,7 @@ func (m *Market) ordersRecent() bool {
 	return time.Since(m.orders.ended) < settling
 }
 
+// ordersOpen says whether one is under way.
 func (m *Market) ordersOpen() bool {
 	m.orders.Lock()
 	defer m.orders.Unlock()

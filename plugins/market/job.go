@@ -130,8 +130,8 @@ type Job struct {
 	JobHash   identity.Hash   `json:"job_hash,omitzero"`
 	Order     identity.Hash   `json:"order,omitzero"`
 
-	// Progress is the fuel used so far as the seller says; then as the receipt
-	// says. Cost is the bill: 0 until the delivery is accepted.
+	// Fuel is what was used so far, as the seller says, and at the end what the
+	// receipt says. Cost is the bill: 0 until the delivery is accepted.
 	Fuel uint64        `json:"fuel"`
 	Cost ledger.Amount `json:"cost_micro"`
 	// Paid is whether this node's ledger has the entry for Cost.

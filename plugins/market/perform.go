@@ -215,7 +215,9 @@ func (m *Market) deliver(s *sale, result compute.Result) (*Refused, error) {
 	s.mu.Lock()
 	hold := s.hold
 	s.mu.Unlock()
-	hold.Lower(cost)
+	if hold.Lower(cost); cost == 0 {
+		hold.Release()
+	}
 	m.shareOutput(s, r)
 	s.update(func(old *saleRecord) { *old = *r })
 	if cost == 0 {
@@ -241,10 +243,12 @@ func (m *Market) endFree(s *sale) {
 	}
 }
 
-// writeSale writes a record that is not the sale's yet.
+// writeSale writes the record of a sale that has been delivered or has ended,
+// before others see it.
 func (m *Market) writeSale(s *sale, r *saleRecord) error {
 	s.saving.Lock()
 	defer s.saving.Unlock()
+	s.sealed = true
 	raw, err := r.encode()
 	if err != nil {
 		return err

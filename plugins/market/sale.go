@@ -26,6 +26,7 @@ type sale struct {
 	pinned   bool // the output is; set before the sale is delivered
 
 	saving sync.Mutex // held while the record gets its place in the store
+	sealed bool       // under saving: its end is written, nothing older may follow
 
 	mu      sync.Mutex // guards what follows
 	rec     saleRecord
@@ -271,6 +272,9 @@ func (m *Market) take(from rpc.Peer, o Order, hash identity.Hash, in orderReques
 func (m *Market) beginSale(s *sale) (wait func() error) {
 	s.saving.Lock()
 	defer s.saving.Unlock()
+	if s.sealed {
+		return func() error { return nil }
+	}
 	r := s.copy()
 	raw, err := r.encode()
 	if err != nil {
@@ -301,7 +305,7 @@ func (s *sale) touch() {
 	s.changed = make(chan struct{})
 }
 
-// Write-through of the guest's output to the spools, telling those who follow.
+// tell writes the guest's output through to a spool and wakes those who follow.
 type tell struct {
 	s  *sale
 	to *spool

@@ -51,12 +51,12 @@ func agreeLine(t *testing.T, buyer, seller *trader, owes, all ledger.Amount) {
 	for {
 		b, s := buyer.ledger.Line(seller.key.Entity()).Balance, seller.ledger.Line(buyer.key.Entity()).Balance
 		_, used := seller.ledger.Strangers()
-		held := len(buyer.ledger.Holds())
+		held := len(buyer.ledger.Holds()) + len(seller.ledger.Holds())
 		if b == -owes && s == owes && used == all && held == 0 {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Errorf("buyer's balance %s, seller's %s, strangers use %s, buyer has %d holds; want a debt of %s", b, s, used, held, owes)
+			t.Errorf("buyer's balance %s, seller's %s, strangers use %s, %d holds; want a debt of %s", b, s, used, held, owes)
 			return
 		}
 		select {

@@ -26,7 +26,7 @@ import (
 // Bounds of keys, values and batches. A batch beyond them is refused.
 const (
 	MaxKey   = 256
-	MaxValue = 4 << 20
+	MaxValue = 8 << 20
 	MaxBatch = 16 << 20 // keys and values together
 )
 
