@@ -24,6 +24,10 @@ const (
 	// window is how many chunks are asked for at a time.
 	window = 8
 
+	// chunkWait is how long one may take, with the rest of the window before it:
+	// a peer whose link lives may still never answer.
+	chunkWait = time.Minute
+
 	// What interrupted fetches may keep beside Config.MaxBytes: so long, so
 	// many, and that part of it.
 	maxPart   = 24 * time.Hour
@@ -170,7 +174,9 @@ func ask(ctx context.Context, caller rpc.Caller, from addr.Addr, r getRequest) c
 		body, err := cbor.Marshal(r)
 		var b []byte
 		if err == nil {
-			b, err = caller.Call(ctx, from, Scope, body)
+			callCtx, cancel := context.WithTimeout(ctx, chunkWait)
+			defer cancel()
+			b, err = caller.Call(callCtx, from, Scope, body)
 		}
 		if err == nil && uint64(len(b)) != r.Size {
 			err = fmt.Errorf("%w: asked for %d bytes at %d, %d came", ErrHash, r.Size, r.Offset, len(b))

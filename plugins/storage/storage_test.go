@@ -334,6 +334,28 @@ func TestFetchRefusesWrongBytes(t *testing.T) {
 	}
 }
 
+// silent is a Caller whose peer never answers, over a link that lives.
+type silent struct{}
+
+func (silent) Call(ctx context.Context, _ addr.Addr, _ string, _ []byte) ([]byte, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// TestFetchFromTheSilent shows that a peer that does not answer cannot keep a
+// fetch, and with it a job and its hold, for ever.
+func TestFetchFromTheSilent(t *testing.T) {
+	to := tempStorage(t, Config{})
+	to.caller = silent{}
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		err := to.Fetch(t.Context(), addr.Addr{}, compute.BlobOf([]byte("never")), nil)
+		if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != chunkWait {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+	})
+}
+
 // TestFetchFull shows that a blob that does not fit is refused before its bytes
 // come.
 func TestFetchFull(t *testing.T) {
