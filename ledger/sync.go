@@ -85,7 +85,10 @@ func (l *Ledger) Compare(ctx context.Context, peer identity.Entity, message []by
 			refused, err = b.compareOwn(peer, p)
 			return err
 		})
-		if err := errors.Join(err, refused); err != nil {
+		if err == nil { // else refused is not ours to read if ctx ended
+			err = refused
+		}
+		if err != nil {
 			return fail(err)
 		}
 	}

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -67,5 +68,22 @@ func TestFence(t *testing.T) {
 	}
 	if got := l.Line(peer.Entity()); got.State != StateOpen || got.Known() {
 		t.Errorf("a forged head: got %+v", got)
+	}
+}
+
+// TestCompareGivenUp is for the race detector: a caller that has gone reads
+// nothing that the committer still writes.
+func TestCompareGivenUp(t *testing.T) {
+	owner, peer := keyOf(t, 1), keyOf(t, 2)
+	whole := newChain(t, owner, peer.Entity()).pay(nil, 10)
+	l, _ := openTest(t, owner, Config{})
+	head := whole.runs[0].head()
+	show := position{line: whole.line, head: &head}.encode()
+	for range 100 {
+		ctx, cancel := context.WithCancel(t.Context())
+		go cancel()
+		if err := l.Compare(ctx, peer.Entity(), show); err == nil {
+			t.Fatal("the line is not fenced")
+		}
 	}
 }
