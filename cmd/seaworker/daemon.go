@@ -98,7 +98,7 @@ func openOrMakeKey(ctx context.Context, dir folder) (*identity.Key, error) {
 
 // openStores opens what is durable: the ledger, and what plugins keep.
 func (d *daemon) openStores(cfg config) (err error) {
-	conf := ledger.Config{Strangers: strangers(int64(cfg.Strangers * 1e6)), Log: d.log.With("component", "ledger")}
+	conf := ledger.Config{Strangers: strangers(int64(microOf(cfg.Strangers))), Log: d.log.With("component", "ledger")}
 	d.ledger, err = ledger.Open(d.dir.ledger(), d.key, conf)
 	if err != nil {
 		return explainLedger(d.dir, err)
@@ -189,10 +189,10 @@ func (d *daemon) applyPolicy(cfg config) error {
 	p := d.market.Policy()
 	p.Selling = cfg.Sell
 	if cfg.given["price"] {
-		p.PerGfuel = ledger.Amount(cfg.Price * 1e6)
+		p.PerGfuel = microOf(cfg.Price)
 	}
 	if cfg.given["fee"] {
-		p.Fee = ledger.Amount(cfg.Fee * 1e6)
+		p.Fee = microOf(cfg.Fee)
 	}
 	if cfg.given["max-jobs"] {
 		p.Slots = uint32(cfg.MaxJobs)

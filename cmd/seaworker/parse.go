@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/peersea/sea/ledger"
 )
 
 // parseCount reads a number with an optional K, M, G or T (thousands).
@@ -42,7 +44,18 @@ func parseCredits(s string) (int64, error) {
 	if err != nil || math.IsNaN(x) || x < 0 || x > 1e12 {
 		return 0, usagef("write credits as 12.5", "%q is not an amount of credits", s)
 	}
-	return int64(math.Round(x * 1e6)), nil
+	return int64(microOf(x)), nil
+}
+
+// microOf is that many credits in micro-credits, to the nearest: 8.2 × 10^6 is
+// less than 8,200,000 in floating point. What no ledger can hold becomes less
+// than zero, which every check refuses.
+func microOf(credits float64) ledger.Amount {
+	micro := math.Round(credits * 1e6)
+	if !(math.Abs(micro) < 1<<62) {
+		return -1
+	}
+	return ledger.Amount(micro)
 }
 
 // decodeJSON reads one JSON value from r into v.

@@ -16,7 +16,6 @@ import (
 
 	"github.com/peersea/sea/compute"
 	"github.com/peersea/sea/identity"
-	"github.com/peersea/sea/ledger"
 	"github.com/peersea/sea/node/addr"
 	"github.com/peersea/sea/plugins/market"
 	"github.com/spf13/cobra"
@@ -62,8 +61,8 @@ func (f *jobFlags) spec(ctx context.Context, c *cli, api *client, module string,
 		Name:       filepath.Base(module),
 		Args:       append([]string{filepath.Base(module)}, args...),
 		Env:        f.env,
-		MaxCredit:  ledger.Amount(f.maxCredit * 1e6),
-		MaxPrice:   ledger.Amount(f.maxPrice * 1e6),
+		MaxCredit:  microOf(f.maxCredit),
+		MaxPrice:   microOf(f.maxPrice),
 		Timeout:    f.timeout,
 		RandomSeed: f.randomSeed,
 	}
@@ -73,8 +72,9 @@ func (f *jobFlags) spec(ctx context.Context, c *cli, api *client, module string,
 		}
 		spec.Seed = identity.HashOf([]byte(f.seed))
 	}
-	if f.maxCredit <= 0 || f.maxPrice < 0 || f.timeout <= 0 {
-		return spec, usagef("", "--max-credit and --timeout must be above zero, --max-price not below it")
+	// Zero in a Spec is a default: what rounds to it is not what was meant.
+	if spec.MaxCredit <= 0 || spec.MaxPrice < 0 || f.maxPrice > 0 && spec.MaxPrice == 0 || f.timeout <= 0 {
+		return spec, usagef("", "--max-credit and --timeout must be above zero, --max-price not below it, and a credit has a million parts")
 	}
 	if err := f.limits(&spec); err != nil {
 		return spec, err
@@ -354,6 +354,9 @@ func fetchFiles(ctx context.Context, api *client, job market.Job, dir string) er
 
 func fetchFile(ctx context.Context, api *client, id market.ID, root *os.Root, out compute.OutFile) (err error) {
 	name := filepath.FromSlash(out.Path)
+	if out.Dir {
+		return root.MkdirAll(name, 0o777)
+	}
 	if err := root.MkdirAll(filepath.Dir(name), 0o777); err != nil {
 		return err
 	}
