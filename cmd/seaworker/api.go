@@ -31,7 +31,13 @@ func (a *api) handler() http.Handler {
 	return mux
 }
 
-// serveAPI answers on l until ctx ends, and returns when every request has.
+// lastWords is how long requests under way may take to end once the daemon
+// stops. Then they are cut off: a client that was stopped, or waits for its own
+// input, would keep the daemon for ever.
+const lastWords = 5 * time.Second
+
+// serveAPI answers on l until ctx ends, and returns when every request has, or
+// was cut off.
 func serveAPI(ctx context.Context, l net.Listener, a *api) error {
 	// Requests that wait for events end with ctx, so Shutdown does not hang.
 	server := &http.Server{
@@ -43,7 +49,11 @@ func serveAPI(ctx context.Context, l net.Listener, a *api) error {
 	go func() {
 		defer close(done)
 		<-ctx.Done()
-		_ = server.Shutdown(context.WithoutCancel(ctx))
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+		defer cancel()
+		if server.Shutdown(last) != nil {
+			_ = server.Close()
+		}
 	}()
 	err := server.Serve(l)
 	<-done
