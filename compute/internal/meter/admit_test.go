@@ -108,6 +108,8 @@ func TestLimits(t *testing.T) {
 			append([]byte{1}, sized(join("\x01\xff\xff\xff\xff\x0f\x7f\x0b"))...)), nil, "locals of one function: 4294967295, at most 50000"},
 		{"two groups of 2 billion", build(secType, voidType, secFunction, oneFunc, secCode,
 			append([]byte{1}, sized(join("\x03\xff\xff\xff\xff\x0f\x7f\xff\xff\xff\xff\x0f\x7f\xff\xff\xff\xff\x0f\x7f\x0b"))...)), nil, "locals of one function: 12884901885"},
+		{"4 billion floats", build(secType, voidType, secFunction, oneFunc, secCode,
+			append([]byte{1}, sized(join("\x01\xff\xff\xff\xff\x0f\x7c\x0b"))...)), nil, "locals of one function: 4294967295, at most 50000"},
 		{"locals", localsOf(1, 50_001), localsOf(1, 50_000), "locals of one function: 50001"},
 		{"module locals", localsOf(21, 50_000), localsOf(20, 50_000), "locals of all functions: 1050000, at most 1000000"},
 		{"nesting", nest(8193), nest(8192), "nested blocks: 8193, at most 8192"},

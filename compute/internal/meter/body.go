@@ -87,10 +87,13 @@ func (b *body) begin(index int) {
 	b.fn = index
 	b.sig = b.m.types[b.m.functions[index]]
 	b.end = int(b.u32()) + b.pos
-	b.header()
 	b.operands, b.highest = b.operands[:0], 0
 	b.frames, b.runs, b.edits = b.frames[:0], b.runs[:0], b.edits[:0]
 	b.nans, b.flows = b.nans[:0], b.flows[:0]
+	b.header()
+	if b.err != nil {
+		return // before anything is made for each of its locals
+	}
 	b.track()
 	b.calls, b.loops, b.sized, b.grows = false, false, false, false
 	b.live = true
