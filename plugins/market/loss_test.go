@@ -1,6 +1,7 @@
 package market
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"sync"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/peersea/sea/compute"
+	"github.com/peersea/sea/examples"
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/identity/cbor"
 	"github.com/peersea/sea/ledger"
@@ -396,6 +398,39 @@ type failing struct{}
 
 func (failing) Run(context.Context, compute.Job, compute.Blobs, compute.Live) (compute.Result, error) {
 	return compute.Result{Fuel: 5}, compute.ErrEngine
+}
+
+// TestNoRoom shows that a seller with room for one of two inputs does not fetch
+// them in turn for ever, and that one with room for one of two outputs does not
+// sign that it has both.
+func TestNoRoom(t *testing.T) {
+	sea := nodetest.New(t, 2)
+	buyer := newTrader(t, sea, 0, testEngine(t), nil)
+	e := &tricky{engine: testEngine(t)}
+	seller := newTrader(t, sea, 1, e, func(tr *trader) {
+		tr.keeps.MaxBytes = int64(len(examples.Primes)) + 150<<10
+	})
+	seller.sell(nil)
+	s := primes(buyer, "100")
+	for i, name := range []string{"a", "b"} {
+		blob := buyer.put(bytes.Repeat([]byte{byte(i)}, 100<<10))
+		s.Files = append(s.Files, compute.File{Path: name, Hash: blob.Hash, Size: blob.Size})
+	}
+	if j := buyer.run(s); j.Reason != InputsMissing {
+		t.Errorf("inputs: %s, %s (%s)", j.State, j.Reason, j.Error)
+	}
+	if _, pinned := seller.blobs.Usage(); pinned != 0 {
+		t.Errorf("inputs: %d bytes are still pinned", pinned)
+	}
+	e.lie = func(r *compute.Result) {
+		r.Stdout = bytes.Repeat([]byte("o"), 100<<10)
+		file := bytes.Repeat([]byte("f"), 100<<10)
+		r.Files = []compute.OutFile{{Path: "f", Data: file, Blob: compute.BlobOf(file)}}
+	}
+	if j := buyer.run(primes(buyer, "100")); j.Reason != EngineFailed {
+		t.Errorf("outputs: %s, %s (%s)", j.State, j.Reason, j.Error)
+	}
+	agree(t, buyer, seller, 0)
 }
 
 // TestUnreadable shows that a buyer does not try for long what a seller cannot

@@ -73,6 +73,7 @@ type trader struct {
 	engine engine
 	ledger *ledger.Ledger
 	cfg    Config
+	keeps  storage.Config
 	via    plugins.Node // nil is node
 
 	stop func()
@@ -103,7 +104,7 @@ func (tr *trader) start() {
 	}
 	st, err := state.Open(filepath.Join(tr.dir, "state.db"))
 	must(err)
-	blobs, err := storage.Open(filepath.Join(tr.dir, "blobs"), storage.Config{})
+	blobs, err := storage.Open(filepath.Join(tr.dir, "blobs"), tr.keeps)
 	must(err)
 	tr.ledger, err = ledger.Open(filepath.Join(tr.dir, "ledger.db"), tr.key, ledger.Config{})
 	must(err)

@@ -125,39 +125,44 @@ func (s *sale) progress(fuel uint64) {
 }
 
 // getInputs fetches what is not here from the buyer. All of it is pinned when it
-// returns nil.
+// returns nil, each blob as soon as it is here: what comes next must not push it
+// out again.
 func (m *Market) getInputs(ctx context.Context, s *sale) *Refused {
-	blobs := jobBlobs(s.work)
+	var have uint64
+	var pinned []identity.Hash
 	last := time.Now()
-	for !m.blobs.Pin(hashes(blobs)...) {
-		var have uint64
-		for _, b := range blobs {
-			seen := func(n uint64) {
-				last = time.Now()
-				s.has(have + n)
-			}
-			for pause := firstPause; ; pause = min(2*pause, lastPause) {
-				err := m.connect(ctx, s.contact())
-				if err == nil {
-					err = m.blobs.Fetch(ctx, s.contact(), b, seen)
-				}
-				if err == nil {
-					break
-				}
-				switch {
-				case ctx.Err() != nil:
-					return refuse(Cancelled, "it was cancelled before it ran")
-				case errors.Is(err, storage.ErrHash), errors.Is(err, storage.ErrFull), time.Since(last) > m.cfg.InputPatience:
-					return refuse(InputsMissing, "%v", err)
-				}
-				select {
-				case <-time.After(pause):
-				case <-ctx.Done():
-				}
-			}
-			have += b.Size
-			seen(0)
+	for _, b := range jobBlobs(s.work) {
+		seen := func(n uint64) {
+			last = time.Now()
+			s.has(have + n)
 		}
+		for pause := firstPause; !m.blobs.Pin(b.Hash); pause = min(2*pause, lastPause) {
+			err := m.connect(ctx, s.contact())
+			if err == nil {
+				err = m.blobs.Fetch(ctx, s.contact(), b, seen)
+			}
+			if err == nil {
+				seen(b.Size)
+				continue
+			}
+			var no *Refused
+			switch {
+			case ctx.Err() != nil:
+				no = refuse(Cancelled, "it was cancelled before it ran")
+			case errors.Is(err, storage.ErrHash), errors.Is(err, storage.ErrFull), time.Since(last) > m.cfg.InputPatience:
+				no = refuse(InputsMissing, "%v", err)
+			}
+			if no != nil {
+				m.blobs.Unpin(pinned...)
+				return no
+			}
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+			}
+		}
+		pinned = append(pinned, b.Hash)
+		have += b.Size
 	}
 	return nil
 }
@@ -187,6 +192,12 @@ func (m *Market) deliver(s *sale, result compute.Result) (*Refused, error) {
 		_, err = m.blobs.PutBytes(outcome)
 	}
 	err = errors.Join(err, m.keepFiles(result.Files))
+	if err == nil { // the first may have had to go for the last
+		all := (&saleRecord{Outcome: outcome, Out: out, Err: serr}).outputBlobs()
+		if s.pinned = m.blobs.Pin(all...); !s.pinned {
+			err = storage.ErrFull
+		}
+	}
 	if err != nil {
 		m.log.Error("cannot keep an order's output", "order", s.order.Short(), "err", err)
 		return refuse(EngineFailed, "the seller cannot keep the output"), nil
@@ -218,7 +229,7 @@ func (m *Market) deliver(s *sale, result compute.Result) (*Refused, error) {
 	if hold.Lower(cost); cost == 0 {
 		hold.Release()
 	}
-	m.shareOutput(s, r)
+	m.blobs.Share(s.buyer, r.outputBlobs()...)
 	s.update(func(old *saleRecord) { *old = *r })
 	if cost == 0 {
 		m.endFree(s)
@@ -301,13 +312,6 @@ func (r *saleRecord) outputBlobs() []identity.Hash {
 		}
 	}
 	return all
-}
-
-// shareOutput lets the buyer fetch the output, and keeps it until it is paid.
-func (m *Market) shareOutput(s *sale, r *saleRecord) {
-	all := r.outputBlobs()
-	s.pinned = m.blobs.Pin(all...)
-	m.blobs.Share(s.buyer, all...)
 }
 
 // refuseSale ends an order that came to nothing, with a signed reason.

@@ -82,7 +82,9 @@ func (m *Market) resume(s *sale) {
 	most := s.quote.Ceiling
 	if s.rec.State == SaleDelivered {
 		most = s.rec.Cost
-		m.shareOutput(s, &s.rec)
+		all := s.rec.outputBlobs()
+		s.pinned = m.blobs.Pin(all...)
+		m.blobs.Share(s.buyer, all...)
 	} else {
 		m.countLocked(s.buyer, 1)
 	}
