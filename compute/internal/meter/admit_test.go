@@ -150,8 +150,14 @@ func TestLimits(t *testing.T) {
 			if took > 30*time.Second { // milliseconds, on a machine with nothing else to do
 				t.Errorf("took %v", took)
 			}
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
 			if _, again := Rewrite(test.over, Options{}); again == nil || again.Error() != err.Error() {
 				t.Errorf("Rewrite says %v, Admit %v", again, err)
+			}
+			runtime.ReadMemStats(&after)
+			if got, most := after.TotalAlloc-before.TotalAlloc, uint64(64*len(test.over)+8<<20); got > most {
+				t.Errorf("Rewrite allocated %d for %d bytes, at most %d", got, len(test.over), most)
 			}
 			if test.at == nil {
 				return
