@@ -9,6 +9,7 @@ import (
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/node"
 	"github.com/peersea/sea/node/addr"
+	"github.com/peersea/sea/node/rpc"
 )
 
 // nodeRoutes are about the daemon itself and its links.
@@ -17,6 +18,7 @@ func (a *api) nodeRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /v1/stop", route(a.postStop))
 	mux.HandleFunc("GET /v1/peers", route(a.getPeers))
 	mux.HandleFunc("POST /v1/peers", route(a.postPeers))
+	mux.HandleFunc("GET /v1/peers/{peer}", route(a.getPeer))
 	mux.HandleFunc("POST /v1/peers/{peer}/ping", route(a.postPing))
 	mux.HandleFunc("POST /v1/call", route(a.postCall))
 }
@@ -75,6 +77,11 @@ func (a *api) postPeers(r *http.Request, in dialRequest) (peerView, error) {
 	return viewOf(l), nil
 }
 
+func (a *api) getPeer(r *http.Request, _ none) (nodeView, error) {
+	at, err := a.findNode(r.PathValue("peer"))
+	return nodeView{at}, err
+}
+
 func (a *api) postPing(r *http.Request, _ none) (pingView, error) {
 	to, err := a.findNode(r.PathValue("peer"))
 	if err != nil {
@@ -104,7 +111,11 @@ func (a *api) postCall(r *http.Request, in callRequest) (callAnswer, error) {
 	}
 	answer, err := a.d.node.Call(r.Context(), to, in.Scope, body)
 	if err != nil {
-		return callAnswer{}, failf(exitUnreachable, reasonUnreachable, "see \"seaworker peer ping\"", "call %s of %s: %v", in.Scope, to.Short(), err)
+		f := failf(exitUnreachable, reasonUnreachable, "see \"seaworker peer ping\"", "call %s of %s: %v", in.Scope, to.Short(), err)
+		if answer, ok := errors.AsType[*rpc.Error](err); ok && answer.Code != rpc.Unreachable && answer.Code != rpc.Timeout {
+			f.Code, f.Reason, f.Hint = exitRefused, reasonRefused, "it answered: check the scope and its argument"
+		}
+		return callAnswer{}, f
 	}
 	text, err := toJSON(answer)
 	if err != nil {

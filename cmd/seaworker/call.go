@@ -25,8 +25,8 @@ func newCall(c *cli) *cobra.Command {
 		Short: "Call a scope of any node and print the answer",
 		Long: `Call a scope of any node and print the answer as JSON. The argument is JSON too;
 {"$bytes": "BASE64"} stands for bytes, in both directions.`,
-		Example: `  seaworker call 2cf24d… sea:ping
-  seaworker call 2cf24d… clock:now '{}'`,
+		Example: `  seaworker call 2cf24d sea:ping
+  seaworker call 2cf24d clock:now '{}'`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 2 || len(args) > 3 {
 				return usagef("usage: "+cmd.UseLine(), "want an address, a scope and at most one argument")

@@ -117,7 +117,7 @@ func (c *client) events(ctx context.Context, path string, f func(data []byte) er
 		case err != nil && ctx.Err() != nil:
 			return ctx.Err()
 		case err != nil:
-			return fmt.Errorf("control API: %s: %w", path, err)
+			return failf(exitUnreachable, reasonNoDaemon, "start it again with \"seaworker up\": jobs go on", "the daemon went away: %v", err)
 		}
 	}
 }

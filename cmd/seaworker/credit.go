@@ -131,7 +131,7 @@ func newCreditLimit(c *cli) *cobra.Command {
 		Short: "Let a peer owe this node so much",
 		Long: `Let a peer owe this node so much: a signed grant. Lowering it holds for new
 credit at once and never unmakes a promise.`,
-		Example: "  seaworker credit limit 9b1c04… 200",
+		Example: "  seaworker credit limit 9b1c04 200",
 	})
 }
 
@@ -141,7 +141,7 @@ func newCreditPay(c *cli) *cobra.Command {
 		Short: "Promise a peer so much, signed and for good",
 		Long: `Promise a peer so much. The promise is signed, on disk before it is sent, and
 cannot be taken back. It reaches the peer as soon as there is a way.`,
-		Example: "  seaworker credit pay 9b1c04… 12.5",
+		Example: "  seaworker credit pay 9b1c04 12.5",
 	})
 }
 

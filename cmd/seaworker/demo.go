@@ -91,7 +91,7 @@ func (c *cli) demo(ctx context.Context, job demoJob) (err error) {
 		return err
 	}
 	seller := sellers[final.Seller]
-	if seller == nil {
+	if seller == nil || final.Receipt == (identity.Hash{}) {
 		return c.finish(final, newJobView(c, true)) // nothing was bought: say why
 	}
 	if err := c.demoLinks(ctx, buyer, seller); err != nil {
@@ -142,7 +142,7 @@ func (c *cli) demoBuy(ctx context.Context, buyer *demoNode, job demoJob) (market
 	if err := buyer.api.do(ctx, http.MethodPost, "/jobs", spec, &in); err != nil {
 		return market.Job{}, err
 	}
-	c.say("\n— the job, bought by the buyer from whichever seller is cheaper")
+	c.say("\n— the job, bought by the buyer from the cheaper of the sellers that answered in time")
 	v := newJobView(c, false)
 	v.begin(in.Job, market.Spec{Module: spec.Module, MaxCredit: market.DefaultMaxCredit})
 	final, err := watchJob(ctx, buyer.api, in.Job, v)

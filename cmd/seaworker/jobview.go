@@ -25,6 +25,7 @@ type jobView struct {
 	live           bool // draw a line that changes
 	drawn          bool // such a line stands there
 	limit          uint64
+	next           market.Cursor // what has not been shown yet
 }
 
 func newJobView(c *cli, raw bool) *jobView {
@@ -50,6 +51,7 @@ func (v *jobView) begin(id market.ID, spec market.Spec) {
 // update shows what has happened.
 func (v *jobView) update(u market.Update) error {
 	v.erase()
+	v.next = u.Next
 	if len(u.Stderr) > 0 {
 		if _, err := v.stderr.Write(u.Stderr); err != nil {
 			return err
@@ -94,10 +96,12 @@ func (v *jobView) erase() {
 	}
 }
 
-// watchJob shows the job until it has ended, and returns it.
+// watchJob shows the job until it has ended, from where the view stopped, and
+// returns it.
 func watchJob(ctx context.Context, api *client, id market.ID, v *jobView) (market.Job, error) {
 	var final *market.Job
-	err := api.events(ctx, "/jobs/"+id.String()+"/events", func(data []byte) error {
+	at := fmt.Sprintf("/jobs/%s/events?event=%d&stdout=%d&stderr=%d", id, v.next.Event, v.next.Stdout, v.next.Stderr)
+	err := api.events(ctx, at, func(data []byte) error {
 		var u market.Update
 		if err := json.Unmarshal(data, &u); err != nil {
 			return err
@@ -188,10 +192,12 @@ func exitOf(j market.Job) int {
 		return exitOutOfFuel
 	case market.RefusedPrice, market.RefusedCredit:
 		return exitRefused
-	case market.NoSeller, market.Unreachable, market.SellerLost:
+	case market.NoSeller, market.Unreachable, market.SellerLost, market.NotSelling, market.Busy:
 		return exitUnreachable
 	case market.Timeout:
 		return exitTimeout
+	case market.BadJob:
+		return exitUsage
 	case market.BadReceipt, market.BadOutput, market.BadStatement:
 		return exitMismatch
 	}

@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/peersea/sea/compute"
@@ -28,6 +29,14 @@ func main() {
 	os.Exit(code)
 }
 
+// asksJSON says whether --json stands among the flags of a command line.
+func asksJSON(args []string) bool {
+	if i := slices.Index(args, "--"); i >= 0 {
+		args = args[:i]
+	}
+	return slices.Contains(args, "--json")
+}
+
 // run executes one command line and returns the exit code, see failure.go.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	c := &cli{stdin: stdin, stdout: stdout, stderr: stderr}
@@ -37,6 +46,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
+		c.json = c.json || asksJSON(args) // a flag that was wrong may stand before it
 		return c.fail(ctx, err)
 	}
 	return c.exit

@@ -29,6 +29,11 @@ type pingView struct {
 	Transport string    `json:"transport,omitempty"`
 }
 
+// nodeView is where a node is.
+type nodeView struct {
+	Address addr.Addr `json:"address"`
+}
+
 // dialRequest names whom to link to.
 type dialRequest struct {
 	URL string `json:"url"`

@@ -74,17 +74,17 @@ func (f *jobFlags) spec(ctx context.Context, c *cli, api *client, module string,
 	}
 	// Zero in a Spec is a default: what rounds to it is not what was meant.
 	if spec.MaxCredit <= 0 || spec.MaxPrice < 0 || f.maxPrice > 0 && spec.MaxPrice == 0 || f.timeout <= 0 {
-		return spec, usagef("", "--max-credit and --timeout must be above zero, --max-price not below it, and a credit has a million parts")
+		return spec, usagef("see \"seaworker run --help\"", "--max-credit and --timeout must be above zero, --max-price not below it, and a credit has a million parts")
 	}
 	if err := f.limits(&spec); err != nil {
 		return spec, err
 	}
 	for _, text := range f.to {
-		to, err := parsePeer(text)
-		if err != nil {
+		var to nodeView // the node knows first digits that we do not
+		if err := api.do(ctx, http.MethodGet, "/peers/"+escapePath(text), nil, &to); err != nil {
 			return spec, err
 		}
-		spec.To = append(spec.To, to)
+		spec.To = append(spec.To, to.Address)
 	}
 
 	var err error
@@ -102,13 +102,21 @@ func (f *jobFlags) spec(ctx context.Context, c *cli, api *client, module string,
 		spec.Files = append(spec.Files, files...)
 	}
 	sort.Slice(spec.Files, func(i, j int) bool { return spec.Files[i].Path < spec.Files[j].Path })
+	for i, file := range spec.Files {
+		if err := compute.CheckPath(file.Path); err != nil {
+			return spec, usagef("choose another name with --input SRC:DST", "--input: %v", err)
+		}
+		if i > 0 && file.Path == spec.Files[i-1].Path {
+			return spec, usagef("give one of them another name with --input SRC:DST", "--input: %s is given twice", file.Path)
+		}
+	}
 	return spec, nil
 }
 
 func (f *jobFlags) limits(spec *market.Spec) error {
 	if f.fuel != "" {
 		n, err := parseCount(f.fuel)
-		if err != nil {
+		if err != nil || n == 0 {
 			return usagef("write it as 500M or 20G", "--fuel: %v", err)
 		}
 		spec.Limits.Fuel = n
@@ -234,6 +242,21 @@ names the flag.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
+			view := newJobView(c, raw)
+			// Where the output goes is looked at before anything is bought.
+			if stdoutFile != "" {
+				file, err := os.Create(stdoutFile)
+				if err != nil {
+					return usagef("choose another file", "--stdout: %v", err)
+				}
+				defer file.Close()
+				view.stdout = file
+			}
+			if outDir != "" {
+				if err := os.MkdirAll(outDir, 0o777); err != nil {
+					return usagef("choose another folder", "--out: %v", err)
+				}
+			}
 			api, err := c.buyer(ctx, &job)
 			if err != nil {
 				return err
@@ -256,19 +279,10 @@ names the flag.`,
 				return err
 			}
 
-			view := newJobView(c, raw)
-			if stdoutFile != "" {
-				file, err := os.Create(stdoutFile)
-				if err != nil {
-					return usagef("", "--stdout: %v", err)
-				}
-				defer file.Close()
-				view.stdout = file
-			}
 			view.begin(id, spec)
 			final, err := watchJob(ctx, api, id, view)
 			if err != nil && ctx.Err() != nil {
-				return c.interrupted(api, id)
+				return c.interrupted(api, id, view)
 			}
 			if err != nil {
 				return err
@@ -315,7 +329,7 @@ func (c *cli) buyer(ctx context.Context, job *jobFlags) (*client, error) {
 
 // interrupted is Ctrl-C during a job: a daemon goes on with it, a node of this
 // process cancels it and pays for what ran.
-func (c *cli) interrupted(api *client, id market.ID) error {
+func (c *cli) interrupted(api *client, id market.ID, view *jobView) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	if !api.ephemeral {
@@ -326,7 +340,7 @@ func (c *cli) interrupted(api *client, id market.ID) error {
 	if err := api.do(ctx, http.MethodPost, "/jobs/"+id.String()+"/cancel", nil, nil); err != nil {
 		return err
 	}
-	final, err := watchJob(ctx, api, id, newJobView(c, false))
+	final, err := watchJob(ctx, api, id, view)
 	if err != nil {
 		return failf(exitInterrupted, reasonInterrupted, "", "interrupted; job %s did not end in time", id.Short())
 	}
@@ -336,12 +350,9 @@ func (c *cli) interrupted(api *client, id market.ID) error {
 // fetchFiles writes the job's output folder into dir. os.Root keeps every name
 // inside it.
 func fetchFiles(ctx context.Context, api *client, job market.Job, dir string) error {
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return usagef("", "--out: %v", err)
-	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return usagef("", "--out: %v", err)
+		return usagef("choose another folder", "--out: %v", err)
 	}
 	defer root.Close()
 	for _, out := range job.Files {
