@@ -32,11 +32,6 @@ type figure struct {
 	Ratio   *float64 `json:"ratio,omitempty"`   // value divided by that of Against
 }
 
-// alone is a figure without a comparison.
-func alone(name string, value float64, unit string) figure {
-	return figure{Name: name, Value: value, Unit: unit}
-}
-
 // versus is a figure beside another one that was measured in the same run.
 func versus(name string, value float64, unit, against string, other float64) figure {
 	ratio := value / other
