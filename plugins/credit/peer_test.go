@@ -70,6 +70,7 @@ func TestOddPeers(t *testing.T) {
 		if err := a.plugin.Deliver(t.Context(), peer); !errors.Is(err, rpc.ErrNoHandler) {
 			t.Errorf("no scopes: got %v, want %v", err, rpc.ErrNoHandler)
 		}
+		synctest.Wait() // no attempt of before may still be under way
 		var answer []byte
 		var calls atomic.Int64
 		serve := func(context.Context, rpc.Peer, []byte) ([]byte, error) {
