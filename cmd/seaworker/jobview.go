@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/peersea/sea/identity"
@@ -21,10 +20,9 @@ type jobView struct {
 	stdout, stderr io.Writer
 	sum            hash.Hash // of the program's stdout
 	bytes          uint64
-	talk           bool // say what happens
-	live           bool // draw a line that changes
-	drawn          bool // such a line stands there
-	limit          uint64
+	talk           bool          // say what happens
+	live           bool          // draw a line that changes
+	drawn          bool          // such a line stands there
 	next           market.Cursor // what has not been shown yet
 }
 
@@ -79,13 +77,7 @@ func (v *jobView) update(u market.Update) error {
 // draw shows progress on a line of its own, without its end, so that erase can
 // take it away.
 func (v *jobView) draw(u market.Update) {
-	const width = 20
-	bar := ""
-	if v.limit > 0 {
-		n := min(width, int(width*float64(u.Fuel)/float64(v.limit)))
-		bar = strings.Repeat("█", n) + strings.Repeat("░", width-n) + "  "
-	}
-	fmt.Fprintf(v.cli.stderr, "           %s%.2f Gfuel  %s", bar, float64(u.Fuel)/1e9, credits(int64(u.Cost)))
+	fmt.Fprintf(v.cli.stderr, "           %.2f Gfuel  %s", float64(u.Fuel)/1e9, credits(int64(u.Cost)))
 	v.drawn = true
 }
 
