@@ -119,9 +119,14 @@ func (l *Ledger) transact(ops []*op) {
 		}
 		return
 	}
+	l.mu.Lock()
 	for _, a := range b.touched {
 		l.stand(a, b.states[a.peer])
 	}
+	for _, p := range b.arrived {
+		l.pays(p.peer, p.entry)
+	}
+	l.mu.Unlock()
 	for _, o := range ops {
 		close(o.done)
 	}
@@ -144,7 +149,14 @@ type batch struct {
 	draft   *draft
 	touched map[identity.Entity]account
 	states  map[identity.Entity]State
+	arrived []arrival
 	changes []Change
+}
+
+// arrival is a payment that a peer has made to us.
+type arrival struct {
+	peer  identity.Entity
+	entry Entry
 }
 
 // draft is a run that is not signed yet.

@@ -54,7 +54,8 @@ type Hold struct {
 	peer   identity.Entity
 	debtor bool
 	since  time.Time
-	most   Amount // under l.mu
+	most   Amount        // under l.mu
+	ref    identity.Hash // under l.mu; zero is for no payment in particular
 }
 
 // standing is what is kept in memory of each line, to answer Hold.
@@ -78,15 +79,13 @@ func (s standing) owed() Amount {
 }
 
 // stand takes in where a line stands now. It is called at the start and after
-// each commit.
+// each commit; l.mu is held.
 func (l *Ledger) stand(a account, state State) {
 	s := standing{
 		balance: a.balance(), state: state,
 		granted: a.own.grantSeq > 0, limit: a.own.grantLimit, expiry: a.own.grantExpiry,
 		theirs: a.other.grantSeq > 0, credit: a.other.grantLimit, until: a.other.grantExpiry,
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.debt += s.owed() - l.standing[a.peer].owed()
 	l.standing[a.peer] = s
 }
@@ -171,6 +170,41 @@ func (e *LimitError) fits(most Amount) bool {
 	return err == nil && used <= e.Limit
 }
 
+// For says what the peer will pay with. As soon as its payment for ref is
+// booked the hold is smaller by as much, at the same moment: what was held is
+// owed then, and never counts twice. On nil it does nothing.
+func (h *Hold) For(ref identity.Hash) {
+	if h == nil {
+		return
+	}
+	h.l.mu.Lock()
+	defer h.l.mu.Unlock()
+	if _, open := h.l.holds[h]; !open {
+		return
+	}
+	h.ref = ref
+	h.l.due[ref] = h
+}
+
+// pays takes the peer's payment e out of the hold that was for it. l.mu is held.
+func (l *Ledger) pays(peer identity.Entity, e Entry) {
+	h := l.due[e.Ref]
+	if h == nil || h.peer != peer || h.debtor {
+		return
+	}
+	if h.most -= min(h.most, e.Amount); h.most == 0 {
+		l.drop(h)
+	}
+}
+
+// drop forgets a hold. l.mu is held.
+func (l *Ledger) drop(h *Hold) {
+	delete(l.holds, h)
+	if l.due[h.ref] == h {
+		delete(l.due, h.ref)
+	}
+}
+
 // Lower makes the hold smaller, when less turns out to be needed. More than
 // there is, less than zero and a released hold change nothing.
 func (h *Hold) Lower(most Amount) {
@@ -191,7 +225,7 @@ func (h *Hold) Release() {
 	}
 	h.l.mu.Lock()
 	defer h.l.mu.Unlock()
-	delete(h.l.holds, h)
+	h.l.drop(h)
 }
 
 // Held is a hold as it is shown.

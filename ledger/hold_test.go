@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/peersea/sea/identity"
 )
 
 func TestReserve(t *testing.T) {
@@ -37,6 +39,47 @@ func TestReserve(t *testing.T) {
 	}
 	if got := a.Holds(); len(got) != 1 || !got[0].Reserved || got[0].Most != 5*Credit || got[0].Peer != b.self {
 		t.Errorf("got %+v, want one", got)
+	}
+}
+
+// TestHoldFor shows that a payment takes the place of the hold that waits for
+// it: at no moment is the room of both gone.
+func TestHoldFor(t *testing.T) {
+	l, _ := openTest(t, keyOf(t, 1), Config{Strangers: 100})
+	x, y := keyOf(t, 2), keyOf(t, 3)
+	chain := newChain(t, x, l.self).pay(nil, 60).pay(nil, 30)
+	first, second := chain.runs[0].first().Ref, chain.runs[1].first().Ref
+	hold := func(peer identity.Entity, most Amount, ref identity.Hash) *Hold {
+		h, err := l.Hold(peer, most)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.For(ref)
+		return h
+	}
+	hold(x.Entity(), 60, first)
+	h := hold(x.Entity(), 40, second)
+	other := hold(y.Entity(), 0, NewRef())
+	var most Amount
+	stop := l.Watch(func(Change) {
+		_, used := l.Strangers()
+		most = max(most, used)
+	})
+	defer stop()
+	if _, err := l.Receive(t.Context(), x.Entity(), chain.push(0)); err != nil {
+		t.Fatal(err)
+	}
+	if _, used := l.Strangers(); used != 100 || most != 100 {
+		t.Errorf("used %v, at most %v; want 90 owed and the 10 held that were not paid", used, most)
+	}
+	if got := l.Holds(); len(got) != 2 {
+		t.Errorf("got %+v, want the two with something left or nothing to begin with", got)
+	}
+	h.Release()
+	h.For(first) // too late: nothing to wait for
+	other.Release()
+	if _, used := l.Strangers(); used != 90 || len(l.due) != 0 || len(l.holds) != 0 {
+		t.Errorf("used %v, %d due, %d holds", used, len(l.due), len(l.holds))
 	}
 }
 

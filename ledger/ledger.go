@@ -75,6 +75,7 @@ type Ledger struct {
 	standing  map[identity.Entity]standing // of each line: MaxLines
 	debt      Amount                       // of all strangers together
 	holds     map[*Hold]struct{}           // maxHolds
+	due       map[identity.Hash]*Hold      // those of holds that wait for a payment
 	watchers  map[*watcher]struct{}
 }
 
@@ -157,7 +158,7 @@ func start(s store, self identity.Entity, signer identity.Signer, sums bool, cfg
 		self: self, cfg: cfg, log: cfg.Log, store: s, signer: signer,
 		queue: make(chan *op, maxBatch), quit: make(chan struct{}), done: make(chan struct{}),
 		strangers: cfg.Strangers, standing: map[identity.Entity]standing{},
-		holds: map[*Hold]struct{}{}, watchers: map[*watcher]struct{}{},
+		holds: map[*Hold]struct{}{}, due: map[identity.Hash]*Hold{}, watchers: map[*watcher]struct{}{},
 	}
 	err := s.view(func(g getter) error {
 		k := book{g}
@@ -174,7 +175,7 @@ func start(s store, self identity.Entity, signer identity.Signer, sums bool, cfg
 			if err != nil {
 				return err
 			}
-			l.stand(a, state)
+			l.stand(a, state) // nobody else knows l yet
 			return nil
 		})
 	})

@@ -142,6 +142,9 @@ func (b *batch) receive(peer identity.Entity, p push) (_ ack, refused, err error
 			if err := b.appendRun(&a, a.theirs, r); err != nil {
 				return store(err)
 			}
+			for _, e := range r.entries {
+				b.arrived = append(b.arrived, arrival{peer, e})
+			}
 		}
 		if err := b.keep(a, state); err != nil {
 			return ack{}, nil, err

@@ -92,6 +92,7 @@ func (m *Market) resume(s *sale) {
 	if s.hold, err = m.credit.Hold(s.buyer, most); err != nil { // it is owed all the same
 		m.log.Warn("an order is above what its buyer may owe", "peer", s.buyer.Short(), "err", err)
 	}
+	s.hold.For(s.order)
 }
 
 func (s SaleState) final() bool { return s == SalePaid || s == SaleRefused }
@@ -241,6 +242,7 @@ func (m *Market) take(from rpc.Peer, o Order, hash identity.Hash, in orderReques
 		if s.hold, err = m.credit.Hold(from.Node, q.Ceiling); err != nil {
 			no = refuse(RefusedCredit, "%v", err)
 		}
+		s.hold.For(hash)
 	}
 	if no == nil && !raced {
 		m.selling.sales[hash] = s
