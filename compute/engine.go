@@ -86,8 +86,8 @@ func New(cfg Config) *Engine {
 // Name is what runs guests here, as Result.Engine has it.
 func (e *Engine) Name() string { return e.name }
 
-// Live is what a caller may see of a job while it runs. The zero value sees
-// nothing.
+// Live is what a caller may see of a job while it runs, and how it may steer it.
+// The zero value does nothing.
 type Live struct {
 	// Stdout and Stderr get what the guest writes, within about 20 ms. One that
 	// blocks holds the guest; one that fails is not called again.
@@ -98,6 +98,14 @@ type Live struct {
 	// fuel used, or more: it checks a result that was interrupted at that fuel.
 	// 0 never does.
 	StopAt uint64
+	// Tenant is who the job is run for, any string: jobs of different tenants
+	// never share a worker process.
+	Tenant string
+	// Control steers the job; one each. Nil: nobody does.
+	Control *Control
+	// Slowest is the fuel per second of real time, pauses not counted, below
+	// which the job ends as Interrupted; 0 none.
+	Slowest uint64
 }
 
 // Run runs the job and returns what came of it. A guest that traps, fails or

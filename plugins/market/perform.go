@@ -98,6 +98,7 @@ func (m *Market) run(ctx context.Context, s *sale) (compute.Result, *Refused, er
 	}
 	result, err := m.engine.Run(ctx, s.work, m.blobs, compute.Live{
 		Stdout: tell{s, s.out}, Stderr: tell{s, s.err}, Progress: s.progress,
+		Tenant: s.buyer.String(),
 	})
 	failpoint.Hit("market:ran")
 	switch {
