@@ -51,11 +51,14 @@ var built struct {
 }
 
 // goProgram compiles testdata/<name> for wasip1.
-func goProgram(t testing.TB, name string) []byte {
+func goProgram(t testing.TB, name string) []byte { return goBuild(t, "./testdata/"+name) }
+
+// goBuild compiles a folder for wasip1. A folder has one set of flags.
+func goBuild(t testing.TB, folder string, flags ...string) []byte {
 	t.Helper()
 	built.mu.Lock()
 	defer built.mu.Unlock()
-	if b, ok := built.wasm[name]; ok {
+	if b, ok := built.wasm[folder]; ok {
 		return b
 	}
 	if built.dir == "" {
@@ -65,17 +68,17 @@ func goProgram(t testing.TB, name string) []byte {
 		}
 		built.dir, built.wasm = dir, make(map[string][]byte)
 	}
-	out := filepath.Join(built.dir, name+".wasm")
-	cmd := exec.Command("go", "build", "-o", out, "./testdata/"+name)
+	out := filepath.Join(built.dir, filepath.Base(folder)+".wasm")
+	cmd := exec.Command("go", append(append([]string{"build"}, flags...), "-o", out, folder)...)
 	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=")
 	if said, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build %s: %v\n%s", name, err, said)
+		t.Fatalf("build %s: %v\n%s", folder, err, said)
 	}
 	b, err := os.ReadFile(out)
 	if err != nil {
 		t.Fatal(err)
 	}
-	built.wasm[name] = b
+	built.wasm[folder] = b
 	return b
 }
 

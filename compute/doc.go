@@ -10,6 +10,13 @@
 // files in memory, a virtual clock and a seeded stream of random bytes. It pays
 // for what it executes through code that internal/meter writes into it.
 //
+// # Commands and reactors
+//
+// A command is a program: its _start runs once. A reactor is a library: the
+// job's Entry names one of its functions, which takes the bytes of Stdin and
+// returns bytes, appended to Stdout. The reactor's malloc gives room for the
+// input; PROTOCOL has the steps.
+//
 // # Processes
 //
 // A guest without calls stalls Go's garbage collector for its whole run, so

@@ -18,6 +18,8 @@ var (
 	// too large, imports what is not there or cannot be metered. The text names
 	// what and where. Nothing of the guest has run.
 	ErrModule = errors.New("compute: module refused")
+	// ErrImport is the ErrModule of a module that imports what is not there.
+	ErrImport = fmt.Errorf("%w: import", ErrModule)
 	// ErrEngine is returned when the engine failed: a worker died or hung, the
 	// machine had no memory. It says nothing about the job.
 	ErrEngine = errors.New("compute: engine failed")

@@ -68,13 +68,17 @@ type failureWire struct {
 	Text string `cbor:"text"`
 }
 
-// failures are the errors that keep their identity across the pipe.
-var failures = map[string]error{"module": ErrModule, "engine": ErrEngine, "blob": ErrNoBlob}
+// failures are the errors that keep their identity across the pipe. One that
+// wraps another stands before it.
+var failures = []struct {
+	kind string
+	is   error
+}{{"import", ErrImport}, {"module", ErrModule}, {"engine", ErrEngine}, {"blob", ErrNoBlob}}
 
 func failureOf(err error) failureWire {
-	for kind, sentinel := range failures {
-		if errors.Is(err, sentinel) {
-			return failureWire{kind, err.Error()}
+	for _, f := range failures {
+		if errors.Is(err, f.is) {
+			return failureWire{f.kind, err.Error()}
 		}
 	}
 	return failureWire{"engine", fmt.Sprintf("%v: %v", ErrEngine, err)}
@@ -90,11 +94,12 @@ func (f *failure) Error() string { return f.text }
 func (f *failure) Unwrap() error { return f.kind }
 
 func (w failureWire) err() error {
-	kind, known := failures[w.Kind]
-	if !known {
-		return fmt.Errorf("%w: failure of unknown kind %.20q", errFrame, w.Kind)
+	for _, f := range failures {
+		if f.kind == w.Kind {
+			return &failure{clip(w.Text), f.is}
+		}
 	}
-	return &failure{clip(w.Text), kind}
+	return fmt.Errorf("%w: failure of unknown kind %.20q", errFrame, w.Kind)
 }
 
 // frameWriter writes frames. Its methods may be called at once.

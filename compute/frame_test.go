@@ -136,10 +136,10 @@ func TestBadAnswers(t *testing.T) {
 }
 
 func TestFailures(t *testing.T) {
-	for kind, sentinel := range failures {
-		said := frames(t, func(w *frameWriter) error { return w.value(frameFailure, failureOf(sentinel)) })
-		if _, err := answer(said); !errors.Is(err, sentinel) || err.Error() != sentinel.Error() {
-			t.Errorf("%s: got %v", kind, err)
+	for _, f := range failures {
+		said := frames(t, func(w *frameWriter) error { return w.value(frameFailure, failureOf(f.is)) })
+		if _, err := answer(said); !errors.Is(err, f.is) || err.Error() != f.is.Error() || failureOf(err).Kind != f.kind {
+			t.Errorf("%s: got %v", f.kind, err)
 		}
 	}
 	if w := failureOf(errors.New("odd")); w.Kind != "engine" {

@@ -75,7 +75,7 @@ func (g *guest) run(ctx context.Context) (outcome, error) {
 	}
 	g.tank.fill(mod)
 	g.newWorld()
-	return g.call(ctx, mod, metered.Start)
+	return g.play(ctx, mod, metered)
 }
 
 // admit meters the module and looks at what it imports and exports.
@@ -90,32 +90,27 @@ func (g *guest) admit() (meter.Module, error) {
 	}
 	for _, imp := range metered.Info.Imports {
 		if err := checkImport(imp); err != nil {
-			return meter.Module{}, fmt.Errorf("%w: %w", ErrModule, err)
+			return meter.Module{}, fmt.Errorf("%w %w", ErrImport, err)
 		}
 	}
-	for _, exp := range metered.Info.Exports {
-		if exp.Name == "_start" && exp.Kind == meter.KindFunc {
-			if len(exp.Func.Params)+len(exp.Func.Results) > 0 {
-				return meter.Module{}, fmt.Errorf("%w: its function _start has parameters or results", ErrModule)
-			}
-			return metered, checkMemory(metered, g.job.Limits)
-		}
+	if err := checkEntry(metered.Info.Exports, g.job.Entry); err != nil {
+		return meter.Module{}, fmt.Errorf("%w: %w", ErrModule, err)
 	}
-	return meter.Module{}, fmt.Errorf("%w: exports no function _start, so it is not a WASI command", ErrModule)
+	return metered, checkMemory(metered, g.job.Limits)
 }
 
 // checkImport refuses what the world does not have, by its name.
 func checkImport(imp meter.Import) error {
 	if imp.Kind != meter.KindFunc || imp.Module != wasi.Module {
-		return fmt.Errorf("imports %s %q of module %q, which is not there: guests get %s and nothing else",
+		return fmt.Errorf("of %s %q of module %q, which is not there: guests get %s and nothing else",
 			imp.Kind, imp.Name, imp.Module, wasi.Module)
 	}
 	params, results, known := wasi.Signature(imp.Name)
 	if !known {
-		return fmt.Errorf("imports %q of %s, which does not have it", imp.Name, wasi.Module)
+		return fmt.Errorf("%q of %s, which does not have it", imp.Name, wasi.Module)
 	}
 	if letters(imp.Func.Params) != params || letters(imp.Func.Results) != results {
-		return fmt.Errorf("imports %q of %s with the wrong type", imp.Name, wasi.Module)
+		return fmt.Errorf("%q of %s with the wrong type", imp.Name, wasi.Module)
 	}
 	return nil
 }
@@ -186,30 +181,6 @@ func (g *guest) newWorld() {
 	}, &g.tank)
 }
 
-// call runs the start function, if there is one, and _start.
-func (g *guest) call(ctx context.Context, mod api.Module, start string) (outcome, error) {
-	depth := mod.ExportedGlobal(meter.ExportDepth).(api.MutableGlobal)
-	status := mod.ExportedGlobal(meter.ExportStatus).(api.MutableGlobal)
-	mod.ExportedGlobal(meter.ExportMaxDepth).(api.MutableGlobal).Set(uint64(g.job.Limits.Depth))
-	names := []string{"_start"}
-	if start != "" {
-		names = []string{start, "_start"}
-	}
-	var err error
-	for _, name := range names {
-		depth.Set(0)
-		status.Set(0)
-		if _, err = mod.ExportedFunction(name).Call(ctx); err != nil {
-			break
-		}
-	}
-	o, err := g.end(meter.Status(status.Get()), err)
-	if mem := mod.Memory(); mem != nil {
-		o.PeakPages = mem.Size() >> 16
-	}
-	return o, err
-}
-
 // end says how the guest ended. Using up the job's fuel comes before all else,
 // because a straight run is paid as a whole before it traps or returns.
 func (g *guest) end(status meter.Status, err error) (outcome, error) {
@@ -230,6 +201,8 @@ func (g *guest) end(status meter.Status, err error) (outcome, error) {
 		o.End = Exit
 	case status == meter.StatusDepth:
 		o.End, o.Trap = Trap, TrapDepth
+	case errors.Is(err, errPointer):
+		o.End, o.Trap = Trap, TrapPointer
 	case status == meter.StatusGrow:
 		return o, fmt.Errorf("%w: memory did not grow, though the job's limit allows it", ErrEngine)
 	default:

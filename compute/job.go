@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/peersea/sea/compute/internal/meter"
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/identity/cbor"
 )
@@ -33,6 +34,11 @@ type Job struct {
 	// to MaxModuleBytes.
 	Module     identity.Hash
 	ModuleSize uint64
+	// Entry is how the module is called. "" runs the command's _start. Otherwise
+	// it names an export that takes the bytes of Stdin and returns bytes, which
+	// follow on stdout; at most 128 bytes of UTF-8, not one of the meter's names.
+	// See doc.go.
+	Entry string
 	// Args are the arguments; the first is the program's name by convention.
 	Args []string
 	// Env are entries NAME=VALUE, each name at most once. The guest sees them in
@@ -57,6 +63,7 @@ type jobWire struct {
 	V          uint64        `cbor:"v"`
 	Module     identity.Hash `cbor:"module"`
 	ModuleSize uint64        `cbor:"module_size"`
+	Entry      string        `cbor:"entry,omitempty"`
 	Args       []string      `cbor:"args"`
 	Env        []string      `cbor:"env"`
 	Stdin      Blob          `cbor:"stdin"`
@@ -71,7 +78,7 @@ type jobWire struct {
 // not pass Check is refused by DecodeJob, and may be nil.
 func (j Job) Encode() []byte {
 	return encode(jobWire{
-		V: version, Module: j.Module, ModuleSize: j.ModuleSize,
+		V: version, Module: j.Module, ModuleSize: j.ModuleSize, Entry: j.Entry,
 		Args: list(j.Args), Env: list(j.Env), Stdin: j.Stdin.norm(), Files: list(j.Files),
 		Limits: j.Limits, Seed: j.Seed, Start: uint64(j.Start), Tariff: j.Tariff,
 	})
@@ -87,7 +94,7 @@ func DecodeJob(b []byte) (Job, error) {
 		return Job{}, err
 	}
 	j := Job{
-		Module: w.Module, ModuleSize: w.ModuleSize, Args: w.Args, Env: w.Env, Stdin: w.Stdin,
+		Module: w.Module, ModuleSize: w.ModuleSize, Entry: w.Entry, Args: w.Args, Env: w.Env, Stdin: w.Stdin,
 		Files: w.Files, Limits: w.Limits, Seed: w.Seed, Start: int64(w.Start), Tariff: w.Tariff,
 	}
 	if w.Stdin == (Blob{}) {
@@ -119,6 +126,9 @@ func (j Job) check() error {
 	}
 	if j.ModuleSize < 8 || j.ModuleSize > MaxModuleBytes {
 		return fmt.Errorf("module has %d bytes, want 8 to %d", j.ModuleSize, MaxModuleBytes)
+	}
+	if len(j.Entry) > maxEntry || !utf8.ValidString(j.Entry) || strings.HasPrefix(j.Entry, meter.Prefix) {
+		return fmt.Errorf("entry has %d bytes, want at most %d of UTF-8 that do not begin with %q", len(j.Entry), maxEntry, meter.Prefix)
 	}
 	if j.Start < 0 || j.Start > maxStart {
 		return fmt.Errorf("start is %d, want 0 to %d", j.Start, int64(maxStart))

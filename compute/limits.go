@@ -29,6 +29,7 @@ const (
 	// MaxWallMillis is the longest belt, seven days.
 	MaxWallMillis = 7 * 24 * 60 * 60 * 1000
 
+	maxEntry    = 128      // bytes of an export's name
 	maxArgs     = 256      // arguments, and as many environment entries
 	maxArgBytes = 32 << 10 // of both together
 	maxInputs   = 512      // input files

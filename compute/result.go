@@ -28,11 +28,12 @@ const (
 	TrapDivide      = "divide_by_zero"   // integer division by zero
 	TrapInteger     = "integer_overflow" // integer overflow, or a float that fits no integer
 	TrapDepth       = "call_depth"       // Limits.Depth
+	TrapPointer     = "bad_pointer"      // a reactor's malloc or its result named bytes that are not in its memory
 )
 
 var trapNames = map[string]bool{
 	TrapUnreachable: true, TrapMemory: true, TrapTable: true,
-	TrapDivide: true, TrapInteger: true, TrapDepth: true,
+	TrapDivide: true, TrapInteger: true, TrapDepth: true, TrapPointer: true,
 }
 
 // OutFile is a file or folder that the guest left in its output folder.

@@ -23,6 +23,7 @@ import (
 
 // jobFlags are what "run" and "quote" can be told of a job.
 type jobFlags struct {
+	call              string
 	inputs            []string
 	env               []string
 	stdin             string
@@ -39,6 +40,7 @@ type jobFlags struct {
 
 func (f *jobFlags) declare(cmd *cobra.Command) {
 	flags := cmd.Flags()
+	flags.StringVar(&f.call, "call", "", "call the reactor's function `NAME`: it takes standard input and returns standard output")
 	flags.StringArrayVarP(&f.inputs, "input", "i", nil, "give the job this `SRC[:DST]`, a file or a folder (repeatable)")
 	flags.StringArrayVarP(&f.env, "env", "e", nil, "set an environment variable, `KEY=VALUE` (repeatable)")
 	flags.StringVar(&f.stdin, "stdin", "", "read standard input from `FILE` (default: ours, unless it is a terminal)")
@@ -61,6 +63,7 @@ func (f *jobFlags) spec(ctx context.Context, c *cli, api *client, module string,
 		Name:       filepath.Base(module),
 		Args:       append([]string{filepath.Base(module)}, args...),
 		Env:        f.env,
+		Entry:      f.call,
 		MaxCredit:  microOf(f.maxCredit),
 		MaxPrice:   microOf(f.maxPrice),
 		Timeout:    f.timeout,
@@ -228,11 +231,16 @@ func newRun(c *cli) *cobra.Command {
 output, error and the exit code are as if it ran here. The program finds its
 input files under /, may write to /out, and sees nothing else.
 
+With --call the module is a reactor: no program that runs, but functions that
+take bytes and return bytes. Standard input is what the function takes, what it
+returns is on standard output.
+
 Unless told otherwise a job may cost 10 credits, use 512 MiB of memory, write
 64 MiB and take 10 minutes; when one of these is hit the message says so and
 names the flag.`,
 		Example: `  seaworker run primes.wasm -- 1000000
   seaworker run wordfreq.wasm < book.txt
+  seaworker run --call count wordcount.wasm < book.txt
   seaworker run mandelbrot.wasm -o pictures --max-credit 2 -- 800 600`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {

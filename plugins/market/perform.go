@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -102,7 +101,7 @@ func (m *Market) run(ctx context.Context, s *sale) (compute.Result, *Refused, er
 	})
 	failpoint.Hit("market:ran")
 	switch {
-	case errors.Is(err, compute.ErrModule) && strings.Contains(err.Error(), "import"):
+	case errors.Is(err, compute.ErrImport):
 		return none, refuse(ImportUnknown, "%v", err), nil
 	case errors.Is(err, compute.ErrModule), errors.Is(err, compute.ErrInvalid):
 		return none, refuse(ModuleInvalid, "%v", err), nil

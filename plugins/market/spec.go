@@ -26,6 +26,8 @@ type Spec struct {
 	Name string `cbor:"name" json:"name"`
 	// Module is the program.
 	Module compute.Blob `cbor:"module" json:"module"`
+	// Entry is the reactor's function to call, "" for a command; see compute.Job.
+	Entry string `cbor:"entry,omitempty" json:"entry,omitempty"`
 	// Args are all arguments, the program's name first. Env are NAME=VALUE.
 	Args []string `cbor:"args" json:"args"`
 	Env  []string `cbor:"env" json:"env"`
@@ -117,7 +119,7 @@ func (s Spec) job(fuel uint64) compute.Job {
 	limits := s.Limits
 	limits.Fuel = fuel
 	return compute.Job{
-		Module: s.Module.Hash, ModuleSize: s.Module.Size,
+		Module: s.Module.Hash, ModuleSize: s.Module.Size, Entry: s.Entry,
 		Args: s.Args, Env: s.Env, Stdin: s.Stdin, Files: s.Files,
 		Limits: limits, Seed: s.Seed, Start: s.Start, Tariff: compute.Tariff1,
 	}
