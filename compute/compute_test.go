@@ -9,14 +9,16 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 )
 
 func TestMain(m *testing.M) {
+	paceGrace, paceOver = 50*time.Millisecond, 150*time.Millisecond // of the workers too
 	if IsWorker() {
 		os.Exit(Worker())
 	}
 	if os.Getenv(lonelyEnv) != "" {
-		lonely()
+		lonely(os.Getenv(lonelyEnv) == lonelyHolds)
 	}
 	code := m.Run()
 	if built.dir != "" {
@@ -25,11 +27,15 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// lonelyEnv makes the test program an engine that runs one endless job and
-// prints a line when it has begun, for TestEngineKilled.
-const lonelyEnv = "SEA_COMPUTE_TEST_LONELY"
+// lonelyEnv makes the test program an engine that runs one endless job, or holds
+// it, and prints a line when it has begun, for TestEngineKilled.
+const (
+	lonelyEnv   = "SEA_COMPUTE_TEST_LONELY"
+	lonelyRuns  = "runs"
+	lonelyHolds = "holds"
+)
 
-func lonely() {
+func lonely(hold bool) {
 	module, err := os.ReadFile("testdata/traps.wasm")
 	if err != nil {
 		panic(err)
@@ -37,8 +43,14 @@ func lonely() {
 	k := argc(module, 11)
 	k.Limits.Fuel = MaxFuel
 	var once sync.Once
-	_, err = New(Config{}).Run(context.Background(), k.Job, k.blobs, Live{Progress: func(uint64) {
-		once.Do(func() { fmt.Println("running") })
+	c := &Control{}
+	_, err = New(Config{}).Run(context.Background(), k.Job, k.blobs, Live{Control: c, Progress: func(uint64) {
+		once.Do(func() {
+			if hold {
+				c.Pause("test")
+			}
+			fmt.Println("running")
+		})
 	}})
 	panic(err)
 }

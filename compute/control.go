@@ -1,6 +1,9 @@
 package compute
 
-import "sync"
+import (
+	"context"
+	"sync"
+)
 
 // Control holds or slows one job while it runs. Neither changes what comes of
 // it: the result and the fuel are the same to the unit. The zero value holds
@@ -75,4 +78,21 @@ func (c *Control) state() (held bool, share int, changed <-chan struct{}) {
 		share = 100
 	}
 	return len(c.reasons) > 0, share, c.changed
+}
+
+// await returns when the job may begin, or with why it never will.
+func (c *Control) await(ctx context.Context, engine <-chan struct{}) error {
+	for {
+		held, _, changed := c.state()
+		if !held {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-engine:
+			return ErrClosed
+		}
+	}
 }

@@ -105,8 +105,11 @@ type Live struct {
 	Tenant string
 	// Control steers the job; one each. Nil: nobody does.
 	Control *Control
-	// Slowest is the fuel per second of real time, pauses not counted, below
-	// which the job ends as Interrupted; 0 none.
+	// Slowest is the fuel per second below which the job ends as Interrupted; 0
+	// none. It is measured over three seconds, and not within the first two: by
+	// the processor time of the job's process where the system tells it, so that
+	// neither pauses nor a busy machine count; in real time for a guest in this
+	// process and on Windows.
 	Slowest uint64
 }
 
@@ -130,6 +133,9 @@ func (e *Engine) Run(ctx context.Context, job Job, blobs Blobs, live Live) (Resu
 		return Result{}, ErrClosed
 	}
 	defer e.runs.Done()
+	if err := live.Control.await(ctx, e.done); err != nil {
+		return Result{}, err
+	}
 	select {
 	case e.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -304,8 +310,13 @@ func (e *Engine) runHere(ctx context.Context, job Job, blobs Blobs, live Live, f
 	// The world keeps these within the job's limits, so they cannot fail.
 	g.stdout = func(b []byte) { _ = out.stdout(b) }
 	g.stderr = func(b []byte) { _ = out.stderr(b) }
+	begun, ended := make(chan struct{}), make(chan struct{})
+	g.started = func(uint32) { close(begun) }
 	if !e.cfg.Interpreter { // which is Go like any other
-		g.started = func(uint32) { holdCollector() }
+		g.started = func(uint32) {
+			holdCollector()
+			close(begun)
+		}
 		g.stopped = releaseCollector
 	}
 	if err := g.load(func(b Blob) ([]byte, error) { return readBlob(blobs, b) }); err != nil {
@@ -314,9 +325,8 @@ func (e *Engine) runHere(ctx context.Context, job Job, blobs Blobs, live Live, f
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	ended := make(chan struct{})
 	var watch sync.WaitGroup
-	watch.Go(func() { e.watchHere(ctx, g, live.Progress, ended) })
+	watch.Go(func() { e.watchHere(ctx, g, live, begun, ended) })
 	o, err := g.run(context.WithoutCancel(ctx))
 	close(ended)
 	watch.Wait()

@@ -53,6 +53,7 @@ type startWire struct {
 	Interpreter bool   `cbor:"interpreter"`
 	Cache       string `cbor:"cache"`
 	StopAt      uint64 `cbor:"stop_at"`
+	Slowest     uint64 `cbor:"slowest"`
 }
 
 // entryWire is a file or folder of the output.

@@ -19,8 +19,14 @@ const (
 )
 
 // watchHere does for a guest in this process what a worker's watcher and its
-// session do for one there.
-func (e *Engine) watchHere(ctx context.Context, g *guest, progress func(uint64), ended <-chan struct{}) {
+// session do for one there, but for holding it. begun is closed when it runs.
+func (e *Engine) watchHere(ctx context.Context, g *guest, live Live, begun, ended <-chan struct{}) {
+	select {
+	case <-ended:
+		return
+	case <-begun:
+	}
+	began, pace := time.Now(), newPace(live.Slowest)
 	wall := time.NewTimer(g.job.Limits.Wall())
 	defer wall.Stop()
 	tick := time.NewTicker(progressEvery * flushEvery)
@@ -39,8 +45,12 @@ func (e *Engine) watchHere(ctx context.Context, g *guest, progress func(uint64),
 		case <-wall.C:
 			g.tank.interrupt(causeWall)
 		case <-tick.C:
-			if progress != nil {
-				progress(min(g.tank.Used(), g.job.Limits.Fuel))
+			used := min(g.tank.Used(), g.job.Limits.Fuel)
+			if live.Progress != nil {
+				live.Progress(used)
+			}
+			if pace.slow(time.Since(began), used) {
+				g.tank.interrupt(pace.cause())
 			}
 		}
 	}
@@ -124,7 +134,7 @@ func (s *session) kill(err error) {
 // send gives the worker its job and the bytes of it.
 func (s *session) send() {
 	err := s.p.in.value(frameJob, startWire{
-		Job: s.job.Encode(), Interpreter: s.engine.cfg.Interpreter, Cache: s.folder, StopAt: s.live.StopAt,
+		Job: s.job.Encode(), Interpreter: s.engine.cfg.Interpreter, Cache: s.folder, StopAt: s.live.StopAt, Slowest: s.live.Slowest,
 	})
 	blobs := []Blob{{s.job.Module, s.job.ModuleSize}, s.job.Stdin}
 	for _, f := range s.job.Files {
@@ -162,38 +172,34 @@ func (s *session) sendBlob(b Blob) error {
 	return nil
 }
 
-// watch stops the guest, and kills the worker that does not stop.
+// watch steers the guest, stops it, and kills the worker that does not stop.
 func (s *session) watch(ctx context.Context) {
-	limit := time.NewTimer(compileWall)
-	defer limit.Stop()
-	select {
-	case <-s.ended:
-		return
-	case <-ctx.Done():
+	g := newGovernor(s.p, s.live.Control)
+	defer g.goOn()
+	switch g.run(ctx, s.engine.done, s.begun, compileWall) {
+	case cancelled:
 		s.kill(ctx.Err())
 		return
-	case <-s.engine.done:
+	case closed:
 		s.kill(ErrClosed)
 		return
-	case <-limit.C:
+	case late:
 		s.kill(fmt.Errorf("%w: compiling took longer than %v", ErrEngine, compileWall))
 		return
-	case <-s.begun:
 	}
-	limit.Reset(s.job.Limits.Wall())
 	var cause string
-	select {
-	case <-s.ended:
-		return
-	case <-s.stopped:
-	case <-s.engine.done:
+	switch g.run(ctx, s.engine.done, s.stopped, s.job.Limits.Wall()) {
+	case closed:
 		s.kill(ErrClosed)
 		return
-	case <-ctx.Done():
+	case cancelled:
 		cause = causeCancelled
-	case <-limit.C:
+	case late:
 		cause = causeWall
 	}
+	g.goOn() // to hear that it shall stop, or to deliver
+	limit := time.NewTimer(deliverWall)
+	defer limit.Stop()
 	if cause != "" {
 		limit.Reset(stopWall)
 		// Not in this goroutine: a worker that hangs does not read either.
@@ -201,15 +207,13 @@ func (s *session) watch(ctx context.Context) {
 		asked.Go(func() { _ = s.p.in.send(frameCancel, []byte(cause)) })
 		defer asked.Wait()
 		select {
-		case <-s.ended:
-			return
 		case <-s.stopped:
 		case <-limit.C:
 			s.kill(fmt.Errorf("%w: the job was %s and its worker did not stop within %v", ErrEngine, cause, stopWall))
 			return
 		}
+		limit.Reset(deliverWall)
 	}
-	limit.Reset(deliverWall)
 	select {
 	case <-s.ended:
 	case <-s.engine.done:

@@ -49,6 +49,7 @@ func Worker() int {
 type worker struct {
 	out   *frameWriter
 	guest guest
+	pace  *pace
 	begun chan struct{}
 
 	mu      sync.Mutex // guards what the guest wrote and watch has not sent
@@ -107,6 +108,7 @@ func (w *worker) read(r *frameReader) error {
 	g := &w.guest
 	g.job, g.interpreter, g.cacheDir = job, start.Interpreter, start.Cache
 	g.tank.job, g.tank.stopAt = job.Limits.Fuel, start.StopAt
+	w.pace = newPace(start.Slowest)
 	g.stdout = func(b []byte) { w.write(0, b) }
 	g.stderr = func(b []byte) { w.write(1, b) }
 	g.garbage = w.garbage
@@ -245,6 +247,7 @@ func (w *worker) watch(ended <-chan struct{}) {
 	}
 	tick := time.NewTicker(flushEvery)
 	defer tick.Stop()
+	ran := stopwatch()
 	for n := 1; ; n++ {
 		select {
 		case <-ended:
@@ -252,7 +255,11 @@ func (w *worker) watch(ended <-chan struct{}) {
 		case <-tick.C:
 			w.flush()
 			if n%progressEvery == 0 {
-				_ = w.out.fuel(frameProgress, min(w.guest.tank.Used(), w.guest.job.Limits.Fuel))
+				used := min(w.guest.tank.Used(), w.guest.job.Limits.Fuel)
+				if w.pace.slow(ran(), used) {
+					w.guest.tank.interrupt(w.pace.cause())
+				}
+				_ = w.out.fuel(frameProgress, used)
 			}
 		}
 	}

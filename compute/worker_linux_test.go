@@ -173,14 +173,20 @@ func TestWorkerSees(t *testing.T) {
 	}
 }
 
-// TestEngineKilled: workers, busy or spare, end with the engine's process.
+// TestEngineKilled: workers, busy, spare or held, end with the engine's process.
 func TestEngineKilled(t *testing.T) {
+	for _, mode := range []string{lonelyRuns, lonelyHolds} {
+		t.Run(mode, func(t *testing.T) { testEngineKilled(t, mode) })
+	}
+}
+
+func testEngineKilled(t *testing.T, mode string) {
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), lonelyEnv+"=1")
+	cmd.Env = append(os.Environ(), lonelyEnv+"="+mode)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -192,6 +198,9 @@ func TestEngineKilled(t *testing.T) {
 	defer func() { _ = cmd.Process.Kill() }()
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "running\n" {
 		t.Fatalf("it says %q, %v", line, err)
+	}
+	if mode == lonelyHolds {
+		waitStopped(t, cmd.Process.Pid, 1)
 	}
 	var workers []unix.PollFd
 	for _, pid := range childrenOf(t, cmd.Process.Pid) {
