@@ -71,7 +71,7 @@ func (g *guest) play(ctx context.Context, mod api.Module, m meter.Module) (outco
 		}
 	}
 	o, err := g.end(meter.Status(status.Get()), err)
-	if mem := mod.Memory(); mem != nil {
+	if mem := mod.ExportedMemory(meter.ExportMemory); mem != nil {
 		o.PeakPages = mem.Size() >> 16
 	}
 	return o, err
@@ -96,7 +96,8 @@ func (g *guest) react(c caller) error {
 			return nil
 		}
 		// An allocator that has nothing left says 0.
-		if uint32(at) == 0 || c.mod.Memory() == nil || !c.mod.Memory().Write(uint32(at), g.stdin) {
+		mem := c.mod.ExportedMemory(meter.ExportMemory)
+		if uint32(at) == 0 || mem == nil || !mem.Write(uint32(at), g.stdin) {
 			return errPointer
 		}
 	}
@@ -135,7 +136,7 @@ func (c caller) bytes(at, n uint32) ([]byte, error) {
 	if n == 0 {
 		return nil, nil
 	}
-	if mem := c.mod.Memory(); mem != nil {
+	if mem := c.mod.ExportedMemory(meter.ExportMemory); mem != nil {
 		if b, ok := mem.Read(at, n); ok {
 			return b, nil
 		}

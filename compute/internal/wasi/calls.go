@@ -112,7 +112,8 @@ func (c call) results() string {
 
 // Link makes the calls of the given names available in rt: each costs some
 // compiling, and most guests import few. They serve the world that current gives
-// at each call, so that they can be linked before there is one.
+// at each call, so that they can be linked before there is one. Guests are metered
+// modules: their memory is meter.ExportMemory.
 func Link(ctx context.Context, rt wazero.Runtime, names map[string]bool, current func() *World) error {
 	b := rt.NewHostModuleBuilder(Module)
 	for _, c := range calls {
@@ -124,7 +125,7 @@ func Link(ctx context.Context, rt wazero.Runtime, names map[string]bool, current
 			w := current()
 			w.pay(meter.HostCall)
 			var m memory
-			if mem := mod.Memory(); mem != nil {
+			if mem := mod.ExportedMemory(meter.ExportMemory); mem != nil {
 				m, _ = mem.Read(0, mem.Size())
 			}
 			e := do(w, m, stack)
