@@ -32,6 +32,7 @@ func (a *api) jobRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /v1/jobs/{job}/receipt", route(a.getReceipt))
 	mux.HandleFunc("POST /v1/jobs/{job}/verify", route(a.postVerify))
 	mux.HandleFunc("POST /v1/quotes", route(a.postQuotes))
+	mux.HandleFunc("POST /v1/estimates", route(a.postEstimate))
 	mux.HandleFunc("GET /v1/offer", route(func(*http.Request, none) (offerView, error) { return a.d.offer(), nil }))
 	mux.HandleFunc("PUT /v1/offer", route(a.putOffer))
 	mux.HandleFunc("GET /v1/offers", route(a.getOffers))
@@ -186,6 +187,19 @@ func (a *api) postVerify(r *http.Request, in verifyRequest) (market.Verification
 
 func (a *api) postQuotes(r *http.Request, spec market.Spec) ([]market.Quoted, error) {
 	return a.d.market.Quotes(r.Context(), spec)
+}
+
+// estimateRequest is a spec, and how much of its input to run as a sample.
+type estimateRequest struct {
+	market.Spec
+	Sample uint64 `json:"sample,omitempty"` // bytes; 0 runs nothing and looks at past receipts
+}
+
+func (a *api) postEstimate(r *http.Request, in estimateRequest) (market.Estimate, error) {
+	if in.Sample > 0 {
+		return a.d.market.Sample(r.Context(), in.Spec, in.Sample)
+	}
+	return a.d.market.Book().Estimate(in.Spec)
 }
 
 func (a *api) getOffers(r *http.Request, _ none) ([]market.SellerOffer, error) {

@@ -34,6 +34,8 @@ func explain(ctx context.Context, err error) *failure {
 		{market.ErrFinal, exitUsage, reasonUsage, "see \"seaworker job show\""},
 		{market.ErrGone, exitUsage, reasonNotFound, "inputs and outputs are kept 7 days or 1 GiB, the oldest go first"},
 		{market.ErrStopped, exitUnreachable, reasonNoDaemon, "start it again with \"seaworker up\""},
+		{compute.ErrImport, exitUsage, string(market.ImportUnknown), market.ImportUnknown.Hint()},
+		{compute.ErrModule, exitUsage, string(market.ModuleInvalid), market.ModuleInvalid.Hint()},
 		{compute.ErrNoBlob, exitUsage, reasonNotFound, "inputs and outputs are kept 7 days or 1 GiB, the oldest go first"},
 		{storage.ErrFull, exitJobFailed, reasonRefused, "wait until jobs have ended"},
 		{storage.ErrSize, exitUsage, reasonUsage, "a module has at most 64 MiB, an input 1 GiB"},

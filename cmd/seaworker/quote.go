@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"time"
@@ -9,47 +10,133 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// quoteView is what "quote --json" prints.
+type quoteView struct {
+	Estimate market.Estimate `json:"estimate"`
+	Quotes   []quoteLine     `json:"quotes"`
+}
+
+// quoteLine is one seller's answer, and what the estimate costs there: null when
+// there is no estimate or the answer was no.
+type quoteLine struct {
+	market.Quoted
+	EstimateMicro *int64 `json:"estimate_micro"`
+}
+
 func newQuote(c *cli) *cobra.Command {
 	var job jobFlags
+	var sample string
 	cmd := &cobra.Command{
 		Use:   "quote MODULE.wasm [flags] [-- ARGS...]",
 		Short: "Ask what a job would cost, without buying",
 		Long: `Ask the sellers within reach what a job would cost. Each answer is a quote that
 its seller has signed, cheapest first, or a refusal with its reason. A quote
 binds the seller to its price; the bill is for the fuel that is used, and never
-above the ceiling. Takes the flags of "run".`,
-		Example: "  seaworker quote primes.wasm --fuel 5G -- 1000000",
-		Args:    cobra.MinimumNArgs(1),
+above the ceiling.
+
+How much fuel that may be is told from your own past receipts of the module, or
+with --sample from running it here on the first bytes of its input. Takes the
+flags of "run".`,
+		Example: `  seaworker quote primes.wasm --fuel 5G -- 1000000
+  seaworker quote wordfreq.wasm --sample 64KiB < book.txt`,
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
+			request := estimateRequest{}
+			if sample != "" {
+				var err error
+				if request.Sample, err = parseBytes(sample); err != nil || request.Sample == 0 {
+					return usagef("write it as 64KiB", "--sample: want a number of bytes, got %q", sample)
+				}
+			}
 			api, err := c.buyer(ctx, &job)
 			if err != nil {
 				return err
 			}
 			defer api.close()
-			spec, err := job.spec(ctx, c, api, args[0], args[1:])
-			if err != nil {
+			if request.Spec, err = job.spec(ctx, c, api, args[0], args[1:]); err != nil {
+				return err
+			}
+			var v quoteView
+			if err := api.do(ctx, http.MethodPost, "/estimates", request, &v.Estimate); err != nil {
 				return err
 			}
 			var quotes []market.Quoted
-			if err := api.do(ctx, http.MethodPost, "/quotes", spec, &quotes); err != nil {
+			if err := api.do(ctx, http.MethodPost, "/quotes", request.Spec, &quotes); err != nil {
 				return err
 			}
-			if c.json {
-				return c.printJSON(quotes)
-			}
-			var rows []string
 			for _, q := range quotes {
-				if q.Reason != "" {
-					rows = append(rows, fmt.Sprintf("%s\trefused\t\t\t\t%s: %s", q.Seller.Short(), q.Reason, clean(q.Error)))
-					continue
-				}
-				rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%s\tuntil %s", q.Seller.Short(), credits(int64(q.Price.PerGfuel)),
-					credits(int64(q.Price.Fee)), commas(q.FuelLimit), credits(int64(q.Ceiling)), q.Until.Local().Format(time.TimeOnly)))
+				v.Quotes = append(v.Quotes, quoteLine{q, v.cost(q)})
 			}
-			return c.table("SELLER\tPER GFUEL\tFEE\tFUEL LIMIT\tCEILING\t", rows)
+			if c.json {
+				return c.printJSON(v)
+			}
+			return c.showQuotes(v)
 		},
 	}
 	job.declare(cmd)
+	cmd.Flags().StringVar(&sample, "sample", "", "estimate by running the first `BYTES` of its input here, e.g. 64KiB")
 	return cmd
+}
+
+// cost is what the estimate costs at q's price.
+func (v quoteView) cost(q market.Quoted) *int64 {
+	if v.Estimate.Basis == market.NoBasis || q.Reason != "" {
+		return nil
+	}
+	cost, ok := q.Price.Cost(v.Estimate.Fuel)
+	if !ok {
+		return nil
+	}
+	micro := int64(cost)
+	return &micro
+}
+
+func (c *cli) showQuotes(v quoteView) error {
+	if _, err := fmt.Fprintf(c.stdout, "estimate %s\n", fuelOf(v.Estimate)); err != nil {
+		return err
+	}
+	var rows []string
+	short := false
+	for _, q := range v.Quotes {
+		if q.Reason != "" {
+			rows = append(rows, fmt.Sprintf("%s\trefused\t\t\t\t\t%s: %s", q.Seller.Short(), q.Reason, clean(q.Error)))
+			continue
+		}
+		cost := "unknown"
+		if q.EstimateMicro != nil {
+			cost = credits(*q.EstimateMicro)
+		}
+		short = short || v.Estimate.Fuel > q.FuelLimit
+		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\tuntil %s", q.Seller.Short(), credits(int64(q.Price.PerGfuel)),
+			credits(int64(q.Price.Fee)), cost, commas(q.FuelLimit), credits(int64(q.Ceiling)), q.Until.Local().Format(time.TimeOnly)))
+	}
+	if err := c.table("SELLER\tPER GFUEL\tFEE\tESTIMATE\tFUEL LIMIT\tCEILING\t", rows); err != nil {
+		return err
+	}
+	if short {
+		fmt.Fprintln(c.stderr, "  hint: the estimate is above a fuel limit: allow more with --fuel or --max-credit")
+	}
+	return nil
+}
+
+// fuelOf is an estimate in words.
+func fuelOf(e market.Estimate) string {
+	if e.Basis == market.NoBasis {
+		return e.Text
+	}
+	text := fmt.Sprintf("%s fuel, %s", commas(e.Fuel), e.Text)
+	if e.Low < e.High {
+		text += fmt.Sprintf(", which used %s to %s", commas(e.Low), commas(e.High))
+	}
+	return text
+}
+
+// foresee says, before "run" spends, how much fuel past receipts let expect.
+func (c *cli) foresee(ctx context.Context, api *client, spec market.Spec) {
+	var e market.Estimate
+	if err := api.do(ctx, http.MethodPost, "/estimates", spec, &e); err != nil || e.Basis == market.NoBasis {
+		return // what stands in the way of an estimate will stop the job and be said then
+	}
+	fmt.Fprintf(c.stderr, "estimate %s\n", fuelOf(e))
 }

@@ -274,6 +274,9 @@ names the flag.`,
 			if err != nil {
 				return err
 			}
+			if view.talk {
+				c.foresee(ctx, api, spec)
+			}
 			var in submitted
 			if err := api.do(ctx, http.MethodPost, "/jobs", spec, &in); err != nil {
 				return err

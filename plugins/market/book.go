@@ -298,22 +298,6 @@ func (b *Book) Receipt(id ID) (identity.Statement, compute.Receipt, error) {
 	return *r.Receipt, rec, err
 }
 
-// Estimate is the most fuel that past receipts of the module show, and how many
-// receipts there are: 0 when it was never run.
-func (b *Book) Estimate(module identity.Hash) (fuel uint64, receipts int, err error) {
-	jobs, err := b.Jobs(maxJobs)
-	if err != nil {
-		return 0, 0, err
-	}
-	for _, j := range jobs {
-		if j.Spec.Module.Hash == module && j.Receipt != (identity.Hash{}) {
-			receipts++
-			fuel = max(fuel, j.Fuel)
-		}
-	}
-	return fuel, receipts, nil
-}
-
 // engine is what runs jobs. *compute.Engine is one.
 type engine interface {
 	Run(ctx context.Context, job compute.Job, blobs compute.Blobs, live compute.Live) (compute.Result, error)
