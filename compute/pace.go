@@ -2,6 +2,7 @@ package compute
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -50,8 +51,16 @@ func (p *pace) slow(ran time.Duration, fuel uint64) bool {
 	return took >= p.over && float64(fuel-first.fuel) < float64(p.least)*took.Seconds()
 }
 
-// cause is what the result says of it.
-func (p *pace) cause() string { return fmt.Sprintf("slower than %d fuel a second", p.least) }
+// causeSlow begins the cause of a result that was too slow.
+const causeSlow = "slower than "
+
+func (p *pace) cause() string { return fmt.Sprintf(causeSlow+"%d fuel a second", p.least) }
+
+// TooSlow tells whether the job was interrupted because it was slower than its
+// Live.Slowest.
+func (r Result) TooSlow() bool {
+	return r.End == Interrupted && strings.HasPrefix(r.Cause, causeSlow)
+}
 
 // stopwatch tells how long this process has run since its start.
 func stopwatch() func() time.Duration {

@@ -25,6 +25,7 @@ type offerChange struct {
 	MemoryPages    *uint32 `json:"memory_pages,omitempty"`
 	FuelCap        *uint64 `json:"fuel,omitempty"`
 	WallMillis     *uint64 `json:"wall_ms,omitempty"`
+	Slowest        *uint64 `json:"slowest_rate,omitempty"`
 	StrangersMicro *int64  `json:"strangers_micro,omitempty"`
 }
 
@@ -50,6 +51,9 @@ func (in offerChange) apply(p *market.Policy) {
 	}
 	if in.WallMillis != nil {
 		p.Caps.WallMillis = *in.WallMillis
+	}
+	if in.Slowest != nil {
+		p.Slowest = *in.Slowest
 	}
 }
 
@@ -91,14 +95,19 @@ func (c *cli) printOffer(v offerView) error {
 	if v.Selling {
 		selling = "yes"
 	}
+	slowest := "any pace"
+	if v.Slowest > 0 {
+		slowest = "stopped, and billed to that point, below " + commas(v.Slowest) + " fuel a second of processor time"
+	}
 	_, err := fmt.Fprintf(c.stdout, `selling    %s
 price      %s per Gfuel, %s per job
 a job      at most %s fuel, %d MiB of memory, %d MiB of output, %d s
+slow jobs  %s
 jobs       %d at a time, %d waiting, %d of one buyer
 strangers  may owe %s all together, and owe or hold %s of it
 `,
 		selling, credits(int64(v.PerGfuel)), credits(int64(v.Fee)),
-		commas(v.Caps.Fuel), v.Caps.MemoryPages/16, v.Caps.OutputBytes>>20, v.Caps.WallMillis/1000,
+		commas(v.Caps.Fuel), v.Caps.MemoryPages/16, v.Caps.OutputBytes>>20, v.Caps.WallMillis/1000, slowest,
 		v.Slots, v.Queue, v.PerBuyer,
 		credits(v.StrangersMicro), credits(v.StrangersUsedMicro))
 	return err
@@ -106,7 +115,7 @@ strangers  may owe %s all together, and owe or hold %s of it
 
 func newOfferSet(c *cli) *cobra.Command {
 	var sell bool
-	var price, fee, strangers, memory, fuel string
+	var price, fee, strangers, memory, fuel, slowest string
 	var slots uint32
 	cmd := &cobra.Command{
 		Use:   "set",
@@ -153,6 +162,13 @@ the daemon's run: its flags and config.toml say it at each start.`,
 				}
 				change.FuelCap = &n
 			}
+			if flags.Changed("slowest-rate") {
+				n, err := parseCount(slowest)
+				if err != nil {
+					return usagef("write it as 500M; 0 takes any pace", "--slowest-rate: %v", err)
+				}
+				change.Slowest = &n
+			}
 			api, err := c.running(cmd.Context())
 			if err != nil {
 				return err
@@ -173,5 +189,6 @@ the daemon's run: its flags and config.toml say it at each start.`,
 	flags.Uint32Var(&slots, "max-jobs", 0, "run at most `N` jobs at a time")
 	flags.StringVar(&memory, "memory", "", "let a job have at most `N` bytes of memory")
 	flags.StringVar(&fuel, "fuel", "", "let a job use at most `N` fuel")
+	flags.StringVar(&slowest, "slowest-rate", "", "stop and bill a job that does fewer than `N` fuel a second of processor time; 0 for none")
 	return cmd
 }

@@ -372,7 +372,7 @@ func (m *Market) Quotes(ctx context.Context, s Spec) ([]Quoted, error) {
 	for _, q := range quotes {
 		all = append(all, Quoted{
 			Seller: q.seller, At: q.at, Offer: q.offer, Price: q.Price,
-			FuelLimit: q.job.Limits.Fuel, Ceiling: q.Ceiling, Until: time.UnixMilli(q.Until),
+			FuelLimit: q.job.Limits.Fuel, Slowest: q.Quote.Slowest, Ceiling: q.Ceiling, Until: time.UnixMilli(q.Until),
 		})
 	}
 	for _, f := range refusals {
@@ -412,6 +412,9 @@ func (m *Market) order(ctx context.Context, j *job, q quoted) (no *Refused, err 
 		text := fmt.Sprintf("quote: up to %d fuel, up to %s credits", q.job.Limits.Fuel, q.Ceiling)
 		if r.Spec.Limits.Fuel == 0 && q.job.Limits.Fuel < q.Covers(r.Spec.MaxCredit, q.offer.Caps.Fuel) {
 			text += ", as much as the seller lets us owe"
+		}
+		if q.Slowest > 0 {
+			text += fmt.Sprintf(", at no less than %d fuel a second", q.Slowest)
 		}
 		r.event(eventRecord{Text: text, Seller: q.seller})
 	})

@@ -380,7 +380,11 @@ func (t *trade) check(ctx context.Context, f follow) (compute.Outcome, error) {
 		return bad("the receipt is in tariff %d", rec.Tariff)
 	case !ok || d.Cost != cost || d.Cost > t.quote.Ceiling:
 		return bad("the bill is %s credits, by the quote it is %s", d.Cost, cost)
-	case rec.End == compute.Interrupted && t.cancelled.IsZero() && !t.wallOver():
+	case d.Reason == TooSlow && rec.End != compute.Interrupted:
+		return bad("it says that it stopped the job, and the receipt does not")
+	case d.Reason == TooSlow && t.quote.Slowest == 0:
+		return bad("it stopped the job as too slow, and its quote has no slowest rate")
+	case rec.End == compute.Interrupted && d.Reason != TooSlow && t.cancelled.IsZero() && !t.wallOver():
 		return bad("it stopped the job before its time was over")
 	}
 	raw := f.Outcome

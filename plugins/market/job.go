@@ -198,7 +198,9 @@ type Quoted struct {
 	Offer  Offer           `json:"offer"`
 	Price  Price           `json:"price"`
 	// FuelLimit is the most fuel the job would have, Ceiling what that costs.
+	// Below Slowest fuel per second the seller may stop it; 0 is none.
 	FuelLimit uint64        `json:"fuel_limit"`
+	Slowest   uint64        `json:"slowest_rate"`
 	Ceiling   ledger.Amount `json:"ceiling_micro"`
 	Until     time.Time     `json:"until,omitzero"`
 	// Reason, Error and Hint are set when the answer was no.

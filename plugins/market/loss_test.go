@@ -118,6 +118,9 @@ func TestTampered(t *testing.T) {
 		{"stopped early", func(f *follow) {
 			rebill(f, func(r *compute.Receipt, _ *Delivery) { r.End, r.Code = compute.Interrupted, 0 }, key)
 		}, BadReceipt},
+		{"too slow, without a rate in the quote", func(f *follow) {
+			rebill(f, func(r *compute.Receipt, d *Delivery) { r.End, r.Code, d.Reason = compute.Interrupted, 0, TooSlow }, key)
+		}, BadReceipt},
 		{"another end", func(f *follow) { rebill(f, func(r *compute.Receipt, _ *Delivery) { r.Code = 7 }, key) }, BadReceipt},
 		{"another outcome", func(f *follow) { f.Outcome[len(f.Outcome)-1] ^= 1 }, BadReceipt},
 		{"other output", func(f *follow) { f.Stdout[0] ^= 1 }, BadOutput},

@@ -97,7 +97,7 @@ func (m *Market) run(ctx context.Context, s *sale) (compute.Result, *Refused, er
 	}
 	result, err := m.engine.Run(ctx, s.work, m.blobs, compute.Live{
 		Stdout: tell{s, s.out}, Stderr: tell{s, s.err}, Progress: s.progress,
-		Tenant: s.buyer.String(),
+		Tenant: s.buyer.String(), Control: &s.control, Slowest: s.quote.Slowest,
 	})
 	failpoint.Hit("market:ran")
 	switch {
@@ -206,14 +206,18 @@ func (m *Market) deliver(s *sale, result compute.Result) (*Refused, error) {
 	if err != nil {
 		return nil, err
 	}
-	delivery, err := Delivery{Order: s.order, Receipt: receipt.Hash(compute.ReceiptPurpose), Cost: cost}.Sign(m.key)
+	bill := Delivery{Order: s.order, Receipt: receipt.Hash(compute.ReceiptPurpose), Cost: cost}
+	if result.TooSlow() {
+		bill.Reason = TooSlow
+	}
+	delivery, err := bill.Sign(m.key)
 	if err != nil {
 		return nil, err
 	}
 	failpoint.Hit("market:receipt-signed")
 	// The followers see the new state only after it is written.
 	r := s.copy()
-	r.State, r.Ended = SaleDelivered, time.Now().UnixMilli()
+	r.State, r.Ended, r.Reason = SaleDelivered, time.Now().UnixMilli(), bill.Reason
 	if cost == 0 {
 		r.State = SalePaid
 	}

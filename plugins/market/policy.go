@@ -9,9 +9,10 @@ import (
 )
 
 const (
-	// maxSlots and maxQueue bound what a policy may say.
-	maxSlots = 1024
-	maxQueue = 10_000
+	// maxSlots, maxQueue and maxSlowest bound what a policy may say.
+	maxSlots   = 1024
+	maxQueue   = 10_000
+	maxSlowest = 1000 * Gfuel // a second
 )
 
 // A Policy is on what terms this node sells. It is kept on disk and may be
@@ -21,6 +22,9 @@ type Policy struct {
 	Selling bool `cbor:"selling" json:"selling"`
 	Price
 	Caps Caps `cbor:"caps" json:"caps"`
+	// Slowest is the fewest fuel per second of processor time that a job may do
+	// at this price; below it is stopped and billed to that point. 0 is none.
+	Slowest uint64 `cbor:"slowest,omitempty" json:"slowest_rate"`
 	// Slots is how many jobs run at once, 1 to 1,024; Queue how many more
 	// orders may wait, 0 to 10,000; PerBuyer how many of both one buyer may
 	// have, at least 1.
@@ -63,6 +67,14 @@ func (p Policy) Check() error {
 		return fmt.Errorf("per_buyer is 0, want 1 or more")
 	case p.Caps.Fuel < 1 || p.Caps.Fuel > compute.MaxFuel:
 		return fmt.Errorf("fuel is %d, want 1 to %d", p.Caps.Fuel, uint64(compute.MaxFuel))
+	}
+	return checkSlowest(p.Slowest)
+}
+
+// checkSlowest refuses a rate that no job could have.
+func checkSlowest(rate uint64) error {
+	if rate > maxSlowest {
+		return fmt.Errorf("the slowest rate is %d fuel a second, want at most %d", rate, uint64(maxSlowest))
 	}
 	return nil
 }

@@ -7,8 +7,8 @@ import "fmt"
 // are added, never renamed.
 type Reason string
 
-// The reasons. Those from NoSeller to Expired cost nothing; the guest's own
-// cost what ran.
+// The reasons. Those from NoSeller to Expired cost nothing; the guest's own,
+// and TooSlow, cost what ran.
 const (
 	OutOfFuel   Reason = "out_of_fuel"  // the guest used up its fuel limit
 	Trapped     Reason = "trap"         // the guest broke a rule of WebAssembly
@@ -43,6 +43,7 @@ const (
 	BadStatement  Reason = "bad_statement"    // something the seller signed cannot be read
 	NotPaid       Reason = "not_paid"         // the buyer's ledger would not make the payment
 	Internal      Reason = "internal"         // this node failed; its log says more
+	TooSlow       Reason = "too_slow"         // below the slowest rate of the quote; what ran is paid
 )
 
 var hints = map[Reason]string{
@@ -78,6 +79,7 @@ var hints = map[Reason]string{
 	BadStatement:  "the seller speaks another version or is broken; nothing was paid",
 	NotPaid:       "see credit list and credit check",
 	Internal:      "see the node's log",
+	TooSlow:       "what ran was paid; the seller's price is for faster code, try one with a lower slowest rate with --to",
 }
 
 // Hint says what to do about it, in one sentence without a full stop.

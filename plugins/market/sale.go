@@ -24,6 +24,7 @@ type sale struct {
 	work     compute.Job
 	out, err *spool
 	pinned   bool // the output is; set before the sale is delivered
+	control  compute.Control
 
 	saving sync.Mutex // held while the record gets its place in the store
 	sealed bool       // under saving: its end is written, nothing older may follow

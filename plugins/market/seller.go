@@ -177,7 +177,7 @@ func (m *Market) offer(to identity.Entity) Offer {
 	}
 	now := time.Now()
 	return Offer{
-		For: to, Price: p.Price, Caps: p.Caps, Slots: p.Slots, Free: uint32(free),
+		For: to, Price: p.Price, Caps: p.Caps, Slowest: p.Slowest, Slots: p.Slots, Free: uint32(free),
 		Room: room, Strangers: budget, Tariff: compute.Tariff1, Engine: m.cfg.Engine,
 		At: now.UnixMilli(), Until: now.Add(offerAge).UnixMilli(),
 	}
@@ -261,7 +261,7 @@ func (m *Market) quote(buyer identity.Entity, a Ask, job compute.Job, asked iden
 	}
 	hold.Release()
 	return Quote{
-		Ask: asked, Job: job.Hash(), Price: p.Price, Ceiling: ceiling,
+		Ask: asked, Job: job.Hash(), Price: p.Price, Slowest: p.Slowest, Ceiling: ceiling,
 		Until: time.Now().Add(quoteTime).UnixMilli(),
 	}, nil
 }

@@ -1,6 +1,7 @@
 package market
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -218,14 +219,14 @@ func (m *Market) settle(ctx context.Context, j *job, r *jobRecord) error {
 	j.advance(progress{fuel: rec.Fuel})
 	j.update(func(r *jobRecord) {
 		r.Paid = true
-		r.State, r.Reason, r.Error = ended(rec, r.Stop, r.Outcome)
+		r.State, r.Reason, r.Error = ended(rec, cmp.Or(r.Stop, d.Reason), r.Outcome)
 		r.Ended = time.Now().UnixMilli()
 		r.event(eventRecord{Text: text, Reason: r.Reason, Seller: r.Quote.By})
 	})
 	return nil
 }
 
-// ended is what a receipt makes of a job.
+// ended is what a receipt makes of a job that was stopped because of stop.
 func ended(rec compute.Receipt, stop Reason, outcome []byte) (State, Reason, string) {
 	switch rec.End {
 	case compute.Exit:
@@ -237,6 +238,9 @@ func ended(rec compute.Receipt, stop Reason, outcome []byte) (State, Reason, str
 	case compute.Interrupted:
 		if stop == Cancelled {
 			return CancelledBy, Cancelled, fmt.Sprintf("cancelled at %d fuel", rec.Fuel)
+		}
+		if stop == TooSlow {
+			return Failed, TooSlow, fmt.Sprintf("the seller stopped it at %d fuel: it was slower than the quote's slowest rate", rec.Fuel)
 		}
 		return Failed, Timeout, fmt.Sprintf("stopped at %d fuel, its time was over", rec.Fuel)
 	}

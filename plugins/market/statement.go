@@ -46,6 +46,8 @@ type Offer struct {
 	For identity.Entity `cbor:"for" json:"-"`
 	Price
 	Caps Caps `cbor:"caps" json:"caps"`
+	// Slowest is that of the quotes.
+	Slowest uint64 `cbor:"slowest,omitempty" json:"slowest_rate"`
 	// Slots is how many jobs run at once, Free how many could start now.
 	Slots uint32 `cbor:"slots" json:"slots"`
 	Free  uint32 `cbor:"free" json:"free"`
@@ -90,6 +92,9 @@ func (o Offer) check() error {
 		return fmt.Errorf("the engine's name is longer than %d bytes or has control characters", maxEngine)
 	case o.At < 0 || o.Until < o.At:
 		return fmt.Errorf("it holds from %d until %d", o.At, o.Until)
+	}
+	if err := checkSlowest(o.Slowest); err != nil {
+		return err
 	}
 	if err := checkAmount("room", o.Room); err != nil {
 		return err
@@ -153,6 +158,9 @@ type Quote struct {
 	Ask identity.Hash `cbor:"ask"`
 	Job identity.Hash `cbor:"job"`
 	Price
+	// Slowest is the fuel per second of processor time below which the seller
+	// may stop the job, paid to that point; 0 is none.
+	Slowest uint64 `cbor:"slowest,omitempty"`
 	// Ceiling is the price of the job's whole fuel: no bill is higher.
 	Ceiling ledger.Amount `cbor:"ceiling"`
 	// Until is when it ends, in milliseconds of Unix time by the seller's clock.
@@ -182,6 +190,9 @@ func (q Quote) check() error {
 	}
 	if q.Until < 0 {
 		return fmt.Errorf("it holds until %d", q.Until)
+	}
+	if err := checkSlowest(q.Slowest); err != nil {
+		return err
 	}
 	return checkAmount("ceiling", q.Ceiling)
 }
@@ -263,6 +274,9 @@ type Delivery struct {
 	Receipt identity.Hash `cbor:"receipt"`
 	// Cost is the quote's price for the receipt's fuel.
 	Cost ledger.Amount `cbor:"cost"`
+	// Reason is why the seller stopped the job, TooSlow, and empty when it did
+	// not or the job's own wall time was over.
+	Reason Reason `cbor:"reason,omitempty"`
 }
 
 type deliveryBody struct {
@@ -282,7 +296,12 @@ func OpenDelivery(s identity.Statement) (Delivery, error) {
 	return b.Delivery, err
 }
 
-func (d Delivery) check() error { return checkAmount("cost", d.Cost) }
+func (d Delivery) check() error {
+	if d.Reason != "" && d.Reason != TooSlow {
+		return fmt.Errorf("the job was stopped for the reason %q, want %s or none", clip(string(d.Reason)), TooSlow)
+	}
+	return checkAmount("cost", d.Cost)
+}
 
 // A Cancel ends an order early: stop, I pay for what ran.
 type Cancel struct {

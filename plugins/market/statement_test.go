@@ -89,6 +89,8 @@ func samples(t testing.TB) []sample {
 	cost, _ := price.Cost(receipt.Fuel)
 	delivery := Delivery{Order: ordered, Receipt: hash(receipt.Sign, sellerKey, compute.ReceiptPurpose), Cost: cost}
 	cancel := Cancel{Order: ordered}
+	steady, paced, stopped := offer, quote, delivery
+	steady.Slowest, paced.Slowest, stopped.Reason = Gfuel, Gfuel, TooSlow
 
 	sign := func(f func(identity.Signer) (identity.Statement, error), k seedKey) func() (identity.Statement, error) {
 		return func() (identity.Statement, error) { return f(k) }
@@ -104,6 +106,9 @@ func samples(t testing.TB) []sample {
 		{"order", OrderPurpose, sign(order.Sign, buyerKey), func(s identity.Statement) (any, error) { return as(OpenOrder(s)) }},
 		{"delivery", DeliveryPurpose, sign(delivery.Sign, sellerKey), func(s identity.Statement) (any, error) { return as(OpenDelivery(s)) }},
 		{"cancel", CancelPurpose, sign(cancel.Sign, buyerKey), func(s identity.Statement) (any, error) { return as(OpenCancel(s)) }},
+		{"offer with a slowest rate", OfferPurpose, sign(steady.Sign, sellerKey), func(s identity.Statement) (any, error) { return as(OpenOffer(s)) }},
+		{"quote with a slowest rate", QuotePurpose, sign(paced.Sign, sellerKey), func(s identity.Statement) (any, error) { return as(OpenQuote(s)) }},
+		{"delivery of what was too slow", DeliveryPurpose, sign(stopped.Sign, sellerKey), func(s identity.Statement) (any, error) { return as(OpenDelivery(s)) }},
 	}
 }
 
@@ -196,7 +201,7 @@ func TestFlips(t *testing.T) {
 		}
 		// And none is good for another purpose.
 		for _, other := range all {
-			if other.name == s.name {
+			if other.purpose == s.purpose {
 				continue
 			}
 			if _, err := other.open(st); !errors.Is(err, identity.ErrBadSignature) {
@@ -262,6 +267,9 @@ func TestBounds(t *testing.T) {
 		{"more free than slots", Offer{Slots: 1, Free: 2}.Sign},
 		{"backwards offer", Offer{At: 2, Until: 1}.Sign},
 		{"engine with escape", Offer{Engine: "\x1b[31m"}.Sign},
+		{"a rate that nothing has", Quote{Slowest: maxSlowest + 1}.Sign},
+		{"an offer of such a rate", Offer{Slowest: maxSlowest + 1}.Sign},
+		{"stopped for no good reason", Delivery{Reason: Busy}.Sign},
 		{"order before time", Order{At: -1}.Sign},
 	}
 	for _, test := range tests {

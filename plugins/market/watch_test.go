@@ -213,6 +213,66 @@ func TestTimeout(t *testing.T) {
 	agree(t, buyer, seller, 1000)
 }
 
+// TestTooSlow ends a job that is below its quote's slowest rate: it is paid to
+// that point, says why, and can be verified. A seller that does so without a
+// rate in its quote is not paid.
+func TestTooSlow(t *testing.T) {
+	const rate = 5 * Gfuel
+	buyer, seller := testMarket(t)
+	e := workers(t)
+	asked := make(chan uint64, 10)
+	seller.engine.(*tricky).engine = slow{e, asked}
+	seller.sell(func(p *Policy) { p.Slowest = rate })
+	quotes, err := buyer.Quotes(t.Context(), primes(buyer, "1"))
+	if err != nil || len(quotes) != 1 || quotes[0].Slowest != rate || quotes[0].Offer.Slowest != rate {
+		t.Fatalf("quotes %+v, %v", quotes, err)
+	}
+	j := buyer.run(Spec{Module: buyer.put(endless)})
+	if j.State != Failed || j.Reason != TooSlow || j.End != compute.Interrupted || j.Fuel == 0 || !j.Paid || j.Hint == "" {
+		t.Fatalf("%s, %s (%s)", j.State, j.Reason, j.Error)
+	}
+	if got := <-asked; got != rate {
+		t.Errorf("the engine was told of a rate of %d", got)
+	}
+	if want, _ := j.Price.Cost(j.Fuel); j.Cost != want || j.Cost >= j.Ceiling {
+		t.Errorf("cost %s for %d fuel, ceiling %s", j.Cost, j.Fuel, j.Ceiling)
+	}
+	agree(t, buyer, seller, j.Cost)
+	v, err := buyer.book.Verify(t.Context(), j.ID, workers(t))
+	if err != nil || !v.Match {
+		t.Errorf("verify: %+v, %v", v, err)
+	}
+	sales, err := seller.Sales(1)
+	if err != nil || len(sales) != 1 || sales[0].Reason != TooSlow {
+		t.Errorf("sales %+v, %v", sales, err)
+	}
+	seller.sell(func(p *Policy) { p.Slowest = 0 })
+	j = buyer.run(Spec{Module: buyer.put(endless)})
+	if j.State != Failed || j.Reason != BadReceipt || j.Paid {
+		t.Errorf("%s, %s (%s)", j.State, j.Reason, j.Error)
+	}
+}
+
+// slow is an engine that finds every guest too slow.
+type slow struct {
+	engine
+	asked chan<- uint64
+}
+
+func (e slow) Run(ctx context.Context, job compute.Job, blobs compute.Blobs, live compute.Live) (compute.Result, error) {
+	e.asked <- live.Slowest
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	live.Progress = func(fuel uint64) {
+		if fuel > 0 {
+			cancel()
+		}
+	}
+	r, err := e.engine.Run(ctx, job, blobs, live)
+	r.Cause = "slower than it should be"
+	return r, err
+}
+
 // TestWrongOutput shows that a seller's stream that is not what it signed is not
 // paid, and is kept for the buyer to look at.
 func TestWrongOutput(t *testing.T) {
