@@ -41,9 +41,11 @@ func (c cleaned) Run() int {
 //	                     $NAME_entity and $NAME_address
 //	json FILE KEY VALUE  demand that the last line of FILE is an object whose
 //	                     KEY is VALUE; with KEY alone, that it has KEY
-func TestScript(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+func TestScript(t *testing.T) { testscript.Run(t, scriptParams("testdata/script")) }
+
+func scriptParams(dir string) testscript.Params {
+	return testscript.Params{
+		Dir: dir,
 		Setup: func(e *testscript.Env) error {
 			for name, from := range map[string]string{
 				"examples": "../../examples", "hostile": "../../compute/testdata",
@@ -61,7 +63,7 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"up": scriptUp, "json": scriptJSON},
-	})
+	}
 }
 
 func scriptUp(ts *testscript.TestScript, neg bool, args []string) {
