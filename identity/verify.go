@@ -1,9 +1,7 @@
 package identity
 
 import (
-	"crypto/sha512"
 	"errors"
-	"fmt"
 
 	"filippo.io/edwards25519"
 )
@@ -36,30 +34,12 @@ func verify(e Entity, message, sig []byte) error {
 // is encode S·B − k·A and compare it with R's bytes, which is another answer
 // when R or A has a torsion component or R is not in its one encoding.
 func zip215(e Entity, a *edwards25519.Point, message, sig []byte) error {
-	if len(sig) != 64 {
-		return fmt.Errorf("%w: %d bytes, not 64", ErrBadSignature, len(sig))
+	t := term{by: e, a: a}
+	if err := t.read(message, sig); err != nil {
+		return err
 	}
-	r, err := new(edwards25519.Point).SetBytes(sig[:32])
-	if err != nil {
-		return fmt.Errorf("%w: its R is not a point on the curve", ErrBadSignature)
-	}
-	s, err := new(edwards25519.Scalar).SetCanonicalBytes(sig[32:])
-	if err != nil {
-		return fmt.Errorf("%w: its S is not below the group's order", ErrBadSignature)
-	}
-	h := sha512.New()
-	h.Write(sig[:32]) // R and A as they came, not re-encoded: RFC 8032 §5.1.7
-	h.Write(e[:])
-	h.Write(message)
-	k, err := new(edwards25519.Scalar).SetUniformBytes(h.Sum(nil))
-	if err != nil {
-		panic("identity: SHA-512 is not 64 bytes: " + err.Error())
-	}
-
-	// S·B − k·A − R is a point of small order exactly when the equation holds.
-	d := new(edwards25519.Point).VarTimeDoubleScalarBaseMult(k.Negate(k), a, s)
-	if !isSmall(d.Subtract(d, r)) {
-		return fmt.Errorf("%w: not %s's over these bytes for this purpose", ErrBadSignature, e.Short())
+	if !t.holds() {
+		return errEquation(e)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -56,11 +57,7 @@ func Check(path string) (Report, error) {
 	if b.torn != nil {
 		return fail(errors.Join(b.torn, b.close()))
 	}
-	c := checker{rep: &rep, lines: map[LineID]*account{}}
-	err = b.view(func(g getter) error {
-		c.book = book{g}
-		return c.all()
-	})
+	err = b.view(func(g getter) error { return newChecker(g, &rep).all() })
 	if err := errors.Join(err, b.close()); err != nil {
 		return fail(err)
 	}
@@ -77,6 +74,39 @@ type checker struct {
 	of    writer              // whose they are
 	acc   *account
 	refs  uint64
+
+	signed signatures // that wait until there are enough
+	values [][]byte   // the records they stand in
+	places []uint64   // and those records' numbers
+}
+
+func newChecker(g getter, rep *Report) *checker {
+	return &checker{
+		book: book{g}, rep: rep, lines: map[LineID]*account{},
+		signed: signatures{by: identity.NewVerifier(knownKeys)},
+	}
+}
+
+// together is how many signatures are verified at once.
+const together = 512
+
+// later verifies the signature that was added last with others, at the latest
+// when some other record is found to be bad.
+func (c *checker) later(n uint64, value []byte) error {
+	c.places, c.values = append(c.places, n), append(c.values, value)
+	if len(c.places) < together {
+		return nil
+	}
+	return c.settle()
+}
+
+// settle verifies what waits, and names the first record whose signature is bad.
+func (c *checker) settle() error {
+	defer func() { c.places, c.values = c.places[:0], c.values[:0] }()
+	if i, err := c.signed.verify(); err != nil {
+		return damage(c, bLog, number(c.places[i]), c.values[i], err.Error())
+	}
+	return nil
 }
 
 func (c *checker) all() error {
@@ -109,6 +139,9 @@ func (c *checker) log() error {
 	var next uint64 = 1
 	err := c.scan(bLog, nil, func(key, value []byte) (bool, error) {
 		bad := func(format string, args ...any) (bool, error) {
+			if err := c.settle(); err != nil {
+				return false, err // an earlier record is bad
+			}
 			return false, damage(c, bLog, key, value, fmt.Sprintf(format, args...))
 		}
 		if !bytes.Equal(key, number(next)) {
@@ -116,7 +149,7 @@ func (c *checker) log() error {
 		}
 		payload, err := unseal(c, bLog, key, value)
 		if err != nil {
-			return false, err
+			return false, cmp.Or(c.settle(), err)
 		}
 		rec, err := decodeRecord(payload)
 		if err != nil {
@@ -144,12 +177,12 @@ func (c *checker) log() error {
 			return bad("the line's record before it is %d, not %d", back, rec.back)
 		}
 		if rec.grant != nil {
-			err = c.grant(a, *rec.grant, next)
+			err = c.grant(a, *rec.grant, next, value)
 		} else {
-			err = c.entry(a, rec, next)
+			err = c.entry(a, rec, next, value)
 		}
 		if errors.Is(err, ErrDamaged) {
-			return false, err // names another record
+			return false, cmp.Or(c.settle(), err) // names another record
 		}
 		if err != nil {
 			return bad("%v", err)
@@ -158,13 +191,16 @@ func (c *checker) log() error {
 		c.rep.Records++
 		return true, nil
 	})
+	if err == nil {
+		err = c.settle()
+	}
 	if err == nil && c.run.entries != nil {
 		err = damage(c, bLog, number(next-1), nil, "the last entry is not signed")
 	}
 	return err
 }
 
-func (c *checker) grant(a *account, g Grant, n uint64) error {
+func (c *checker) grant(a *account, g Grant, n uint64, value []byte) error {
 	h := &a.other
 	creditor := a.peer
 	if g.Creditor == c.self {
@@ -180,11 +216,12 @@ func (c *checker) grant(a *account, g Grant, n uint64) error {
 	}
 	h.grantSeq, h.grantLimit, h.grantExpiry, h.grantAt = g.Seq, g.Limit, g.Expiry, n
 	c.rep.Grants++
-	return g.Verify()
+	c.signed.grant(g)
+	return c.later(n, value)
 }
 
 // entry takes an entry into the run under way and closes that at its signature.
-func (c *checker) entry(a *account, rec record, n uint64) error {
+func (c *checker) entry(a *account, rec record, n uint64, value []byte) error {
 	e := *rec.entry
 	w, signer, h := a.theirs, a.peer, &a.other
 	if e.Side == a.mine.side {
@@ -224,7 +261,8 @@ func (c *checker) entry(a *account, rec record, n uint64) error {
 			return fmt.Errorf("prev of entry %d is not the hash of entry %d", e.Seq, e.Seq-1)
 		}
 	}
-	if err := r.head().Verify(signer); err != nil {
+	c.signed.head(signer, r.head())
+	if err := c.later(n, value); err != nil {
 		return err
 	}
 	h.seq, h.cum, h.tip, h.at = e.Seq, e.Cum, e.Hash(), n

@@ -72,6 +72,12 @@ func TestCheckFinds(t *testing.T) {
 			g.Limit = 500
 			return b.appendGrant(a, a.mine, g)
 		}, "bad signature"},
+		{"a bad signature, and a gap behind it", func(b *batch, a *account, c *chain) error {
+			g := grantBy(t, owner, who, 1, 5, 0)
+			g.Limit = 500
+			return errors.Join(b.appendGrant(a, a.mine, g),
+				b.put(bLog, number(9), record{peer: who, back: 3, grant: &g}.encode()))
+		}, "grant 1: bad signature"},
 		{"two grants of one number", func(b *batch, a *account, c *chain) error {
 			return errors.Join(b.appendGrant(a, a.mine, grantBy(t, owner, who, 1, 5, 0)),
 				b.appendGrant(a, a.mine, grantBy(t, owner, who, 1, 6, 0)))

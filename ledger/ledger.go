@@ -61,8 +61,9 @@ type Ledger struct {
 	cfg  Config
 	log  *slog.Logger
 
-	store  store
-	signer identity.Signer // nil when read-only
+	store    store
+	signer   identity.Signer // nil when read-only
+	verifier *identity.Verifier
 
 	queue chan *op
 	quit  chan struct{} // closed by Close
@@ -157,7 +158,7 @@ func start(s store, self identity.Entity, signer identity.Signer, sums bool, cfg
 	l := &Ledger{
 		self: self, cfg: cfg, log: cfg.Log, store: s, signer: signer,
 		queue: make(chan *op, maxBatch), quit: make(chan struct{}), done: make(chan struct{}),
-		strangers: cfg.Strangers, standing: map[identity.Entity]standing{},
+		verifier: identity.NewVerifier(knownKeys), strangers: cfg.Strangers, standing: map[identity.Entity]standing{},
 		holds: map[*Hold]struct{}{}, due: map[identity.Hash]*Hold{}, watchers: map[*watcher]struct{}{},
 	}
 	err := s.view(func(g getter) error {

@@ -333,7 +333,7 @@ func (m *machine) settle() error {
 	}
 	for i := range m.ls {
 		err := m.disks[i].view(func(g getter) error {
-			c := checker{rep: &Report{}, lines: map[LineID]*account{}, book: book{g}}
+			c := newChecker(g, &Report{})
 			return c.all()
 		})
 		if err != nil {

@@ -42,7 +42,7 @@ func (l *Ledger) Receive(ctx context.Context, peer identity.Entity, message []by
 		return fail(err)
 	}
 	// Signatures before the queue: many callers, many cores.
-	if err := p.verify(accountOf(l.self, peer).theirs, peer); err != nil {
+	if err := p.verify(l.verifier, accountOf(l.self, peer).theirs, peer); err != nil {
 		return fail(err)
 	}
 	failpoint.Hit(failReceiveVerified)
@@ -69,7 +69,8 @@ func (l *Ledger) Receive(ctx context.Context, peer identity.Entity, message []by
 }
 
 // verify checks that w, which is peer, signed all that is in p.
-func (p push) verify(w writer, peer identity.Entity) error {
+func (p push) verify(v *identity.Verifier, w writer, peer identity.Entity) error {
+	all := signatures{by: v}
 	if p.line != w.line {
 		return fmt.Errorf("%w: its line is %s", ErrStranger, p.line)
 	}
@@ -77,19 +78,16 @@ func (p push) verify(w writer, peer identity.Entity) error {
 		if g.Creditor != peer {
 			return fmt.Errorf("%w: the grant's creditor is %s", ErrStranger, g.Creditor.Short())
 		}
-		if err := g.Verify(); err != nil {
-			return err
-		}
+		all.grant(*g)
 	}
 	for _, r := range p.runs {
 		if r.first().Side != w.side {
 			return fmt.Errorf("%w: entry %d is of the other side", ErrStranger, r.first().Seq)
 		}
-		if err := r.head().Verify(peer); err != nil {
-			return err
-		}
+		all.head(peer, r.head())
 	}
-	return nil
+	_, err := all.verify()
+	return err
 }
 
 // receive writes what is new in p, whose signatures are good. A refusal comes

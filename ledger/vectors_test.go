@@ -181,14 +181,14 @@ func TestFlippedVectors(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return p.verify(a.theirs, payer)
+			return p.verify(identity.NewVerifier(1), a.theirs, payer)
 		},
 		"push of a grant": func(b []byte) error {
 			p, err := decodePush(b)
 			if err != nil {
 				return err
 			}
-			return p.verify(a.mine, payee)
+			return p.verify(identity.NewVerifier(1), a.mine, payee)
 		},
 		"position": func(b []byte) error {
 			p, err := decodePosition(b)

@@ -1,0 +1,44 @@
+package ledger
+
+import (
+	"fmt"
+
+	"github.com/peersea/sea/identity"
+)
+
+// knownKeys is how many peers' keys a ledger keeps decoded.
+const knownKeys = 1024
+
+// signatures are verified together, which is several times faster than one by
+// one. The zero value with a verifier is empty.
+type signatures struct {
+	by    *identity.Verifier
+	batch []identity.Signed
+	of    []string // what each is on, for its error
+}
+
+func (s *signatures) head(writer identity.Entity, h Head) {
+	hash := h.Entry.Hash()
+	s.add(identity.Signed{By: writer, Purpose: HeadPurpose, Body: hash[:], Sig: h.Sig[:]}, "head of entry", h.Entry.Seq)
+}
+
+func (s *signatures) grant(g Grant) {
+	s.add(identity.Signed{By: g.Creditor, Purpose: GrantPurpose, Body: g.terms(), Sig: g.Sig[:]}, "grant", g.Seq)
+}
+
+func (s *signatures) add(one identity.Signed, what string, n uint64) {
+	s.batch = append(s.batch, one)
+	s.of = append(s.of, fmt.Sprintf("%s %d", what, n))
+}
+
+// verify verifies and forgets all, and returns the first that is bad: its place
+// among them, and why.
+func (s *signatures) verify() (at int, err error) {
+	defer func() { s.batch, s.of = s.batch[:0], s.of[:0] }()
+	for i, err := range s.by.Verify(s.batch) {
+		if err != nil {
+			return i, fmt.Errorf("%s: %w", s.of[i], err)
+		}
+	}
+	return 0, nil
+}
