@@ -148,7 +148,7 @@ func (g *guest) runtime(ctx context.Context, imports []meter.Import) (wazero.Run
 	// WithCloseOnContextDone is never set: the meter's limit stops a guest, at a
 	// fraction of its price.
 	cfg = cfg.WithMemoryCapacityFromMax(true).WithMemoryLimitPages(max(1, g.job.Limits.MemoryPages)).
-		WithCoreFeatures(api.CoreFeaturesV2)
+		WithCoreFeatures(api.CoreFeaturesV2 | experimental.CoreFeaturesTailCall | experimental.CoreFeaturesExtendedConst)
 	if g.cacheDir != "" && !g.interpreter {
 		cache, err := wazero.NewCompilationCacheWithDir(g.cacheDir)
 		if err != nil {

@@ -145,7 +145,7 @@ func (b *body) instruction() {
 	case opMisc:
 		sub := b.u32()
 		if int64(sub) >= int64(len(misc)) {
-			b.unsupported(at, "instruction 0xfc 0x%02x", sub)
+			b.unsupported(at, "instruction 0xfc 0x%02x (%s)", sub, strangeMisc(sub))
 			return
 		}
 		if o = &misc[sub]; o.imm == immFlow {
@@ -167,7 +167,7 @@ func (b *body) instruction() {
 		return
 	case immMemory, immMemLane:
 		if align := b.u32(); align >= 32 {
-			b.unsupported(at, "memory access with alignment 2^%d (several memories)", align)
+			b.unsupported(at, "memory access with alignment 2^%d (%s)", align, multiMemory)
 		}
 		b.u32()
 		if o.imm == immMemLane {
@@ -209,7 +209,7 @@ func (b *body) vector(at int) *op {
 	}
 	switch {
 	case sub > 0xff:
-		b.unsupported(at, "vector instruction 0x%x (relaxed vectors)", sub)
+		b.unsupported(at, "vector instruction 0x%x (%s)", sub, strangeVector(sub))
 		return nil
 	case vecs[sub].imm == immUnknown:
 		b.unsupported(at, "vector instruction 0x%02x (unknown)", sub)
@@ -310,7 +310,7 @@ func (b *body) needMemory(at int) {
 func (b *body) zero(at int) {
 	b.needMemory(at)
 	if b.byte() != 0 {
-		b.unsupported(at, "memory index other than 0")
+		b.unsupported(at, "memory index other than 0 (%s)", multiMemory)
 	}
 }
 

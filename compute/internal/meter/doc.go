@@ -34,11 +34,17 @@
 // # Tariff 1
 //
 // wasmtime's default costs: nop, drop, block, loop, unreachable, return, else
-// and end are free, every other instruction costs 1, entering a function costs
-// 1. memory.copy, fill and init cost 1 more a byte, table.copy, fill, init and
+// and end are free, every other instruction costs 1, a tail call too, entering a
+// function costs 1. memory.copy, fill and init cost 1 more a byte, table.copy, fill, init and
 // grow 1 more an element, memory.grow 65,536 more a page; they are paid and
 // checked before they run, and a grow that cannot fit pays only its 1.
-// Where payments and checks stand is part of the tariff: see run.go.
+// Where payments and checks stand is part of the tariff: see run.go, and tail.go
+// for what a tail call does to the depth. docs/TARIFF.md has all of it.
+//
+// # What is known
+//
+// WebAssembly 2.0, tail calls and extended constant expressions. Everything else
+// is refused by the name of its proposal.
 //
 // # Caveats
 //

@@ -7,6 +7,8 @@ const (
 	editPay       editKind = iota // pay for run arg, and check
 	editNaN                       // make nan arg canonical, if somebody sees it
 	editReturn                    // leave by the function's one exit
+	editLeave                     // take the function's weight off before a tail call
+	editCall                      // an ordinary call, instruction arg, instead of a tail call
 	editGrow                      // grow the memory by our helper
 	editSize                      // pay for what the topmost operand says
 	editTableGrow                 // the same for table arg, if it can grow that far

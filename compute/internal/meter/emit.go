@@ -119,6 +119,12 @@ func (b *body) code(w *writer, s *scratch, leaf bool) {
 			}
 			w.bytes(b.b[from:e.at])
 			w.op(opBr, uint32(e.depth)-1)
+		case editLeave:
+			w.bytes(b.b[from:e.at])
+			w.leave(b.weight())
+		case editCall:
+			w.bytes(b.b[from:e.at])
+			w.byte(byte(e.arg))
 		case editGrow:
 			w.bytes(b.b[from:e.at])
 			w.op(opCall, w.grow)

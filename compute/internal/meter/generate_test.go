@@ -12,6 +12,7 @@ type program struct {
 	choices   []byte
 	floats    bool
 	nans      bool // hardly anything but floats, many of them NaNs
+	vectors   bool // locals that are vectors too
 	functions []programFunc
 	blocks    []FuncType // types of blocks, behind the functions' own
 }
@@ -52,16 +53,23 @@ func (p *program) valueTypes(most int) (ts []ValueType) {
 
 func generate(choices []byte) *program {
 	p := &program{choices: choices}
-	kind := p.choose(3)
-	p.floats, p.nans = kind > 0, kind == 2
+	kind := p.choose(5)
+	p.floats, p.nans, p.vectors = kind > 0, kind == 2, kind > 2
 	for range 1 + p.choose(4) {
-		p.functions = append(p.functions, programFunc{typ: FuncType{p.valueTypes(3), p.valueTypes(2)}})
+		params := 3
+		if p.choose(4) == 1 {
+			params = 12 // more than fit in registers
+		}
+		p.functions = append(p.functions, programFunc{typ: FuncType{p.valueTypes(params), p.valueTypes(2)}})
 	}
 	for i := range p.functions {
 		f := &p.functions[i]
 		f.locals = append(slices.Clone(f.typ.Params), I32, I64, I32)
 		if p.floats {
 			f.locals = append(f.locals, F32, F64, F64, F32)
+		}
+		if p.vectors {
+			f.locals = append(f.locals, V128, V128)
 		}
 		f.labels = [][]ValueType{f.typ.Results}
 		p.statements(f, 4)
@@ -70,19 +78,22 @@ func generate(choices []byte) *program {
 			p.statements(f, 3)
 		}
 		p.show(f)
-		p.push(f, f.typ.Results, 3)
+		if p.choose(4) != 1 || !p.tailCall(f, 3) {
+			p.push(f, f.typ.Results, 3)
+		}
 		f.code.byte(opEnd)
 	}
 	return p
 }
 
-// show stores the locals that are floats, so that their bits come to light.
+// show stores the locals that are floats or vectors, so that their bits come to
+// light.
 func (p *program) show(f *programFunc) {
 	for i, t := range f.locals {
-		if t == F32 || t == F64 {
-			f.code.i32(int32(1024 + 8*i))
+		if store := map[ValueType][]byte{F32: {0x38}, F64: {0x39}, V128: {opVector, 0x0b}}[t]; store != nil {
+			f.code.i32(int32(1024 + 16*i))
 			f.code.op(opLocalGet, uint32(i))
-			f.code.bytes([]byte{map[ValueType]byte{F32: 0x38, F64: 0x39}[t], 0, 0})
+			f.code.bytes(append(store, 0, 0))
 		}
 	}
 }
@@ -96,7 +107,7 @@ func (p *program) statements(f *programFunc, depth int) {
 
 func (p *program) statement(f *programFunc, depth int) {
 	w := &f.code
-	choice := p.choose(22)
+	choice := p.choose(27)
 	if p.nans && p.choose(2) == 0 {
 		choice = 1
 	}
@@ -108,6 +119,26 @@ func (p *program) statement(f *programFunc, depth int) {
 		w.byte(opNop)
 	case 20, 21:
 		w.op(opCall, 0) // the probe
+	case 22:
+		if p.choose(3) == 1 {
+			p.tailCall(f, depth)
+		}
+	case 23, 24:
+		if p.vectors {
+			p.vector(f, depth-1)
+			w.op(opLocalSet, uint32(len(f.locals)-1-p.choose(2)))
+		}
+	case 25: // the data segment
+		if p.choose(8) == 1 {
+			w.bytes([]byte{opMisc, miscDataDrop, 0})
+			return
+		}
+		for _, most := range []int{256, 9, 9} {
+			w.i32(int32(p.choose(most)))
+		}
+		w.bytes([]byte{opMisc, miscMemoryInit, 0, 0})
+	case 26:
+		p.table(f)
 	case 1, 2, 3:
 		i := p.choose(len(f.locals))
 		if p.nans {
@@ -197,6 +228,83 @@ func (p *program) statement(f *programFunc, depth int) {
 	}
 }
 
+// tailCall writes a tail call, directly or by the table, of a function that gives
+// what this one gives.
+func (p *program) tailCall(f *programFunc, depth int) bool {
+	i := p.choose(len(p.functions))
+	callee := &p.functions[i]
+	if !slices.Equal(callee.typ.Results, f.typ.Results) {
+		return false
+	}
+	p.push(f, callee.typ.Params, depth-1)
+	if p.choose(2) == 0 {
+		f.code.op(opReturnCall, uint32(1+i))
+	} else {
+		f.code.i32(int32(i))
+		f.code.op(opReturnTable, uint32(i))
+		f.code.u32(0)
+	}
+	return true
+}
+
+// table writes an operation on the table.
+func (p *program) table(f *programFunc) {
+	w := &f.code
+	at, from, n := int32(p.choose(42)), int32(p.choose(42)), int32(p.choose(5))
+	w.i32(at)
+	switch p.choose(4) {
+	case 0:
+		w.bytes([]byte{opRefNull, byte(FuncRef), opTableSet, 0})
+	case 1:
+		w.bytes([]byte{opRefNull, byte(FuncRef)})
+		w.i32(n)
+		w.bytes([]byte{opMisc, miscTableFill, 0})
+	case 2:
+		w.i32(from)
+		w.i32(n)
+		w.bytes([]byte{opMisc, miscTableCopy, 0, 0})
+	case 3:
+		w.bytes([]byte{opTableGet, 0, opRefIsNull})
+		w.op(opLocalSet, uint32(len(f.typ.Params)))
+	}
+}
+
+// vector writes an expression that gives a vector.
+func (p *program) vector(f *programFunc, depth int) {
+	w := &f.code
+	op := func(of ...uint32) { w.op(opVector, of[p.choose(len(of))]) }
+	if depth <= 0 {
+		if p.choose(3) == 0 {
+			w.bytes([]byte{opVector, vecConst})
+			for range 4 {
+				w.out = binary.LittleEndian.AppendUint32(w.out, []uint32{0x7fa00001, 0xffc00000, 0x3f800000, 0, 0xff800000}[p.choose(5)])
+			}
+			return
+		}
+		w.op(opLocalGet, uint32(len(f.locals)-1-p.choose(2)))
+		return
+	}
+	switch p.choose(5) {
+	case 0: // splat
+		t := []ValueType{I32, I64, F32, F64}[p.choose(4)]
+		p.expr(f, t, depth-1)
+		w.bytes([]byte{opVector, map[ValueType]byte{I32: 0x11, I64: 0x12, F32: 0x13, F64: 0x14}[t]})
+	case 1:
+		p.vector(f, depth-1)
+		op(0x4d, 0xe0, 0xe1, 0xe3, 0xec, 0xed, 0xef, 0x5e, 0x5f, 0xf8, 0xfc, 0xfa, 0xfe, 0x67, 0x75, 0x94)
+	case 2, 3:
+		p.vector(f, depth-1)
+		p.vector(f, depth-1)
+		op(0x0e, 0x4e, 0x51, 0xae, 0xce, 0xba, 0x37, 0x43, 0x49, 0xe4, 0xe5, 0xe6, 0xe7, 0xe8, 0xe9, 0xea, 0xeb,
+			0xf0, 0xf1, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf7)
+	case 4:
+		for range 3 {
+			p.vector(f, depth-1)
+		}
+		op(vecBitselect)
+	}
+}
+
 // block writes a block of one of four kinds, with its parameters before it.
 func (p *program) block(f *programFunc, depth, kind int, params, results []ValueType) {
 	w := &f.code
@@ -262,6 +370,10 @@ func (p *program) call(f *programFunc, depth int, want *ValueType) bool {
 // expr writes an expression of type t.
 func (p *program) expr(f *programFunc, t ValueType, depth int) {
 	w := &f.code
+	if t == V128 {
+		p.vector(f, depth)
+		return
+	}
 	if depth <= 0 {
 		p.leaf(f, t)
 		return
@@ -318,6 +430,11 @@ func (p *program) convert(f *programFunc, t ValueType, depth int) {
 	n := len(of)
 	if !p.floats {
 		n = map[ValueType]int{I32: 5, I64: 3}[t]
+	}
+	if p.vectors && p.choose(3) == 1 {
+		p.vector(f, depth-1)
+		w.bytes([]byte{opVector, map[ValueType]byte{I32: 0x1b, I64: 0x1d, F32: 0x1f, F64: 0x21}[t], byte(p.choose(2))})
+		return
 	}
 	c := of[p.choose(n)]
 	p.expr(f, c.from, depth-1)
@@ -378,7 +495,7 @@ func (p *program) module() []byte {
 		exports.u32(uint32(i))
 	}
 	n := len(p.functions)
-	elements.bytes([]byte{0, opI32Const, 0, opEnd})
+	elements.bytes([]byte{0, opI32Const, 2, opI32Const, 2, opI32Sub, opEnd})
 	elements.u32(uint32(n))
 	for i, f := range p.functions {
 		appendType(f.typ)
@@ -417,10 +534,12 @@ func (p *program) module() []byte {
 	r.section(secTable, 1, nil, []byte{byte(FuncRef), 1, byte(n), 40})
 	r.section(secMemory, 1, nil, []byte{1, 1, 3})
 	r.section(secGlobal, 4, nil, []byte{
-		byte(I32), 1, opI32Const, 1, opEnd, byte(I64), 1, opI64Const, 2, opEnd,
+		byte(I32), 1, opI32Const, 1, opEnd, byte(I64), 1, opI64Const, 2, opI64Const, 1, opI64Mul, opEnd,
 		byte(I32), 1, opI32Const, 3, opEnd, byte(I64), 1, opI64Const, 4, opEnd})
 	r.section(secExport, n+5, nil, exports.out)
 	r.section(secElement, 1, nil, elements.out)
+	r.bytes([]byte{secDataCount, 1, 1})
 	r.section(secCode, n, nil, code.out)
+	r.section(secData, 1, nil, append([]byte{1, 8}, "segments"...))
 	return r.out
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 )
 
 // engines are wazero's two, which must agree on everything.
@@ -16,9 +17,12 @@ var engines = []struct {
 	name   string
 	config func() wazero.RuntimeConfig
 }{
-	{"compiler", wazero.NewRuntimeConfigCompiler},
-	{"interpreter", wazero.NewRuntimeConfigInterpreter},
+	{"compiler", func() wazero.RuntimeConfig { return wazero.NewRuntimeConfigCompiler().WithCoreFeatures(features) }},
+	{"interpreter", func() wazero.RuntimeConfig { return wazero.NewRuntimeConfigInterpreter().WithCoreFeatures(features) }},
 }
+
+// features are what guests run with.
+const features = api.CoreFeaturesV2 | experimental.CoreFeaturesTailCall | experimental.CoreFeaturesExtendedConst
 
 // testDepth is a depth limit that the interpreter's 2,000 frames serve.
 const testDepth = 1500

@@ -77,7 +77,8 @@ type Module struct {
 var ErrMalformed = errors.New("malformed module")
 
 // ErrUnsupported is returned when a module uses what this package does not
-// know how to meter: proposals beyond WebAssembly 2.0.
+// know how to meter: proposals beyond WebAssembly 2.0, tail calls and extended
+// constant expressions.
 var ErrUnsupported = errors.New("unsupported")
 
 // ErrLimit is returned when a module goes over one of the Limits.

@@ -107,7 +107,7 @@ func decode(raw []byte, lim Limits) (*module, *Error) {
 			break
 		}
 		if id == 13 {
-			r.unsupported(at, "tag section (exception handling)")
+			r.unsupported(at, "tag section (%s)", exceptions)
 			break
 		}
 		if id >= sectionCount {
@@ -204,7 +204,7 @@ func (m *module) typeSection(r *reader) {
 	for i := 0; i < n && r.err == nil; i++ {
 		at := r.pos
 		if form := r.byte(); r.err == nil && form != 0x60 {
-			r.unsupported(at, "type form 0x%02x, not a function type", form)
+			r.unsupported(at, "type form 0x%02x, not a function type (%s)", form, strangeType(form))
 		}
 		var t funcType
 		t.nparams, t.params = m.valueTypes(r, "parameters")
@@ -269,7 +269,7 @@ func (m *module) importSection(r *reader) {
 			m.importedTables++
 		case KindMemory:
 			if len(m.memories) > 0 {
-				r.unsupported(at, "a second memory")
+				r.unsupported(at, "a second memory (%s)", multiMemory)
 			}
 			mem := m.memory(r)
 			mem.imported = true
@@ -278,7 +278,7 @@ func (m *module) importSection(r *reader) {
 			m.globals = append(m.globals, m.global(r))
 			m.importedGlobals++
 		case 4:
-			r.unsupported(at, "tag import (exception handling)")
+			r.unsupported(at, "tag import (%s)", exceptions)
 		default:
 			r.malformed(at, "import kind 0x%02x", byte(imp.Kind))
 		}
@@ -300,7 +300,7 @@ func (m *module) functionSection(r *reader) {
 func (m *module) table(r *reader) (t table) {
 	at := r.pos
 	if r.pos < r.end && r.b[r.pos] == 0x40 {
-		r.unsupported(at, "table with an initial value (typed function references)")
+		r.unsupported(at, "table with an initial value (%s)", references)
 		return t
 	}
 	t.typ = r.refType()
@@ -319,9 +319,11 @@ func (m *module) bounds(r *reader, what string, most uint32) (min, max uint32, h
 	case 1:
 		hasMax = true
 	case 2, 3:
-		r.unsupported(at, "shared %s (threads)", what)
+		r.unsupported(at, "shared %s (%s)", what, threads)
 	case 4, 5, 6, 7:
-		r.unsupported(at, "%s of 64-bit indices", what)
+		r.unsupported(at, "%s of 64-bit indices (%s)", what, memory64)
+	case 8, 9, 10, 11, 12, 13, 14, 15:
+		r.unsupported(at, "%s of small pages (%s)", what, pageSizes)
 	default:
 		r.malformed(at, "%s limits 0x%02x", what, flag)
 	}
@@ -339,7 +341,7 @@ func (m *module) memorySection(r *reader) {
 	at := r.pos
 	n := r.count("memories", 2, len(r.b))
 	if n+len(m.memories) > 1 {
-		r.unsupported(at, "a second memory")
+		r.unsupported(at, "a second memory (%s)", multiMemory)
 	}
 	for i := 0; i < n && r.err == nil; i++ {
 		m.memories = append(m.memories, m.memory(r))

@@ -15,6 +15,8 @@ const (
 	opReturn       = 0x0f
 	opCall         = 0x10
 	opCallIndirect = 0x11
+	opReturnCall   = 0x12
+	opReturnTable  = 0x13 // return_call_indirect
 	opDrop         = 0x1a
 	opSelect       = 0x1b
 	opSelectTyped  = 0x1c
@@ -39,13 +41,16 @@ const (
 	opF64Ne        = 0x62
 	opI32Add       = 0x6a
 	opI32Sub       = 0x6b
+	opI32Mul       = 0x6c
 	opI32Or        = 0x72
 	opI64Add       = 0x7c
+	opI64Sub       = 0x7d
 	opI64Mul       = 0x7e
 	opExtendI32U   = 0xad
 	opRefNull      = 0xd0
 	opRefIsNull    = 0xd1
 	opRefFunc      = 0xd2
+	opGC           = 0xfb
 	opMisc         = 0xfc
 	opVector       = 0xfd
 	blockEmpty     = 0x40
@@ -77,7 +82,7 @@ const (
 type imm uint8
 
 const (
-	immUnknown imm = iota // no such instruction in WebAssembly 2.0
+	immUnknown imm = iota // no such instruction
 	immNone
 	immFlow    // handled one by one in body.go
 	immMemory  // alignment and offset
@@ -130,7 +135,7 @@ func init() {
 	for _, c := range []int{opBlock, opLoop, opElse, opEnd, opReturn, opUnreachable} {
 		ops[c] = op{imm: immFlow, free: true}
 	}
-	for _, c := range []int{opIf, opBr, opBrIf, opBrTable, opCall, opCallIndirect, opDrop, opSelect, opSelectTyped,
+	for _, c := range []int{opIf, opBr, opBrIf, opBrTable, opCall, opCallIndirect, opReturnCall, opReturnTable, opDrop, opSelect, opSelectTyped,
 		opMemoryGrow, opRefNull, opRefFunc} {
 		ops[c] = flow
 	}
@@ -271,21 +276,4 @@ func vectorOps(set func(t []op, o op, from, to int), unary, binary op, with func
 	} {
 		set(vecs[:], r.o, r.from, r.to)
 	}
-}
-
-// stranger names an instruction that is not in WebAssembly 2.0.
-func stranger(c byte) string {
-	switch c {
-	case 0x06, 0x07, 0x08, 0x09, 0x0a, 0x18, 0x19, 0x1f:
-		return "exception handling"
-	case 0x12, 0x13:
-		return "tail calls"
-	case 0x14, 0x15, 0xd4, 0xd5, 0xd6:
-		return "typed function references"
-	case 0xd3, 0xfb:
-		return "garbage collection"
-	case 0xfe:
-		return "threads"
-	}
-	return "unknown"
 }

@@ -61,7 +61,7 @@ func newStage(t testing.TB) *stage {
 		probe(t, rt, &s.probes)
 		s.runtimes[i] = rt
 	}
-	s.validator = wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
+	s.validator = wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().WithCoreFeatures(features))
 	t.Cleanup(func() { s.validator.Close(ctx) })
 	return s
 }
@@ -114,6 +114,9 @@ func (s *stage) check(t *testing.T, choices []byte) (ends []string) {
 		b := s.run(t, 1, interpreted, name, programFuel)
 		if !reflect.DeepEqual(a, b) {
 			t.Fatalf("%s differs: compiler %v, interpreter %v\n%x", name, a, b, wasm)
+		}
+		if !slices.IsSorted(a.probes) || len(a.probes) > 0 && a.probes[len(a.probes)-1] > a.fuel || a.fuel == 0 || a.fuel > programFuel+1<<20 {
+			t.Fatalf("%s: the counter goes %d to %d of %d\n%x", name, a.probes, a.fuel, programFuel, wasm)
 		}
 		ends = append(ends, a.end)
 		if a.end != "" {

@@ -155,14 +155,14 @@ func (r *reader) index(what string, n int) uint32 {
 	return i
 }
 
-// valueType reads a value type of WebAssembly 2.0.
+// valueType reads a value type.
 func (r *reader) valueType() ValueType {
 	at := r.pos
 	t := ValueType(r.byte())
 	switch t {
 	case I32, I64, F32, F64, V128, FuncRef, ExternRef:
 	default:
-		r.unsupported(at, "value type 0x%02x", byte(t))
+		r.unsupported(at, "value type 0x%02x (%s)", byte(t), strangeType(byte(t)))
 	}
 	return t
 }
@@ -172,7 +172,7 @@ func (r *reader) refType() ValueType {
 	at := r.pos
 	t := ValueType(r.byte())
 	if t != FuncRef && t != ExternRef {
-		r.unsupported(at, "reference type 0x%02x", byte(t))
+		r.unsupported(at, "reference type 0x%02x (%s)", byte(t), strangeType(byte(t)))
 	}
 	return t
 }

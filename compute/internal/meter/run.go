@@ -12,20 +12,20 @@ package meter
 //     that some branch goes to or of an if.
 //  2. Behind such an end, the run that the block began in goes on instead,
 //     when the block contains no call, no loop that some branch goes back to,
-//     no unreachable, and no branch (or return) that leaves it for further out:
-//     then all ways from its beginning lead to its end.
+//     no unreachable, and no branch (or return, or tail call) that leaves it for
+//     further out: then all ways from its beginning lead to its end.
 //  3. Behind an end that only one arm of an if with else reaches, that arm's
 //     run goes on.
-//  4. Code that nothing reaches belongs to no run: behind br, br_table, return
-//     and unreachable, and in blocks that begin there. Branches from it count
-//     for nothing.
+//  4. Code that nothing reaches belongs to no run: behind br, br_table, return,
+//     a tail call and unreachable, and in blocks that begin there. Branches from
+//     it count for nothing.
 //  5. The counter is checked, right after the run is paid, at the entry of
 //     every function but small leaves and behind every loop that some branch
 //     goes back to; and before operations paid by size.
 //
-// A small leaf is a function without calls, without loops that some branch goes
-// back to and without operations paid by size, whose instructions cost at most
-// 128 together and whose frame weighs at most 4.
+// A small leaf is a function without calls, tail calls among them, without loops
+// that some branch goes back to and without operations paid by size, whose
+// instructions cost at most 128 together and whose frame weighs at most 4.
 
 // run is a set of instructions paid together.
 type run struct {
@@ -94,6 +94,20 @@ func (b *body) flow(at int, c byte) {
 				b.pop(1)
 			}
 			b.call(at, b.m.types[t])
+		}
+	case opReturnCall:
+		f := b.index("function", len(b.m.functions))
+		if b.err == nil {
+			b.tailCall(at, b.m.types[b.m.functions[f]], int(f) >= b.m.imported)
+		}
+	case opReturnTable:
+		t := b.index("type", len(b.m.types))
+		b.index("table", len(b.m.tables))
+		if b.err == nil {
+			if b.live {
+				b.pop(1)
+			}
+			b.tailCall(at, b.m.types[t], true)
 		}
 	default:
 		b.value(at, c)

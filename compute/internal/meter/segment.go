@@ -52,7 +52,7 @@ func (m *module) exportSection(r *reader) {
 		case KindGlobal:
 			r.index("global", len(m.globals))
 		case 4:
-			r.unsupported(at, "tag export (exception handling)")
+			r.unsupported(at, "tag export (%s)", exceptions)
 		default:
 			r.malformed(at, "export kind 0x%02x", byte(e.Kind))
 		}
@@ -60,13 +60,17 @@ func (m *module) exportSection(r *reader) {
 	}
 }
 
-// constant passes over a constant expression. Of the globals it may read the
-// imported ones only, as WebAssembly 2.0 says.
+// constant passes over a constant expression, of the extended kind: it may add,
+// subtract and multiply integers. Of the globals it may read the imported ones
+// that cannot change; wazero reads no others, whatever it is told to accept.
 func (m *module) constant(r *reader) {
-	for r.err == nil {
+	for height := 0; r.err == nil; {
 		at := r.pos
 		switch op := r.byte(); op {
 		case opEnd:
+			if height != 1 {
+				r.malformed(at, "constant expression of %d values", height)
+			}
 			return
 		case opI32Const:
 			r.signed(32)
@@ -77,7 +81,7 @@ func (m *module) constant(r *reader) {
 		case opF64Const:
 			r.skip(8)
 		case opGlobalGet:
-			r.index("imported global", m.importedGlobals)
+			m.constantGlobal(r)
 		case opRefNull:
 			r.refType()
 		case opRefFunc:
@@ -87,11 +91,31 @@ func (m *module) constant(r *reader) {
 				r.malformed(at, "vector instruction 0x%x in a constant expression", sub)
 			}
 			r.skip(16)
-		case 0x6a, 0x6b, 0x6c, 0x7c, 0x7d, 0x7e:
-			r.unsupported(at, "arithmetic in a constant expression (extended constants)")
+		case opI32Add, opI32Sub, opI32Mul, opI64Add, opI64Sub, opI64Mul:
+			if height -= 2; height < 0 {
+				r.malformed(at, "operand missing in a constant expression")
+			}
+		case opGC:
+			r.unsupported(at, "instruction 0x%02x in a constant expression (%s)", op, stranger(op))
 		default:
 			r.malformed(at, "instruction 0x%02x in a constant expression", op)
 		}
+		if height++; height > m.lim.Operands {
+			r.limit(at, "values at once in a constant expression", uint64(height), m.lim.Operands)
+		}
+	}
+}
+
+// constantGlobal reads the global that a constant expression reads.
+func (m *module) constantGlobal(r *reader) {
+	at := r.pos
+	i := r.index("global", len(m.globals))
+	switch {
+	case r.err != nil:
+	case int(i) >= m.importedGlobals:
+		r.unsupported(at, "global %d of the module's own in a constant expression (%s)", i, collection)
+	case m.globals[i].mutable:
+		r.malformed(at, "mutable global %d in a constant expression", i)
 	}
 }
 

@@ -40,19 +40,24 @@ func specSuite(t *testing.T, version string) (files []string, host []byte) {
 		t.Fatal(err)
 	}
 	files, err = filepath.Glob(filepath.Join(suites, version, "testdata", "*.json"))
-	if err != nil || len(files) < 50 {
-		t.Fatalf("found %d files of the suite, want 50 and more: %v", len(files), err)
+	if want := specFiles[version]; err != nil || len(files) < want {
+		t.Fatalf("found %d files of the suite, want %d and more: %v", len(files), want, err)
 	}
 	return files, host
 }
 
-var specFeatures = map[string]api.CoreFeatures{"v1": api.CoreFeaturesV1, "v2": api.CoreFeaturesV2}
+// specFiles are the suite's parts and the least number of files of each.
+var specFiles = map[string]int{"v1": 50, "v2": 50, "tail-call": 2, "extended-const": 3}
+
+var specFeatures = map[string]api.CoreFeatures{
+	"v1": api.CoreFeaturesV1, "v2": api.CoreFeaturesV2, "tail-call": features, "extended-const": features,
+}
 
 // TestSpec runs the WebAssembly specification's suite, metered.
 func TestSpec(t *testing.T) {
-	for _, version := range []string{"v1", "v2"} {
+	for _, version := range []string{"v1", "v2", "tail-call", "extended-const"} {
 		for _, engine := range engines {
-			if !*fullSpec && (version == "v1") != (engine.name == "interpreter") {
+			if !*fullSpec && (version == "v1" && engine.name == "compiler" || version == "v2" && engine.name == "interpreter") {
 				continue
 			}
 			t.Run(version+"/"+engine.name, func(t *testing.T) {
@@ -73,15 +78,16 @@ func TestSpec(t *testing.T) {
 // size: where runs begin and end.
 var controlFiles = []string{"block", "br", "br_if", "br_table", "bulk", "call", "fac", "float_exprs", "forward", "if",
 	"labels", "left-to-right", "local_tee", "loop", "memory_copy", "nop", "ref_func", "return",
-	"select", "start", "switch", "table_copy", "table_grow", "traps", "unreachable", "unwind"}
+	"return_call", "return_call_indirect", "select", "start", "switch", "table_copy", "table_grow", "traps", "unreachable", "unwind"}
 
 // TestSpecFuel runs files of the suite twice, once where every instruction pays
 // for itself: each call must have cost the same.
 func TestSpecFuel(t *testing.T) {
 	files, host := specSuite(t, "v2")
-	config := wazero.NewRuntimeConfigInterpreter().WithCoreFeatures(api.CoreFeaturesV2)
+	tail, _ := specSuite(t, "tail-call")
+	config := wazero.NewRuntimeConfigInterpreter().WithCoreFeatures(features)
 	calls := 0
-	for _, file := range files {
+	for _, file := range append(files, tail...) {
 		name := strings.TrimSuffix(filepath.Base(file), ".json")
 		if !*fullSpec && !slices.Contains(controlFiles, name) {
 			continue
