@@ -33,7 +33,7 @@ var calls = []call{
 	{"environ_get", "ii", environGet},
 	{"environ_sizes_get", "ii", environSizesGet},
 	{"fd_advise", "illi", fdAdvise},
-	{"fd_allocate", "ill", openOnly(eNOTSUP)},
+	{"fd_allocate", "ill", fdAllocate},
 	{"fd_close", "i", fdClose},
 	{"fd_datasync", "i", fdSync},
 	{"fd_fdstat_get", "ii", fdFdstatGet},

@@ -41,8 +41,10 @@ const (
 	rightWrite = 1 << 6
 	rightsAll  = 1<<30 - 1
 	// Rights of a descriptor that cannot write lack these: write, allocate,
-	// set_size.
-	rightsWrite = rightWrite | 1<<8 | 1<<22
+	// set_size. Those of a folder also lack path_filestat_set_size, which no
+	// call needs.
+	rightsWrite   = rightWrite | 1<<8 | 1<<22
+	rightPathSize = 1 << 19
 )
 
 func (k kind) stdio() bool { return k <= stderr }
@@ -69,7 +71,7 @@ func (d *desc) rights() (base, inheriting uint64) {
 	case d.kind.stdio():
 		return base &^ rightSeek, 0
 	case d.kind == folder:
-		return rightsAll &^ rightSeek &^ rightWrite, rightsAll
+		return rightsAll &^ rightRead &^ rightSeek &^ rightsWrite &^ rightPathSize, rightsAll
 	}
 	return base, 0
 }
@@ -218,24 +220,40 @@ func fdFilestatSetSize(w *World, _ memory, p []uint64) errno {
 	case !d.write:
 		return eBADF
 	}
-	size := p[1]
-	if size <= d.node.size {
+	if size := p[1]; size <= d.node.size {
 		w.truncate(d.node, size)
-		return ok
+	} else {
+		w.extend(d.node, size)
 	}
-	return w.extend(d.node, size)
+	return ok
+}
+
+// fdAllocate makes a file as large as what is allocated, with zeros.
+func fdAllocate(w *World, _ memory, p []uint64) errno {
+	d, e := w.get(u32(p[0]))
+	switch {
+	case e != ok:
+		return e
+	case d.kind.stdio():
+		return eSPIPE
+	case !d.write: // as for every folder
+		return eBADF
+	case p[2] == 0:
+		return eINVAL
+	}
+	w.extend(d.node, addSat(p[1], p[2]))
+	return ok
 }
 
 // extend grows a file with zeros, which are paid like copied bytes, and ends
 // the guest when its quota is used up.
-func (w *World) extend(n *node, size uint64) errno {
+func (w *World) extend(n *node, size uint64) {
 	if size > n.size {
-		w.pay(min(size, n.size+w.cfg.MaxOutput) - n.size)
+		w.pay(min(size-n.size, w.cfg.MaxOutput) * meter.HostByte)
 		if w.grow(n, size) {
 			w.stop(OutputLimit)
 		}
 	}
-	return ok
 }
 
 // fdFilestatSetTimes answers that it did, for what may be changed at all. Times
@@ -245,7 +263,7 @@ func fdFilestatSetTimes(w *World, _ memory, p []uint64) errno {
 	if e != ok {
 		return e
 	}
-	if u32(p[3])&^uint32(timesAll) != 0 {
+	if !timesValid(u32(p[3])) {
 		return eINVAL
 	}
 	if d.node != nil && !d.node.writable {
@@ -254,8 +272,11 @@ func fdFilestatSetTimes(w *World, _ memory, p []uint64) errno {
 	return ok
 }
 
-// timesAll are WASI's fstflags.
-const timesAll = 1<<4 - 1
+// timesValid says whether WASI's fstflags are known and each time is set in one
+// way at most: to a given one (1, 4) or to now (2, 8).
+func timesValid(flags uint32) bool {
+	return flags < 1<<4 && flags&3 != 3 && flags&12 != 12
+}
 
 func fdPrestatGet(w *World, m memory, p []uint64) errno {
 	d, e := w.get(u32(p[0]))

@@ -22,7 +22,6 @@ const (
 	eNOTEMPTY    errno = 55
 	eNOTSOCK     errno = 57
 	eNOTSUP      errno = 58
-	eOVERFLOW    errno = 61
 	eROFS        errno = 69
 	eSPIPE       errno = 70
 	eNOTCAPABLE  errno = 76

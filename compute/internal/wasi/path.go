@@ -115,7 +115,7 @@ func pathFilestatSetTimes(w *World, m memory, p []uint64) errno {
 	switch {
 	case e != ok:
 		return e
-	case u32(p[6])&^uint32(timesAll) != 0:
+	case !timesValid(u32(p[6])):
 		return eINVAL
 	case at.node == nil:
 		return eNOENT
@@ -215,8 +215,6 @@ func pathRename(w *World, m memory, p []uint64) errno {
 	case old == n:
 		return ok
 	case old == nil:
-	case old == w.out:
-		return eBUSY
 	case n.dir && !old.dir:
 		return eNOTDIR
 	case !n.dir && old.dir:

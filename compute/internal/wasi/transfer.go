@@ -154,9 +154,7 @@ func (w *World) store(n *node, v iovs, off uint64) errno {
 		return eINVAL
 	}
 	w.pay(uint64(v.size) * meter.HostByte)
-	if e := w.extend(n, min(off, n.size+w.cfg.MaxOutput+1)); e != ok {
-		return e
-	}
+	w.extend(n, off)
 	full := w.grow(n, off+uint64(v.size))
 	if full {
 		v = v.cut(int(n.size - min(off, n.size)))

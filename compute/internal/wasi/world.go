@@ -11,7 +11,7 @@ import (
 const (
 	maxIovs     = 1024     // spans of a read or write, subscriptions of a poll: EINVAL beyond
 	maxTransfer = 1 << 20  // bytes of a read, write or readdir: short beyond
-	maxRandom   = 64 << 10 // bytes of a random_get: EINVAL beyond
+	randomPiece = 64 << 10 // bytes of a random_get paid and made at once
 	maxOpen     = 1024     // open descriptors: EMFILE beyond
 	maxListed   = 1 << 16  // entries of folders being listed at once: ENOMEM beyond
 	maxPath     = 1024     // bytes of a path from the root: ENAMETOOLONG beyond

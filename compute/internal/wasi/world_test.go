@@ -155,7 +155,13 @@ func TestRandom(t *testing.T) {
 	if got := hex.EncodeToString(got[:16]); got != "3b500763161413fea23afb33d683279a" {
 		t.Errorf("the stream begins with %s", got)
 	}
-	g.must(eINVAL, "random_get", atData, maxRandom+1)
+	g.must(ok, "random_get", atData, 3*randomPiece+1) // longer than a piece
+	got = append([]byte(nil), g.m[atData:atData+3*randomPiece+1]...)
+	want = make([]byte, len(want)+len(got))
+	_, _ = rand.NewChaCha8(seed).Read(want)
+	if !bytes.Equal(got, want[len(want)-len(got):]) {
+		t.Error("the stream breaks between pieces")
+	}
 	g.must(eFAULT, "random_get", uint64(len(g.m)-4), 5)
 }
 
@@ -234,7 +240,9 @@ func TestDescriptors(t *testing.T) {
 	g.must(ok, "fd_sync", fd)
 	g.must(ok, "fd_datasync", fd)
 	g.must(eBADF, "fd_sync", 99)
-	g.must(eNOTSUP, "fd_allocate", fd, 0, 1)
+	g.must(eBADF, "fd_allocate", fd, 0, 1)
+	g.must(eBADF, "fd_allocate", 3, 0, 1)
+	g.must(eSPIPE, "fd_allocate", 1, 0, 1)
 	g.must(eNOTSUP, "fd_fdstat_set_rights", fd, 0, 0)
 	g.must(eNOTSOCK, "sock_recv", fd, 0, 0, 0, 0, 0)
 	g.must(eNOTSOCK, "sock_send", fd, 0, 0, 0, 0)
