@@ -20,6 +20,12 @@ var (
 	ErrModule = errors.New("compute: module refused")
 	// ErrImport is the ErrModule of a module that imports what is not there.
 	ErrImport = fmt.Errorf("%w: import", ErrModule)
+	// ErrEntry is the ErrModule of a module that does not export what the job
+	// calls.
+	ErrEntry = fmt.Errorf("%w: entry", ErrModule)
+	// ErrMemory is the ErrModule of a module that begins with more memory than the
+	// job's limit.
+	ErrMemory = fmt.Errorf("%w: memory", ErrModule)
 	// ErrEngine is returned when the engine failed: a worker died or hung, the
 	// machine had no memory. It says nothing about the job.
 	ErrEngine = errors.New("compute: engine failed")

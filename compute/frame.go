@@ -74,7 +74,10 @@ type failureWire struct {
 var failures = []struct {
 	kind string
 	is   error
-}{{"import", ErrImport}, {"module", ErrModule}, {"engine", ErrEngine}, {"blob", ErrNoBlob}}
+}{
+	{"import", ErrImport}, {"entry", ErrEntry}, {"memory", ErrMemory}, {"module", ErrModule},
+	{"engine", ErrEngine}, {"blob", ErrNoBlob},
+}
 
 func failureOf(err error) failureWire {
 	for _, f := range failures {

@@ -86,15 +86,10 @@ func (g *guest) admit() (meter.Module, error) {
 		Limits:      meter.Limits{ModuleBytes: MaxModuleBytes},
 	})
 	if err != nil {
-		return meter.Module{}, fmt.Errorf("%w: %w", ErrModule, err)
+		return meter.Module{}, refusal(err)
 	}
-	for _, imp := range metered.Info.Imports {
-		if err := checkImport(imp); err != nil {
-			return meter.Module{}, fmt.Errorf("%w %w", ErrImport, err)
-		}
-	}
-	if err := checkEntry(metered.Info.Exports, g.job.Entry); err != nil {
-		return meter.Module{}, fmt.Errorf("%w: %w", ErrModule, err)
+	if err := checkInfo(metered.Info, g.job); err != nil {
+		return meter.Module{}, err
 	}
 	return metered, checkMemory(metered, g.job.Limits)
 }

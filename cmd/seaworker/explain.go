@@ -35,6 +35,8 @@ func explain(ctx context.Context, err error) *failure {
 		{market.ErrGone, exitUsage, reasonNotFound, "inputs and outputs are kept 7 days or 1 GiB, the oldest go first"},
 		{market.ErrStopped, exitUnreachable, reasonNoDaemon, "start it again with \"seaworker up\""},
 		{compute.ErrImport, exitUsage, string(market.ImportUnknown), market.ImportUnknown.Hint()},
+		{compute.ErrEntry, exitUsage, string(market.ModuleInvalid), "a command is built with GOOS=wasip1 GOARCH=wasm, a reactor's function is named with --call"},
+		{compute.ErrMemory, exitUsage, string(market.BadJob), "allow it more with --memory"},
 		{compute.ErrModule, exitUsage, string(market.ModuleInvalid), market.ModuleInvalid.Hint()},
 		{compute.ErrNoBlob, exitUsage, reasonNotFound, "inputs and outputs are kept 7 days or 1 GiB, the oldest go first"},
 		{storage.ErrFull, exitJobFailed, reasonRefused, "wait until jobs have ended"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,7 @@ type jobFlags struct {
 	env               []string
 	stdin             string
 	fuel, memory, out string
+	depth             uint32
 	maxCredit         float64
 	maxPrice          float64
 	timeout           time.Duration
@@ -46,6 +48,7 @@ func (f *jobFlags) declare(cmd *cobra.Command) {
 	flags.StringVar(&f.stdin, "stdin", "", "read standard input from `FILE` (default: ours, unless it is a terminal)")
 	flags.StringVar(&f.fuel, "fuel", "", "let it use at most `N` fuel, e.g. 500M or 20G (default: what --max-credit buys)")
 	flags.StringVar(&f.memory, "memory", "512MiB", "let it have at most `N` bytes of memory")
+	flags.Uint32Var(&f.depth, "depth", compute.DefaultLimits().Depth, "let it call `N` deep, counted by the size of each frame")
 	flags.StringVar(&f.out, "output", "64MiB", "let it write at most `N` bytes, all together")
 	flags.Float64Var(&f.maxCredit, "max-credit", 10, "spend at most `CREDITS`")
 	flags.Float64Var(&f.maxPrice, "max-price", 0, "pay at most `CREDITS` per Gfuel (default: any price)")
@@ -91,7 +94,7 @@ func (f *jobFlags) spec(ctx context.Context, c *cli, api *client, module string,
 	}
 
 	var err error
-	if spec.Module, err = uploadFile(ctx, api, module); err != nil {
+	if spec.Module, err = uploadModule(ctx, api, module, compute.Job{Entry: spec.Entry, Limits: spec.Limits}); err != nil {
 		return spec, err
 	}
 	if spec.Stdin, err = f.uploadStdin(ctx, c, api); err != nil {
@@ -133,6 +136,10 @@ func (f *jobFlags) limits(spec *market.Spec) error {
 		return usagef("", "--memory: want 64KiB to 4GiB less 64KiB")
 	}
 	spec.Limits.MemoryPages = uint32(pages)
+	if f.depth < 1 || f.depth > compute.MaxDepth {
+		return usagef("", "--depth: want 1 to %d", compute.MaxDepth)
+	}
+	spec.Limits.Depth = f.depth
 	if spec.Limits.OutputBytes, err = parseBytes(f.out); err != nil {
 		return usagef("write it as 64MiB", "--output: %v", err)
 	}
@@ -176,6 +183,27 @@ func uploadFile(ctx context.Context, api *client, name string) (compute.Blob, er
 		return compute.Blob{}, usagef("name a file", "%s is a folder", name)
 	}
 	return upload(ctx, api, file)
+}
+
+// uploadModule uploads a module that can be what job runs. What cannot is refused
+// here, before a seller is asked.
+func uploadModule(ctx context.Context, api *client, name string, job compute.Job) (compute.Blob, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return compute.Blob{}, usagef("check the name", "%v", err)
+	}
+	defer file.Close()
+	module, err := io.ReadAll(io.LimitReader(file, compute.MaxModuleBytes+1))
+	if err != nil {
+		return compute.Blob{}, usagef("name a file", "%v", err)
+	}
+	if len(module) > compute.MaxModuleBytes {
+		return compute.Blob{}, failf(exitUsage, string(market.ModuleSize), market.ModuleSize.Hint(), "%s has more than %d bytes", name, compute.MaxModuleBytes)
+	}
+	if err := compute.Admit(module, job); err != nil {
+		return compute.Blob{}, fmt.Errorf("%s: %w", name, err)
+	}
+	return upload(ctx, api, bytes.NewReader(module))
 }
 
 // uploadInput uploads SRC[:DST]: a file as DST or its own name, a folder's

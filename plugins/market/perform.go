@@ -103,6 +103,8 @@ func (m *Market) run(ctx context.Context, s *sale) (compute.Result, *Refused, er
 	switch {
 	case errors.Is(err, compute.ErrImport):
 		return none, refuse(ImportUnknown, "%v", err), nil
+	case errors.Is(err, compute.ErrMemory):
+		return none, refuse(BadJob, "%v", err), nil
 	case errors.Is(err, compute.ErrModule), errors.Is(err, compute.ErrInvalid):
 		return none, refuse(ModuleInvalid, "%v", err), nil
 	case errors.Is(err, context.Canceled):

@@ -156,6 +156,9 @@ func (r *jobRecord) job() Job {
 	}
 	if o, err := compute.DecodeOutcome(r.Outcome); err == nil {
 		j.Trap, j.Stdout, j.Stderr, j.Files = o.Trap, o.Stdout, o.Stderr, o.Files
+		if j.Reason == Trapped && o.Trap == compute.TrapDepth {
+			j.Hint = "it calls deeper than its limit; allow more with --depth"
+		}
 	}
 	return j
 }

@@ -86,6 +86,7 @@ func TestEnds(t *testing.T) {
 		{"not WebAssembly", []byte("#!/bin/sh\necho hello\n"), 1, Failed, ModuleInvalid, false},
 		{"cut module", examples.Primes[:len(examples.Primes)/2], 1, Failed, ModuleInvalid, false},
 		{"unknown import", wasm(t, "bad_import.wasm"), 1, Failed, ImportUnknown, false},
+		{"little memory", examples.Primes, 1, Failed, BadJob, false},
 		{"memory bomb", wasm(t, "bombs.wasm"), 6, Done, "", true},
 		{"a good one", examples.Primes, 1, Done, "", true},
 	}
@@ -94,6 +95,9 @@ func TestEnds(t *testing.T) {
 		s := Spec{Name: test.name, Module: buyer.put(test.module), Args: strings.Split(strings.Repeat("x ", test.args-1)+"x", " "), Limits: little}
 		if strings.HasSuffix(test.name, " bomb") {
 			s.Limits.Fuel, s.Limits.MemoryPages = Gfuel, 256
+		}
+		if test.name == "little memory" {
+			s.Limits.MemoryPages = 1
 		}
 		if test.name == "a good one" {
 			s.Args = []string{"primes", "100"}

@@ -215,7 +215,7 @@ func TestRefusals(t *testing.T) {
 		{"empty", nil, ErrMalformed, 0, "not WebAssembly"},
 		{"text", []byte("(module)"), ErrMalformed, 0, "not WebAssembly"},
 		{"elf", []byte("\x7fELF\x02\x01\x01\x00\x00\x00"), ErrMalformed, 0, "not WebAssembly"},
-		{"component", []byte("\x00asm\x0d\x00\x01\x00"), ErrUnsupported, 4, "version 0d 00 01 00"},
+		{"component", []byte("\x00asm\x0d\x00\x01\x00"), ErrUnsupported, 4, "a component (layer 1)"},
 		{"section cut", []byte("\x00asm\x01\x00\x00\x00\x01\x05\x01"), ErrMalformed, 9, "section size"},
 		{"unknown section", build(14, ""), ErrMalformed, 8, "unknown section 14"},
 		{"order", build(secFunction, "\x00", secType, "\x00"), ErrMalformed, 11, "type section out of order"},

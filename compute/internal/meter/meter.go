@@ -84,6 +84,9 @@ var ErrUnsupported = errors.New("unsupported")
 // ErrLimit is returned when a module goes over one of the Limits.
 var ErrLimit = errors.New("over a limit")
 
+// ErrMemory is the ErrLimit of a memory that begins above Options.MemoryPages.
+var ErrMemory = fmt.Errorf("memory %w", ErrLimit)
+
 // ErrReserved is returned when a guest uses a name that begins with Prefix.
 var ErrReserved = errors.New("reserved name")
 
@@ -156,6 +159,6 @@ func (m *module) fits(pages int) *Error {
 		return nil
 	}
 	r := reader{b: m.raw}
-	r.limit(m.memories[0].at, "memory pages at the start", uint64(m.memories[0].min), pages)
+	r.fail(m.memories[0].at, ErrMemory, "memory pages at the start: %d, at most %d", m.memories[0].min, pages)
 	return r.err
 }

@@ -78,7 +78,10 @@ type memory struct {
 	at       int // where its type stands
 }
 
-var magic = []byte("\x00asm\x01\x00\x00\x00")
+var (
+	magic     = []byte("\x00asm\x01\x00\x00\x00")
+	component = []byte("\x00asm\x0d\x00\x01\x00") // of the component model
+)
 
 // decode reads everything but the function bodies.
 func decode(raw []byte, lim Limits) (*module, *Error) {
@@ -90,7 +93,9 @@ func decode(raw []byte, lim Limits) (*module, *Error) {
 	}
 	r := &reader{b: raw, end: len(raw)}
 	if !bytes.HasPrefix(raw, magic) {
-		if bytes.HasPrefix(raw, magic[:4]) && len(raw) >= 8 {
+		if bytes.HasPrefix(raw, component) {
+			r.unsupported(4, "a component (layer 1), not a core module")
+		} else if bytes.HasPrefix(raw, magic[:4]) && len(raw) >= 8 {
 			r.unsupported(4, "version % x, not a core module of version 1", raw[4:8])
 		} else {
 			r.malformed(0, "not WebAssembly: want the bytes % x first", magic)
