@@ -50,6 +50,7 @@ type peers struct {
 	sharing sync.Mutex // guards what follows
 	shared  map[identity.Hash]map[identity.Entity]int
 	caller  rpc.Caller
+	node    plugins.Node
 }
 
 // Share lets peer fetch the blobs until as many Unshares.
@@ -87,17 +88,22 @@ func (p *peers) mayHave(peer identity.Entity, h identity.Hash) bool {
 	return p.shared[h][peer] > 0
 }
 
-// Init claims the scope.
+// Init makes fetching possible.
 func (s *Storage) Init(host *plugins.Host) error {
 	s.sharing.Lock()
-	s.caller = host.Node
-	s.sharing.Unlock()
-	host.Node.Handle(Scope, s.serve)
+	defer s.sharing.Unlock()
+	s.caller, s.node = host.Node, host.Node
 	return nil
 }
 
-// Run sweeps hourly until ctx ends.
+// Run serves, and sweeps hourly, until ctx ends. The scope is claimed here and
+// not by Init: the plugins after this one share their blobs again when they
+// begin, and a peer that asks before that would be told that they are not there.
 func (s *Storage) Run(ctx context.Context) error {
+	s.sharing.Lock()
+	node := s.node
+	s.sharing.Unlock()
+	defer node.Handle(Scope, s.serve)()
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
