@@ -88,7 +88,7 @@ func (m *Market) buy(ctx context.Context, j *job, r *jobRecord) error {
 		if over(j.stop) {
 			return nil // drive sees why
 		}
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) && time.Now().After(deadline) {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) && !time.Now().Before(deadline) {
 			return refuse(Timeout, "no seller took it within %v; the last said: %s", r.Spec.Timeout, no.Text)
 		}
 		if ctx.Err() != nil {

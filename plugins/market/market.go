@@ -62,6 +62,8 @@ type Market struct {
 	engine engine
 	cfg    Config
 
+	leastRate uint64 // see the constant
+
 	node plugins.Node // from Init on
 	log  *slog.Logger
 	dir  string // of spools
@@ -85,7 +87,7 @@ func New(key identity.Signer, book *Book, credit credit, engine engine, cfg Conf
 		cfg.InputPatience = DefaultInputPatience
 	}
 	return &Market{
-		key: key, book: book, blobs: book.blobs, credit: credit, engine: engine, cfg: cfg,
+		key: key, book: book, blobs: book.blobs, credit: credit, engine: engine, cfg: cfg, leastRate: leastRate,
 		log: slog.New(slog.DiscardHandler),
 	}
 }

@@ -74,7 +74,8 @@ type trader struct {
 	ledger *ledger.Ledger
 	cfg    Config
 	keeps  storage.Config
-	via    plugins.Node // nil is node
+	via    plugins.Node        // nil is node
+	lends  func(credit) credit // nil is the ledger itself
 
 	stop func()
 }
@@ -110,7 +111,11 @@ func (tr *trader) start() {
 	must(err)
 	book, err := OpenBook(st, blobs)
 	must(err)
-	tr.Market = New(tr.key, book, tr.ledger, tr.engine, tr.cfg)
+	var lends credit = tr.ledger
+	if tr.lends != nil {
+		lends = tr.lends(lends)
+	}
+	tr.Market = New(tr.key, book, lends, tr.engine, tr.cfg)
 	via := tr.via
 	if via == nil {
 		via = tr.node

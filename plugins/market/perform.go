@@ -130,7 +130,12 @@ func (s *sale) progress(fuel uint64) {
 // returns nil, each blob as soon as it is here: what comes next must not push it
 // out again.
 func (m *Market) getInputs(ctx context.Context, s *sale) *Refused {
-	var have uint64
+	var have, total uint64
+	for _, b := range jobBlobs(s.work) {
+		total += b.Size
+	}
+	timed, cancel := context.WithTimeout(ctx, m.transferTime(m.cfg.InputPatience, total))
+	defer cancel()
 	var pinned []identity.Hash
 	last := time.Now()
 	for _, b := range jobBlobs(s.work) {
@@ -139,9 +144,9 @@ func (m *Market) getInputs(ctx context.Context, s *sale) *Refused {
 			s.has(have + n)
 		}
 		for pause := firstPause; !m.blobs.Pin(b.Hash); pause = min(2*pause, lastPause) {
-			err := m.connect(ctx, s.contact())
+			err := m.connect(timed, s.contact())
 			if err == nil {
-				err = m.blobs.Fetch(ctx, s.contact(), b, seen)
+				err = m.blobs.Fetch(timed, s.contact(), b, seen)
 			}
 			if err == nil {
 				seen(b.Size)
@@ -151,6 +156,8 @@ func (m *Market) getInputs(ctx context.Context, s *sale) *Refused {
 			switch {
 			case ctx.Err() != nil:
 				no = refuse(Cancelled, "it was cancelled before it ran")
+			case timed.Err() != nil:
+				no = refuse(InputsMissing, "%v", errSlow)
 			case errors.Is(err, storage.ErrHash), errors.Is(err, storage.ErrFull), time.Since(last) > m.cfg.InputPatience:
 				no = refuse(InputsMissing, "%v", err)
 			}
@@ -160,7 +167,7 @@ func (m *Market) getInputs(ctx context.Context, s *sale) *Refused {
 			}
 			select {
 			case <-time.After(pause):
-			case <-ctx.Done():
+			case <-timed.Done():
 			}
 		}
 		pinned = append(pinned, b.Hash)
@@ -234,6 +241,9 @@ func (m *Market) deliver(s *sale, result compute.Result) (*Refused, error) {
 	s.mu.Unlock()
 	if hold.Lower(cost); cost == 0 {
 		hold.Release()
+	}
+	if cost > 0 {
+		m.unpaid(s, r.outputBytes())
 	}
 	m.blobs.Share(s.buyer, r.outputBlobs()...)
 	s.update(func(old *saleRecord) { *old = *r })
@@ -355,6 +365,7 @@ func (m *Market) endSale(s *sale) {
 	}
 	m.selling.Lock()
 	delete(m.selling.sales, s.order)
+	m.endUnpaidLocked(s)
 	m.selling.Unlock()
 	if err := errors.Join(s.out.Reset(), s.err.Reset()); err != nil {
 		m.log.Warn("cannot remove a spool", "err", err)
@@ -464,8 +475,8 @@ func (m *Market) sweepSales(ctx context.Context) {
 	}
 }
 
-// forgetSales drops the oldest sales that have ended when there are more than
-// maxSales, and deliveries that were not paid for saleAge. What was paid is in
+// forgetSales drops the oldest sales that have ended, and whose quotes are over,
+// when there are more than maxSales, and deliveries that were not paid for saleAge. What was paid is in
 // the ledger for ever.
 func (m *Market) forgetSales(now time.Time) error {
 	for _, s := range m.liveSales() {
@@ -484,7 +495,8 @@ func (m *Market) forgetSales(now time.Time) error {
 	}
 	var olds []old
 	for order, k := range m.selling.kept {
-		if m.selling.sales[order] == nil {
+		// Until its quote is over, the sale is what a replayed order meets.
+		if m.selling.sales[order] == nil && now.Sub(time.UnixMilli(k.taken)) > quoteTime {
 			olds = append(olds, old{order, k})
 		}
 	}

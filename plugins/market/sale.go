@@ -25,6 +25,7 @@ type sale struct {
 	out, err *spool
 	pinned   bool // the output is; set before the sale is delivered
 	control  compute.Control
+	due      debts // under selling's lock: what it counts there
 
 	saving sync.Mutex // held while the record gets its place in the store
 	sealed bool       // under saving: its end is written, nothing older may follow
@@ -86,6 +87,7 @@ func (m *Market) resume(s *sale) {
 		all := s.rec.outputBlobs()
 		s.pinned = m.blobs.Pin(all...)
 		m.blobs.Share(s.buyer, all...)
+		m.unpaidLocked(s, s.rec.outputBytes())
 	} else {
 		m.countLocked(s.buyer, 1)
 	}
@@ -442,9 +444,15 @@ func (m *Market) partOf(o output, off uint64) ([]byte, error) {
 
 // serveCancel stops an order. What ran is delivered and billed as ever.
 func (m *Market) serveCancel(ctx context.Context, from rpc.Peer, in cancelRequest) (cancelAnswer, error) {
+	if !m.allow(from.Node) {
+		return cancelAnswer{}, rpc.Errorf(rpc.Busy, "asked too often; wait a second")
+	}
 	c, err := OpenCancel(in.Cancel)
 	if err != nil {
 		return cancelAnswer{}, rpc.Errorf(rpc.BadRequest, "%v", err)
+	}
+	if in.Cancel.By != from.Node {
+		return cancelAnswer{}, rpc.Errorf(rpc.Refused, "the cancel is from somebody else")
 	}
 	m.selling.Lock()
 	s := m.selling.sales[c.Order]

@@ -23,8 +23,8 @@ const (
 	quoteTime = 2 * time.Minute
 
 	// maxSales is how many sales are kept, and sparedSales how many more before
-	// the oldest that have ended are forgotten; saleAge is how long a payment is
-	// waited for.
+	// the oldest that have ended are forgotten, whose quotes are over; twice as
+	// many are the most. saleAge is how long a payment is waited for.
 	maxSales    = 10_000
 	sparedSales = 100
 	saleAge     = 7 * 24 * time.Hour
@@ -44,15 +44,17 @@ type seller struct {
 
 	selling struct {
 		sync.Mutex
-		policy Policy
-		sales  map[identity.Hash]*sale         // by order, those that are not paid or refused
-		kept   map[identity.Hash]keptSale      // by order, all that are on disk
-		quotes map[identity.Hash]identity.Hash // by quote: its order
-		open   map[identity.Entity]int         // by buyer: orders that run or wait
-		opened int                             // the sum of these
-		slots  int                             // jobs that run
-		turn   []chan struct{}                 // those that wait for a slot, the oldest first
-		askers map[identity.Entity]bucket
+		policy    Policy
+		sales     map[identity.Hash]*sale         // by order, those that are not paid or refused
+		kept      map[identity.Hash]keptSale      // by order, all that are on disk
+		quotes    map[identity.Hash]identity.Hash // by quote: its order
+		open      map[identity.Entity]int         // by buyer: orders that run or wait
+		opened    int                             // the sum of these
+		unpaid    map[identity.Entity]debts       // by buyer: deliveries that are not paid
+		unpaidAll debts
+		slots     int             // jobs that run
+		turn      []chan struct{} // those that wait for a slot, the oldest first
+		askers    map[identity.Entity]bucket
 	}
 
 	paid chan identity.Entity // a payment may have come from
@@ -127,6 +129,7 @@ func (m *Market) initSeller() error {
 	m.selling.kept = map[identity.Hash]keptSale{}
 	m.selling.quotes = map[identity.Hash]identity.Hash{}
 	m.selling.open = map[identity.Entity]int{}
+	m.selling.unpaid = map[identity.Entity]debts{}
 	m.selling.askers = map[identity.Entity]bucket{}
 	return m.readSales()
 }
@@ -280,8 +283,10 @@ func (m *Market) mayTakeLocked(p Policy, buyer identity.Entity) *Refused {
 		return refuse(Busy, "%d orders run or wait", m.selling.opened)
 	case m.selling.open[buyer] >= int(p.PerBuyer):
 		return refuse(Busy, "%d orders of this buyer run or wait", m.selling.open[buyer])
+	case len(m.selling.kept) >= 2*maxSales:
+		return refuse(Busy, "%d sales of the last minutes are remembered", len(m.selling.kept))
 	}
-	return nil
+	return m.owesTooMuchLocked(buyer)
 }
 
 // slot waits for one. The caller gives it back by calling free.

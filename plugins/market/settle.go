@@ -28,25 +28,57 @@ func hashes(blobs []compute.Blob) []identity.Hash {
 	return all
 }
 
-// atOnce is how many blobs are fetched or written at a time.
-const atOnce = 8
+const (
+	// atOnce is how many blobs are fetched or written at a time.
+	atOnce = 8
+
+	// leastRate is how many bytes a second a peer must send on the whole, with
+	// the market's patience on top: one that sends a little now and then would
+	// keep the other waiting for ever.
+	leastRate = 16 << 10
+
+	// lastPay is the longest pause before a payment is tried again.
+	lastPay = time.Minute
+)
+
+// transferTime is how long so many bytes may take.
+func (m *Market) transferTime(patience time.Duration, bytes uint64) time.Duration {
+	return patience + time.Duration(bytes/m.leastRate)*time.Second
+}
+
+// errSlow is the end of a fetch that took too long.
+var errSlow = errors.New("it came too slowly")
 
 // fetch gets blobs from the seller, over as many links as it takes within the
-// market's patience.
+// market's patience. It may take as long as the job, or as its bytes do.
 func (t *trade) fetch(ctx context.Context, blobs []compute.Blob) error {
 	var done atomic.Uint64
-	all, ctx := errgroup.WithContext(ctx)
+	var total uint64
+	for _, b := range blobs {
+		total += b.Size
+	}
+	end := time.Now().Add(t.m.transferTime(t.m.cfg.Patience, total))
+	if t.deadline().After(end) {
+		end = t.deadline()
+	}
+	ctx, cancel := context.WithDeadlineCause(ctx, end, errSlow)
+	defer cancel()
+	all, own := errgroup.WithContext(ctx)
 	all.SetLimit(atOnce)
 	for _, b := range blobs {
 		all.Go(func() error {
 			before := uint64(0)
-			return t.fetchOne(ctx, b, func(n uint64) {
+			return t.fetchOne(own, b, func(n uint64) {
 				t.j.advance(progress{fetched: done.Add(n - before)})
 				before = n
 			})
 		})
 	}
-	return all.Wait()
+	err := all.Wait()
+	if err != nil && context.Cause(ctx) == errSlow {
+		return errSlow
+	}
+	return err
 }
 
 // fetchOne gets one blob.
@@ -108,6 +140,9 @@ func (t *trade) lost(ctx context.Context, what string, err error) error {
 		return refuse(Internal, "fetch %s: %v", what, err)
 	case errors.Is(err, storage.ErrHash), errors.Is(err, rpc.ErrNotFound):
 		return refuse(BadOutput, "seller %s: fetch %s: %v", seller, what, err)
+	}
+	if errors.Is(err, errSlow) {
+		return refuse(SellerLost, "seller %s did not send %s in time: %v", seller, what, err)
 	}
 	return refuse(SellerLost, "seller %s went away before %s was here: %v", seller, what, err)
 }
@@ -206,12 +241,9 @@ func (m *Market) settle(ctx context.Context, j *job, r *jobRecord) error {
 	failpoint.Hit("market:pay-before")
 	text := "nothing to pay"
 	if d.Cost > 0 {
-		e, err := m.credit.Pay(ctx, r.Quote.By, d.Cost, d.Order)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
+		e, err := m.pay(ctx, j, r, d)
 		if err != nil {
-			return refuse(NotPaid, "pay %s credits to seller %s: %v", d.Cost, r.Quote.By.Short(), err)
+			return err
 		}
 		text = fmt.Sprintf("paid %s credits, entry %d", d.Cost, e.Seq)
 	}
@@ -224,6 +256,44 @@ func (m *Market) settle(ctx context.Context, j *job, r *jobRecord) error {
 		r.event(eventRecord{Text: text, Reason: r.Reason, Seller: r.Quote.By})
 	})
 	return nil
+}
+
+// pay makes the payment, as often as it takes: what is delivered is owed, and a
+// disk that is full or a line that is fenced may be well again. The error is
+// ctx's, or *Refused when it never will be, or was not for as long as a seller
+// waits.
+func (m *Market) pay(ctx context.Context, j *job, r *jobRecord, d Delivery) (ledger.Entry, error) {
+	last := time.UnixMilli(r.Created).Add(r.Spec.Timeout + saleAge)
+	told := false
+	for pause := firstPause; ; pause = min(2*pause, lastPay) {
+		e, err := m.credit.Pay(ctx, r.Quote.By, d.Cost, d.Order)
+		if ctx.Err() != nil {
+			return e, ctx.Err()
+		}
+		if err == nil {
+			return e, nil
+		}
+		for _, never := range []error{ledger.ErrAmount, ledger.ErrRef, ledger.ErrSelf, ledger.ErrLines} {
+			if errors.Is(err, never) {
+				last = time.Time{}
+			}
+		}
+		if time.Now().After(last) {
+			return e, refuse(NotPaid, "pay %s credits to seller %s: %v", d.Cost, r.Quote.By.Short(), err)
+		}
+		if !told {
+			told = true
+			m.log.Warn("a delivery cannot be paid now", "job", r.ID.Short(), "peer", r.Quote.By.Short(), "err", err)
+			j.update(func(r *jobRecord) {
+				r.event(eventRecord{Text: clip(fmt.Sprintf("cannot pay now, trying again: %v", err)), Reason: NotPaid, Seller: r.Quote.By})
+			})
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return e, ctx.Err()
+		}
+	}
 }
 
 // ended is what a receipt makes of a job that was stopped because of stop.
@@ -254,6 +324,9 @@ func ended(rec compute.Receipt, stop Reason, outcome []byte) (State, Reason, str
 // serveDue answers a seller that reminds us of a delivery: it is back, so a
 // trade that waits for it goes on.
 func (m *Market) serveDue(ctx context.Context, from rpc.Peer, in dueRequest) (dueAnswer, error) {
+	if !m.allow(from.Node) {
+		return dueAnswer{}, rpc.Errorf(rpc.Busy, "asked too often; wait a second")
+	}
 	m.orders.Lock()
 	t := m.orders.trades[in.Order]
 	m.orders.Unlock()

@@ -227,6 +227,9 @@ func (s *Storage) Unpin(hashes ...identity.Hash) {
 	}
 }
 
+// MaxBytes is Config.MaxBytes, or its default.
+func (s *Storage) MaxBytes() int64 { return s.cfg.MaxBytes }
+
 // Usage is how many bytes are kept, and how many of them are pinned.
 func (s *Storage) Usage() (total, pinned int64) {
 	s.mu.Lock()
