@@ -20,6 +20,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(lonelyEnv) != "" {
 		lonely(os.Getenv(lonelyEnv) == lonelyHolds)
 	}
+	if what := os.Getenv(probeEnv); what != "" {
+		probe(what)
+	}
 	code := m.Run()
 	if built.dir != "" {
 		_ = os.RemoveAll(built.dir)
@@ -54,6 +57,10 @@ func lonely(hold bool) {
 	}})
 	panic(err)
 }
+
+// probeEnv makes the test program a worker that is past its walls and tries
+// what the variable says, for TestWalls.
+const probeEnv = "SEA_COMPUTE_TEST_PROBE"
 
 // built keeps the Go programs that tests compile, once for all tests.
 var built struct {

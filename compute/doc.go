@@ -30,6 +30,9 @@
 // A child runs one job and ends: nothing of one guest, neither memory nor a
 // lowered limit nor an escape, is there when the next one starts.
 //
+// On Linux a child has walls: resource limits, no capabilities, Landlock and
+// seccomp; [Engine.Walls] tells which of them stand.
+//
 // # Caveats
 //
 // Fuel is prices by convention (tariff 1), not time. A guest that hits its

@@ -22,7 +22,7 @@ import (
 type frameKind byte
 
 const (
-	frameHello    frameKind = 'h' // the protocol's version, one byte
+	frameHello    frameKind = 'h' // the protocol's version, one byte; the walls
 	frameJob      frameKind = 'j' // startWire
 	frameData     frameKind = 'd' // bytes
 	frameCancel   frameKind = 'c' // why, as text
@@ -38,7 +38,7 @@ const (
 )
 
 const (
-	workerVersion = 1
+	workerVersion = 2
 	// maxFrame is the longest payload. Only data comes near it.
 	maxFrame  = 256 << 10
 	dataFrame = 64 << 10 // of our own frames of bytes

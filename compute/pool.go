@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/peersea/sea/identity/cbor"
 )
 
 // maxSpares is how many workers wait for jobs to come.
@@ -152,10 +154,7 @@ func (s *spawner) start() (*process, error) {
 	defer s.unwatch(p)
 	timer := time.AfterFunc(helloWall, p.kill)
 	defer timer.Stop()
-	b, err := p.out.want(frameHello)
-	if err == nil && (len(b) != 1 || b[0] != workerVersion) {
-		err = fmt.Errorf("%w: it speaks version %v, this program %d", errFrame, b, workerVersion)
-	}
+	p.walls, err = p.hello()
 	if err != nil {
 		p.reap()
 		if s.isAborted() {
@@ -246,6 +245,7 @@ type process struct {
 	in    *frameWriter
 	out   *frameReader
 	words tail
+	walls []Wall // from its hello
 
 	mu     sync.Mutex // guards killed: its number may be another's once it is reaped
 	killed bool
@@ -271,6 +271,25 @@ func (p *process) reap() {
 		_ = p.stdin.Close() // by Wait otherwise
 		p.state = p.cmd.Wait()
 	})
+}
+
+// hello reads the first frame, or why there is none.
+func (p *process) hello() ([]Wall, error) {
+	kind, b, err := p.out.next()
+	if err != nil {
+		return nil, err
+	}
+	switch kind {
+	case frameHello:
+		return readHello(b)
+	case frameFailure:
+		var w failureWire
+		if err := cbor.Unmarshal(b, &w); err != nil {
+			return nil, err
+		}
+		return nil, w.err()
+	}
+	return nil, fmt.Errorf("%w: kind %q, want %q", errFrame, kind, frameHello)
 }
 
 // lastWords is how a reaped process ended, and what it said.

@@ -48,6 +48,7 @@ func Worker() int {
 // like any other.
 type worker struct {
 	out   *frameWriter
+	cell  cell
 	guest guest
 	pace  *pace
 	begun chan struct{}
@@ -71,13 +72,17 @@ func (w *worker) run(in io.Reader) error {
 	// the number also keeps the runtime from adjusting it, which stops the world.
 	runtime.GOMAXPROCS(max(4, runtime.NumCPU()))
 	debug.SetGCPercent(-1)
-	if err := limitProcess(); err != nil {
-		return fmt.Errorf("%w: limits of the process: %w", ErrEngine, err)
+	if err := w.cell.raise(); err != nil {
+		return fmt.Errorf("%w: walls: %w", ErrEngine, err)
 	}
 	for i := range w.pending {
 		w.pending[i] = make([]byte, 0, maxPending)
 	}
-	if err := w.out.send(frameHello, []byte{workerVersion}); err != nil {
+	first, err := hello(w.cell.list)
+	if err != nil {
+		return err
+	}
+	if err := w.out.send(frameHello, first); err != nil {
 		return err
 	}
 	r := newFrameReader(in)
@@ -106,7 +111,10 @@ func (w *worker) read(r *frameReader) error {
 		return err
 	}
 	g := &w.guest
-	g.job, g.interpreter, g.cacheDir = job, start.Interpreter, start.Cache
+	g.job, g.interpreter = job, start.Interpreter
+	if g.cacheDir, err = w.cell.enter(start.Cache); err != nil {
+		return fmt.Errorf("%w: walls: %w", ErrEngine, err)
+	}
 	g.tank.job, g.tank.stopAt = job.Limits.Fuel, start.StopAt
 	w.pace = newPace(start.Slowest)
 	g.stdout = func(b []byte) { w.write(0, b) }
@@ -188,7 +196,9 @@ func (w *worker) start(maxPages uint32) {
 		runtime.ReadMemStats(&now)
 		debug.SetMemoryLimit(int64(now.Sys) + int64(maxPages)<<16 + int64(stack) + memorySlack/2)
 	}
-	limitMemory(uint64(maxPages)<<16*11/10+2*l.OutputBytes+stack+memorySlack, l.Wall())
+	if err := w.cell.limit(uint64(maxPages)<<16*11/10+2*l.OutputBytes+stack+memorySlack, l.Wall()); err != nil {
+		panic("compute: a wall does not stand: " + err.Error()) // rather one job than a guest without it
+	}
 	_ = w.out.send(frameBegun, nil)
 	close(w.begun)
 }

@@ -1,12 +1,12 @@
 package compute
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,21 +24,24 @@ func isolate(cmd *exec.Cmd) {
 const (
 	maxDescriptors = 64
 	maxCPUSeconds  = 30 * slowdown // to compile; then as long as the job's belt
+	maxFileBytes   = 1 << 30       // of a module's compiled code
 )
 
-// limitProcess sets what does not depend on the job.
+// limitProcess sets what does not depend on the job. The number of processes is
+// not among it: the kernel counts all of the user's, and seccomp allows one.
 func limitProcess() error {
-	if err := closeInherited(); err != nil {
-		return err
-	}
 	for what, n := range map[int]uint64{
-		unix.RLIMIT_CORE: 0, unix.RLIMIT_NOFILE: maxDescriptors,
+		unix.RLIMIT_CORE: 0, unix.RLIMIT_NOFILE: maxDescriptors, unix.RLIMIT_FSIZE: maxFileBytes,
 	} {
 		if err := hardLimit(what, n); err != nil {
 			return err
 		}
 	}
 	return softLimit(unix.RLIMIT_CPU, maxCPUSeconds)
+}
+
+func limitsText() string {
+	return fmt.Sprintf("%d files, %d s of CPU to compile, files of %d MiB, no core", maxDescriptors, maxCPUSeconds, maxFileBytes>>20)
 }
 
 // hardLimit lowers a limit for good. One that is lower already stands.
@@ -80,40 +83,6 @@ func softLimit(what int, n uint64) error {
 	}
 	l.Cur = min(n, l.Max)
 	return unix.Setrlimit(what, &l)
-}
-
-// limitMemory lets the process have more bytes than it has by now, and twice
-// the job's belt of CPU time. Beyond, the runtime or the kernel ends it, which is
-// an engine's error and no result. RLIMIT_DATA counts what may be written;
-// RLIMIT_AS would count the address space that Go only reserves.
-func limitMemory(more uint64, wall time.Duration) {
-	most := dataBytes() + more
-	if raceEnabled {
-		most = unix.RLIM_INFINITY
-	}
-	for what, n := range map[int]uint64{
-		unix.RLIMIT_DATA: most,
-		unix.RLIMIT_CPU:  uint64(2*wall.Seconds()) + maxCPUSeconds,
-	} {
-		_ = hardLimit(what, n) // the calls have worked before, on the same names
-	}
-}
-
-// dataBytes is what the process has of RLIMIT_DATA.
-func dataBytes() uint64 {
-	b, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		return 1 << 30
-	}
-	f := strings.Fields(string(b))
-	if len(f) < 6 {
-		return 1 << 30
-	}
-	n, err := strconv.ParseUint(f[5], 10, 64)
-	if err != nil {
-		return 1 << 30
-	}
-	return n * uint64(os.Getpagesize())
 }
 
 // killGroup ends the worker and whatever it may have started.

@@ -150,6 +150,9 @@ func TestWorkerSees(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if strings.HasSuffix(to, "/statm") {
+			continue // its own
+		}
 		if !strings.HasPrefix(to, "pipe:") && !strings.HasPrefix(to, "anon_inode:") && !strings.HasPrefix(to, "/sys/fs/cgroup/") {
 			t.Errorf("descriptor %s is %s", fd.Name(), to)
 		}

@@ -1,0 +1,116 @@
+package compute
+
+import (
+	"os"
+	"runtime"
+
+	"github.com/elastic/go-seccomp-bpf"
+	"github.com/elastic/go-seccomp-bpf/arch"
+	"golang.org/x/sys/unix"
+)
+
+// The filter is a list of what Go's runtime, the C library beneath it and
+// wazero's compile cache call. The rest fails with EPERM, which old programs on
+// new kernels survive; what nobody but an attacker asks for ends the process.
+
+// openCalls are allowed whatever their arguments.
+var openCalls = []string{
+	// pipes and files; which files is Landlock's business
+	"read", "write", "pread64", "pwrite64", "readv", "writev", "close", "lseek", "fstat", "newfstatat", "fcntl", "fsync",
+	"openat", "getdents64", "mkdirat", "unlinkat", "renameat", "renameat2", "getcwd",
+	// memory
+	"munmap", "mprotect", "mremap", "madvise", "mincore", "brk",
+	// threads
+	"futex", "sched_yield", "sched_getaffinity", "getcpu", "gettid", "getpid", "set_robust_list", "rseq", "membarrier",
+	"exit", "exit_group", "restart_syscall", "set_tid_address", "arch_prctl",
+	// signals to itself
+	"rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack",
+	// time and waiting
+	"nanosleep", "clock_nanosleep", "clock_gettime", "clock_getres", "gettimeofday",
+	"epoll_create1", "epoll_ctl", "epoll_pwait", "epoll_pwait2", "eventfd2", "poll", "ppoll",
+	// facts
+	"getrandom", "uname", "getrusage", "getrlimit", "sysinfo", "getuid", "geteuid", "getgid", "getegid",
+}
+
+// stageCalls put up the walls of the job, and are locked behind them.
+var stageCalls = []string{
+	"landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "seccomp",
+	"tkill", // by which psx reaches every thread
+}
+
+// fileCalls are locked where no folder is to be used.
+var fileCalls = []string{"openat", "mkdirat", "unlinkat", "renameat", "renameat2"}
+
+// attackCalls end the process.
+var attackCalls = []string{
+	"execve", "execveat", "fork", "vfork", "clone",
+	"ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "kcmp", "kill", "tgkill",
+	"pidfd_open", "pidfd_getfd", "pidfd_send_signal", "rt_sigqueueinfo", "rt_tgsigqueueinfo",
+	"socket", "socketpair", "connect", "bind", "listen", "accept", "accept4", "sendto", "sendmsg", "sendmmsg",
+	"mount", "umount2", "pivot_root", "chroot", "setns", "unshare", "open_tree", "move_mount", "fsopen", "mount_setattr",
+	"open_by_handle_at", "mknodat", "symlinkat", "linkat", "fchmodat", "fchownat", "chmod", "chown", "symlink", "link",
+	"bpf", "perf_event_open", "userfaultfd", "io_uring_setup", "io_uring_enter",
+	"keyctl", "add_key", "request_key", "init_module", "finit_module", "delete_module", "kexec_load", "reboot",
+	"setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setgroups", "capset",
+	"memfd_create", "shmget", "swapon", "quotactl", "iopl", "ioperm", "modify_ldt",
+}
+
+// hasSeccomp tells whether the kernel can end a process for a system call.
+func hasSeccomp() bool { return seccomp.Supported() }
+
+// filterCalls puts the filter before every thread.
+func filterCalls() error {
+	pid := uint64(os.Getpid())
+	when := func(name string, arg uint32, op seccomp.Operation, value uint64) seccomp.NameWithConditions {
+		return seccomp.NameWithConditions{Name: name, Conditions: seccomp.ArgumentConditions{{Argument: arg, Operation: op, Value: value}}}
+	}
+	return load(seccomp.ActionErrno,
+		seccomp.SyscallGroup{Action: seccomp.ActionAllow, Names: append(append([]string(nil), openCalls...), stageCalls...)},
+		seccomp.SyscallGroup{Action: seccomp.ActionAllow, NamesWithCondtions: []seccomp.NameWithConditions{
+			when("clone", 0, seccomp.BitsSet, unix.CLONE_THREAD), // a thread, not a process
+			when("mmap", 3, seccomp.BitsNotSet, unix.MAP_SHARED), // which RLIMIT_DATA would not count
+			when("prlimit64", 0, seccomp.Equal, 0),               // its own
+			when("tgkill", 0, seccomp.Equal, pid),
+			when("kill", 0, seccomp.Equal, pid),
+			when("prctl", 0, seccomp.Equal, unix.PR_SET_NO_NEW_PRIVS),
+			when("prctl", 0, seccomp.Equal, unix.PR_SET_VMA), // names for Go's memory
+		}},
+		// Its flags are out of a filter's sight, and the C library then uses clone.
+		seccomp.SyscallGroup{Action: seccomp.ActionErrno | seccomp.Action(unix.ENOSYS), Names: []string{"clone3"}},
+		seccomp.SyscallGroup{Action: seccomp.ActionKillProcess, Names: attackCalls},
+	)
+}
+
+// lockCalls takes away what was needed until now.
+func lockCalls(files bool) error {
+	names := stageCalls
+	if !files {
+		names = append(append([]string(nil), names...), fileCalls...)
+	}
+	return load(seccomp.ActionAllow, seccomp.SyscallGroup{Action: seccomp.ActionErrno, Names: names})
+}
+
+// load puts up a filter made of the groups, without the names that this kind of
+// machine does not have.
+func load(rest seccomp.Action, groups ...seccomp.SyscallGroup) error {
+	machine, err := arch.GetInfo("")
+	if err != nil {
+		return err
+	}
+	for i := range groups {
+		var known []string
+		for _, name := range groups[i].Names {
+			if _, ok := machine.SyscallNames[name]; ok {
+				known = append(known, name)
+			}
+		}
+		groups[i].Names = known
+	}
+	runtime.LockOSThread() // no_new_privs goes with the thread that loads
+	defer runtime.UnlockOSThread()
+	return seccomp.LoadFilter(seccomp.Filter{
+		NoNewPrivs: true,
+		Flag:       seccomp.FilterFlagTSync,
+		Policy:     seccomp.Policy{DefaultAction: rest, Syscalls: groups},
+	})
+}
