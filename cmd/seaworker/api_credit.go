@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"iter"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +20,7 @@ import (
 // creditRoutes are about the ledger.
 func (a *api) creditRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /v1/credit", route(a.getLines))
+	mux.HandleFunc("GET /v1/credit/history", a.getHistory)
 	mux.HandleFunc("GET /v1/credit/{peer}", route(a.getLine))
 	mux.HandleFunc("PUT /v1/credit/{peer}/limit", route(a.putLimit))
 	mux.HandleFunc("POST /v1/credit/{peer}/pay", route(a.postPay))
@@ -38,6 +41,46 @@ func (a *api) getLine(r *http.Request, _ none) (ledger.Line, error) {
 		return ledger.Line{}, err
 	}
 	return a.d.ledger.Line(peer), nil
+}
+
+// getHistory streams the postings that the query names.
+func (a *api) getHistory(w http.ResponseWriter, r *http.Request) {
+	filter, err := a.historyFilter(r.URL.Query())
+	if err != nil {
+		sendFailure(w, r, err)
+		return
+	}
+	next, stop := iter.Pull2(a.d.ledger.History(filter))
+	defer stop()
+	sendEvents(w, r, func(context.Context) (e historyEvent, more bool, err error) {
+		p, err, ok := next()
+		switch {
+		case err != nil:
+			a.d.log.Error("the ledger's history cannot be read", "err", err)
+			return e, false, err
+		case !ok:
+			return historyEvent{Entity: a.d.ledger.Entity()}, false, nil
+		}
+		return historyEvent{Posting: &p}, true, nil
+	})
+}
+
+func (a *api) historyFilter(ask url.Values) (f ledger.Filter, err error) {
+	if text := ask.Get("peer"); text != "" {
+		if f.Peer, err = a.findPeer(text); err != nil {
+			return f, err
+		}
+	}
+	if text := ask.Get("ref"); text != "" {
+		if f.Ref, err = identity.ParseHash(text); err != nil {
+			return f, usagef("give all 64 digits, as \"job get\" shows them", "--for is %q: %v", text, err)
+		}
+	}
+	if f.From, err = parseWhen("--from", ask.Get("from")); err != nil {
+		return f, err
+	}
+	f.To, err = parseWhen("--to", ask.Get("to"))
+	return f, err
 }
 
 func (a *api) putLimit(r *http.Request, in creditAmount) (ledger.Line, error) {

@@ -16,7 +16,8 @@ func newCredit(c *cli) *cobra.Command {
 positive when they owe this node. A peer is named by its public key; the first
 digits are enough once there is a line with it.`,
 	}
-	group.AddCommand(newCreditList(c), newCreditShow(c), newCreditLimit(c), newCreditPay(c), newCreditCheck(c))
+	group.AddCommand(newCreditList(c), newCreditShow(c), newCreditLimit(c), newCreditPay(c),
+		newCreditHistory(c), newCreditExport(c), newCreditCheck(c))
 	return asGroup(group)
 }
 
