@@ -6,9 +6,10 @@ type editKind uint8
 const (
 	editPay       editKind = iota // pay for run arg, and check
 	editNaN                       // make nan arg canonical, if somebody sees it
-	editReturn                    // leave by the function's one exit
-	editLeave                     // take the function's weight off before a tail call
+	editDepth                     // tell who is called next how deep it is
+	editLeave                     // the same before a tail call, which takes this function's place
 	editCall                      // an ordinary call, instruction arg, instead of a tail call
+	editReturn                    // and the return behind it
 	editGrow                      // grow the memory by our helper
 	editSize                      // pay for what the topmost operand says
 	editTableGrow                 // the same for table arg, if it can grow that far

@@ -2,10 +2,18 @@ package meter
 
 // scratch are the indices of the locals that the meter needs in a function.
 type scratch struct {
+	fuel   uint32 // i64: what the counter is, save during a call
+	depth  uint32 // i32: what the depth is in this function
 	size   uint32 // i32
 	nan    [len(shapes)]uint32
+	stops  int // how many blocks stand around the code for checks to leave by
 	extras []ValueType
 }
+
+// maxStops bounds the blocks around a function's code. Each check has one of its
+// own, as far as they go, because wazero compiles a branch better when no other
+// goes to the same place.
+const maxStops = 64
 
 // scratch looks through the edits for what they need.
 func (b *body) scratch() (s scratch) {
@@ -13,11 +21,19 @@ func (b *body) scratch() (s scratch) {
 		*at = uint32(b.locals + len(s.extras))
 		s.extras = append(s.extras, t)
 	}
-	size, f32, f64, v128 := false, false, false, false
+	size, call, f32, f64, v128 := false, false, false, false, false
+	s.stops = 2 // at the entry
 	for _, e := range b.edits {
 		switch e.kind {
+		case editPay:
+			if b.runs[e.arg].check {
+				s.stops++
+			}
+		case editDepth, editLeave:
+			call = true
 		case editSize, editTableGrow:
 			size = true
+			s.stops++
 		case editNaN:
 			if n := b.nans[e.arg]; n.fix {
 				f32 = f32 || n.shape == shapeF32
@@ -25,6 +41,11 @@ func (b *body) scratch() (s scratch) {
 				v128 = v128 || n.shape == shapeF32x4 || n.shape == shapeF64x2
 			}
 		}
+	}
+	s.stops = min(s.stops, maxStops) + 1
+	add(&s.fuel, I64)
+	if call {
+		add(&s.depth, I32)
 	}
 	if size {
 		add(&s.size, I32)
@@ -57,28 +78,35 @@ func (b *body) emit(w *writer, results []byte) {
 	}
 
 	if b.smallLeaf() {
-		w.pay(b.runs[0].cost)
-		b.code(w, &s, true)
+		w.counter()
+		w.pay(&s, b.runs[0].cost)
+		b.code(w, &s)
 	} else {
-		// block  ; stop: the shared trap
+		// block ... block ; stops
 		//   pay and check
 		//   block results  ; the guest's function label
 		//     the guest's code
 		//   end
-		//   leave, return
-		// end
-		// stop
-		w.bytes([]byte{opBlock, blockEmpty})
-		w.pay(b.runs[0].cost)
-		w.over()
-		w.enter(b.weight())
-		w.byte(opI32Or)
+		//   return
+		// end br stop end br stop ... end
+		// stop: the shared trap
+		for range s.stops {
+			w.bytes([]byte{opBlock, blockEmpty})
+		}
+		w.counter()
+		w.pay(&s, b.runs[0].cost)
+		w.over(&s)
 		w.op(opBrIf, 0)
+		w.enter(&s, b.weight())
+		w.op(opBrIf, 1)
 		w.byte(opBlock)
 		w.bytes(results)
-		b.code(w, &s, false)
-		w.leave(b.weight())
+		b.code(w, &s)
 		w.bytes([]byte{opReturn, opEnd})
+		for i := s.stops - 2; i >= 0; i-- {
+			w.op(opBr, uint32(i))
+			w.byte(opEnd)
+		}
 		w.stop()
 		w.byte(opEnd)
 	}
@@ -90,21 +118,31 @@ func (b *body) emit(w *writer, results []byte) {
 }
 
 // code copies the guest's code with the edits in it.
-func (b *body) code(w *writer, s *scratch, leaf bool) {
+func (b *body) code(w *writer, s *scratch) {
 	from := b.groups.end
+	stops := 2 // used at the entry
+	check := func(e *edit) {
+		w.over(s)
+		w.op(opBrIf, uint32(e.depth)+uint32(min(stops, s.stops-2)))
+		stops++
+	}
 	for i := range b.edits {
 		e := &b.edits[i]
 		switch e.kind {
 		case editPay:
 			r := &b.runs[e.arg]
-			if r.void || r.cost == 0 && !r.check {
+			if r.void || r.cost == 0 && !r.check && !r.fresh {
 				continue
 			}
 			w.bytes(b.b[from:e.at])
-			w.pay(r.cost)
+			if r.fresh {
+				w.counter()
+			} else {
+				w.op(opLocalGet, s.fuel)
+			}
+			w.pay(s, r.cost)
 			if r.check {
-				w.over()
-				w.op(opBrIf, uint32(e.depth))
+				check(e)
 			}
 		case editNaN:
 			n := b.nans[e.arg]
@@ -113,43 +151,51 @@ func (b *body) code(w *writer, s *scratch, leaf bool) {
 			}
 			w.bytes(b.b[from:e.at])
 			w.canonical(n.shape, s.nan[n.shape])
-		case editReturn:
-			if leaf {
-				continue
-			}
+		case editDepth:
 			w.bytes(b.b[from:e.at])
-			w.op(opBr, uint32(e.depth)-1)
+			w.op(opLocalGet, s.depth)
+			w.op(opGlobalSet, w.depth)
 		case editLeave:
 			w.bytes(b.b[from:e.at])
-			w.leave(b.weight())
+			w.op(opLocalGet, s.depth)
+			w.i32(int32(b.weight()))
+			w.byte(opI32Sub)
+			w.op(opGlobalSet, w.depth)
 		case editCall:
 			w.bytes(b.b[from:e.at])
 			w.byte(byte(e.arg))
+		case editReturn:
+			w.bytes(b.b[from:e.at])
+			w.byte(opReturn)
 		case editGrow:
 			w.bytes(b.b[from:e.at])
 			w.op(opCall, w.grow)
+			w.counter()
+			w.pay(s, 0)
 		case editSize:
 			w.bytes(b.b[from:e.at])
 			w.op(opLocalTee, s.size)
 			w.op(opLocalGet, s.size)
 			w.byte(opExtendI32U)
-			w.paySize(uint32(e.depth))
+			w.paySize(s)
+			check(e)
 		case editTableGrow:
 			w.bytes(b.b[from:e.at])
 			b.tableGrow(w, s, e)
+			w.paySize(s)
+			check(e)
 		}
 		from = e.at + int(e.length)
 	}
 	w.bytes(b.b[from:b.pos])
 }
 
-// paySize adds the i64 on the stack to the counter and checks it.
-func (w *writer) paySize(stop uint32) {
-	w.op(opGlobalGet, w.fuel)
+// paySize adds the i64 on the stack to the counter.
+func (w *writer) paySize(s *scratch) {
+	w.op(opLocalGet, s.fuel)
 	w.byte(opI64Add)
+	w.op(opLocalTee, s.fuel)
 	w.op(opGlobalSet, w.fuel)
-	w.over()
-	w.op(opBrIf, stop)
 }
 
 // tableGrow pays for the new entries, unless they cannot fit: a grow that fails
@@ -170,7 +216,6 @@ func (b *body) tableGrow(w *writer, s *scratch, e *edit) {
 	w.i64(int64(b.m.tableMax(int(t))))
 	w.byte(opI64GtU)
 	w.bytes([]byte{opI32Eqz, opSelect})
-	w.paySize(uint32(e.depth))
 }
 
 // tableMax is the most entries a table ever has: what it declares, within the
@@ -199,7 +244,10 @@ func (w writer) startBody(start uint32) []byte {
 // fails, as the specification says, beyond most; otherwise it pays and grows.
 func (w writer) growBody(most uint32, own bool) []byte {
 	w.out = nil
-	w.u32(0) // no locals
+	s := scratch{fuel: 1}
+	w.bytes([]byte{1, 1, byte(I64)})
+	w.counter()
+	w.pay(&s, 0)
 	w.bytes([]byte{opBlock, blockEmpty})
 	w.op(opLocalGet, 0)
 	w.byte(opExtendI32U)
@@ -215,7 +263,9 @@ func (w writer) growBody(most uint32, own bool) []byte {
 	w.byte(opExtendI32U)
 	w.i64(pagePrice)
 	w.byte(opI64Mul)
-	w.paySize(0)
+	w.paySize(&s)
+	w.over(&s)
+	w.op(opBrIf, 0)
 	w.op(opLocalGet, 0)
 	w.bytes([]byte{opMemoryGrow, 0})
 	w.op(opLocalTee, 0)

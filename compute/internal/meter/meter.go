@@ -13,7 +13,7 @@ const Prefix = "sea:"
 const (
 	ExportFuel     = Prefix + "fuel"      // i64: fuel paid so far
 	ExportLimit    = Prefix + "limit"     // i64: the guest stops when fuel > limit; unsigned, at most MaxLimit
-	ExportDepth    = Prefix + "depth"     // i32: weight of the calls under way
+	ExportDepth    = Prefix + "depth"     // i32: weight of the calls around the one that comes next
 	ExportMaxDepth = Prefix + "max_depth" // i32: the guest stops when depth > max_depth; unsigned, at most MaxDepth
 	ExportStatus   = Prefix + "status"    // i32: a Status, why the meter stopped the guest
 	ExportStart    = Prefix + "start"     // func(): the guest's start function, when it has one

@@ -65,7 +65,7 @@ func (b *body) payEach(steps []int) {
 	b.runs = []run{{cost: 1}}
 	pay := func(at int) {
 		b.edits = append(b.edits, edit{at: at, kind: editPay, arg: len(b.runs)})
-		b.runs = append(b.runs, run{cost: 1})
+		b.runs = append(b.runs, run{cost: 1, fresh: true})
 	}
 	for _, e := range edits {
 		// What stands between instructions comes before the next one pays,
@@ -81,7 +81,7 @@ func (b *body) payEach(steps []int) {
 				continue
 			}
 			e.arg = len(b.runs)
-			b.runs = append(b.runs, run{check: true})
+			b.runs = append(b.runs, run{check: true, fresh: true})
 		}
 		b.edits = append(b.edits, e)
 	}

@@ -219,20 +219,21 @@ var (
 )
 
 // shapes says, of each shape, the scratch local's type, how to compare a value
-// with itself (scalars: unequal, vectors: equal), and how to push the NaN.
+// with itself, which is false for a NaN, and how to push the NaN.
 var shapes = [...]struct {
 	local   ValueType
 	compare []byte
 	nan     []byte
 }{
-	shapeF32:   {F32, []byte{opF32Ne}, append([]byte{opF32Const}, nanF32...)},
-	shapeF64:   {F64, []byte{opF64Ne}, append([]byte{opF64Const}, nanF64...)},
+	shapeF32:   {F32, []byte{opF32Ge}, append([]byte{opF32Const}, nanF32...)},
+	shapeF64:   {F64, []byte{opF64Ge}, append([]byte{opF64Const}, nanF64...)},
 	shapeF32x4: {V128, []byte{opVector, vecF32x4Eq}, append([]byte{opVector, vecConst}, nanF32x4...)},
 	shapeF64x2: {V128, []byte{opVector, vecF64x2Eq}, append([]byte{opVector, vecConst}, nanF64x2...)},
 }
 
 // canonical makes the value on the stack canonical: a scalar by a branch that is
-// rarely taken, faster than select with wazero; a vector lane by lane.
+// rarely taken, a vector lane by lane. Of the ways to write the branch, this is
+// the one that wazero compiles to one comparison and one jump.
 func (w *writer) canonical(s shape, local uint32) {
 	how := &shapes[s]
 	w.op(opLocalTee, local)
@@ -246,7 +247,7 @@ func (w *writer) canonical(s shape, local uint32) {
 	}
 	w.op(opLocalGet, local)
 	w.bytes(how.compare)
-	w.bytes([]byte{opIf, blockEmpty})
+	w.bytes([]byte{opIf, blockEmpty, opElse})
 	w.bytes(how.nan)
 	w.op(opLocalSet, local)
 	w.byte(opEnd)

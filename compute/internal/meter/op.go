@@ -37,8 +37,8 @@ const (
 	opI32Eq        = 0x46
 	opI32GtU       = 0x4b
 	opI64GtU       = 0x56
-	opF32Ne        = 0x5c
-	opF64Ne        = 0x62
+	opF32Ge        = 0x60
+	opF64Ge        = 0x66
 	opI32Add       = 0x6a
 	opI32Sub       = 0x6b
 	opI32Mul       = 0x6c

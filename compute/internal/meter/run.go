@@ -32,7 +32,13 @@ type run struct {
 	cost  uint32
 	check bool // compare the counter too
 	void  bool // folded into another
+	fresh bool // read the counter again: behind a call, which may have paid too
 }
+
+// longLoop is what the first run of a loop costs when the loop is so long that
+// reading the counter again is cheaper than a register kept for it; a short one
+// would wait for its own writing.
+const longLoop = 24
 
 // newRun begins a run at pos.
 func (b *body) newRun() {
@@ -72,7 +78,6 @@ func (b *body) flow(at int, c byte) {
 		b.branchTable(at)
 	case opReturn:
 		if b.live {
-			b.edit(edit{at: at, kind: editReturn, length: 1})
 			b.branch(0)
 			b.die()
 		}
@@ -84,7 +89,7 @@ func (b *body) flow(at int, c byte) {
 	case opCall:
 		f := b.index("function", len(b.m.functions))
 		if b.err == nil {
-			b.call(at, b.m.types[b.m.functions[f]])
+			b.call(at, b.m.types[b.m.functions[f]], int(f) < b.m.imported)
 		}
 	case opCallIndirect:
 		t := b.index("type", len(b.m.types))
@@ -93,7 +98,7 @@ func (b *body) flow(at int, c byte) {
 			if b.live {
 				b.pop(1)
 			}
-			b.call(at, b.m.types[t])
+			b.call(at, b.m.types[t], false)
 		}
 	case opReturnCall:
 		f := b.index("function", len(b.m.functions))
@@ -341,7 +346,9 @@ func (b *body) join(f *frame, whole bool) {
 // and what it does belongs to the run before it.
 func (b *body) endLoop(f *frame) {
 	if f.targeted {
-		b.runs[f.inner].check = true
+		r := &b.runs[f.inner]
+		r.check = true
+		r.fresh = r.fresh || r.cost > longLoop
 		b.loops = true
 		f.barrier = true
 		return
@@ -411,10 +418,13 @@ func (b *body) branchTable(at int) {
 	}
 }
 
-// call handles a call of a function of type t.
-func (b *body) call(at int, t funcType) {
+// call handles a call of a function of type t, which may be imported.
+func (b *body) call(at int, t funcType, imported bool) {
 	if !b.live || b.err != nil {
 		return
+	}
+	if !imported {
+		b.edit(edit{at: at, kind: editDepth})
 	}
 	b.burden(at, int(t.nresults)+b.m.mutableGlobals)
 	b.pop(int(t.nparams))
@@ -422,6 +432,7 @@ func (b *body) call(at int, t funcType) {
 	b.calls = true
 	b.frames[len(b.frames)-1].barrier = true
 	b.newRun()
+	b.runs[b.cur].fresh = true
 }
 
 // sizedOp handles the operations on segments, memory and tables, of which most

@@ -257,9 +257,6 @@ func (s *specRun) assertReturn(g guest, c *specCommand) error {
 	if err != nil {
 		return err
 	}
-	if depth := g.global(ExportDepth); depth != 0 {
-		return fmt.Errorf("depth %d after return", depth)
-	}
 	s.fuels = append(s.fuels, g.fuel()-before)
 	for _, want := range c.Expected {
 		n := len(values([]specVal{want}))

@@ -3,7 +3,7 @@ package meter
 // Tail calls
 //
 // return_call is a return and a call, and the callee takes the caller's place.
-// So the meter takes the caller's weight off the depth first: however long a
+// So the meter tells it the depth without the caller's weight: however long a
 // chain of tail calls, its depth is that of one function, and what stops it is
 // fuel, checked at each entry.
 //
@@ -52,6 +52,9 @@ func (b *body) tailCall(at int, t funcType, own bool) {
 	if own && b.m.replaces(t) {
 		b.edit(edit{at: at, kind: editLeave})
 	} else {
+		if own {
+			b.edit(edit{at: at, kind: editDepth})
+		}
 		b.edit(edit{at: at, kind: editCall, arg: int(b.b[at]) - opReturnCall + opCall, length: 1})
 		b.edit(edit{at: b.pos, kind: editReturn})
 	}

@@ -55,48 +55,48 @@ func (w *writer) i64(v int64) {
 	w.s64(v)
 }
 
-// pay adds cost to the counter.
-func (w *writer) pay(cost uint32) {
+// counter pushes the counter as it is after a call.
+func (w *writer) counter() { w.op(opGlobalGet, w.fuel) }
+
+// pay takes the counter from the stack and adds cost to it.
+func (w *writer) pay(s *scratch, cost uint32) {
 	if cost == 0 {
+		w.op(opLocalSet, s.fuel)
 		return
 	}
-	w.op(opGlobalGet, w.fuel)
 	w.i64(int64(cost))
 	w.byte(opI64Add)
+	w.op(opLocalTee, s.fuel)
 	w.op(opGlobalSet, w.fuel)
 }
 
 // over pushes whether the counter is above the limit.
-func (w *writer) over() {
-	w.op(opGlobalGet, w.fuel)
+func (w *writer) over(s *scratch) {
+	w.op(opLocalGet, s.fuel)
 	w.op(opGlobalGet, w.limit)
 	w.byte(opI64GtU)
 }
 
-// enter adds weight to the depth and pushes whether it is above its limit.
-func (w *writer) enter(weight int) {
+// enter pushes whether the depth in a function of this weight is above its
+// limit. In a function that makes calls it keeps the depth.
+func (w *writer) enter(s *scratch, weight int) {
 	w.op(opGlobalGet, w.depth)
 	w.i32(int32(weight))
 	w.byte(opI32Add)
-	w.op(opGlobalSet, w.depth)
-	w.op(opGlobalGet, w.depth)
+	if s.depth > 0 {
+		w.op(opLocalTee, s.depth)
+	}
 	w.op(opGlobalGet, w.maxDepth)
 	w.byte(opI32GtU)
-}
-
-// leave takes weight off the depth.
-func (w *writer) leave(weight int) {
-	w.op(opGlobalGet, w.depth)
-	w.i32(int32(weight))
-	w.byte(opI32Sub)
-	w.op(opGlobalSet, w.depth)
 }
 
 // stop tells the host which check failed, and traps.
 func (w *writer) stop() {
 	w.i32(int32(StatusLimit))
 	w.i32(int32(StatusDepth))
-	w.over()
+	w.op(opGlobalGet, w.fuel)
+	w.op(opGlobalGet, w.limit)
+	w.byte(opI64GtU)
 	w.byte(opSelect)
 	w.op(opGlobalSet, w.status)
 	w.byte(opUnreachable)
