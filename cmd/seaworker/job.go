@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -60,6 +61,8 @@ func newJobShow(c *cli) *cobra.Command {
 		Short:   "Show a job and its history",
 		Example: "  seaworker job show 2cf24dba5f",
 		Args:    exactArgs(1),
+
+		ValidArgsFunction: completeJobs(c),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			api, err := c.reader(cmd.Context())
 			if err != nil {
@@ -120,10 +123,14 @@ func newJobLogs(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "logs JOB",
 		Short: "Print what a job wrote",
-		Long:  "Print what a job wrote to its standard output and error, also of a job that failed.",
+		Long: `Print what a job wrote to its standard output and error, also of a job that
+failed. With --json it is one object: the job's id and state, and both streams
+in base64.`,
 		Example: `  seaworker job logs 2cf24dba5f
   seaworker job logs -f 2cf24dba5f`,
 		Args: exactArgs(1),
+
+		ValidArgsFunction: completeJobs(c),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			api, err := c.reader(ctx)
@@ -137,9 +144,18 @@ func newJobLogs(c *cli) *cobra.Command {
 			}
 			v := newJobView(&cli{stdout: c.stdout, stderr: c.stderr}, raw)
 			v.talk, v.live = false, false
+			var stdout, stderr bytes.Buffer
+			if c.json {
+				v.stdout, v.stderr = &stdout, &stderr
+			}
+			if onlyErr {
+				v.stdout = io.Discard
+			}
 			if follow && !j.State.Final() {
-				_, err := watchJob(ctx, api, j.ID, v)
-				return err
+				if j, err = watchJob(ctx, api, j.ID, v); err != nil || !c.json {
+					return err
+				}
+				return c.printJSON(newJobLog(j, stdout.Bytes(), stderr.Bytes()))
 			}
 			streams := map[string]io.Writer{"stdout": v.stdout, "stderr": v.stderr}
 			for _, name := range []string{"stdout", "stderr"} {
@@ -156,6 +172,9 @@ func newJobLogs(c *cli) *cobra.Command {
 					return err
 				}
 			}
+			if c.json {
+				return c.printJSON(newJobLog(j, stdout.Bytes(), stderr.Bytes()))
+			}
 			return nil
 		},
 	}
@@ -165,12 +184,26 @@ func newJobLogs(c *cli) *cobra.Command {
 	return cmd
 }
 
+// jobLog is what "job logs --json" prints.
+type jobLog struct {
+	Job    market.ID    `json:"job"`
+	State  market.State `json:"state"`
+	Stdout []byte       `json:"stdout"`
+	Stderr []byte       `json:"stderr"`
+}
+
+func newJobLog(j market.Job, stdout, stderr []byte) jobLog {
+	return jobLog{j.ID, j.State, append([]byte{}, stdout...), append([]byte{}, stderr...)} // never null
+}
+
 func newJobCancel(c *cli) *cobra.Command {
 	return &cobra.Command{
 		Use:     "cancel JOB",
 		Short:   "Stop a job, and pay for what ran",
 		Example: "  seaworker job cancel 2cf24dba5f",
 		Args:    exactArgs(1),
+
+		ValidArgsFunction: completeJobs(c),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			api, err := c.running(ctx)

@@ -50,6 +50,8 @@ func newReceiptShow(c *cli) *cobra.Command {
 		Short:   "Show a job's receipt",
 		Example: "  seaworker receipt show 2cf24dba5f",
 		Args:    exactArgs(1),
+
+		ValidArgsFunction: completeJobs(c),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			api, err := c.reader(cmd.Context())
 			if err != nil {
@@ -86,6 +88,8 @@ the signed receipt. Exit code 5 when anything differs.`,
 		Example: `  seaworker receipt verify 2cf24dba5f
   seaworker receipt verify --engine interpreter 2cf24dba5f`,
 		Args: exactArgs(1),
+
+		ValidArgsFunction: completeJobs(c),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if request.Engine != "compiler" && request.Engine != "interpreter" {
 				return usagef("use compiler or interpreter", "--engine is %q", request.Engine)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"regexp"
+
 	"github.com/spf13/cobra"
 )
 
@@ -23,6 +25,9 @@ program's own exit code through.`,
 	root.PersistentFlags().StringVar(&c.dir, "dir", "", "state `FOLDER` (default $SEA_DIR, else the system's place for state)")
 	root.PersistentFlags().BoolVar(&c.json, "json", false, "print JSON, for scripts")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if amount := negative.FindString(err.Error()); amount != "" {
+			return usagef("amounts are 0 or more; after -- a word may begin with a dash", "%s is less than zero", amount)
+		}
 		return usagef("see \""+cmd.CommandPath()+" --help\"", "%v", err)
 	})
 	root.AddCommand(
@@ -35,6 +40,10 @@ program's own exit code through.`,
 	)
 	return root
 }
+
+// negative finds a number that was taken for a flag: "unknown shorthand flag:
+// '5' in -5".
+var negative = regexp.MustCompile(`-[0-9.]+$`)
 
 // asGroup makes cmd one that only has commands below it: alone it prints its
 // help, and a word that is none of them is a mistake.
