@@ -33,12 +33,23 @@ func refusal(err error) error {
 // checkInfo refuses what imports something that is not there, or does not export
 // what will be called.
 func checkInfo(info meter.Info, job Job) error {
-	for _, imp := range info.Imports {
+	if err := checkImports(info.Imports); err != nil {
+		return err
+	}
+	return checkExports(info.Exports, job.Entry)
+}
+
+func checkImports(imports []meter.Import) error {
+	for _, imp := range imports {
 		if err := checkImport(imp); err != nil {
 			return fmt.Errorf("%w %w", ErrImport, err)
 		}
 	}
-	if err := checkEntry(info.Exports, job.Entry); err != nil {
+	return nil
+}
+
+func checkExports(exports []meter.Export, entry string) error {
+	if err := checkEntry(exports, entry); err != nil {
 		return fmt.Errorf("%w: %w", ErrEntry, err)
 	}
 	return nil

@@ -77,6 +77,43 @@ func (m MapBlobs) Open(h identity.Hash) (io.ReadCloser, error) {
 	return io.NopCloser(bytes.NewReader(b)), nil
 }
 
+// readBlob reads all of a blob and no more than its size.
+func readBlob(blobs Blobs, b Blob) ([]byte, error) {
+	r, err := openBlob(blobs, b.Hash)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	data := make([]byte, b.Size)
+	if _, err := io.ReadFull(r, data); err != nil {
+		return nil, fmt.Errorf("%w: %v is short: %w", ErrNoBlob, b.Hash, err)
+	}
+	return data, nil
+}
+
+func openBlob(blobs Blobs, h identity.Hash) (io.ReadCloser, error) {
+	r, err := blobs.Open(h)
+	if err != nil && !errors.Is(err, ErrNoBlob) {
+		err = fmt.Errorf("%w: %v: %w", ErrNoBlob, h, err)
+	}
+	return r, err
+}
+
+// loadBlob gets the bytes of b and holds them to its hash.
+func loadBlob(what string, b Blob, get func(Blob) ([]byte, error)) ([]byte, error) {
+	if b.norm() == emptyBlob {
+		return nil, nil
+	}
+	data, err := get(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	if got := identity.HashOf(data); got != b.Hash || uint64(len(data)) != b.Size {
+		return nil, fmt.Errorf("%w: the bytes of %s do not have the hash %v", ErrNoBlob, what, b.Hash)
+	}
+	return data, nil
+}
+
 // CheckPath says what is wrong with the path of an input or output file: paths
 // are relative, clean, UTF-8, separated by "/", without NUL, "." and "..", at
 // most 1,024 bytes and 32 parts of at most 255 bytes each.

@@ -55,13 +55,13 @@ func checkEntry(exports []meter.Export, entry string) error {
 
 // play makes the calls of a guest that was instantiated: the start function, if
 // there is one, then a command's _start or a reactor's entry.
-func (g *guest) play(ctx context.Context, mod api.Module, m meter.Module) (outcome, error) {
+func (g *guest) play(ctx context.Context, mod api.Module, start string) (outcome, error) {
 	status := mod.ExportedGlobal(meter.ExportStatus).(api.MutableGlobal)
 	mod.ExportedGlobal(meter.ExportMaxDepth).(api.MutableGlobal).Set(uint64(g.job.Limits.Depth))
 	c := caller{ctx, mod, mod.ExportedGlobal(meter.ExportDepth).(api.MutableGlobal), status}
 	var err error
-	if m.Start != "" {
-		_, err = c.call(m.Start)
+	if start != "" {
+		_, err = c.call(start)
 	}
 	if err == nil {
 		if g.job.Entry == "" {

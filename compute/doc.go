@@ -27,8 +27,10 @@
 //		os.Exit(compute.Worker())
 //	}
 //
-// A child runs one job and ends: nothing of one guest, neither memory nor a
-// lowered limit nor an escape, is there when the next one starts.
+// A child serves jobs of one tenant, one module and the same limits, one after
+// the other. Each has an instance and a world of its own: nothing of one guest,
+// neither memory nor a lowered limit, is there when the next one starts. A guest
+// that got out of its engine would meet its own buyer's jobs alone.
 //
 // On Linux a child has walls: resource limits, no capabilities, Landlock and
 // seccomp; [Engine.Walls] tells which of them stand.

@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
-
-	"github.com/peersea/sea/identity"
 )
 
 // Errors of Run, beside ErrInvalid and ErrNoBlob.
@@ -61,6 +59,7 @@ type Engine struct {
 	slots chan struct{} // one for each job or process there may be
 	cache *cache
 	pool  *pool
+	shelf *shelf
 
 	mu     sync.Mutex // guards closed, and the Add of runs against Close
 	closed bool
@@ -87,7 +86,8 @@ func New(cfg Config) *Engine {
 		cache: &cache{dir: cfg.CacheDir, most: cfg.CacheBytes, log: cfg.Log},
 		done:  make(chan struct{}),
 	}
-	e.pool = newPool(min(cfg.Workers, maxSpares), cfg.Log)
+	e.pool = newPool(cfg.Workers, cfg.Log)
+	e.shelf = &shelf{most: max(2, cfg.Workers)}
 	return e
 }
 
@@ -149,18 +149,13 @@ func (e *Engine) Run(ctx context.Context, job Job, blobs Blobs, live Live) (Resu
 	case <-e.done:
 		return Result{}, ErrClosed
 	}
-	folder, release, err := e.cache.open(job, e.name)
-	if err != nil {
-		<-e.slots
-		return Result{}, fmt.Errorf("%w: compile cache: %w", ErrEngine, err)
-	}
-	defer release()
 	out := newSink(job, live)
+	var err error
 	if e.cfg.InProcess {
 		defer func() { <-e.slots }()
-		err = e.runHere(ctx, job, blobs, live, folder, out)
+		err = e.runHere(ctx, job, blobs, live, out)
 	} else {
-		err = e.runThere(ctx, job, blobs, live, folder, out)
+		err = e.runThere(ctx, job, blobs, live, out)
 	}
 	r := out.result()
 	r.Job, r.Engine = job.Hash(), e.name
@@ -197,7 +192,10 @@ func (e *Engine) Close() error {
 		e.pool.spawner.abort() // a Run may wait for a worker's hello
 	}
 	e.runs.Wait() // before the pool: they use its workers
-	e.end.Do(e.pool.close)
+	e.end.Do(func() {
+		e.pool.close()
+		e.shelf.close()
+	})
 	return nil
 }
 
@@ -308,76 +306,3 @@ func (s *sink) entry(path string, dir bool, size uint64, fill func([]byte) error
 
 // result is what there is, complete or not.
 func (s *sink) result() Result { return s.res }
-
-// runHere runs the guest in this process.
-func (e *Engine) runHere(ctx context.Context, job Job, blobs Blobs, live Live, folder string, out *sink) error {
-	g := &guest{job: job, interpreter: e.cfg.Interpreter, cacheDir: folder}
-	g.tank.job, g.tank.stopAt = job.Limits.Fuel, live.StopAt
-	// The world keeps these within the job's limits, so they cannot fail.
-	g.stdout = func(b []byte) { _ = out.stdout(b) }
-	g.stderr = func(b []byte) { _ = out.stderr(b) }
-	begun, ended := make(chan struct{}), make(chan struct{})
-	g.started = func(uint32) { close(begun) }
-	if !e.cfg.Interpreter { // which is Go like any other
-		g.started = func(uint32) {
-			holdCollector()
-			close(begun)
-		}
-		g.stopped = releaseCollector
-	}
-	if err := g.load(func(b Blob) ([]byte, error) { return readBlob(blobs, b) }); err != nil {
-		return err
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	var watch sync.WaitGroup
-	watch.Go(func() { e.watchHere(ctx, g, live, begun, ended) })
-	o, err := g.run(context.WithoutCancel(ctx))
-	close(ended)
-	watch.Wait()
-	out.res.Fuel = o.Fuel
-	if err == nil && o.Cause == causeClosed {
-		err = ErrClosed
-	}
-	if err != nil {
-		return err
-	}
-	if err := out.outcome(o); err != nil {
-		return err
-	}
-	for _, entry := range g.world.Tree() {
-		err := out.entry(entry.Path, entry.Dir, entry.Size, func(b []byte) error {
-			return entry.Each(func(piece []byte) error {
-				b = b[copy(b, piece):]
-				return nil
-			})
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// readBlob reads all of a blob and no more than its size.
-func readBlob(blobs Blobs, b Blob) ([]byte, error) {
-	r, err := openBlob(blobs, b.Hash)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	data := make([]byte, b.Size)
-	if _, err := io.ReadFull(r, data); err != nil {
-		return nil, fmt.Errorf("%w: %v is short: %w", ErrNoBlob, b.Hash, err)
-	}
-	return data, nil
-}
-
-func openBlob(blobs Blobs, h identity.Hash) (io.ReadCloser, error) {
-	r, err := blobs.Open(h)
-	if err != nil && !errors.Is(err, ErrNoBlob) {
-		err = fmt.Errorf("%w: %v: %w", ErrNoBlob, h, err)
-	}
-	return r, err
-}

@@ -15,8 +15,13 @@ import (
 // payload's length in four bytes, big-endian, and the payload.
 //
 //	engine ─▶ worker   job, data… (module, stdin, files, end to end), cancel
-//	worker ─▶ engine   hello, begun, (stdout, stderr, progress)…, stopped,
+//	worker ─▶ engine   hello, then for each job
+//	                   begun, (stdout, stderr, progress)…, stopped,
 //	                   result, (entry, data…)…, end          or failure
+//
+// Jobs of one worker are counted from 1. Begun and cancel carry the number of
+// theirs, so that nothing of one job is taken for the next one's. A worker that
+// sent a failure, or an end that says so, ends.
 
 // frameKind says what a frame is.
 type frameKind byte
@@ -25,15 +30,15 @@ const (
 	frameHello    frameKind = 'h' // the protocol's version, one byte; the walls
 	frameJob      frameKind = 'j' // startWire
 	frameData     frameKind = 'd' // bytes
-	frameCancel   frameKind = 'c' // why, as text
-	frameBegun    frameKind = 'b' // the module is compiled, the guest runs
+	frameCancel   frameKind = 'c' // the job's number, eight bytes, and why, as text
+	frameBegun    frameKind = 'b' // the job's number, eight bytes: the guest runs
 	frameStdout   frameKind = '1' // bytes
 	frameStderr   frameKind = '2' // bytes
 	frameProgress frameKind = 'p' // fuel, eight bytes
 	frameStopped  frameKind = 's' // fuel, eight bytes: the guest has ended
 	frameResult   frameKind = 'r' // outcome
 	frameEntry    frameKind = 'e' // entryWire; a file's data follows
-	frameEnd      frameKind = 'z' // nothing follows
+	frameEnd      frameKind = 'z' // 1 when the worker takes another job, or 0
 	frameFailure  frameKind = 'x' // failureWire
 )
 
@@ -49,7 +54,9 @@ var errFrame = errors.New("bad frame")
 
 // startWire is what a worker is told.
 type startWire struct {
+	Number      uint64 `cbor:"number"` // of the job, counted by the worker from 1
 	Job         []byte `cbor:"job"`
+	Module      bool   `cbor:"module"` // its bytes follow; otherwise it is the last job's
 	Interpreter bool   `cbor:"interpreter"`
 	Cache       string `cbor:"cache"`
 	StopAt      uint64 `cbor:"stop_at"`
@@ -120,31 +127,44 @@ func newFrameWriter(w io.Writer) *frameWriter {
 func (f *frameWriter) send(kind frameKind, payload []byte) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err := f.put(kind, payload); err != nil {
+	if err := f.write(kind, payload); err != nil {
 		return err
 	}
 	return f.w.Flush()
 }
 
+// put writes one frame, which waits for others or for flush.
 func (f *frameWriter) put(kind frameKind, payload []byte) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.write(kind, payload)
+}
+
+// flush writes what waits to the pipe.
+func (f *frameWriter) flush() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.w.Flush()
+}
+
+// write is called with mu held.
+func (f *frameWriter) write(kind frameKind, payload []byte) error {
 	if len(payload) > maxFrame {
 		return fmt.Errorf("%w: payload of %d bytes", errFrame, len(payload))
 	}
-	var head [5]byte
-	head[0] = byte(kind)
-	binary.BigEndian.PutUint32(head[1:], uint32(len(payload)))
-	if _, err := f.w.Write(head[:]); err != nil {
+	head := binary.BigEndian.AppendUint32(append(f.w.AvailableBuffer(), byte(kind)), uint32(len(payload)))
+	if _, err := f.w.Write(head); err != nil {
 		return err
 	}
 	_, err := f.w.Write(payload)
 	return err
 }
 
-// data writes bytes as frames of kind, as many as it takes.
+// data puts bytes as frames of kind, as many as it takes.
 func (f *frameWriter) data(kind frameKind, b []byte) error {
 	for len(b) > 0 {
 		n := min(len(b), dataFrame)
-		if err := f.send(kind, b[:n]); err != nil {
+		if err := f.put(kind, b[:n]); err != nil {
 			return err
 		}
 		b = b[n:]
@@ -152,18 +172,18 @@ func (f *frameWriter) data(kind frameKind, b []byte) error {
 	return nil
 }
 
-func (f *frameWriter) fuel(kind frameKind, fuel uint64) error {
-	var b [8]byte
-	binary.BigEndian.PutUint64(b[:], fuel)
-	return f.send(kind, b[:])
+// number puts a frame that begins with a number.
+func (f *frameWriter) number(kind frameKind, n uint64, rest ...byte) error {
+	return f.put(kind, append(binary.BigEndian.AppendUint64(nil, n), rest...))
 }
 
+// value puts a frame of CBOR.
 func (f *frameWriter) value(kind frameKind, v any) error {
 	b, err := cbor.Marshal(v)
 	if err != nil {
 		return err
 	}
-	return f.send(kind, b)
+	return f.put(kind, b)
 }
 
 // frameReader reads frames from the other side, which it does not trust.
@@ -209,9 +229,31 @@ func (f *frameReader) want(kind frameKind) ([]byte, error) {
 	return b, err
 }
 
-func readFuel(b []byte) (uint64, error) {
+// quiet tells that nothing more has come, as far as one knows without waiting.
+func (f *frameReader) quiet() bool { return f.r.Buffered() == 0 }
+
+// readNumber reads a payload that is a number.
+func readNumber(b []byte) (uint64, error) {
 	if len(b) != 8 {
-		return 0, fmt.Errorf("%w: fuel of %d bytes", errFrame, len(b))
+		return 0, fmt.Errorf("%w: a number of %d bytes", errFrame, len(b))
 	}
 	return binary.BigEndian.Uint64(b), nil
+}
+
+// dataReader is the payloads of data frames, end to end.
+type dataReader struct {
+	r    *frameReader
+	rest []byte
+}
+
+func (d *dataReader) Read(b []byte) (int, error) {
+	if len(d.rest) == 0 {
+		var err error
+		if d.rest, err = d.r.want(frameData); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(b, d.rest)
+	d.rest = d.rest[n:]
+	return n, nil
 }

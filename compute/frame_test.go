@@ -14,7 +14,8 @@ import (
 func frames(t testing.TB, say func(w *frameWriter) error) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if err := say(newFrameWriter(&b)); err != nil {
+	w := newFrameWriter(&b)
+	if err := errors.Join(say(w), w.flush()); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
@@ -32,13 +33,12 @@ func answer(said []byte) (Result, error) {
 	job := Job{Limits: DefaultLimits()}
 	job.Limits.OutputBytes = 1000
 	job.Limits.Files = 4
-	s := &session{
-		job: job, out: newSink(job, Live{}), p: deaf(said),
-		begun: make(chan struct{}), stopped: make(chan struct{}), ended: make(chan struct{}),
-	}
+	s := newSession(nil, job, nil, Live{}, newSink(job, Live{}), deaf(said))
 	err := s.read()
 	return s.out.result(), err
 }
+
+func begin(w *frameWriter) error { return w.number(frameBegun, 1) }
 
 func value(t testing.TB, v any) []byte {
 	t.Helper()
@@ -52,17 +52,17 @@ func value(t testing.TB, v any) []byte {
 func goodAnswer(t testing.TB) []byte {
 	return frames(t, func(w *frameWriter) error {
 		return errors.Join(
-			w.send(frameBegun, nil),
+			w.number(frameBegun, 1),
 			w.send(frameStdout, []byte("hello")),
 			w.send(frameStderr, []byte("oh")),
-			w.fuel(frameProgress, 10),
-			w.fuel(frameStopped, 20),
+			w.number(frameProgress, 10),
+			w.number(frameStopped, 20),
 			w.value(frameResult, outcome{End: Exit, Code: 3, Fuel: 20, PeakPages: 2}),
 			w.value(frameEntry, entryWire{Path: "a", Dir: true}),
 			w.value(frameEntry, entryWire{Path: "a/b", Size: 3}),
 			w.send(frameData, []byte("be")),
 			w.send(frameData, []byte("e")),
-			w.send(frameEnd, nil),
+			w.send(frameEnd, []byte{1}),
 		)
 	})
 }
@@ -92,20 +92,23 @@ func TestBadAnswers(t *testing.T) {
 					err = errors.Join(err, w.data(frameData, make([]byte, min(e.Size, 2000))))
 				}
 			}
-			return errors.Join(err, w.send(frameEnd, nil))
+			return errors.Join(err, w.send(frameEnd, []byte{1}))
 		}
 	}
 	for name, tt := range map[string]struct {
 		say  func(w *frameWriter) error
 		want string
 	}{
-		"kind":        {func(w *frameWriter) error { return w.send('?', nil) }, "kind"},
-		"begun twice": {func(w *frameWriter) error { return errors.Join(w.send(frameBegun, nil), w.send(frameBegun, nil)) }, "twice"},
+		"kind": {func(w *frameWriter) error { return w.send('?', nil) }, "kind"},
+		"last frame": {func(w *frameWriter) error {
+			return errors.Join(w.value(frameResult, done), w.send(frameEnd, []byte{2}))
+		}, "an end"},
+		"begun twice": {begin, "out of turn"},
 		"output":      {func(w *frameWriter) error { return w.send(frameStdout, make([]byte, 1001)) }, "output"},
 		"output together": {func(w *frameWriter) error {
 			return errors.Join(w.send(frameStdout, make([]byte, 600)), w.send(frameStderr, make([]byte, 600)))
 		}, "output"},
-		"short fuel": {func(w *frameWriter) error { return w.send(frameProgress, []byte{1}) }, "fuel"},
+		"short fuel": {func(w *frameWriter) error { return w.send(frameProgress, []byte{1}) }, "number"},
 		"result":     {func(w *frameWriter) error { return w.send(frameResult, []byte{0xff}) }, "answer"},
 		"end":        {func(w *frameWriter) error { return w.value(frameResult, outcome{End: "won"}) }, "end"},
 		"trap text":  {func(w *frameWriter) error { return w.value(frameResult, outcome{End: Trap, Trap: "boom"}) }, "trap"},
@@ -127,11 +130,30 @@ func TestBadAnswers(t *testing.T) {
 		}, "payload of 4294967295"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := answer(frames(t, tt.say))
+			_, err := answer(frames(t, func(w *frameWriter) error { return errors.Join(begin(w), tt.say(w)) }))
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want an error about %q", err, tt.want)
 			}
 		})
+	}
+}
+
+// TestLateAnswers: what belongs to another job is no answer to this one.
+func TestLateAnswers(t *testing.T) {
+	for name, tt := range map[string]struct {
+		say  func(w *frameWriter) error
+		want string
+	}{
+		"other job":  {func(w *frameWriter) error { return w.number(frameBegun, 2) }, "job 2"},
+		"output":     {func(w *frameWriter) error { return w.put(frameStdout, []byte("x")) }, "out of turn"},
+		"not begun":  {func(w *frameWriter) error { return w.value(frameResult, outcome{End: Exit, Fuel: 1}) }, "out of turn"},
+		"no number":  {func(w *frameWriter) error { return w.put(frameBegun, nil) }, "number"},
+		"end alone":  {func(w *frameWriter) error { return w.put(frameEnd, []byte{1}) }, "out of turn"},
+		"hello once": {func(w *frameWriter) error { return w.put(frameHello, []byte{workerVersion}) }, "out of turn"},
+	} {
+		if _, err := answer(frames(t, tt.say)); !errors.Is(err, ErrEngine) || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got %v, want an error about %q", name, err, tt.want)
+		}
 	}
 }
 

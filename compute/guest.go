@@ -8,8 +8,6 @@ import (
 	"strings"
 
 	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/peersea/sea/compute/internal/meter"
 	"github.com/peersea/sea/compute/internal/wasi"
@@ -18,18 +16,15 @@ import (
 // guest is one job, run in this process. The fields are its input; run is called
 // once. interrupt may be called at any time.
 type guest struct {
-	job         Job
-	module      []byte
-	stdin       []byte
-	files       [][]byte // in the order of job.Files
-	interpreter bool
-	cacheDir    string // of this module alone; "" for none
+	job   Job
+	stdin []byte
+	files [][]byte // in the order of job.Files
 
 	stdout, stderr func([]byte)
 	garbage        func(int)
-	// started is called when the module is compiled and the guest about to run,
-	// stopped when it has ended; either may be nil.
-	started func(maxPages uint32)
+	// started is called when the guest is about to run, stopped when it has
+	// ended; either may be nil.
+	started func()
 	stopped func()
 
 	tank  tank
@@ -46,120 +41,43 @@ type outcome struct {
 	Cause     string `cbor:"cause"`
 }
 
-// run meters, compiles and runs the guest. An error wraps ErrModule when the
+// load reads the guest's inputs in order.
+func (g *guest) load(get func(Blob) ([]byte, error)) (err error) {
+	if g.stdin, err = loadBlob("stdin", g.job.Stdin, get); err != nil {
+		return err
+	}
+	g.files = make([][]byte, len(g.job.Files))
+	for i, f := range g.job.Files {
+		if g.files[i], err = loadBlob("input file "+f.Path, f.Blob(), get); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run runs the guest in a new instance of p. An error wraps ErrModule when the
 // module is to blame, ErrEngine when the engine is.
-func (g *guest) run(ctx context.Context) (outcome, error) {
-	metered, err := g.admit()
-	if err != nil {
+func (g *guest) run(ctx context.Context, p *program) (outcome, error) {
+	if err := checkExports(p.exports, g.job.Entry); err != nil {
 		return outcome{}, err
-	}
-	ctx = withMemory(ctx)
-	rt, err := g.runtime(ctx, metered.Info.Imports)
-	if err != nil {
-		return outcome{}, err
-	}
-	defer rt.Close(ctx)
-	compiled, err := rt.CompileModule(experimental.WithCompilationWorkers(ctx, runtime.NumCPU()), metered.Wasm)
-	if err != nil {
-		return outcome{}, fmt.Errorf("%w: not valid: %s", ErrModule, firstLine(err))
 	}
 	if g.started != nil {
-		g.started(metered.MaxPages)
+		g.started()
 	}
 	if g.stopped != nil {
 		defer g.stopped()
 	}
-	mod, err := rt.InstantiateModule(ctx, compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
+	ctx = withMemory(ctx)
+	mod, err := p.runtime.InstantiateModule(ctx, p.code, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	if err != nil {
 		return outcome{}, fmt.Errorf("%w: cannot be instantiated: %s", ErrModule, firstLine(err))
 	}
+	defer mod.Close(ctx)
 	g.tank.fill(mod)
 	g.newWorld()
-	return g.play(ctx, mod, metered)
-}
-
-// admit meters the module and looks at what it imports and exports.
-func (g *guest) admit() (meter.Module, error) {
-	metered, err := meter.Rewrite(g.module, meter.Options{
-		Tariff:      g.job.Tariff,
-		MemoryPages: g.job.Limits.MemoryPages,
-		Limits:      meter.Limits{ModuleBytes: MaxModuleBytes},
-	})
-	if err != nil {
-		return meter.Module{}, refusal(err)
-	}
-	if err := checkInfo(metered.Info, g.job); err != nil {
-		return meter.Module{}, err
-	}
-	return metered, checkMemory(metered, g.job.Limits)
-}
-
-// checkImport refuses what the world does not have, by its name.
-func checkImport(imp meter.Import) error {
-	if imp.Kind != meter.KindFunc || imp.Module != wasi.Module {
-		return fmt.Errorf("of %s %q of module %q, which is not there: guests get %s and nothing else",
-			imp.Kind, imp.Name, imp.Module, wasi.Module)
-	}
-	params, results, known := wasi.Signature(imp.Name)
-	if !known {
-		return fmt.Errorf("%q of %s, which does not have it", imp.Name, wasi.Module)
-	}
-	if letters(imp.Func.Params) != params || letters(imp.Func.Results) != results {
-		return fmt.Errorf("%q of %s with the wrong type", imp.Name, wasi.Module)
-	}
-	return nil
-}
-
-func letters(types []meter.ValueType) string {
-	var b strings.Builder
-	for _, t := range types {
-		switch t {
-		case meter.I32:
-			b.WriteByte('i')
-		case meter.I64:
-			b.WriteByte('l')
-		default:
-			b.WriteByte('?')
-		}
-	}
-	return b.String()
-}
-
-// checkMemory holds the meter to its word that memory cannot grow beyond the
-// job's limit.
-func checkMemory(m meter.Module, l Limits) error {
-	if m.MaxPages > l.MemoryPages {
-		return fmt.Errorf("%w: memory of %d pages was admitted, the limit is %d", ErrEngine, m.MaxPages, l.MemoryPages)
-	}
-	return nil
-}
-
-func (g *guest) runtime(ctx context.Context, imports []meter.Import) (wazero.Runtime, error) {
-	cfg := wazero.NewRuntimeConfigCompiler()
-	if g.interpreter {
-		cfg = wazero.NewRuntimeConfigInterpreter()
-	}
-	// Without the capacity, growing page by page copies memory quadratically.
-	// WithCloseOnContextDone is never set: the meter's limit stops a guest, at a
-	// fraction of its price.
-	cfg = cfg.WithMemoryCapacityFromMax(true).WithMemoryLimitPages(max(1, g.job.Limits.MemoryPages)).
-		WithCoreFeatures(api.CoreFeaturesV2 | experimental.CoreFeaturesTailCall | experimental.CoreFeaturesExtendedConst)
-	if g.cacheDir != "" && !g.interpreter {
-		cache, err := wazero.NewCompilationCacheWithDir(g.cacheDir)
-		if err != nil {
-			return nil, fmt.Errorf("%w: compile cache: %w", ErrEngine, err)
-		}
-		cfg = cfg.WithCompilationCache(cache)
-	}
-	rt := wazero.NewRuntimeWithConfig(ctx, cfg)
-	names := make(map[string]bool, len(imports))
-	for _, imp := range imports {
-		names[imp.Name] = true
-	}
-	if err := wasi.Link(ctx, rt, names, func() *wasi.World { return g.world }); err != nil {
-		return nil, errors.Join(fmt.Errorf("%w: %w", ErrEngine, err), rt.Close(ctx))
-	}
-	return rt, nil
+	p.world = g.world
+	defer func() { p.world = nil }()
+	return g.play(ctx, mod, p.start)
 }
 
 func (g *guest) newWorld() {

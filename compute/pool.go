@@ -1,67 +1,179 @@
 package compute
 
 import (
-	"bytes"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
-	"os/exec"
-	"runtime"
-	"strings"
+	"math/bits"
+	"slices"
 	"sync"
 	"time"
 
-	"github.com/peersea/sea/identity/cbor"
+	"github.com/peersea/sea/identity"
 )
 
-// maxSpares is how many workers wait for jobs to come.
+// maxSpares is how many workers without a module wait for jobs to come.
 const maxSpares = 2
 
-// helloWall is how long a new process may take to say hello.
-const helloWall = 20 * time.Second
+// How long a worker serves, beside what it finds out about itself.
+const (
+	maxJobs = 1000             // jobs of one worker
+	maxIdle = 30 * time.Second // that it waits for the next one
+)
 
-// pool starts workers ahead of the jobs. Each runs one job and ends, so that
-// nothing of a guest, its garbage, its lowered limits or what it may have broken,
-// meets the next one; the spare that starts in the meantime hides the price.
+// key says which jobs may share a worker: those of one tenant and one module
+// under the same limits. What a guest might do to its worker, if it got out of
+// its engine, then falls on its own buyer and program alone.
+type key struct {
+	tenant string
+	module identity.Hash
+	tariff uint64
+	limits Limits
+	inputs int // their bytes, as inputRoom counts: they take memory too
+}
+
+func keyOf(job Job, tenant string) key {
+	return key{tenant: tenant, module: job.Module, tariff: job.Tariff, limits: job.Limits, inputs: inputClass(job)}
+}
+
+// inputBytes is how many bytes the job brings along, without its module.
+func inputBytes(job Job) uint64 {
+	n := job.Stdin.Size
+	for _, f := range job.Files {
+		n += f.Size
+	}
+	return n
+}
+
+// inputClass is 0 for inputs below 1 MiB, 1 below 2 MiB, and so on by powers of
+// two; inputRoom is the bytes that none of a class reaches.
+func inputClass(job Job) int     { return bits.Len64(inputBytes(job) >> 20) }
+func inputRoom(class int) uint64 { return 1 << 20 << class }
+
+// pool keeps workers for the jobs to come.
+//
+//	      start             take               put
+//	none ───────▶ spare ───────────▶ running ───────▶ idle
+//	                                  │   ▲    take     │
+//	                   ended, or died ▼   └─────────────┤ too old, or
+//	                                none ◀──────────────┘ its place is needed
+//
+// A spare has run nothing; the next one starts while it is taken, which hides
+// the price. An idle one has its module compiled, and takes jobs of its key only.
 type pool struct {
-	want    int
+	spare   int // how many spares there shall be
+	most    int // idle workers
 	log     *slog.Logger
 	spawner spawner
 
 	mu      sync.Mutex // guards what follows
 	spares  []*process
+	idle    []idle      // longest idle first
+	old     *time.Timer // runs retire when the first of idle is too old
 	filling bool
 	closed  bool
 	work    sync.WaitGroup // refills and reapings
 }
 
-func newPool(want int, log *slog.Logger) *pool {
-	return &pool{want: want, log: log}
+// idle is a worker that waits for a job of its key.
+type idle struct {
+	*process
+	key   key
+	since time.Time
 }
 
-// take gives a worker that has said hello. spare tells that it has waited.
-func (p *pool) take() (_ *process, spare bool, _ error) {
+// newPool makes a pool for so many jobs at once.
+func newPool(workers int, log *slog.Logger) *pool {
+	return &pool{spare: min(workers, maxSpares), most: max(2, workers), log: log}
+}
+
+// take gives a worker that has said hello: one that has k's module, or a spare,
+// or a new one; with fresh, a new one.
+func (p *pool) take(k key, fresh bool) (*process, error) {
 	p.mu.Lock()
 	var got *process
-	if n := len(p.spares); n > 0 {
-		got = p.spares[n-1]
-		p.spares = p.spares[:n-1]
+	if !fresh {
+		got = p.find(k)
 	}
 	p.mu.Unlock()
-	p.refill()
-	if got != nil {
-		return got, true, nil
+	if got == nil || got.jobs == 0 {
+		p.refill()
 	}
-	got, err := p.spawner.start()
-	return got, false, err
+	if got != nil {
+		got.waited = true
+		return got, nil
+	}
+	return p.spawner.start()
+}
+
+// find is called with mu held.
+func (p *pool) find(k key) *process {
+	for i := len(p.idle) - 1; i >= 0; i-- { // the last may be in the processor's caches
+		if w := p.idle[i]; w.key == k {
+			p.idle = slices.Delete(p.idle, i, i+1)
+			return w.process
+		}
+	}
+	if n := len(p.spares); n > 0 {
+		got := p.spares[n-1]
+		p.spares = p.spares[:n-1]
+		return got
+	}
+	return nil
+}
+
+// put takes back a worker that has had a job, and calls freed when no process is
+// in its place.
+func (p *pool) put(proc *process, k key, reusable bool, freed func()) {
+	if !reusable || proc.jobs >= maxJobs {
+		p.reap(proc, freed)
+		return
+	}
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		p.reap(proc, freed)
+		return
+	}
+	var out *process
+	if len(p.idle) >= p.most {
+		out = p.idle[0].process
+		p.idle = slices.Delete(p.idle, 0, 1)
+	}
+	p.idle = append(p.idle, idle{proc, k, time.Now()})
+	if p.old == nil {
+		p.old = time.AfterFunc(maxIdle, p.retire)
+	}
+	p.mu.Unlock()
+	if out != nil {
+		p.reap(out, freed)
+		return
+	}
+	freed()
+}
+
+// retire ends the workers that were idle for too long.
+func (p *pool) retire() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.old = nil
+	if p.closed {
+		return
+	}
+	now := time.Now()
+	for len(p.idle) > 0 && now.Sub(p.idle[0].since) >= maxIdle {
+		p.work.Go(p.idle[0].reap)
+		p.idle = slices.Delete(p.idle, 0, 1)
+	}
+	if len(p.idle) > 0 {
+		p.old = time.AfterFunc(maxIdle-now.Sub(p.idle[0].since), p.retire)
+	}
 }
 
 // refill starts spares until there are enough, in the background.
 func (p *pool) refill() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.filling || p.closed || len(p.spares) >= p.want {
+	if p.filling || p.closed || len(p.spares) >= p.spare {
 		return
 	}
 	p.filling = true
@@ -79,7 +191,7 @@ func (p *pool) fill() {
 			p.spares = append(p.spares, proc)
 			proc = nil
 		}
-		more := err == nil && !p.closed && len(p.spares) < p.want
+		more := err == nil && !p.closed && len(p.spares) < p.spare
 		p.filling = more
 		p.mu.Unlock()
 		if proc != nil {
@@ -99,231 +211,23 @@ func (p *pool) reap(proc *process, freed func()) {
 	})
 }
 
-// close ends the spares and waits for every process. No take may be under way.
+// close ends the workers that wait, and waits for every process. No job may be
+// under way.
 func (p *pool) close() {
 	p.mu.Lock()
 	p.closed = true
-	spares := p.spares
-	p.spares = nil
+	waiting := p.spares
+	for _, w := range p.idle {
+		waiting = append(waiting, w.process)
+	}
+	p.spares, p.idle = nil, nil
+	if p.old != nil {
+		p.old.Stop() // when it is too late, it finds nothing to do
+	}
 	p.mu.Unlock()
-	for _, proc := range spares {
+	for _, proc := range waiting {
 		proc.reap()
 	}
 	p.work.Wait()
 	p.spawner.close() // last: its thread's end would kill workers
-}
-
-// spawner starts processes from one thread that lives as long as they may:
-// Linux ends a child with PDEATHSIG when the thread that made it ends
-// (golang.org/issue/27505).
-type spawner struct {
-	once     sync.Once
-	requests chan spawn
-	done     chan struct{}
-
-	mu       sync.Mutex // guards what follows
-	starting map[*process]bool
-	aborted  bool
-}
-
-type spawn struct {
-	cmd *exec.Cmd
-	err chan<- error
-}
-
-// start makes a worker and waits for its hello.
-func (s *spawner) start() (*process, error) {
-	s.once.Do(func() {
-		s.requests, s.done = make(chan spawn), make(chan struct{})
-		go func() {
-			defer close(s.done)
-			runtime.LockOSThread() // and never unlocked: the thread ends with us
-			for r := range s.requests {
-				r.err <- r.cmd.Start()
-			}
-		}()
-	})
-	p, err := s.spawn()
-	if err != nil {
-		return nil, fmt.Errorf("%w: start a worker: %w", ErrEngine, err)
-	}
-	if !s.watch(p) {
-		p.reap()
-		return nil, ErrClosed
-	}
-	defer s.unwatch(p)
-	timer := time.AfterFunc(helloWall, p.kill)
-	defer timer.Stop()
-	p.walls, err = p.hello()
-	if err != nil {
-		p.reap()
-		if s.isAborted() {
-			return nil, ErrClosed
-		}
-		return nil, fmt.Errorf("%w: start a worker: %w: %s (does main begin with compute.IsWorker?)", ErrEngine, err, p.lastWords())
-	}
-	return p, nil
-}
-
-func (s *spawner) spawn() (*process, error) {
-	path, err := selfPath()
-	if err != nil {
-		return nil, err
-	}
-	p := &process{cmd: &exec.Cmd{
-		Path:      path,
-		Args:      []string{"sea-worker", workerArg},
-		Env:       []string{},
-		WaitDelay: time.Second,
-	}}
-	p.cmd.Stderr = &p.words
-	isolate(p.cmd)
-	in, err := p.cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		return nil, errors.Join(err, in.Close())
-	}
-	started := make(chan error, 1)
-	s.requests <- spawn{p.cmd, started}
-	if err := <-started; err != nil {
-		return nil, err // Start has closed the pipes
-	}
-	p.stdin, p.in, p.out = in, newFrameWriter(in), newFrameReader(out)
-	return p, nil
-}
-
-// watch notes a process that has not said hello, unless there shall be none.
-func (s *spawner) watch(p *process) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.aborted {
-		return false
-	}
-	if s.starting == nil {
-		s.starting = make(map[*process]bool)
-	}
-	s.starting[p] = true
-	return true
-}
-
-func (s *spawner) unwatch(p *process) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.starting, p)
-}
-
-func (s *spawner) isAborted() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.aborted
-}
-
-// abort ends the processes that are starting, and every later one.
-func (s *spawner) abort() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.aborted = true
-	for p := range s.starting {
-		p.kill()
-	}
-}
-
-func (s *spawner) close() {
-	if s.requests != nil {
-		close(s.requests)
-		<-s.done
-	}
-}
-
-// process is a worker, seen from the engine.
-type process struct {
-	cmd   *exec.Cmd
-	stdin io.Closer
-	in    *frameWriter
-	out   *frameReader
-	words tail
-	walls []Wall // from its hello
-
-	mu     sync.Mutex // guards killed: its number may be another's once it is reaped
-	killed bool
-
-	once  sync.Once
-	state error // of Wait
-}
-
-// kill ends the process at once. It may be called at any time.
-func (p *process) kill() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.killed {
-		p.killed = true
-		killGroup(p.cmd.Process)
-	}
-}
-
-// reap kills the process and waits until it is gone.
-func (p *process) reap() {
-	p.once.Do(func() {
-		p.kill()
-		_ = p.stdin.Close() // by Wait otherwise
-		p.state = p.cmd.Wait()
-	})
-}
-
-// hello reads the first frame, or why there is none.
-func (p *process) hello() ([]Wall, error) {
-	kind, b, err := p.out.next()
-	if err != nil {
-		return nil, err
-	}
-	switch kind {
-	case frameHello:
-		return readHello(b)
-	case frameFailure:
-		var w failureWire
-		if err := cbor.Unmarshal(b, &w); err != nil {
-			return nil, err
-		}
-		return nil, w.err()
-	}
-	return nil, fmt.Errorf("%w: kind %q, want %q", errFrame, kind, frameHello)
-}
-
-// lastWords is how a reaped process ended, and what it said.
-func (p *process) lastWords() string {
-	text := "exit status 0"
-	if p.state != nil {
-		text = p.state.Error()
-	}
-	if said := p.words.String(); said != "" {
-		text += ": " + said
-	}
-	return text
-}
-
-// tail keeps the beginning of what a process writes to stderr, where Go puts
-// the reason of a crash.
-type tail struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-const maxTail = 512
-
-func (t *tail) Write(b []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.buf.Write(b[:min(len(b), maxTail-t.buf.Len())])
-	return len(b), nil
-}
-
-// String is the first line, on one line, for a log.
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	line, _, _ := strings.Cut(t.buf.String(), "\n")
-	return strings.ToValidUTF8(strings.TrimSpace(line), "?")
 }

@@ -18,70 +18,30 @@ const (
 	deliverWall = time.Minute                // from there to the last byte of output
 )
 
-// watchHere does for a guest in this process what a worker's watcher and its
-// session do for one there, but for holding it. begun is closed when it runs.
-func (e *Engine) watchHere(ctx context.Context, g *guest, live Live, begun, ended <-chan struct{}) {
-	select {
-	case <-ended:
-		return
-	case <-begun:
-	}
-	began, pace := time.Now(), newPace(live.Slowest)
-	wall := time.NewTimer(g.job.Limits.Wall())
-	defer wall.Stop()
-	tick := time.NewTicker(progressEvery * flushEvery)
-	defer tick.Stop()
-	cancelled, closed := ctx.Done(), (<-chan struct{})(e.done)
-	for {
-		select {
-		case <-ended:
-			return
-		case <-cancelled:
-			g.tank.interrupt(causeCancelled)
-			cancelled = nil
-		case <-closed:
-			g.tank.interrupt(causeClosed)
-			closed = nil
-		case <-wall.C:
-			g.tank.interrupt(causeWall)
-		case <-tick.C:
-			used := min(g.tank.Used(), g.job.Limits.Fuel)
-			if live.Progress != nil {
-				live.Progress(used)
-			}
-			if pace.slow(time.Since(began), used) {
-				g.tank.interrupt(pace.cause())
-			}
-		}
-	}
-}
-
-// runThere runs the job in a worker. The worker is gone when the slot is free
-// again, which may be shortly after the return.
-func (e *Engine) runThere(ctx context.Context, job Job, blobs Blobs, live Live, folder string, out *sink) error {
-	for {
-		p, spare, err := e.pool.take()
+// runThere runs the job in a worker. A worker that ends is gone when the slot is
+// free again, which may be shortly after the return.
+func (e *Engine) runThere(ctx context.Context, job Job, blobs Blobs, live Live, out *sink) error {
+	k := keyOf(job, live.Tenant)
+	for again := false; ; again = true {
+		p, err := e.pool.take(k, again)
 		if err != nil {
 			<-e.slots
 			return err
 		}
-		s := &session{
-			engine: e, job: job, blobs: blobs, live: live, folder: folder, out: out, p: p,
-			begun: make(chan struct{}), stopped: make(chan struct{}), ended: make(chan struct{}),
-		}
+		s := newSession(e, job, blobs, live, out, p)
 		err = s.run(ctx)
-		if errors.Is(err, errUnbegun) && spare && ctx.Err() == nil {
+		if errors.Is(err, errUnbegun) && p.waited && !again && ctx.Err() == nil {
 			// It had died while it waited. A fresh one tells the truth.
 			p.reap()
 			continue
 		}
-		e.pool.reap(p, func() { <-e.slots })
+		e.pool.put(p, k, s.reusable, func() { <-e.slots })
 		return err
 	}
 }
 
-// errUnbegun marks a worker's death before the guest began.
-var errUnbegun = fmt.Errorf("%w: the worker died before it began", ErrEngine)
+// errUnbegun marks a worker's death before it said that the guest began.
+var errUnbegun = fmt.Errorf("%w: the worker died", ErrEngine)
 
 // session is the engine's side of one job in a worker. Run's goroutine reads,
 // one sends the job, one looks at the clock and the context.
@@ -90,36 +50,68 @@ type session struct {
 	job    Job
 	blobs  Blobs
 	live   Live
-	folder string
 	out    *sink
 	p      *process
+	number uint64 // of the job, in its worker
 
 	begun   chan struct{} // closed when the guest runs
 	stopped chan struct{} // closed when it does not any more
 	ended   chan struct{} // closed when the session is over
 
-	mu  sync.Mutex // guards why
-	why error      // the first reason to kill the worker
+	again    bool // the worker says that it takes another job
+	reusable bool // it is fit for one; set by run
+
+	mu    sync.Mutex // guards what follows
+	why   error      // the first reason to kill the worker
+	asked bool       // to stop: the worker may not have read it, and ends
+}
+
+func newSession(e *Engine, job Job, blobs Blobs, live Live, out *sink, p *process) *session {
+	p.jobs++
+	return &session{
+		engine: e, job: job, blobs: blobs, live: live, out: out, p: p, number: p.jobs,
+		begun: make(chan struct{}), stopped: make(chan struct{}), ended: make(chan struct{}),
+	}
 }
 
 func (s *session) run(ctx context.Context) error {
-	var others sync.WaitGroup
-	others.Go(func() { s.send() })
-	others.Go(func() { s.watch(ctx) })
-	err := s.read()
-	close(s.ended)
-	s.p.kill() // nothing more is expected of it; this also unblocks send
-	others.Wait()
-	if err == nil {
-		return nil
+	folder := ""
+	if s.number == 1 {
+		var release func()
+		var err error
+		if folder, release, err = s.engine.cache.open(s.job, s.engine.name); err != nil {
+			return fmt.Errorf("%w: compile cache: %w", ErrEngine, err)
+		}
+		defer release()
 	}
+	var watcher, sender sync.WaitGroup
+	watcher.Go(func() { s.watch(ctx) })
+	if s.number > 1 && s.inputs() < smallInputs {
+		s.send(folder) // it fits into the pipe
+	} else {
+		sender.Go(func() { s.send(folder) })
+	}
+	err := s.read()
+	if err != nil {
+		s.p.kill() // nothing more is expected of it; this also unblocks send
+	}
+	sender.Wait() // watch is there for a worker that answers and does not read
+	close(s.ended)
+	watcher.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.why != nil {
+	if err != nil && s.why != nil {
 		return s.why
 	}
+	s.reusable = err == nil && s.why == nil && !s.asked && s.again && s.p.out.quiet()
 	return err
 }
+
+// smallInputs is how many bytes are sent without a goroutine.
+const smallInputs = 16 << 10
+
+// inputs is how many bytes the job brings along, without its module.
+func (s *session) inputs() uint64 { return inputBytes(s.job) }
 
 // kill ends the worker because of err.
 func (s *session) kill(err error) {
@@ -131,12 +123,18 @@ func (s *session) kill(err error) {
 	s.p.kill()
 }
 
-// send gives the worker its job and the bytes of it.
-func (s *session) send() {
+// send gives the worker its job and the bytes of it: those of the module when it
+// is the worker's first.
+func (s *session) send(folder string) {
+	first := s.number == 1
 	err := s.p.in.value(frameJob, startWire{
-		Job: s.job.Encode(), Interpreter: s.engine.cfg.Interpreter, Cache: s.folder, StopAt: s.live.StopAt, Slowest: s.live.Slowest,
+		Number: s.number, Job: s.job.Encode(), Module: first, Interpreter: s.engine.cfg.Interpreter, Cache: folder,
+		StopAt: s.live.StopAt, Slowest: s.live.Slowest,
 	})
-	blobs := []Blob{{s.job.Module, s.job.ModuleSize}, s.job.Stdin}
+	blobs := []Blob{s.job.Stdin}
+	if first {
+		blobs = []Blob{{s.job.Module, s.job.ModuleSize}, s.job.Stdin}
+	}
 	for _, f := range s.job.Files {
 		blobs = append(blobs, f.Blob())
 	}
@@ -147,6 +145,9 @@ func (s *session) send() {
 		if b.Size > 0 {
 			err = s.sendBlob(b)
 		}
+	}
+	if err == nil {
+		_ = s.p.in.flush()
 	}
 }
 
@@ -164,7 +165,7 @@ func (s *session) sendBlob(b Blob) error {
 			s.kill(fmt.Errorf("%w: %v is short: %w", ErrNoBlob, b.Hash, err))
 			return err
 		}
-		if err := s.p.in.send(frameData, buf[:n]); err != nil {
+		if err := s.p.in.put(frameData, buf[:n]); err != nil {
 			return err
 		}
 		left -= n
@@ -201,11 +202,15 @@ func (s *session) watch(ctx context.Context) {
 	limit := time.NewTimer(deliverWall)
 	defer limit.Stop()
 	if cause != "" {
+		s.mu.Lock()
+		s.asked = true
+		s.mu.Unlock()
 		limit.Reset(stopWall)
 		// Not in this goroutine: a worker that hangs does not read either.
 		var asked sync.WaitGroup
-		asked.Go(func() { _ = s.p.in.send(frameCancel, []byte(cause)) })
+		asked.Go(func() { s.ask(cause) })
 		defer asked.Wait()
+		defer s.p.kill() // after an answer: it may hold the frame up
 		select {
 		case <-s.stopped:
 		case <-limit.C:
@@ -220,6 +225,13 @@ func (s *session) watch(ctx context.Context) {
 		s.kill(ErrClosed)
 	case <-limit.C:
 		s.kill(fmt.Errorf("%w: the worker did not deliver within %v", ErrEngine, deliverWall))
+	}
+}
+
+// ask tells the worker to stop the guest.
+func (s *session) ask(cause string) {
+	if s.p.in.number(frameCancel, s.number, []byte(cause)...) == nil {
+		_ = s.p.in.flush()
 	}
 }
 
@@ -239,10 +251,23 @@ func (s *session) read() error {
 		if err != nil {
 			return s.died(begun, err)
 		}
+		switch {
+		case kind == frameFailure:
+			var w failureWire
+			if err = cbor.Unmarshal(b, &w); err == nil {
+				return w.err()
+			}
+		case begun != (kind != frameBegun):
+			err = fmt.Errorf("%w: kind %q out of turn", errFrame, kind)
+		}
+		if err != nil {
+			return fmt.Errorf("%w: the worker's answer: %w", ErrEngine, err)
+		}
 		switch kind {
 		case frameBegun:
-			if begun {
-				return fmt.Errorf("%w: %w: begun twice", ErrEngine, errFrame)
+			var n uint64
+			if n, err = readNumber(b); err == nil && n != s.number {
+				err = fmt.Errorf("%w: job %d has begun, want %d", errFrame, n, s.number)
 			}
 			begun = true
 			close(s.begun)
@@ -252,17 +277,12 @@ func (s *session) read() error {
 			err = s.out.stderr(b)
 		case frameProgress, frameStopped:
 			var fuel uint64
-			if fuel, err = readFuel(b); err == nil {
+			if fuel, err = readNumber(b); err == nil {
 				s.out.progress(fuel)
 			}
 			if kind == frameStopped && !stopped {
 				stopped = true
 				close(s.stopped)
-			}
-		case frameFailure:
-			var w failureWire
-			if err = cbor.Unmarshal(b, &w); err == nil {
-				return w.err()
 			}
 		case frameResult:
 			var o outcome
@@ -288,6 +308,10 @@ func (s *session) readTree() error {
 			return s.died(true, err)
 		}
 		if kind == frameEnd {
+			if len(b) != 1 || b[0] > 1 {
+				return fmt.Errorf("%w: %w: an end that says %x", ErrEngine, errFrame, b)
+			}
+			s.again = b[0] == 1
 			return nil
 		}
 		var w entryWire

@@ -273,7 +273,7 @@ func TestWallsLetWork(t *testing.T) {
 // TestWorkerThreads looks at every thread of a real worker from outside.
 func TestWorkerThreads(t *testing.T) {
 	e := newEngine(t, Config{Workers: 1})
-	p, _, err := e.pool.take()
+	p, err := e.pool.take(key{}, false)
 	if err != nil {
 		t.Fatal(err)
 	}

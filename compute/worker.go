@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/identity/cbor"
 )
 
@@ -22,44 +21,66 @@ const workerArg = "compute-worker-1"
 // IsWorker tells whether this process was started to be a worker.
 func IsWorker() bool { return len(os.Args) == 2 && os.Args[1] == workerArg }
 
-// Worker runs one job for the engine at the other end of stdin and stdout, and
+// Worker runs jobs for the engine at the other end of stdin and stdout, and
 // returns the process's exit code. It is for a process of which IsWorker is true
 // and that has done nothing else.
 func Worker() int {
 	out := os.Stdout
 	os.Stdout = os.Stderr // whatever prints must not write into the frames
-	w := &worker{out: newFrameWriter(out), begun: make(chan struct{})}
-	if err := w.run(os.Stdin); err != nil {
+	w := &worker{out: newFrameWriter(out), in: newInbox(os.Stdin)}
+	if err := w.run(); err != nil {
 		// The engine reads this or, when the pipe is broken, is gone.
-		_ = w.out.value(frameFailure, failureOf(err))
+		if w.out.value(frameFailure, failureOf(err)) == nil {
+			_ = w.out.flush()
+		}
 		return 1
 	}
 	return 0
 }
 
-// worker is the child's side.
+// worker is the child's side. It has one program, and runs its jobs one after
+// the other.
 //
-//	main    reads the job and its blobs, runs the guest, sends what came of it
-//	listen  waits for cancel, or the end of the engine
-//	watch   sends what the guest wrote, and its progress
+//	main    reads the jobs and their blobs, runs the guests, sends what came of them
+//	watch   looks after a guest that takes longer: what it wrote, its progress
+//	listen  waits, while such a guest runs, for cancel or the end of the engine
+//
+// A short job is main's alone: one frame in, a few out in one piece, and no other
+// thread awake.
 //
 // While compiled code runs, the garbage collector is off: to stop the world it
 // would wait for the guest, and the other two with it. The interpreter is Go
 // like any other.
 type worker struct {
-	out   *frameWriter
-	cell  cell
-	guest guest
-	pace  *pace
-	begun chan struct{}
+	out     *frameWriter
+	in      *inbox
+	cell    cell
+	program *program
+	life    life
+	timer   *time.Timer // of watch; set while a guest runs
 
-	mu      sync.Mutex // guards what the guest wrote and watch has not sent
-	pending [2][]byte  // stdout, stderr
+	mu      sync.Mutex // guards what follows
+	job     *turn      // that runs now, or nil
+	pending [2][]byte  // stdout, stderr: what it wrote and was not sent
 	debt    int        // bytes left for the collector
+}
+
+// turn is one job of a worker.
+type turn struct {
+	guest       guest
+	number      uint64
+	module      []byte // of a worker's first
+	cacheDir    string
+	interpreter bool
+	pace        *pace
+
+	looks int                  // of watch
+	ran   func() time.Duration // since the first of them
 }
 
 // The rhythm of watch, and how much output may wait for it.
 const (
+	firstLook     = 5 * time.Millisecond
 	flushEvery    = 20 * time.Millisecond
 	progressEvery = 5 // flushes
 	maxPending    = 32 << 10
@@ -67,7 +88,7 @@ const (
 	memorySlack   = 96 << 20 // of a worker's memory, for everything but the guest's
 )
 
-func (w *worker) run(in io.Reader) error {
+func (w *worker) run() error {
 	// The listener needs a thread beside the guest's even on one core. Setting
 	// the number also keeps the runtime from adjusting it, which stops the world.
 	runtime.GOMAXPROCS(max(4, runtime.NumCPU()))
@@ -78,6 +99,10 @@ func (w *worker) run(in io.Reader) error {
 	for i := range w.pending {
 		w.pending[i] = make([]byte, 0, maxPending)
 	}
+	w.timer = time.NewTimer(time.Hour)
+	w.timer.Stop()
+	go w.watch()
+	go w.in.listen(w.interrupt)
 	first, err := hello(w.cell.list)
 	if err != nil {
 		return err
@@ -85,158 +110,141 @@ func (w *worker) run(in io.Reader) error {
 	if err := w.out.send(frameHello, first); err != nil {
 		return err
 	}
-	r := newFrameReader(in)
-	if err := w.read(r); err != nil {
-		return err
+	for {
+		t, err := w.read()
+		if errors.Is(err, io.EOF) {
+			return nil // it is not needed any more
+		}
+		if err != nil {
+			return err
+		}
+		again, err := w.serve(t)
+		if err != nil || !again {
+			return err
+		}
+		w.life.collect()
 	}
-	go w.listen(r)
-	return w.serve()
 }
 
-// read takes the job and its blobs.
-func (w *worker) read(r *frameReader) error {
-	b, err := r.want(frameJob)
-	if errors.Is(err, io.EOF) {
-		os.Exit(0) // a spare that was not needed
-	}
+// read takes a job and its blobs.
+func (w *worker) read() (*turn, error) {
+	b, err := w.in.job()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var start startWire
 	if err := cbor.Unmarshal(b, &start); err != nil {
-		return err
+		return nil, err
 	}
-	job, err := DecodeJob(start.Job)
-	if err != nil {
-		return err
+	if start.Module != (w.program == nil) {
+		return nil, fmt.Errorf("%w: a module for job %d", errFrame, start.Number)
 	}
-	g := &w.guest
-	g.job, g.interpreter = job, start.Interpreter
-	if g.cacheDir, err = w.cell.enter(start.Cache); err != nil {
-		return fmt.Errorf("%w: walls: %w", ErrEngine, err)
+	if start.Module {
+		if start.Cache, err = w.cell.enter(start.Cache); err != nil {
+			return nil, fmt.Errorf("%w: walls: %w", ErrEngine, err)
+		}
 	}
-	g.tank.job, g.tank.stopAt = job.Limits.Fuel, start.StopAt
-	w.pace = newPace(start.Slowest)
-	g.stdout = func(b []byte) { w.write(0, b) }
-	g.stderr = func(b []byte) { w.write(1, b) }
-	g.garbage = w.garbage
-	g.started = w.start
-	data := &dataReader{r: r}
-	return g.load(func(b Blob) ([]byte, error) {
+	t := &turn{number: start.Number, cacheDir: start.Cache, interpreter: start.Interpreter, pace: newPace(start.Slowest)}
+	if t.guest.job, err = DecodeJob(start.Job); err != nil {
+		return nil, err
+	}
+	t.guest.tank.job, t.guest.tank.stopAt = t.guest.job.Limits.Fuel, start.StopAt
+	t.guest.stdout = func(b []byte) { w.write(0, b) }
+	t.guest.stderr = func(b []byte) { w.write(1, b) }
+	t.guest.garbage = w.garbage
+	data := &dataReader{r: w.in.frames}
+	get := func(b Blob) ([]byte, error) {
 		buf := make([]byte, b.Size)
 		_, err := io.ReadFull(data, buf)
 		return buf, err
-	})
-}
-
-// load reads the job's blobs in order and holds each to its hash.
-func (g *guest) load(get func(Blob) ([]byte, error)) (err error) {
-	blob := func(what string, b Blob) []byte {
-		if err != nil || b.norm() == emptyBlob {
-			return nil
-		}
-		var data []byte
-		if data, err = get(b); err != nil {
-			err = fmt.Errorf("%s: %w", what, err)
-		} else if got := identity.HashOf(data); got != b.Hash || uint64(len(data)) != b.Size {
-			err = fmt.Errorf("%w: the bytes of %s do not have the hash %v", ErrNoBlob, what, b.Hash)
-		}
-		return data
 	}
-	g.module = blob("the module", Blob{g.job.Module, g.job.ModuleSize})
-	g.stdin = blob("stdin", g.job.Stdin)
-	for _, f := range g.job.Files {
-		g.files = append(g.files, blob("input file "+f.Path, f.Blob()))
-	}
-	return err
-}
-
-// dataReader is the payloads of data frames, end to end.
-type dataReader struct {
-	r    *frameReader
-	rest []byte
-}
-
-func (d *dataReader) Read(b []byte) (int, error) {
-	if len(d.rest) == 0 {
-		var err error
-		if d.rest, err = d.r.want(frameData); err != nil {
-			return 0, err
+	if start.Module {
+		if t.module, err = loadBlob("the module", Blob{t.guest.job.Module, t.guest.job.ModuleSize}, get); err != nil {
+			return nil, err
 		}
 	}
-	n := copy(b, d.rest)
-	d.rest = d.rest[n:]
-	return n, nil
+	return t, t.guest.load(get)
 }
 
-// listen ends the guest when the engine says so, and the process when the
-// engine is gone: nobody is left to read what it does.
-func (w *worker) listen(r *frameReader) {
-	for {
-		kind, why, err := r.next()
-		if err != nil || kind != frameCancel {
-			os.Exit(3)
+// serve runs the job's guest and sends its result. It tells whether the worker
+// takes another.
+func (w *worker) serve(t *turn) (again bool, err error) {
+	if w.program == nil {
+		if err := w.prepare(t); err != nil {
+			return false, err
 		}
-		w.guest.tank.interrupt(string(why))
 	}
+	begun := time.Now()
+	w.begin(t)
+	o, err := t.guest.run(context.Background(), w.program)
+	w.end()
+	if err != nil {
+		return false, err
+	}
+	w.life.count(time.Since(begun))
+	again = w.life.fit()
+	return again, w.deliver(t, o, again)
 }
 
-// start is called between compiling and running.
-func (w *worker) start(maxPages uint32) {
-	if w.compiles() {
-		// This collection is the last until a call of the guest asks for one.
-		debug.SetGCPercent(-1)
-		debug.FreeOSMemory()
+// prepare makes the program and narrows the process to what its jobs may use.
+func (w *worker) prepare(t *turn) (err error) {
+	l := t.guest.job.Limits
+	if t.interpreter || len(t.module) > 256<<10 { // compiling it leaves garbage to speak of
+		debug.SetGCPercent(100)
 	}
-	l := w.guest.job.Limits
-	stack := uint64(l.Depth) * stackBytes(w.guest.interpreter)
-	if w.guest.interpreter {
+	r := recipe{tariff: t.guest.job.Tariff, pages: l.MemoryPages, interpreter: t.interpreter, cacheDir: t.cacheDir}
+	if w.program, err = r.make(context.Background(), t.module); err != nil {
+		return err
+	}
+	t.module = nil
+	memory := uint64(w.program.maxPages) << 16
+	stack := uint64(l.Depth) * stackBytes(t.interpreter)
+	room := inputRoom(inputClass(t.guest.job))
+	if t.interpreter {
 		// A heap twice the guest's memory would be over the process's limit.
 		var now runtime.MemStats
 		runtime.ReadMemStats(&now)
-		debug.SetMemoryLimit(int64(now.Sys) + int64(maxPages)<<16 + int64(stack) + memorySlack/2)
+		debug.SetMemoryLimit(int64(now.Sys) + int64(memory+room+stack) + memorySlack/2)
+	} else {
+		// This collection is the last but for those between the guests, and when
+		// a call of one asks for it.
+		debug.SetGCPercent(-1)
+		debug.FreeOSMemory()
 	}
-	if err := w.cell.limit(uint64(maxPages)<<16*11/10+2*l.OutputBytes+stack+memorySlack, l.Wall()); err != nil {
-		panic("compute: a wall does not stand: " + err.Error()) // rather one job than a guest without it
+	if err := w.cell.limit(memory*11/10+room+2*l.OutputBytes+stack+memorySlack, l.Wall()); err != nil {
+		return fmt.Errorf("%w: walls: %w", ErrEngine, err)
 	}
-	_ = w.out.send(frameBegun, nil)
-	close(w.begun)
+	w.life.begin()
+	return nil
 }
 
-// compiles tells whether compiling the module leaves garbage to speak of.
-func (w *worker) compiles() bool {
-	return len(w.guest.module) > 256<<10 && !w.guest.interpreter
+// begin makes t the job that runs. Its first frame goes out with the next.
+func (w *worker) begin(t *turn) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.job = t
+	_ = w.out.number(frameBegun, t.number)
+	w.timer.Reset(firstLook)
 }
 
-// serve runs the guest and sends its result.
-func (w *worker) serve() error {
-	if w.compiles() || w.guest.interpreter {
-		debug.SetGCPercent(100)
-	}
-	ended, watched := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(watched)
-		w.watch(ended)
-	}()
-	o, err := w.guest.run(context.Background())
-	close(ended)
-	<-watched
-	if err != nil {
-		return err
-	}
-	debug.SetGCPercent(100)
-	return w.deliver(o)
+// end is called when the guest has ended. Nothing of it is left to be sent.
+func (w *worker) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.timer.Stop()
+	w.putPending()
+	w.job = nil
 }
 
 // deliver sends the outcome and the output folder.
-func (w *worker) deliver(o outcome) error {
-	if err := w.out.fuel(frameStopped, o.Fuel); err != nil {
+func (w *worker) deliver(t *turn, o outcome, again bool) error {
+	if err := w.out.number(frameStopped, o.Fuel); err != nil {
 		return err
 	}
 	if err := w.out.value(frameResult, o); err != nil {
 		return err
 	}
-	for _, e := range w.guest.world.Tree() {
+	for _, e := range t.guest.world.Tree() {
 		if err := w.out.value(frameEntry, entryWire{e.Path, e.Dir, e.Size}); err != nil {
 			return err
 		}
@@ -244,34 +252,52 @@ func (w *worker) deliver(o outcome) error {
 			return err
 		}
 	}
-	return w.out.send(frameEnd, nil)
+	last := []byte{0}
+	if again {
+		last[0] = 1
+	}
+	return w.out.send(frameEnd, last)
 }
 
-// watch sends progress and output until the guest has ended.
-func (w *worker) watch(ended <-chan struct{}) {
-	defer w.flush()
-	select {
-	case <-w.begun:
-	case <-ended:
+// watch looks after the guests that take longer than a moment.
+func (w *worker) watch() {
+	for range w.timer.C {
+		w.look()
+	}
+}
+
+// look sends what the guest has written, and its progress.
+func (w *worker) look() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	t := w.job
+	if t == nil {
 		return
 	}
-	tick := time.NewTicker(flushEvery)
-	defer tick.Stop()
-	ran := stopwatch()
-	for n := 1; ; n++ {
-		select {
-		case <-ended:
-			return
-		case <-tick.C:
-			w.flush()
-			if n%progressEvery == 0 {
-				used := min(w.guest.tank.Used(), w.guest.job.Limits.Fuel)
-				if w.pace.slow(ran(), used) {
-					w.guest.tank.interrupt(w.pace.cause())
-				}
-				_ = w.out.fuel(frameProgress, used)
-			}
+	w.in.wake() // from now on there may be a cancel
+	if t.looks == 0 {
+		t.ran = stopwatch()
+	}
+	if t.looks%progressEvery == 0 {
+		used := min(t.guest.tank.Used(), t.guest.job.Limits.Fuel)
+		if t.pace.slow(t.ran(), used) {
+			t.guest.tank.interrupt(t.pace.cause())
 		}
+		_ = w.out.number(frameProgress, used)
+	}
+	t.looks++
+	w.putPending()
+	_ = w.out.flush()
+	w.timer.Reset(flushEvery)
+}
+
+// interrupt ends the guest of the job with this number, if it still runs.
+func (w *worker) interrupt(number uint64, why string) {
+	w.mu.Lock()
+	t := w.job
+	w.mu.Unlock()
+	if t != nil && t.number == number {
+		t.guest.tank.interrupt(why)
 	}
 }
 
@@ -283,7 +309,8 @@ func (w *worker) write(stream int, b []byte) {
 	for len(b) > 0 {
 		p := w.pending[stream]
 		if len(p) == maxPending {
-			w.sendPending()
+			w.putPending()
+			_ = w.out.flush()
 			p = w.pending[stream]
 		}
 		n := min(len(b), maxPending-len(p))
@@ -292,18 +319,13 @@ func (w *worker) write(stream int, b []byte) {
 	}
 }
 
-func (w *worker) flush() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.sendPending()
-}
-
-// sendPending is called with mu held. The engine that does not read any more
+// putPending is called with mu held. The engine that does not read any more
 // ends this process by itself, so an error needs no handling.
-func (w *worker) sendPending() {
+func (w *worker) putPending() {
 	for i, kind := range []frameKind{frameStdout, frameStderr} {
 		if len(w.pending[i]) > 0 {
-			_ = w.out.send(kind, w.pending[i])
+			_ = w.out.put(kind, w.pending[i])
+			clear(w.pending[i])
 			w.pending[i] = w.pending[i][:0]
 		}
 	}

@@ -105,14 +105,11 @@ func TestWorkerMemory(t *testing.T) {
 	k.Limits.MemoryPages = 200 << 20 >> 16
 	k.Limits.Fuel = 1e9
 	k.Limits.OutputBytes = 0
-	p, _, err := e.pool.take()
+	p, err := e.pool.take(key{}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &session{
-		engine: e, job: k.Job, blobs: k.blobs, out: newSink(k.Job, Live{}), p: p,
-		begun: make(chan struct{}), stopped: make(chan struct{}), ended: make(chan struct{}),
-	}
+	s := newSession(e, k.Job, k.blobs, Live{}, newSink(k.Job, Live{}), p)
 	if err := s.run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +129,7 @@ func TestWorkerMemory(t *testing.T) {
 func TestWorkerSees(t *testing.T) {
 	t.Setenv("SECRET", "of the parent")
 	e := newEngine(t, Config{Workers: 1})
-	p, _, err := e.pool.take()
+	p, err := e.pool.take(key{}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
