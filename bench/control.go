@@ -50,6 +50,7 @@ var endless = []struct {
 	{"start function", "loops.wasm", 1},
 	{"br_table", "loops.wasm", 2},
 	{"mutual recursion", "loops.wasm", 3},
+	{"tail calls", "loops.wasm", 4},
 	{"host calls", "bombs.wasm", 4},
 }
 

@@ -14,7 +14,7 @@ import (
 // How long a worker may take.
 const (
 	compileWall = 2 * time.Minute * slowdown // from the job to the guest's first step
-	stopWall    = 250 * time.Millisecond     // from the cancel to its last
+	stopWall    = 2 * time.Second            // from the cancel to its last
 	deliverWall = time.Minute                // from there to the last byte of output
 )
 

@@ -20,6 +20,7 @@ func loops(t testing.TB) map[string]*task {
 		"start function":   argc(loops, 1),
 		"br_table":         argc(loops, 2),
 		"mutual recursion": argc(loops, 3),
+		"tail calls":       argc(loops, 4),
 		"random numbers":   argc(bombs, 3),
 		"the time":         argc(bombs, 4),
 	}

@@ -17,7 +17,10 @@
     (if (result i32) (local.get $n)
       (then (call $even (i32.sub (local.get $n) (i32.const 1))))
       (else (i32.const 0))))
+  (func $tail (return_call $tail))
   (func (export "_start") (local $i i32)
+    ;; 4: a tail call
+    (if (i32.eq (call $argc) (i32.const 4)) (then (call $tail)))
     (if (i32.eq (call $argc) (i32.const 2))
       (then
         ;; 2: br_table
