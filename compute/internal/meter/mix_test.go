@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 	"time"
 
@@ -183,6 +184,8 @@ func BenchmarkMix(b *testing.B) {
 		b.Run(fmt.Sprint("random ", i), func(b *testing.B) { benchmarkMix(b, some) })
 	}
 	b.Run("first touch of each page", func(b *testing.B) {
+		runtime.LockOSThread() // whose time is measured
+		defer runtime.UnlockOSThread()
 		rt := mixRuntime()
 		defer rt.Close(context.Background())
 		m := mustRewrite(b, mixModule(nil), Options{MemoryPages: mixPages})
@@ -220,6 +223,8 @@ func mustCall(b *testing.B, g guest, name string, arg uint64) {
 }
 
 func benchmarkMix(b *testing.B, atoms []atom) {
+	runtime.LockOSThread() // whose time is measured
+	defer runtime.UnlockOSThread()
 	rt := mixRuntime()
 	defer rt.Close(context.Background())
 	g, err := instantiate(rt, mustRewrite(b, mixModule(atoms), Options{MemoryPages: mixPages}), "", MaxLimit)
