@@ -20,9 +20,10 @@ type jobView struct {
 	stdout, stderr io.Writer
 	sum            hash.Hash // of the program's stdout
 	bytes          uint64
-	talk           bool          // say what happens
-	live           bool          // draw a line that changes
-	drawn          bool          // such a line stands there
+	talk           bool // say what happens
+	live           bool // draw a line that changes
+	drawn          bool // such a line stands there
+	progress       progress
 	next           market.Cursor // what has not been shown yet
 }
 
@@ -68,17 +69,20 @@ func (v *jobView) update(u market.Update) error {
 	for _, e := range u.Events {
 		fmt.Fprintf(v.cli.stderr, " %s  %-9s  %s\n", e.At.Local().Format(time.TimeOnly), e.State, clean(e.Text))
 	}
-	if v.live && u.Job == nil && u.Fuel > 0 {
-		v.draw(u)
+	if v.live && u.Job == nil {
+		v.draw(v.progress.line(time.Now(), u))
 	}
 	return nil
 }
 
-// draw shows progress on a line of its own, without its end, so that erase can
-// take it away.
-func (v *jobView) draw(u market.Update) {
-	fmt.Fprintf(v.cli.stderr, "           %.2f Gfuel  %s", float64(u.Fuel)/1e9, credits(int64(u.Cost)))
-	v.drawn = true
+// draw shows text without a line's end, as much as fits into one line, so that
+// erase can take it away.
+func (v *jobView) draw(text string) {
+	if text != "" {
+		line := []rune(text)
+		fmt.Fprint(v.cli.stderr, string(line[:min(len(line), terminalWidth(v.cli.stderr)-1)]))
+		v.drawn = true
+	}
 }
 
 func (v *jobView) erase() {

@@ -50,6 +50,16 @@ func isTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
+// terminalWidth is how many columns a terminal has: 80 when it does not say.
+func terminalWidth(stream any) int {
+	if f, ok := stream.(*os.File); ok {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+			return width
+		}
+	}
+	return 80
+}
+
 // clean makes text from elsewhere harmless to a terminal and to a log: control
 // characters, line breaks and direction marks become visible escapes, and at
 // most 256 bytes are kept.

@@ -132,11 +132,16 @@ func fuelOf(e market.Estimate) string {
 	return text
 }
 
-// foresee says, before "run" spends, how much fuel past receipts let expect.
-func (c *cli) foresee(ctx context.Context, api *client, spec market.Spec) {
+// foresee says, before "run" spends, how much fuel past receipts let expect. It
+// returns 0 when they do not tell.
+func (c *cli) foresee(ctx context.Context, api *client, spec market.Spec) uint64 {
 	var e market.Estimate
 	if err := api.do(ctx, http.MethodPost, "/estimates", spec, &e); err != nil || e.Basis == market.NoBasis {
-		return // what stands in the way of an estimate will stop the job and be said then
+		return 0 // what stands in the way of an estimate will stop the job and be said then
 	}
 	fmt.Fprintf(c.stderr, "estimate %s\n", fuelOf(e))
+	if e.Basis == market.OtherArgs {
+		return 0 // no more than a guess
+	}
+	return e.Fuel
 }

@@ -133,7 +133,7 @@ func (f *jobFlags) limits(spec *market.Spec) error {
 	}
 	pages := (memory + 1<<16 - 1) >> 16
 	if pages < 1 || pages > compute.MaxMemoryPages {
-		return usagef("", "--memory: want 64KiB to 4GiB less 64KiB")
+		return usagef("write it as 512MiB", "--memory: want 64KiB to 4GiB less 64KiB")
 	}
 	spec.Limits.MemoryPages = uint32(pages)
 	if f.depth < 1 || f.depth > compute.MaxDepth {
@@ -303,7 +303,7 @@ names the flag.`,
 				return err
 			}
 			if view.talk {
-				c.foresee(ctx, api, spec)
+				view.progress.expect = c.foresee(ctx, api, spec)
 			}
 			var in submitted
 			if err := api.do(ctx, http.MethodPost, "/jobs", spec, &in); err != nil {

@@ -177,9 +177,11 @@ type Update struct {
 	// are proven when the job is done.
 	Stdout []byte `json:"stdout,omitempty"`
 	Stderr []byte `json:"stderr,omitempty"`
-	// Fuel is how much was used so far and Cost what that much costs.
-	Fuel uint64        `json:"fuel"`
-	Cost ledger.Amount `json:"cost_micro"`
+	// Fuel is how much was used so far and Cost what that much costs. FuelLimit
+	// is what it may use, 0 before it was ordered.
+	Fuel      uint64        `json:"fuel"`
+	FuelLimit uint64        `json:"fuel_limit"`
+	Cost      ledger.Amount `json:"cost_micro"`
 	// Sent is how much the seller has of the Input's bytes, module included;
 	// Fetched how much is here of the Output folder's.
 	Sent    uint64 `json:"sent"`

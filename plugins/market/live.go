@@ -190,6 +190,9 @@ func (j *job) since(at Cursor, p progress) (u Update, err error) {
 	u = Update{
 		Fuel: p.fuel, Cost: r.costOf(p.fuel), Sent: p.sent, Input: p.input, Fetched: p.fetched, Output: p.output, Next: at,
 	}
+	if work, err := r.work(); err == nil && r.Order != nil {
+		u.FuelLimit = work.Limits.Fuel
+	}
 	for _, e := range r.history() {
 		if e.Seq >= at.Event {
 			u.Events = append(u.Events, e)
@@ -227,7 +230,7 @@ func (m *Market) watchEnded(ctx context.Context, id ID, at Cursor, yield func(Up
 		yield(Update{}, err)
 		return
 	}
-	u := Update{Fuel: j.Fuel, Cost: j.Cost, Next: at}
+	u := Update{Fuel: j.Fuel, FuelLimit: j.FuelLimit, Cost: j.Cost, Next: at}
 	for _, e := range j.History {
 		if e.Seq >= at.Event {
 			u.Events = append(u.Events, e)
@@ -245,7 +248,7 @@ func (m *Market) watchEnded(ctx context.Context, id ID, at Cursor, yield func(Up
 		}
 		at = next
 	}
-	yield(Update{Fuel: j.Fuel, Cost: j.Cost, Next: at, Job: &j}, nil)
+	yield(Update{Fuel: j.Fuel, FuelLimit: j.FuelLimit, Cost: j.Cost, Next: at, Job: &j}, nil)
 }
 
 // watchLog shows a stream that has ended, as far as it is kept.
