@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -22,8 +21,6 @@ const helloWall = 20 * time.Second
 // Linux ends a child with PDEATHSIG when the thread that made it ends
 // (golang.org/issue/27505).
 type spawner struct {
-	log      *slog.Logger
-	greeted  sync.Once // by the first worker, whose walls are the others' too
 	once     sync.Once
 	requests chan spawn
 	done     chan struct{}
@@ -61,9 +58,7 @@ func (s *spawner) start() (*process, error) {
 	defer s.unwatch(p)
 	timer := time.AfterFunc(helloWall, p.kill)
 	defer timer.Stop()
-	if p.walls, err = p.hello(); err == nil {
-		s.greeted.Do(func() { tellWalls(s.log, p.walls) })
-	}
+	p.walls, err = p.hello()
 	if err != nil {
 		p.reap()
 		if s.isAborted() {
