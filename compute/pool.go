@@ -83,7 +83,7 @@ type idle struct {
 
 // newPool makes a pool for so many jobs at once.
 func newPool(workers int, log *slog.Logger) *pool {
-	return &pool{spare: min(workers, maxSpares), most: max(2, workers), log: log}
+	return &pool{spare: min(workers, maxSpares), most: max(2, workers), log: log, spawner: spawner{log: log}}
 }
 
 // take gives a worker that has said hello: one that has k's module, or a spare,

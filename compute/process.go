@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -21,6 +22,8 @@ const helloWall = 20 * time.Second
 // Linux ends a child with PDEATHSIG when the thread that made it ends
 // (golang.org/issue/27505).
 type spawner struct {
+	log      *slog.Logger
+	greeted  sync.Once // by the first worker, whose walls are the others' too
 	once     sync.Once
 	requests chan spawn
 	done     chan struct{}
@@ -58,7 +61,9 @@ func (s *spawner) start() (*process, error) {
 	defer s.unwatch(p)
 	timer := time.AfterFunc(helloWall, p.kill)
 	defer timer.Stop()
-	p.walls, err = p.hello()
+	if p.walls, err = p.hello(); err == nil {
+		s.greeted.Do(func() { tellWalls(s.log, p.walls) })
+	}
 	if err != nil {
 		p.reap()
 		if s.isAborted() {

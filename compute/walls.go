@@ -2,6 +2,7 @@ package compute
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"github.com/peersea/sea/identity/cbor"
@@ -25,8 +26,8 @@ const (
 	wallLimits       = "limits"
 	wallMemory       = "memory"
 	wallDumpable     = "dumpable"
-	wallPrivileges   = "privileges"
 	wallCapabilities = "capabilities"
+	wallPrivileges   = "privileges"
 	wallCalls        = "system calls"
 	wallNetwork      = "network"
 	wallFiles        = "files"
@@ -50,11 +51,11 @@ var wallTable = []Wall{
 	{Name: wallDumpable, Needed: true,
 		Protects: "no other process of this user can look into a worker, and it dumps no core",
 		Hint:     onLinux},
-	{Name: wallPrivileges, Needed: true,
-		Protects: "no program that it could start would give it another user's rights",
-		Hint:     onLinux},
 	{Name: wallCapabilities, Needed: true,
 		Protects: "it has no rights of the superuser, even when the daemon does",
+		Hint:     onLinux},
+	{Name: wallPrivileges, Needed: true,
+		Protects: "no program that it could start would give it another user's rights",
 		Hint:     onLinux},
 	{Name: wallCalls, Needed: true,
 		Protects: "it cannot start programs, trace, signal other processes, or use most of the kernel",
@@ -104,14 +105,18 @@ func readHello(b []byte) ([]Wall, error) {
 	return walls, nil
 }
 
-// missing names the walls that do not stand.
-func missing(walls []Wall) (names []string) {
+// tellWalls logs which walls stand, and warns of each that should and does not.
+func tellWalls(log *slog.Logger, walls []Wall) {
+	var stand []string
 	for _, w := range walls {
-		if !w.Stands {
-			names = append(names, w.Name)
+		switch {
+		case w.Stands:
+			stand = append(stand, w.Name)
+		case w.Needed:
+			log.Warn("a wall around guests is missing", "wall", w.Name, "why", w.Detail, "hint", w.Hint)
 		}
 	}
-	return names
+	log.Info("walls around guests", "stand", stand)
 }
 
 // Walls starts a worker, asks it which walls stand around it, and ends it. In

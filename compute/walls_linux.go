@@ -47,18 +47,18 @@ func (c *cell) raise() error {
 	if err := c.note(wallDumpable, unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0), "off"); err != nil {
 		return err
 	}
-	// On all threads, also where there is no seccomp.
-	if err := c.note(wallPrivileges, onAllThreads(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1), "no_new_privs"); err != nil {
-		return err
-	}
 	if err := c.note(wallCapabilities, dropCapabilities(), "none"); err != nil {
 		return err
 	}
+	// A filter brings no_new_privs to every thread by itself.
 	c.seccomp = hasSeccomp()
 	if c.seccomp {
-		if err := filterCalls(); err != nil {
-			return fmt.Errorf("seccomp: %w", err)
-		}
+		err = filterCalls()
+	} else {
+		err = onAllThreads(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1)
+	}
+	if err := c.note(wallPrivileges, err, "no_new_privs"); err != nil {
+		return err
 	}
 	c.tell(wallCalls, c.seccomp, "seccomp", "the kernel has no seccomp filters")
 	c.tell(wallNetwork, c.seccomp, "seccomp", "the kernel has no seccomp filters")

@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -255,12 +256,17 @@ func TestWalls(t *testing.T) {
 	}
 }
 
-// TestWallsLetWork: what the walls must leave a worker.
-func TestWallsLetWork(t *testing.T) {
-	e := newEngine(t, Config{CacheDir: t.TempDir(), Workers: 1})
+// TestWallsTold: a worker tells of each wall what is true, and the engine's log
+// has it once.
+func TestWallsTold(t *testing.T) {
+	var log bytes.Buffer
+	e := newEngine(t, Config{CacheDir: t.TempDir(), Workers: 1, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	walls, err := e.Walls()
 	if err != nil {
 		t.Fatal(err)
+	}
+	if n := strings.Count(log.String(), "walls around guests"); n != 1 {
+		t.Errorf("logged %d times: %s", n, log.String())
 	}
 	for _, w := range walls {
 		if w.Stands != kernelHas(w.Name) || w.Detail == "" {
@@ -327,7 +333,7 @@ func TestHelloFrame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if walls, err := readHello(good); err != nil || len(missing(walls)) != 0 {
+	if walls, err := readHello(good); err != nil || len(walls) != len(list) || !walls[0].Stands {
 		t.Errorf("got %v, %v", walls, err)
 	}
 	short, _ := hello(list[1:])
@@ -345,13 +351,14 @@ func TestHelloFrame(t *testing.T) {
 }
 
 // BenchmarkWalls is what the walls add to the start of a worker, in microseconds:
-// raise before its hello, enter when it gets a job.
+// raise before its hello, enter when it gets a job. It tells the best of all
+// starts, which is what a busy machine says least wrongly.
 func BenchmarkWalls(b *testing.B) {
 	self, err := os.Executable()
 	if err != nil {
 		b.Fatal(err)
 	}
-	var raise, enter float64
+	raise, enter := math.Inf(1), math.Inf(1)
 	for b.Loop() {
 		cmd := exec.Command(self)
 		cmd.Env = []string{probeEnv + "=" + probeTime}
@@ -359,13 +366,14 @@ func BenchmarkWalls(b *testing.B) {
 		if err != nil {
 			b.Fatal(err, string(out))
 		}
-		f := strings.Fields(string(out))
-		one, _ := strconv.ParseFloat(f[0], 64)
-		two, _ := strconv.ParseFloat(f[1], 64)
-		raise, enter = raise+one, enter+two
+		var one, two float64
+		if _, err := fmt.Sscan(string(out), &one, &two); err != nil {
+			b.Fatal(err)
+		}
+		raise, enter = min(raise, one), min(enter, two)
 	}
-	b.ReportMetric(raise/float64(b.N), "µs-raise")
-	b.ReportMetric(enter/float64(b.N), "µs-enter")
+	b.ReportMetric(raise, "µs-raise")
+	b.ReportMetric(enter, "µs-enter")
 }
 
 // probeTime makes a probe measure its walls.

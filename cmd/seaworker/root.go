@@ -33,7 +33,7 @@ program's own exit code through.`,
 	root.AddCommand(
 		newDemo(c),
 		newUp(c), newStop(c), newStatus(c),
-		newID(c),
+		newID(c), newDoctor(c),
 		newRun(c), newQuote(c), newJob(c), newReceipt(c),
 		newOffer(c), newCredit(c), newPeer(c), newCall(c),
 		newAddr(c), newVersion(c), newCheckFile(c),
