@@ -13,6 +13,10 @@ const (
 	maxSlots   = 1024
 	maxQueue   = 10_000
 	maxSlowest = 1000 * Gfuel // a second
+
+	// defaultSlowest is above a walk through memory that misses every cache, the
+	// slowest code there is for its price, and far below all arithmetic.
+	defaultSlowest = 20_000_000 // a second
 )
 
 // A Policy is on what terms this node sells. It is kept on disk and may be
@@ -36,7 +40,8 @@ type Policy struct {
 // DefaultPolicy sells nothing until Selling is set: 1 credit per Gfuel and no
 // fee; jobs of 1,000 Gfuel, 1 GiB of memory, 256 MiB of output, an hour, with
 // modules of 64 MiB and inputs of 256 MiB; as many slots as processors, 256
-// waiting orders, 64 for each buyer.
+// waiting orders, 64 for each buyer; jobs no slower than 20 million fuel a
+// second.
 func DefaultPolicy() Policy {
 	return Policy{
 		Price: Price{PerGfuel: ledger.Credit},
@@ -48,6 +53,7 @@ func DefaultPolicy() Policy {
 			ModuleBytes: compute.MaxModuleBytes,
 			InputBytes:  256 << 20,
 		},
+		Slowest:  defaultSlowest,
 		Slots:    uint32(min(runtime.NumCPU(), maxSlots)),
 		Queue:    256,
 		PerBuyer: 64,
