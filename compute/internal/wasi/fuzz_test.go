@@ -17,9 +17,8 @@ func FuzzCalls(f *testing.F) {
 	// Open out/f, write, rename, list, unlink.
 	f.Add([]byte{31, 3, 0, 1, 5, 1, 7, 7, 0, 9, 26, 4, 2, 1, 9, 34, 3, 1, 5, 3, 1, 5, 21, 3, 3, 9, 0, 9, 36, 3, 1, 5})
 	f.Fuzz(func(t *testing.T, script []byte) {
-		g := newGuest(t, Config{Inputs: inputs, Stdin: []byte("typed"), MaxOutput: 5000, MaxFiles: 8, Start: start, Args: []string{"a", "b"}})
+		g := guestWith(t, Config{Inputs: inputs, Stdin: []byte("typed"), MaxOutput: 5000, MaxFiles: 8, Start: start, Args: []string{"a", "b"}}, make(memory, 128<<10))
 		g.own.limit = 50e6
-		g.m = g.m[:128<<10]
 		for i, p := range []string{"out/f", "out/d", "out", "in.txt", "../x", "out/d/g", "a/b/c.txt", "."} {
 			copy(g.m[fuzzPath+i*64:], p)
 		}

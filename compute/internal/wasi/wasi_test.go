@@ -34,7 +34,10 @@ type guest struct {
 	mod api.Module // nil calls directly
 }
 
-func newGuest(t testing.TB, cfg Config) *guest {
+func newGuest(t testing.TB, cfg Config) *guest { return guestWith(t, cfg, make(memory, 4<<20)) }
+
+// guestWith makes a guest with the memory m.
+func guestWith(t testing.TB, cfg Config, m memory) *guest {
 	if cfg.MaxOutput == 0 {
 		cfg.MaxOutput = 1 << 20
 	}
@@ -42,7 +45,7 @@ func newGuest(t testing.TB, cfg Config) *guest {
 		cfg.MaxFiles = 100
 	}
 	p := &purse{limit: 1 << 40}
-	return &guest{World: New(cfg, p), t: t, m: make(memory, 4<<20), own: p}
+	return &guest{World: New(cfg, p), t: t, m: m, own: p}
 }
 
 // call makes a call as an engine would, and reports the end of the guest.
@@ -88,6 +91,7 @@ const (
 	atPath   = 16 << 10
 	atPath2  = 32 << 10
 	atData   = 1 << 20
+	atEvents = atData - 64<<10
 )
 
 func (g *guest) u32(at int) uint32 { return binary.LittleEndian.Uint32(g.m[at:]) }

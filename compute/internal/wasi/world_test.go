@@ -27,10 +27,9 @@ func (g *guest) subscribe(i int, clock uint32, timeout uint64, flags uint16) {
 // the events.
 func (g *guest) poll(n uint64) (got [][2]uint64) {
 	g.t.Helper()
-	const events = atData + 64<<10
-	g.must(ok, "poll_oneoff", atData, events, n, atResult)
+	g.must(ok, "poll_oneoff", atData, atEvents, n, atResult)
 	for i := range int(g.u32(atResult)) {
-		b := g.m[events+i*eventSize:]
+		b := g.m[atEvents+i*eventSize:]
 		got = append(got, [2]uint64{binary.LittleEndian.Uint64(b), uint64(binary.LittleEndian.Uint16(b[8:]))})
 	}
 	return got
