@@ -80,6 +80,27 @@ func TestReactorGo(t *testing.T) {
 	}
 }
 
+// TestReactorAgain: one worker serves calls of several functions, each in an
+// instance of its own, and one that is not there does it no harm.
+func TestReactorAgain(t *testing.T) {
+	module := wasmFile(t, "reactor.wasm")
+	e, fresh := newEngine(t, Config{Workers: 1}), newEngine(t, Config{InProcess: true})
+	for _, entry := range []string{"echo", "hi", "trap", "missing", "echo", "deep", "nothing", "hi"} {
+		k := call(module, entry, "same size")
+		got, err := e.Run(t.Context(), k.Job, k.blobs, Live{Tenant: "buyer"})
+		if entry == "missing" {
+			if !errors.Is(err, ErrEntry) {
+				t.Errorf("%s: %v", entry, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", entry, err)
+		}
+		same(t, got, k.run(t, fresh))
+	}
+}
+
 // TestReactorGrows: what malloc grows is the job's memory.
 func TestReactorGrows(t *testing.T) {
 	k := call(wasmFile(t, "reactor.wasm"), "echo", strings.Repeat("0123456789abcdef", 8192)) // two pages

@@ -10,8 +10,9 @@ import (
 	"github.com/peersea/sea/identity"
 )
 
-// maxPast is how many of the newest jobs an estimate looks through.
-const maxPast = 1000
+// maxPast is how many of the newest jobs an estimate looks through: it stands
+// before every run, and reading a job takes a tenth of a millisecond.
+const maxPast = 250
 
 // Estimate is how much fuel a job may use, as far as that can be told before it
 // runs.
