@@ -42,6 +42,7 @@ func versus(name string, value float64, unit, against string, other float64) fig
 var suites = map[string]func(ctx context.Context, report func(figure)) error{
 	"base":    base,
 	"control": control,
+	"jobs":    jobs,
 }
 
 func main() {

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
+
+	"github.com/peersea/sea/identity"
 )
 
 // Errors of Run, beside ErrInvalid and ErrNoBlob.
@@ -125,7 +127,8 @@ type Live struct {
 // ctx's error. Errors wrap ErrInvalid, ErrModule, ErrNoBlob, ErrEngine or
 // ErrClosed; with one, Result.Fuel is still the fuel known to be used.
 func (e *Engine) Run(ctx context.Context, job Job, blobs Blobs, live Live) (Result, error) {
-	if err := job.Check(); err != nil {
+	encoded, err := job.encodeChecked()
+	if err != nil {
 		return Result{}, err
 	}
 	if e.cfg.Interpreter && job.Limits.Depth > maxInterpreted {
@@ -150,15 +153,14 @@ func (e *Engine) Run(ctx context.Context, job Job, blobs Blobs, live Live) (Resu
 		return Result{}, ErrClosed
 	}
 	out := newSink(job, live)
-	var err error
 	if e.cfg.InProcess {
 		defer func() { <-e.slots }()
 		err = e.runHere(ctx, job, blobs, live, out)
 	} else {
-		err = e.runThere(ctx, job, blobs, live, out)
+		err = e.runThere(ctx, job, encoded, blobs, live, out)
 	}
 	r := out.result()
-	r.Job, r.Engine = job.Hash(), e.name
+	r.Job, r.Engine = identity.HashOf(encoded), e.name
 	return r, err
 }
 

@@ -100,8 +100,8 @@ func DecodeJob(b []byte) (Job, error) {
 	if w.Stdin == (Blob{}) {
 		return Job{}, fmt.Errorf("%w job: stdin has no hash", ErrInvalid)
 	}
-	if err := j.Check(); err != nil {
-		return Job{}, err
+	if err := j.check(); err != nil { // its one encoding is b, of which the length is known
+		return Job{}, fmt.Errorf("%w job: %w", ErrInvalid, err)
 	}
 	return j, nil
 }
@@ -111,13 +111,20 @@ func (j Job) Hash() identity.Hash { return identity.HashOf(j.Encode()) }
 
 // Check says what is out of bounds; the error wraps ErrInvalid.
 func (j Job) Check() error {
+	_, err := j.encodeChecked()
+	return err
+}
+
+// encodeChecked gives the encoding of a job that passes Check.
+func (j Job) encodeChecked() ([]byte, error) {
 	if err := j.check(); err != nil {
-		return fmt.Errorf("%w job: %w", ErrInvalid, err)
+		return nil, fmt.Errorf("%w job: %w", ErrInvalid, err)
 	}
-	if n := len(j.Encode()); n > MaxJobBytes {
-		return fmt.Errorf("%w job: its description has %d bytes, at most %d are allowed", ErrInvalid, n, MaxJobBytes)
+	b := j.Encode()
+	if len(b) > MaxJobBytes {
+		return nil, fmt.Errorf("%w job: its description has %d bytes, at most %d are allowed", ErrInvalid, len(b), MaxJobBytes)
 	}
-	return nil
+	return b, nil
 }
 
 func (j Job) check() error {

@@ -8,6 +8,8 @@ import (
 
 // life is how long a worker may go on, beside what its engine says.
 type life struct {
+	jobs int           // that it has had
+	look bool          // after the last of them
 	ran  time.Duration // of all its guests
 	base uint64        // bytes the process had before the first
 	seen uint64        // bytes allocated until the last collection
@@ -37,17 +39,24 @@ func (l *life) memory() (has, allocated uint64) {
 	return l.read[0].Value.Uint64(), l.read[1].Value.Uint64()
 }
 
-// count takes in the time that a guest has run.
-func (l *life) count(ran time.Duration) { l.ran += ran }
-
-// fit tells whether the process is as good as new for another job.
-func (l *life) fit() bool {
-	has, _ := l.memory()
-	return l.ran < maxRan && has < l.base+maxGrown
+// fit takes in the time that a guest has run, and tells whether the process is as
+// good as new for another one.
+func (l *life) fit(ran time.Duration) bool {
+	l.jobs++
+	l.ran += ran
+	// What a shorter job can leave behind, eight times, is within the slack.
+	if l.look = ran > time.Millisecond || l.jobs%8 == 0; l.look {
+		has, _ := l.memory()
+		return l.ran < maxRan && has < l.base+maxGrown
+	}
+	return l.ran < maxRan
 }
 
 // collect gives back what jobs have left, between two of them: no guest runs.
 func (l *life) collect() {
+	if !l.look {
+		return
+	}
 	if _, allocated := l.memory(); allocated-l.seen > maxGarbage {
 		debug.FreeOSMemory()
 		l.seen = allocated

@@ -20,7 +20,7 @@ const (
 
 // runThere runs the job in a worker. A worker that ends is gone when the slot is
 // free again, which may be shortly after the return.
-func (e *Engine) runThere(ctx context.Context, job Job, blobs Blobs, live Live, out *sink) error {
+func (e *Engine) runThere(ctx context.Context, job Job, encoded []byte, blobs Blobs, live Live, out *sink) error {
 	k := keyOf(job, live.Tenant)
 	for again := false; ; again = true {
 		p, err := e.pool.take(k, again)
@@ -29,6 +29,7 @@ func (e *Engine) runThere(ctx context.Context, job Job, blobs Blobs, live Live, 
 			return err
 		}
 		s := newSession(e, job, blobs, live, out, p)
+		s.encoded = encoded
 		err = s.run(ctx)
 		if errors.Is(err, errUnbegun) && p.waited && !again && ctx.Err() == nil {
 			// It had died while it waited. A fresh one tells the truth.
@@ -46,13 +47,14 @@ var errUnbegun = fmt.Errorf("%w: the worker died", ErrEngine)
 // session is the engine's side of one job in a worker. Run's goroutine reads,
 // one sends the job, one looks at the clock and the context.
 type session struct {
-	engine *Engine
-	job    Job
-	blobs  Blobs
-	live   Live
-	out    *sink
-	p      *process
-	number uint64 // of the job, in its worker
+	engine  *Engine
+	job     Job
+	encoded []byte // the job
+	blobs   Blobs
+	live    Live
+	out     *sink
+	p       *process
+	number  uint64 // of the job, in its worker
 
 	begun   chan struct{} // closed when the guest runs
 	stopped chan struct{} // closed when it does not any more
@@ -85,7 +87,11 @@ func (s *session) run(ctx context.Context) error {
 		defer release()
 	}
 	var watcher, sender sync.WaitGroup
-	watcher.Go(func() { s.watch(ctx) })
+	watcher.Add(1)
+	watch := time.AfterFunc(s.unwatched(), func() {
+		defer watcher.Done()
+		s.watch(ctx)
+	})
 	if s.number > 1 && s.inputs() < smallInputs {
 		s.send(folder) // it fits into the pipe
 	} else {
@@ -97,6 +103,9 @@ func (s *session) run(ctx context.Context) error {
 	}
 	sender.Wait() // watch is there for a worker that answers and does not read
 	close(s.ended)
+	if watch.Stop() {
+		watcher.Done() // it was over before
+	}
 	watcher.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,6 +114,15 @@ func (s *session) run(ctx context.Context) error {
 	}
 	s.reusable = err == nil && s.why == nil && !s.asked && s.again && s.p.out.quiet()
 	return err
+}
+
+// unwatched is how long the job may take until somebody looks at it. Most are
+// over by then, and another thread that wakes costs as much as they do.
+func (s *session) unwatched() time.Duration {
+	if s.live.Control != nil {
+		return 0
+	}
+	return firstLook
 }
 
 // smallInputs is how many bytes are sent without a goroutine.
@@ -128,7 +146,7 @@ func (s *session) kill(err error) {
 func (s *session) send(folder string) {
 	first := s.number == 1
 	err := s.p.in.value(frameJob, startWire{
-		Number: s.number, Job: s.job.Encode(), Module: first, Interpreter: s.engine.cfg.Interpreter, Cache: folder,
+		Number: s.number, Job: s.encoded, Module: first, Interpreter: s.engine.cfg.Interpreter, Cache: folder,
 		StopAt: s.live.StopAt, Slowest: s.live.Slowest,
 	})
 	blobs := []Blob{s.job.Stdin}

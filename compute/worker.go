@@ -57,10 +57,12 @@ type worker struct {
 	cell    cell
 	program *program
 	life    life
-	timer   *time.Timer // of watch; set while a guest runs
+	timer   *time.Timer // of watch
 
 	mu      sync.Mutex // guards what follows
 	job     *turn      // that runs now, or nil
+	last    *turn      // the last that watch knows of
+	ticking bool       // timer is set: there are jobs
 	pending [2][]byte  // stdout, stderr: what it wrote and was not sent
 	debt    int        // bytes left for the collector
 }
@@ -80,7 +82,7 @@ type turn struct {
 
 // The rhythm of watch, and how much output may wait for it.
 const (
-	firstLook     = 5 * time.Millisecond
+	firstLook     = 3 * time.Millisecond // and at most twice that
 	flushEvery    = 20 * time.Millisecond
 	progressEvery = 5 // flushes
 	maxPending    = 32 << 10
@@ -181,8 +183,7 @@ func (w *worker) serve(t *turn) (again bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	w.life.count(time.Since(begun))
-	again = w.life.fit()
+	again = w.life.fit(time.Since(begun))
 	return again, w.deliver(t, o, again)
 }
 
@@ -224,14 +225,16 @@ func (w *worker) begin(t *turn) {
 	defer w.mu.Unlock()
 	w.job = t
 	_ = w.out.number(frameBegun, t.number)
-	w.timer.Reset(firstLook)
+	if !w.ticking { // setting it wakes a thread, so it ticks on while there are jobs
+		w.ticking = true
+		w.timer.Reset(firstLook)
+	}
 }
 
 // end is called when the guest has ended. Nothing of it is left to be sent.
 func (w *worker) end() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.timer.Stop()
 	w.putPending()
 	w.job = nil
 }
@@ -259,21 +262,32 @@ func (w *worker) deliver(t *turn, o outcome, again bool) error {
 	return w.out.send(frameEnd, last)
 }
 
-// watch looks after the guests that take longer than a moment.
+// watch looks after the guests that are there at two ticks.
 func (w *worker) watch() {
 	for range w.timer.C {
-		w.look()
+		w.tick()
 	}
 }
 
-// look sends what the guest has written, and its progress.
-func (w *worker) look() {
+func (w *worker) tick() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	t := w.job
-	if t == nil {
+	next := firstLook
+	switch {
+	case w.job == nil && w.last == nil:
+		w.ticking = false
 		return
+	case w.job == w.last:
+		w.look(w.job)
+		next = flushEvery
 	}
+	w.last = w.job
+	w.timer.Reset(next)
+}
+
+// look sends what the guest has written, and its progress. It is called with mu
+// held.
+func (w *worker) look(t *turn) {
 	w.in.wake() // from now on there may be a cancel
 	if t.looks == 0 {
 		t.ran = stopwatch()
@@ -288,7 +302,6 @@ func (w *worker) look() {
 	t.looks++
 	w.putPending()
 	_ = w.out.flush()
-	w.timer.Reset(flushEvery)
 }
 
 // interrupt ends the guest of the job with this number, if it still runs.

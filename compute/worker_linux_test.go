@@ -110,6 +110,7 @@ func TestWorkerMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newSession(e, k.Job, k.blobs, Live{}, newSink(k.Job, Live{}), p)
+	s.encoded = k.Encode()
 	if err := s.run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
