@@ -1,6 +1,7 @@
 package compute
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -8,12 +9,15 @@ import (
 	"sync"
 	"time"
 
+	"github.com/peersea/sea/compute/internal/meter"
 	"github.com/peersea/sea/identity"
 )
 
-// cache is the folder of compiled modules. Each module has a folder of its own
-// in it, and a worker is told of that one only: a guest that breaks out of its
-// engine finds no other module's code to change.
+// cache is the folder of metered and compiled modules. Each has a folder of its
+// own in it, and a worker is told of that one only: a guest that breaks out of
+// its engine finds no other module's code to change. Beside the folder, out of
+// the worker's reach, lies its seal: the hash of what was there when the module
+// was ready and no guest had run.
 type cache struct {
 	dir  string
 	most int64
@@ -23,59 +27,93 @@ type cache struct {
 	users map[string]int
 }
 
-// sumFile, in a module's folder, has the hash of everything else there. Who
-// writes code there without it has it removed unseen.
-const sumFile = "sum"
+// sealFile, beside a folder, has the hash of everything in it. A folder without
+// one is removed unseen.
+func sealFile(folder string) string { return folder + ".seal" }
 
-// open gives the folder for the job's module, "" when nothing is kept. release
-// must be called when its worker is done.
-func (c *cache) open(job Job, engine string) (folder string, release func(), err error) {
+// room is a module's folder in the cache, for one worker that makes its program.
+type room struct {
+	cache  *cache
+	folder string // "" when nothing is kept
+	fresh  bool   // it is empty, to be filled and sealed
+	filled bool   // it was
+}
+
+// open gives the folder for the job's module. It must be closed when its program
+// is made. While one fills a folder, others get none.
+func (c *cache) open(job Job, engine string) (*room, error) {
 	if c.dir == "" {
-		return "", func() {}, nil
+		return &room{}, nil
 	}
-	key := identity.HashOf(append(job.Module[:], encode([]any{job.Tariff, engine})...))
-	folder = filepath.Join(c.dir, key.String())
+	version := meter.Version()
+	key := identity.HashOf(append(job.Module[:], encode([]any{cacheVersion, job.Tariff, job.Limits.MemoryPages, engine, version[:]})...))
+	r := &room{cache: c, folder: filepath.Join(c.dir, key.String())}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.users[folder] == 0 {
-		if sum, _ := os.ReadFile(filepath.Join(folder, sumFile)); string(sum) != hashFolder(folder).String() {
-			if err := os.RemoveAll(folder); err != nil {
-				return "", nil, err
-			}
+	seal, _ := os.ReadFile(sealFile(r.folder))
+	if c.users[r.folder] > 0 && len(seal) == 0 {
+		return &room{}, nil
+	}
+	if c.users[r.folder] == 0 && string(seal) != hashFolder(r.folder).String() {
+		if err := removeFolder(r.folder); err != nil {
+			return nil, err
 		}
-		if err := os.MkdirAll(folder, 0o700); err != nil {
-			return "", nil, err
-		}
+		r.fresh = true
+	}
+	if err := os.MkdirAll(r.folder, 0o700); err != nil {
+		return nil, err
 	}
 	if c.users == nil {
 		c.users = make(map[string]int)
 	}
-	c.users[folder]++
+	c.users[r.folder]++
 	now := time.Now()
-	if err := os.Chtimes(folder, now, now); err != nil { // when it was used last
+	if err := os.Chtimes(r.folder, now, now); err != nil { // when it was used last
 		c.log.Debug("compile cache", "err", err)
 	}
-	return folder, func() { c.release(folder) }, nil
+	return r, nil
 }
 
-// release seals the folder when nobody uses it any more, and makes room.
-func (c *cache) release(folder string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.users[folder]--; c.users[folder] > 0 {
+// cacheVersion is that of the files in a folder.
+const cacheVersion = 2
+
+// seal makes what is in a fresh folder valid, which had this hash before the
+// first guest ran.
+func (r *room) seal(sum identity.Hash) {
+	if !r.fresh || r.folder == "" {
 		return
 	}
-	delete(c.users, folder)
-	name, sum := filepath.Join(folder, sumFile), hashFolder(folder).String()
-	if old, _ := os.ReadFile(name); string(old) == sum {
-		return // nothing was added
+	r.fresh, r.filled = false, true
+	if err := os.WriteFile(sealFile(r.folder), []byte(sum.String()), 0o600); err != nil {
+		r.cache.log.Warn("compile cache is not kept", "err", err)
 	}
-	if err := os.WriteFile(name, []byte(sum), 0o600); err != nil {
-		c.log.Warn("compile cache is not kept", "err", err)
+}
+
+// close lets others have the folder, and makes room after it was filled.
+func (r *room) close() {
+	if r.folder == "" {
+		return
+	}
+	c := r.cache
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.users[r.folder]--; c.users[r.folder] == 0 {
+		delete(c.users, r.folder)
+	}
+	if !r.filled {
+		return
 	}
 	if err := c.trim(); err != nil {
 		c.log.Warn("compile cache is not trimmed", "err", err)
 	}
+}
+
+// removeFolder removes the seal first: what lies there without one is nothing.
+func removeFolder(folder string) error {
+	if err := os.Remove(sealFile(folder)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return os.RemoveAll(folder)
 }
 
 // trim removes the folders that were not used for longest until the rest fits.
@@ -109,7 +147,7 @@ func (c *cache) trim() error {
 		if c.users[f.path] > 0 {
 			continue
 		}
-		if err := os.RemoveAll(f.path); err != nil {
+		if err := removeFolder(f.path); err != nil {
 			return err
 		}
 		total -= f.size
@@ -127,20 +165,18 @@ func walkFiles(dir string, f func(path string, info os.FileInfo)) {
 	})
 }
 
-// hashFolder is the hash of the names and bytes of all files in dir but the sum.
-// A file that cannot be read makes it differ.
+// hashFolder is the hash of the names and bytes of all files in dir. A file that
+// cannot be read makes it differ.
 func hashFolder(dir string) identity.Hash {
 	var all []byte
 	walkFiles(dir, func(path string, _ os.FileInfo) {
-		if filepath.Base(path) == sumFile {
-			return
-		}
 		b, err := os.ReadFile(path)
 		if err != nil {
 			b = []byte(err.Error() + time.Now().String())
 		}
+		name, _ := filepath.Rel(dir, path)
 		h := identity.HashOf(b)
-		all = append(append(all, path...), h[:]...)
+		all = append(append(all, name...), h[:]...)
 	})
 	return identity.HashOf(all)
 }

@@ -63,6 +63,8 @@ type Engine struct {
 	pool  *pool
 	shelf *shelf
 
+	refusals refusals
+
 	mu     sync.Mutex // guards closed, and the Add of runs against Close
 	closed bool
 	runs   sync.WaitGroup
@@ -137,6 +139,9 @@ func (e *Engine) Run(ctx context.Context, job Job, blobs Blobs, live Live) (Resu
 	}
 	if err := ctx.Err(); err != nil {
 		return Result{}, err
+	}
+	if err := e.refusals.get(job); err != nil {
+		return Result{Job: identity.HashOf(encoded), Engine: e.name}, err
 	}
 	if !e.begin() {
 		return Result{}, ErrClosed

@@ -31,7 +31,7 @@ const (
 	frameJob      frameKind = 'j' // startWire
 	frameData     frameKind = 'd' // bytes
 	frameCancel   frameKind = 'c' // the job's number, eight bytes, and why, as text
-	frameBegun    frameKind = 'b' // the job's number, eight bytes: the guest runs
+	frameBegun    frameKind = 'b' // the job's number, eight bytes, and a fresh cache's hash: the guest runs
 	frameStdout   frameKind = '1' // bytes
 	frameStderr   frameKind = '2' // bytes
 	frameProgress frameKind = 'p' // fuel, eight bytes
@@ -59,6 +59,7 @@ type startWire struct {
 	Module      bool   `cbor:"module"` // its bytes follow; otherwise it is the last job's
 	Interpreter bool   `cbor:"interpreter"`
 	Cache       string `cbor:"cache"`
+	Fresh       bool   `cbor:"fresh"` // fill it, and say its hash
 	StopAt      uint64 `cbor:"stop_at"`
 	Slowest     uint64 `cbor:"slowest"`
 }

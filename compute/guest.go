@@ -58,9 +58,6 @@ func (g *guest) load(get func(Blob) ([]byte, error)) (err error) {
 // run runs the guest in a new instance of p. An error wraps ErrModule when the
 // module is to blame, ErrEngine when the engine is.
 func (g *guest) run(ctx context.Context, p *program) (outcome, error) {
-	if err := checkExports(p.exports, g.job.Entry); err != nil {
-		return outcome{}, err
-	}
 	if g.started != nil {
 		g.started()
 	}

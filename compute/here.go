@@ -2,6 +2,7 @@ package compute
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -70,6 +71,10 @@ func (e *Engine) runHere(ctx context.Context, job Job, blobs Blobs, live Live, o
 func (e *Engine) program(ctx context.Context, job Job, blobs Blobs, tenant string) (*program, key, error) {
 	k := keyOf(job, tenant)
 	if p := e.shelf.take(k); p != nil {
+		if err := checkExports(p.exports, job.Entry); err != nil {
+			e.shelf.put(p, k, true)
+			return nil, k, err
+		}
 		return p, k, nil
 	}
 	module, err := loadBlob("the module", Blob{job.Module, job.ModuleSize}, func(b Blob) ([]byte, error) {
@@ -78,14 +83,29 @@ func (e *Engine) program(ctx context.Context, job Job, blobs Blobs, tenant strin
 	if err != nil {
 		return nil, k, err
 	}
-	folder, release, err := e.cache.open(job, e.name)
+	room, err := e.cache.open(job, e.name)
 	if err != nil {
 		return nil, k, fmt.Errorf("%w: compile cache: %w", ErrEngine, err)
 	}
-	defer release()
-	r := recipe{tariff: job.Tariff, pages: job.Limits.MemoryPages, interpreter: e.cfg.Interpreter, cacheDir: folder}
-	p, err := r.make(context.WithoutCancel(ctx), module)
-	return p, k, err
+	defer room.close()
+	ctx = context.WithoutCancel(ctx)
+	r := recipe{tariff: job.Tariff, pages: job.Limits.MemoryPages, interpreter: e.cfg.Interpreter, cacheDir: room.folder}
+	p, err := r.make(ctx, module)
+	if err == nil {
+		if err = checkExports(p.exports, job.Entry); err != nil {
+			_ = p.close(ctx) // nothing to be done about it
+		}
+	}
+	if errors.Is(err, ErrModule) {
+		e.refusals.add(job, err)
+	}
+	if err != nil {
+		return nil, k, err
+	}
+	if room.fresh {
+		room.seal(hashFolder(room.folder))
+	}
+	return p, k, nil
 }
 
 // watchHere does for a guest in this process what a worker's watcher and its

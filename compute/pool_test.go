@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -110,54 +109,6 @@ func TestSlots(t *testing.T) {
 	}
 	small := argc(wasmFile(t, "traps.wasm"), 0)
 	small.run(t, e) // the slot is free again
-}
-
-// TestCache: compiled code is kept, bounded, and not trusted when it changed.
-func TestCache(t *testing.T) {
-	dir := t.TempDir()
-	size := func() (n int64, folders int) {
-		walkFiles(dir, func(path string, info os.FileInfo) { n += info.Size() })
-		list, _ := os.ReadDir(dir)
-		return n, len(list)
-	}
-	k := argc(wasmFile(t, "traps.wasm"), 0)
-	e := newEngine(t, Config{CacheDir: dir, Workers: 2})
-	first := k.run(t, e)
-	one, _ := size()
-	if one < 1000 {
-		t.Fatalf("the cache has %d bytes", one)
-	}
-	same(t, k.run(t, e), first)
-	if again, _ := size(); again != one {
-		t.Errorf("the cache has %d bytes after the second run, had %d", again, one)
-	}
-	// Code that changed is not run.
-	walkFiles(dir, func(path string, _ os.FileInfo) {
-		if filepath.Base(path) == sumFile {
-			return
-		}
-		b, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b[len(b)/2] ^= 1
-		if err := os.WriteFile(path, b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	})
-	same(t, k.run(t, e), first)
-	if again, _ := size(); again != one {
-		t.Errorf("the cache has %d bytes after repair, had %d", again, one)
-	}
-	// The oldest goes first.
-	small := newEngine(t, Config{CacheDir: dir, CacheBytes: one + 500})
-	newTask(wasmFile(t, "start.wasm")).run(t, small)
-	if err := small.Close(); err != nil { // its release may come after its result
-		t.Fatal(err)
-	}
-	if n, folders := size(); n > one+500 || folders != 1 {
-		t.Errorf("the cache has %d bytes in %d folders, at most %d are allowed", n, folders, one+500)
-	}
 }
 
 // TestSpareDied: a worker that died while it waited costs no job.

@@ -38,16 +38,16 @@ type recipe struct {
 // make meters, compiles and links the module. An error wraps ErrModule when the
 // module is to blame, ErrEngine when the engine is. Who gets a program closes it.
 func (r recipe) make(ctx context.Context, module []byte) (*program, error) {
-	metered, err := r.admit(module)
+	m, err := r.meter(module)
 	if err != nil {
 		return nil, err
 	}
-	p := &program{exports: metered.Info.Exports, start: metered.Start, maxPages: metered.MaxPages}
+	p := &program{exports: m.exports(), start: m.Start, maxPages: m.MaxPages}
 	if p.runtime, err = r.newRuntime(ctx); err != nil {
 		return nil, err
 	}
-	if err = p.link(ctx, metered.Info.Imports); err == nil {
-		p.code, err = p.runtime.CompileModule(experimental.WithCompilationWorkers(ctx, runtime.NumCPU()), metered.Wasm)
+	if err = p.link(ctx, m.Imports); err == nil {
+		p.code, err = p.runtime.CompileModule(experimental.WithCompilationWorkers(ctx, runtime.NumCPU()), m.wasm)
 		if err != nil {
 			err = fmt.Errorf("%w: not valid: %s", ErrModule, firstLine(err))
 		}
@@ -60,6 +60,24 @@ func (r recipe) make(ctx context.Context, module []byte) (*program, error) {
 
 // close gives back what the program holds. No guest may run.
 func (p *program) close(ctx context.Context) error { return p.runtime.Close(ctx) }
+
+// meter gives the metered module, from the cache where it is.
+func (r recipe) meter(module []byte) (metered, error) {
+	if r.cacheDir != "" {
+		if m, ok := loadMetered(r.cacheDir); ok {
+			return m, nil
+		}
+	}
+	out, err := r.admit(module)
+	if err != nil {
+		return metered{}, err
+	}
+	m := meteredOf(out)
+	if r.cacheDir != "" {
+		m.store(r.cacheDir)
+	}
+	return m, nil
+}
 
 // admit meters the module and looks at what it imports.
 func (r recipe) admit(module []byte) (meter.Module, error) {
@@ -133,10 +151,10 @@ func (r recipe) newRuntime(ctx context.Context) (wazero.Runtime, error) {
 }
 
 // link makes the calls that the module imports.
-func (p *program) link(ctx context.Context, imports []meter.Import) error {
+func (p *program) link(ctx context.Context, imports []string) error {
 	names := make(map[string]bool, len(imports))
-	for _, imp := range imports {
-		names[imp.Name] = true
+	for _, name := range imports {
+		names[name] = true
 	}
 	if err := wasi.Link(ctx, p.runtime, names, func() *wasi.World { return p.world }); err != nil {
 		return fmt.Errorf("%w: %w", ErrEngine, err)

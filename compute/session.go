@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/identity/cbor"
 )
 
@@ -55,6 +56,7 @@ type session struct {
 	out     *sink
 	p       *process
 	number  uint64 // of the job, in its worker
+	room    *room  // in the cache; of a worker's first job
 
 	begun   chan struct{} // closed when the guest runs
 	stopped chan struct{} // closed when it does not any more
@@ -77,14 +79,12 @@ func newSession(e *Engine, job Job, blobs Blobs, live Live, out *sink, p *proces
 }
 
 func (s *session) run(ctx context.Context) error {
-	folder := ""
 	if s.number == 1 {
-		var release func()
 		var err error
-		if folder, release, err = s.engine.cache.open(s.job, s.engine.name); err != nil {
+		if s.room, err = s.engine.cache.open(s.job, s.engine.name); err != nil {
 			return fmt.Errorf("%w: compile cache: %w", ErrEngine, err)
 		}
-		defer release()
+		defer s.room.close()
 	}
 	var watcher, sender sync.WaitGroup
 	watcher.Add(1)
@@ -93,9 +93,9 @@ func (s *session) run(ctx context.Context) error {
 		s.watch(ctx)
 	})
 	if s.number > 1 && s.inputs() < smallInputs {
-		s.send(folder) // it fits into the pipe
+		s.send() // it fits into the pipe
 	} else {
-		sender.Go(func() { s.send(folder) })
+		sender.Go(s.send)
 	}
 	err := s.read()
 	if err != nil {
@@ -143,12 +143,16 @@ func (s *session) kill(err error) {
 
 // send gives the worker its job and the bytes of it: those of the module when it
 // is the worker's first.
-func (s *session) send(folder string) {
-	first := s.number == 1
-	err := s.p.in.value(frameJob, startWire{
-		Number: s.number, Job: s.encoded, Module: first, Interpreter: s.engine.cfg.Interpreter, Cache: folder,
+func (s *session) send() {
+	first := s.room != nil
+	start := startWire{
+		Number: s.number, Job: s.encoded, Module: first, Interpreter: s.engine.cfg.Interpreter,
 		StopAt: s.live.StopAt, Slowest: s.live.Slowest,
-	})
+	}
+	if first {
+		start.Cache, start.Fresh = s.room.folder, s.room.fresh
+	}
+	err := s.p.in.value(frameJob, start)
 	blobs := []Blob{s.job.Stdin}
 	if first {
 		blobs = []Blob{{s.job.Module, s.job.ModuleSize}, s.job.Stdin}
@@ -273,7 +277,11 @@ func (s *session) read() error {
 		case kind == frameFailure:
 			var w failureWire
 			if err = cbor.Unmarshal(b, &w); err == nil {
-				return w.err()
+				err = w.err()
+				if s.room != nil && !begun && errors.Is(err, ErrModule) {
+					s.engine.refusals.add(s.job, err) // no guest has had a say
+				}
+				return err
 			}
 		case begun != (kind != frameBegun):
 			err = fmt.Errorf("%w: kind %q out of turn", errFrame, kind)
@@ -283,12 +291,9 @@ func (s *session) read() error {
 		}
 		switch kind {
 		case frameBegun:
-			var n uint64
-			if n, err = readNumber(b); err == nil && n != s.number {
-				err = fmt.Errorf("%w: job %d has begun, want %d", errFrame, n, s.number)
-			}
 			begun = true
 			close(s.begun)
+			err = s.readBegun(b)
 		case frameStdout:
 			err = s.out.stdout(b)
 		case frameStderr:
@@ -316,6 +321,21 @@ func (s *session) read() error {
 			return fmt.Errorf("%w: the worker's answer: %w", ErrEngine, err)
 		}
 	}
+}
+
+// readBegun takes the first frame: the job's number and, from who has filled a
+// folder of the cache, the hash of what is there.
+func (s *session) readBegun(b []byte) error {
+	fresh := s.room != nil && s.room.fresh
+	if fresh && len(b) == 8+len(identity.Hash{}) {
+		s.room.seal(identity.Hash(b[8:]))
+		b = b[:8]
+	}
+	n, err := readNumber(b)
+	if err == nil && n != s.number {
+		err = fmt.Errorf("%w: job %d has begun, want %d", errFrame, n, s.number)
+	}
+	return err
 }
 
 // readTree takes the output folder and the last frame.

@@ -73,6 +73,8 @@ type turn struct {
 	number      uint64
 	module      []byte // of a worker's first
 	cacheDir    string
+	fresh       bool   // and is to be filled
+	sum         []byte // of what it was filled with
 	interpreter bool
 	pace        *pace
 
@@ -146,7 +148,7 @@ func (w *worker) read() (*turn, error) {
 			return nil, fmt.Errorf("%w: walls: %w", ErrEngine, err)
 		}
 	}
-	t := &turn{number: start.Number, cacheDir: start.Cache, interpreter: start.Interpreter, pace: newPace(start.Slowest)}
+	t := &turn{number: start.Number, cacheDir: start.Cache, fresh: start.Fresh && start.Cache != "", interpreter: start.Interpreter, pace: newPace(start.Slowest)}
 	if t.guest.job, err = DecodeJob(start.Job); err != nil {
 		return nil, err
 	}
@@ -176,6 +178,9 @@ func (w *worker) serve(t *turn) (again bool, err error) {
 			return false, err
 		}
 	}
+	if err := checkExports(w.program.exports, t.guest.job.Entry); err != nil {
+		return false, err
+	}
 	begun := time.Now()
 	w.begin(t)
 	o, err := t.guest.run(context.Background(), w.program)
@@ -198,6 +203,10 @@ func (w *worker) prepare(t *turn) (err error) {
 		return err
 	}
 	t.module = nil
+	if t.fresh {
+		sum := hashFolder(t.cacheDir)
+		t.sum = sum[:]
+	}
 	memory := uint64(w.program.maxPages) << 16
 	stack := uint64(l.Depth) * stackBytes(t.interpreter)
 	room := inputRoom(inputClass(t.guest.job))
@@ -224,7 +233,7 @@ func (w *worker) begin(t *turn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.job = t
-	_ = w.out.number(frameBegun, t.number)
+	_ = w.out.number(frameBegun, t.number, t.sum...)
 	if !w.ticking { // setting it wakes a thread, so it ticks on while there are jobs
 		w.ticking = true
 		w.timer.Reset(firstLook)
