@@ -413,9 +413,6 @@ func (m *Market) order(ctx context.Context, j *job, q quoted) (no *Refused, err 
 		if r.Spec.Limits.Fuel == 0 && q.job.Limits.Fuel < q.Covers(r.Spec.MaxCredit, q.offer.Caps.Fuel) {
 			text += ", as much as the seller lets us owe"
 		}
-		if q.Slowest > 0 {
-			text += fmt.Sprintf(", at no less than %d fuel a second", q.Slowest)
-		}
 		r.event(eventRecord{Text: text, Seller: q.seller})
 	})
 	if err = m.book.save(j); err != nil {

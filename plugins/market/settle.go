@@ -238,6 +238,10 @@ func (m *Market) settle(ctx context.Context, j *job, r *jobRecord) error {
 	if err != nil {
 		return err
 	}
+	q, err := readQuote(r.Quote.Body)
+	if err != nil {
+		return err
+	}
 	failpoint.Hit("market:pay-before")
 	text := "nothing to pay"
 	if d.Cost > 0 {
@@ -252,6 +256,9 @@ func (m *Market) settle(ctx context.Context, j *job, r *jobRecord) error {
 	j.update(func(r *jobRecord) {
 		r.Paid = true
 		r.State, r.Reason, r.Error = ended(rec, cmp.Or(r.Stop, d.Reason), r.Outcome)
+		if r.Reason == TooSlow {
+			r.Error += fmt.Sprintf(" of %d fuel a second", q.Slowest)
+		}
 		r.Ended = time.Now().UnixMilli()
 		r.event(eventRecord{Text: text, Reason: r.Reason, Seller: r.Quote.By})
 	})
