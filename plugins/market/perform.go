@@ -24,7 +24,7 @@ const (
 	remindFirst = 5 * time.Second
 	remindLast  = time.Hour
 
-	sweepEvery = time.Hour
+	sweepEvery = quoteTime // a crowd of sales can be forgotten no earlier
 
 	// freeTime is how long the output of a job that cost nothing can be fetched.
 	freeTime = 10 * time.Minute
@@ -459,7 +459,7 @@ func (m *Market) remind(ctx context.Context, s *sale) {
 	}
 }
 
-// sweepSales forgets old sales, hourly.
+// sweepSales forgets old sales, every few minutes.
 func (m *Market) sweepSales(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()

@@ -261,6 +261,9 @@ type slow struct {
 }
 
 func (e slow) Run(ctx context.Context, job compute.Job, blobs compute.Blobs, live compute.Live) (compute.Result, error) {
+	if live.Control == nil || live.Tenant == "" {
+		return compute.Result{}, errors.New("nobody steers the job, or nobody knows whose it is")
+	}
 	e.asked <- live.Slowest
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
