@@ -27,15 +27,23 @@ const features = api.CoreFeaturesV2 | experimental.CoreFeaturesTailCall | experi
 // testDepth is a depth limit that the interpreter's 2,000 frames serve.
 const testDepth = 1500
 
-// guest is an instance of a metered module.
+// guest is an instance of a metered module. Of one that is not metered the
+// meter's globals are all 0.
 type guest struct {
 	mod api.Module
 }
 
-func (g guest) global(name string) uint64 { return g.mod.ExportedGlobal(name).Get() }
+func (g guest) global(name string) uint64 {
+	if v := g.mod.ExportedGlobal(name); v != nil {
+		return v.Get()
+	}
+	return 0
+}
 
 func (g guest) set(name string, v uint64) {
-	g.mod.ExportedGlobal(name).(api.MutableGlobal).Set(v)
+	if global := g.mod.ExportedGlobal(name); global != nil {
+		global.(api.MutableGlobal).Set(v)
+	}
 }
 
 func (g guest) fuel() uint64   { return g.global(ExportFuel) }
