@@ -1,7 +1,9 @@
 package compute
 
 import (
+	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"sync"
 )
 
@@ -12,6 +14,7 @@ var collector struct {
 	mu      sync.Mutex
 	guests  int
 	percent int
+	heap    []metrics.Sample // bytes in use, after the last collection, and when the next is due
 }
 
 // holdCollector returns when no collection is under way; none starts until as
@@ -20,9 +23,19 @@ func holdCollector() {
 	c := &collector
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.guests++; c.guests == 1 {
-		// It also waits for a collection that has begun.
-		c.percent = debug.SetGCPercent(-1)
+	if c.guests++; c.guests > 1 {
+		return
+	}
+	if c.heap == nil {
+		c.heap = []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/goal:bytes"}}
+	}
+	metrics.Read(c.heap)
+	// It also waits for a collection that has begun, but not for one that was
+	// found due and has yet to begin: where that may be, ours comes before it.
+	c.percent = debug.SetGCPercent(-1)
+	used, live, goal := c.heap[0].Value.Uint64(), c.heap[1].Value.Uint64(), c.heap[2].Value.Uint64()
+	if used > live+(goal-min(goal, live))/2 { // Go begins one later than that
+		runtime.GC()
 	}
 }
 

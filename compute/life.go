@@ -1,6 +1,7 @@
 package compute
 
 import (
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -57,8 +58,13 @@ func (l *life) collect() {
 	if !l.look {
 		return
 	}
-	if _, allocated := l.memory(); allocated-l.seen > maxGarbage {
+	has, allocated := l.memory()
+	if allocated-l.seen <= maxGarbage {
+		return
+	}
+	if l.seen = allocated; has > l.base+2*maxGarbage {
 		debug.FreeOSMemory()
-		l.seen = allocated
+	} else {
+		runtime.GC()
 	}
 }
