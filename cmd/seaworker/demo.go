@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/peersea/sea/compute"
 	"github.com/peersea/sea/examples"
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/ledger"
@@ -38,9 +39,9 @@ with one, standard input is its input.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			job := demoJob{module: examples.WordFreq, name: "wordfreq.wasm", args: []string{"8"}, stdin: bytes.NewReader(examples.Loomings)}
 			if len(args) > 0 {
-				module, err := os.ReadFile(args[0])
+				module, err := readModule(args[0], compute.Job{Limits: compute.DefaultLimits()})
 				if err != nil {
-					return usagef("check the name", "%v", err)
+					return err
 				}
 				job = demoJob{module: module, name: filepath.Base(args[0]), args: args[1:], stdin: c.stdin}
 				if isTerminal(c.stdin) {

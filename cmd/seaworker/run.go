@@ -93,8 +93,11 @@ func (f *jobFlags) spec(ctx context.Context, c *cli, api *client, module string,
 		spec.To = append(spec.To, to.Address)
 	}
 
-	var err error
-	if spec.Module, err = uploadModule(ctx, api, module, compute.Job{Entry: spec.Entry, Limits: spec.Limits}); err != nil {
+	code, err := readModule(module, compute.Job{Entry: spec.Entry, Limits: spec.Limits})
+	if err != nil {
+		return spec, err
+	}
+	if spec.Module, err = upload(ctx, api, bytes.NewReader(code)); err != nil {
 		return spec, err
 	}
 	if spec.Stdin, err = f.uploadStdin(ctx, c, api); err != nil {
@@ -185,25 +188,25 @@ func uploadFile(ctx context.Context, api *client, name string) (compute.Blob, er
 	return upload(ctx, api, file)
 }
 
-// uploadModule uploads a module that can be what job runs. What cannot is refused
+// readModule reads a module that can be what job runs. What cannot is refused
 // here, before a seller is asked.
-func uploadModule(ctx context.Context, api *client, name string, job compute.Job) (compute.Blob, error) {
+func readModule(name string, job compute.Job) ([]byte, error) {
 	file, err := os.Open(name)
 	if err != nil {
-		return compute.Blob{}, usagef("check the name", "%v", err)
+		return nil, usagef("check the name", "%v", err)
 	}
 	defer file.Close()
 	module, err := io.ReadAll(io.LimitReader(file, compute.MaxModuleBytes+1))
 	if err != nil {
-		return compute.Blob{}, usagef("name a file", "%v", err)
+		return nil, usagef("name a file", "%v", err)
 	}
 	if len(module) > compute.MaxModuleBytes {
-		return compute.Blob{}, failf(exitUsage, string(market.ModuleSize), market.ModuleSize.Hint(), "%s has more than %d bytes", name, compute.MaxModuleBytes)
+		return nil, failf(exitUsage, string(market.ModuleSize), market.ModuleSize.Hint(), "%s has more than %d bytes", name, compute.MaxModuleBytes)
 	}
 	if err := compute.Admit(module, job); err != nil {
-		return compute.Blob{}, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return upload(ctx, api, bytes.NewReader(module))
+	return module, nil
 }
 
 // uploadInput uploads SRC[:DST]: a file as DST or its own name, a folder's
