@@ -11,7 +11,7 @@ import (
 	"github.com/peersea/sea/compute/internal/meter"
 )
 
-// forwarder is a module with 64 pages of memory and, for each call, a function
+// forwarder is a module with memory and, for each call, a function
 // of the same type that makes it: the guest is the test, through a real engine.
 func forwarder() []byte {
 	var imports, exports, funcs, code []byte
@@ -40,7 +40,7 @@ func forwarder() []byte {
 	b = section(b, 1, types)
 	b = section(b, 2, append([]byte{byte(len(calls))}, imports...))
 	b = section(b, 3, append([]byte{byte(len(calls))}, funcs...))
-	b = section(b, 5, []byte{1, 0, 64})
+	b = section(b, 5, []byte{1, 0, memorySize >> 16})
 	b = section(b, 7, append([]byte{byte(len(calls) + 1)}, exports...))
 	return section(b, 10, append([]byte{byte(len(calls))}, code...))
 }
@@ -90,7 +90,7 @@ func ways(t *testing.T) map[string]func(t *testing.T, cfg Config) *guest {
 			}
 			t.Cleanup(func() { _ = mod.Close(t.Context()) })
 			world, g.mod = g.World, mod
-			g.m, _ = mod.ExportedMemory(meter.ExportMemory).Read(0, 64<<16)
+			g.m, _ = mod.ExportedMemory(meter.ExportMemory).Read(0, memorySize)
 			return g
 		}
 	}

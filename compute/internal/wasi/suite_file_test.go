@@ -154,7 +154,7 @@ var suiteFiles = map[string]func(*scratch){
 		s.equal("used", s.u32(atResult), uint32(direntSize+4))
 		s.equal("inode", s.u64(atData+8), s.u64(atStat+8))
 		s.do(ok, "unlink_file", "file")
-		s.cfg.MaxFiles = 1100
+		s.config(func(cfg *Config) { cfg.MaxFiles = 1100 })
 		for i := range 1000 {
 			s.must(ok, "fd_close", s.at(ok, fmt.Sprintf("file.%d", i), openCreate, 0, 0))
 		}

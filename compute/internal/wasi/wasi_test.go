@@ -32,9 +32,10 @@ type guest struct {
 	m   memory
 	own *purse
 	mod api.Module // nil calls directly
+	rec *recorder  // nil notes nothing
 }
 
-func newGuest(t testing.TB, cfg Config) *guest { return guestWith(t, cfg, make(memory, 4<<20)) }
+func newGuest(t testing.TB, cfg Config) *guest { return guestWith(t, cfg, make(memory, memorySize)) }
 
 // guestWith makes a guest with the memory m.
 func guestWith(t testing.TB, cfg Config, m memory) *guest {
@@ -45,7 +46,9 @@ func guestWith(t testing.TB, cfg Config, m memory) *guest {
 		cfg.MaxFiles = 100
 	}
 	p := &purse{limit: 1 << 40}
-	return &guest{World: New(cfg, p), t: t, m: m, own: p}
+	g := &guest{World: New(cfg, p), t: t, m: m, own: p}
+	g.record()
+	return g
 }
 
 // call makes a call as an engine would, and reports the end of the guest.
@@ -59,6 +62,10 @@ func (g *guest) call(name string, params ...uint64) (e errno, ended bool) {
 		}
 		if g.mod != nil {
 			return g.forward(name, params)
+		}
+		if g.rec != nil {
+			g.rec.before(g, name, params)
+			defer func() { g.rec.after(g, e, ended) }()
 		}
 		defer func() {
 			if r := recover(); r != nil {
@@ -90,8 +97,10 @@ const (
 	atIovs   = 1024
 	atPath   = 16 << 10
 	atPath2  = 32 << 10
-	atData   = 1 << 20
-	atEvents = atData - 64<<10
+	atData   = 128 << 10
+
+	memorySize = 256 << 10
+	atEvents   = 64 << 10
 )
 
 func (g *guest) u32(at int) uint32 { return binary.LittleEndian.Uint32(g.m[at:]) }

@@ -139,7 +139,7 @@ func TestPollFiles(t *testing.T) {
 
 func TestRandom(t *testing.T) {
 	seed := [32]byte{1, 2, 3}
-	g := newGuest(t, Config{Seed: seed})
+	g := guestWith(t, Config{Seed: seed}, make(memory, 1<<20))
 	var got []byte
 	for _, n := range []int{1, 7, 0, 100, 4096} {
 		g.must(ok, "random_get", atData, uint64(n))
@@ -276,7 +276,7 @@ func TestDescriptors(t *testing.T) {
 
 // TestTransfersAreShort: one call moves at most maxTransfer.
 func TestTransfersAreShort(t *testing.T) {
-	g := newGuest(t, Config{Inputs: []Input{{"big", make([]byte, 3*maxTransfer)}}, MaxOutput: 1 << 30})
+	g := guestWith(t, Config{Inputs: []Input{{"big", make([]byte, 3*maxTransfer)}}, MaxOutput: 1 << 30}, make(memory, 4<<20))
 	fd := g.open(ok, "big", 0, rightR, 0)
 	out := g.open(ok, "out/f", openCreate, rightRW, 0)
 	for _, tt := range []struct {
@@ -301,7 +301,7 @@ func TestFaults(t *testing.T) {
 		if c.name == "proc_exit" {
 			continue
 		}
-		for _, at := range []uint64{4<<20 - 1, 4 << 20, math.MaxUint32, math.MaxUint64} {
+		for _, at := range []uint64{memorySize - 1, memorySize, math.MaxUint32, math.MaxUint64} {
 			g := newGuest(t, Config{Inputs: inputs, Args: []string{"x"}, Env: []string{"A=b"}})
 			for _, first := range []uint64{0, 1, 3, at} {
 				params := make([]uint64, len(c.params))
