@@ -43,7 +43,6 @@ var suites = map[string]func(ctx context.Context, report func(figure)) error{
 	"base":    base,
 	"control": control,
 	"jobs":    jobs,
-	"meter":   meter,
 }
 
 func main() {

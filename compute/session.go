@@ -201,12 +201,8 @@ func (s *session) watch(ctx context.Context) {
 	defer g.goOn()
 	switch g.run(ctx, s.engine.done, s.begun, compileWall) {
 	case cancelled:
-		select {
-		case <-s.begun: // as well: it has a result
-		default:
-			s.kill(ctx.Err())
-			return
-		}
+		s.kill(ctx.Err())
+		return
 	case closed:
 		s.kill(ErrClosed)
 		return
