@@ -68,16 +68,17 @@ func TestReactor(t *testing.T) {
 // TestReactorGo calls a Go program's exported function, as examples/wordcount
 // says to build it.
 func TestReactorGo(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector makes compiling a Go program slow: TestHello is enough")
+	}
 	k := call(goBuild(t, "../examples/wordcount", "-buildmode=c-shared"), "count", "the sea\nthe sky\nand  more\n")
 	es := engines(t)
 	first := k.run(t, es["worker"])
 	if first.End != Exit || string(first.Stdout) != "3 6 26\n" {
 		t.Errorf("got %s %d %q, %q, %q", first.End, first.Code, first.Trap, first.Stdout, first.Stderr)
 	}
-	if !raceEnabled { // see TestHello
-		same(t, k.run(t, es["interpreter"]), first)
-		same(t, k.run(t, es["in process"]), first)
-	}
+	same(t, k.run(t, es["interpreter"]), first)
+	same(t, k.run(t, es["in process"]), first)
 }
 
 // TestReactorAgain: one worker serves calls of several functions, each in an

@@ -201,8 +201,12 @@ func (s *session) watch(ctx context.Context) {
 	defer g.goOn()
 	switch g.run(ctx, s.engine.done, s.begun, compileWall) {
 	case cancelled:
-		s.kill(ctx.Err())
-		return
+		select {
+		case <-s.begun: // as well: it has a result
+		default:
+			s.kill(ctx.Err())
+			return
+		}
 	case closed:
 		s.kill(ErrClosed)
 		return
