@@ -1,10 +1,13 @@
 // Package wasi is the world a guest sees: WASI preview 1 for commands, with one
 // behaviour that depends on nothing but the job.
 //
-// [Config] says what is in the world, [New] makes a [World], [World.Link] gives
-// it to an engine as the module "wasi_snapshot_preview1". There is nothing of
+// [Config] says what is in the world, [New] makes a [World], [Link] gives it to
+// an engine as the module "wasi_snapshot_preview1". There is nothing of
 // the host behind it: files are bytes in memory, the clock is counted in fuel,
 // random bytes come from a seed, and sleeping moves the clock.
+//
+// docs/WASI.md says every call, errno, price and order of checks, for other
+// implementations; testdata/vectors.json holds them to it.
 //
 // # The tree
 //

@@ -65,3 +65,20 @@ func TestTimes(t *testing.T) {
 	g.must(eNOENT, "path_filestat_set_times", 3, 0, at, n, 0, 0, 0)
 	g.must(eINVAL, "path_filestat_set_times", 3, 0, at, n, 0, 0, 3)
 }
+
+// TestListedAtOnce: lists of folders are bounded together, and one that does not
+// fit leaves none behind.
+func TestListedAtOnce(t *testing.T) {
+	g := newGuest(t, Config{Inputs: inputs})
+	list := func(want errno, fd uint64) { g.must(want, "fd_readdir", fd, atData, 100, 0, atResult) }
+	list(ok, 3)
+	g.listed = maxListed // as if other descriptors had lists
+	list(ok, 3)          // its own goes first
+	g.listed++
+	list(eNOMEM, 3)
+	if g.fds[3].list != nil {
+		t.Error("the old list is still there")
+	}
+	g.listed -= maxListed - 2
+	list(ok, 3)
+}
