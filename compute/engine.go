@@ -48,7 +48,8 @@ type Config struct {
 	// a guest runs, and one that hits the engine's own walls ends it.
 	InProcess bool
 	// Workers is how many jobs run at once; more wait. Default: the number of
-	// CPUs.
+	// CPUs. As many processes again, and two at least, may wait idle with their
+	// modules for half a minute, and two without one.
 	Workers int
 	// Log gets what an operator would like to know. Nil discards.
 	Log *slog.Logger
