@@ -234,3 +234,14 @@ func difference(a, b Result) string {
 	}
 	return strings.Join(list, "; ")
 }
+
+// TestWorldInV8 holds the world of testdata/corpus/engine to the vectors of the
+// one in internal/wasi.
+func TestWorldInV8(t *testing.T) {
+	cmd := exec.Command(needTool(t, "node"), "testdata/corpus/engine/vectors.mjs", "internal/wasi/testdata/vectors.json")
+	said, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, said)
+	}
+	t.Logf("%s", said)
+}

@@ -5,8 +5,8 @@ import { Memory } from "./memory.mjs";
 // MODULE is the name that guests import them from.
 export const MODULE = "wasi_snapshot_preview1";
 
-// The calls and their parameters, i for i32 and l for i64.
-const CALLS = {
+// CALLS are the calls and their parameters, i for i32 and l for i64.
+export const CALLS = {
   args_get: "ii", args_sizes_get: "ii", clock_res_get: "ii", clock_time_get: "ili",
   environ_get: "ii", environ_sizes_get: "ii", fd_advise: "illi", fd_allocate: "ill",
   fd_close: "i", fd_datasync: "i", fd_fdstat_get: "ii", fd_fdstat_set_flags: "ii",
