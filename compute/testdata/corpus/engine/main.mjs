@@ -24,8 +24,12 @@ import { Refused, run } from "./guest.mjs";
 
 const STACK_MB = 256;
 
-// Node 20 has extended constants behind a flag, later ones have them as they are.
-if (parseInt(process.versions.node) <= 20) setFlagsFromString("--experimental-wasm-extended-const");
+// Node 20 has extended constants behind a flag, Node 18 tail calls too; later ones
+// have them as they are.
+if (parseInt(process.versions.node) <= 20) {
+  setFlagsFromString("--experimental-wasm-extended-const");
+  setFlagsFromString("--experimental-wasm-return-call");
+}
 
 if (isMainThread) {
   let thread;
