@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -243,4 +244,19 @@ func testEngineKilled(t *testing.T, mode string) {
 			t.Errorf("a worker outlives its engine: %v", err)
 		}
 	}
+}
+
+// ownMemory is what this process has in memory after a collection.
+func ownMemory(t testing.TB) uint64 {
+	t.Helper()
+	debug.FreeOSMemory()
+	b, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := strconv.ParseUint(strings.Fields(string(b))[1], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pages * uint64(os.Getpagesize())
 }

@@ -9,3 +9,5 @@ import "testing"
 func childrenOf(testing.TB, int) []int { return nil }
 
 func descriptors(testing.TB) int { return 0 }
+
+func ownMemory(testing.TB) uint64 { return 0 }
