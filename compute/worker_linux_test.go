@@ -98,33 +98,41 @@ func TestWorkerHangs(t *testing.T) {
 	}
 }
 
-// TestWorkerMemory: a guest that fills its memory takes about its limit, and
-// the process may not take much more.
+// TestWorkerMemory: a guest that fills its memory takes about its limit; its
+// process takes a tenth more, the daemon's next to nothing.
 func TestWorkerMemory(t *testing.T) {
 	e := newEngine(t, Config{Workers: 1})
 	k := argc(wasmFile(t, "bombs.wasm"), 6)
-	k.Limits.MemoryPages = 200 << 20 >> 16
-	k.Limits.Fuel = 1e9
+	k.Limits.MemoryPages = 512 << 20 >> 16
+	k.Limits.Fuel = 4e9
 	k.Limits.OutputBytes = 0
 	p, err := e.pool.take(key{}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
+	before := ownMemory(t)
 	s := newSession(e, k.Job, k.blobs, Live{}, newSink(k.Job, Live{}), p)
 	s.encoded = k.Encode()
 	if err := s.run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	after := ownMemory(t)
 	if got := s.out.result().PeakPages; got != k.Limits.MemoryPages {
 		t.Fatalf("the guest has %d pages, want %d", got, k.Limits.MemoryPages)
 	}
 	rss := peakMemory(t, p.cmd.Process.Pid)
 	p.reap()
 	limit := int64(k.Limits.MemoryPages) << 16
-	if most := limit*11/10 + 64<<20; rss > most {
-		t.Errorf("the worker took %d MB, at most %d are allowed", rss>>20, most>>20)
+	t.Logf("limit %d MiB, worker %d MiB at most, daemon %.1f MiB before and %.1f after", limit>>20, rss>>20, mib(before), mib(after))
+	if raceEnabled {
+		return // its shadow of memory counts too
 	}
-	t.Logf("limit %d MB, worker %d MB", limit>>20, rss>>20)
+	if most := limit * 11 / 10; rss > most {
+		t.Errorf("the worker took %d MiB, at most %d are allowed", rss>>20, most>>20)
+	}
+	if after > before+5<<20 {
+		t.Errorf("the daemon took %.1f MiB more", mib(after-before))
+	}
 }
 
 // peakMemory is the most memory that a process has had. The usage that the
@@ -143,6 +151,8 @@ func peakMemory(t *testing.T, pid int) int64 {
 	return kib << 10
 }
 
+func mib(n uint64) float64 { return float64(n) / (1 << 20) }
+
 // TestWorkerSees: a worker has an empty environment, its pipes, and limits.
 func TestWorkerSees(t *testing.T) {
 	t.Setenv("SECRET", "of the parent")
@@ -153,11 +163,16 @@ func TestWorkerSees(t *testing.T) {
 	}
 	defer p.reap()
 	proc := fmt.Sprintf("/proc/%d/", p.cmd.Process.Pid)
-	if env, err := os.ReadFile(proc + "environ"); err != nil || len(env) != 0 {
+	env, err := os.ReadFile(proc + "environ")
+	if os.Geteuid() != 0 { // to root it is not dumpable either, but root is not asked
+		if !errors.Is(err, os.ErrPermission) {
+			t.Errorf("its own user reads its environment: %q, %v", env, err)
+		}
+	} else if err != nil || len(env) != 0 {
 		t.Errorf("environment %q, %v", env, err)
 	}
 	fds, err := os.ReadDir(proc + "fd")
-	if err != nil {
+	if err != nil && os.Geteuid() == 0 {
 		t.Fatal(err)
 	}
 	for _, fd := range fds {
