@@ -11,9 +11,9 @@ import (
 // bytes each.
 const maxRefusals = 1024
 
-// refusals are the modules that were refused, with the error, so that offering
-// one again costs nobody a worker. They say nothing about who offered it: a
-// module's bytes and what the key names decide alone.
+// refusals are the modules that were refused, or took too long to compile, with
+// the error, so that offering one again costs nobody a worker. They say nothing
+// about who offered it: a module's bytes and what the key names decide alone.
 type refusals struct {
 	mu    sync.Mutex // guards what follows
 	known map[refusalKey]*lru.Element

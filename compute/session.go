@@ -19,6 +19,12 @@ const (
 	deliverWall = time.Minute                // from there to the last byte of output
 )
 
+// compileTime is how much processor time a module of so many bytes may take to be
+// compiled: five seconds and two for each MiB, some ten times what programs need.
+func compileTime(bytes uint64) time.Duration {
+	return slowdown * (5*time.Second + time.Duration(2*bytes*uint64(time.Second)>>20))
+}
+
 // runThere runs the job in a worker. A worker that ends is gone when the slot is
 // free again, which may be shortly after the return.
 func (e *Engine) runThere(ctx context.Context, job Job, encoded []byte, blobs Blobs, live Live, out *sink) error {
@@ -382,6 +388,11 @@ func (s *session) died(begun bool, err error) error {
 	text := s.p.lastWords()
 	if errors.Is(err, errFrame) {
 		text = fmt.Sprintf("%v, %s", err, text)
+	}
+	if !begun && s.room != nil && ranOutOfTime(s.p.state) {
+		err := fmt.Errorf("%w: compiling the module took more than %v of processor time", ErrEngine, compileTime(s.job.ModuleSize).Round(time.Second))
+		s.engine.refusals.add(s.job, err) // it will again
+		return err
 	}
 	if !begun {
 		return fmt.Errorf("%w: %s", errUnbegun, text)

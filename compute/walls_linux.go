@@ -1,8 +1,10 @@
 package compute
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"syscall"
@@ -87,8 +89,11 @@ func (c *cell) tell(name string, stands bool, detail, why string) {
 
 // enter is called once, when the job is known and nothing of it was read. It
 // gives the folder that may be used, which is none where the process cannot be
-// held to it.
-func (c *cell) enter(folder string) (string, error) {
+// held to it, and how much processor time until limit is called.
+func (c *cell) enter(folder string, compile time.Duration) (string, error) {
+	if err := limitTime(compile); err != nil {
+		return "", fmt.Errorf("limits: %w", err)
+	}
 	if c.landlock == 0 {
 		folder = ""
 	}
@@ -136,6 +141,26 @@ func onAllThreads(call, a, b uintptr) error {
 		return errno
 	}
 	return nil
+}
+
+// limitTime lets the process have so much processor time from now on, and then
+// ends it: Go would ignore the signal, which comes before the hard limit.
+func limitTime(more time.Duration) error {
+	var none [4]uint64 // struct sigaction: SIG_DFL, no flags, no restorer, no mask
+	if _, _, errno := syscall.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(unix.SIGXCPU), uintptr(unsafe.Pointer(&none)), 0, 8, 0, 0); errno != 0 {
+		return errno
+	}
+	used, ok := ownTime()
+	if !ok {
+		return errors.New("no clock of its own")
+	}
+	return softLimit(unix.RLIMIT_CPU, uint64((used+more+time.Second-1)/time.Second))
+}
+
+// ranOutOfTime tells whether a process, whose Wait gave err, died of that.
+func ranOutOfTime(err error) bool {
+	var exit *exec.ExitError
+	return errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signal() == unix.SIGXCPU
 }
 
 // limit lets the process have more bytes than it has by now, and twice the

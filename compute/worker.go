@@ -143,15 +143,17 @@ func (w *worker) read() (*turn, error) {
 	if start.Module != (w.program == nil) {
 		return nil, fmt.Errorf("%w: a module for job %d", errFrame, start.Number)
 	}
+	job, err := DecodeJob(start.Job)
+	if err != nil {
+		return nil, err
+	}
 	if start.Module {
-		if start.Cache, err = w.cell.enter(start.Cache); err != nil {
+		if start.Cache, err = w.cell.enter(start.Cache, compileTime(job.ModuleSize)); err != nil {
 			return nil, fmt.Errorf("%w: walls: %w", ErrEngine, err)
 		}
 	}
 	t := &turn{number: start.Number, cacheDir: start.Cache, fresh: start.Fresh && start.Cache != "", interpreter: start.Interpreter, pace: newPace(start.Slowest)}
-	if t.guest.job, err = DecodeJob(start.Job); err != nil {
-		return nil, err
-	}
+	t.guest.job = job
 	t.guest.tank.job, t.guest.tank.stopAt = t.guest.job.Limits.Fuel, start.StopAt
 	t.guest.stdout = func(b []byte) { w.write(0, b) }
 	t.guest.stderr = func(b []byte) { w.write(1, b) }
