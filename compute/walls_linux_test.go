@@ -163,6 +163,10 @@ func probe(what string) {
 		fmt.Println("failed:", err)
 		os.Exit(1)
 	}
+	what, dir, _ := strings.Cut(what, "|")
+	if err := os.Chdir(dir); err != nil && dir != "" {
+		fail(err)
+	}
 	parent, begin := os.Getppid(), time.Now()
 	if err := c.raise(); err != nil {
 		fail(err)
@@ -181,7 +185,7 @@ func probe(what string) {
 		fail(errors.New("its folder was taken away"))
 	}
 	if what != probeSpin {
-		if err := c.limit(64<<20, 1); err != nil {
+		if err := c.limit(512<<20, 1); err != nil {
 			fail(err)
 		}
 	}
@@ -245,11 +249,13 @@ func TestWalls(t *testing.T) {
 			}
 			defer secret.Close()
 			cmd := exec.Command(self)
-			cmd.Dir, cmd.Env, cmd.ExtraFiles = dir, []string{probeEnv + "=" + p.name}, []*os.File{secret}
+			cmd.Env, cmd.ExtraFiles = []string{probeEnv + "=" + p.name + "|" + dir}, []*os.File{secret}
+			var words bytes.Buffer
+			cmd.Stderr = &words
 			out, err := cmd.Output()
 			said := strings.Fields(string(out))
 			if len(said) == 0 || said[0] != "in" {
-				t.Fatalf("it did not get behind its walls: %q, %v", out, err)
+				t.Fatalf("it did not get behind its walls: %q, %v, %.500s", out, err, words.String())
 			}
 			killed := false
 			if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
