@@ -208,6 +208,13 @@ func edgeSamples(own func(string) []byte) []sample {
 		}
 		add(fmt.Sprintf("tables %d", n), end, "", argc(own("tables"), n))
 	}
+	for n := range 7 {
+		end, says := Trap, ""
+		if n == 0 {
+			end, says = Exit, "at 1024\n\x00\x000123456789"
+		}
+		add(fmt.Sprintf("segments %d", n), end, says, argc(own("segments"), n))
+	}
 	add("deep, 1,000", Exit, "", newTask(own("deep"), "1000"))
 	add("deep, 5,000", Trap, "", newTask(own("deep"), "5000"))
 	deep := newTask(own("deep"), "12000")

@@ -13,6 +13,7 @@ const (
 	editGrow                      // grow the memory by our helper
 	editSize                      // pay for what the topmost operand says
 	editTableGrow                 // the same for table arg, if it can grow that far
+	editDrop                      // drop data segment arg, an active one that wazero keeps
 )
 
 // edit is one place in a function's code where the rewriter puts something, in

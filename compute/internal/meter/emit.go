@@ -184,6 +184,10 @@ func (b *body) code(w *writer, s *scratch) {
 			b.tableGrow(w, s, e)
 			w.paySize(s)
 			check(e)
+		case editDrop:
+			w.bytes(b.b[from:e.at])
+			w.bytes([]byte{opMisc, miscDataDrop})
+			w.u32(uint32(e.arg))
 		}
 		from = e.at + int(e.length)
 	}

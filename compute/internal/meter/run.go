@@ -443,9 +443,12 @@ func (b *body) sizedOp(at int, sub uint32) {
 	}
 	pop, push := 3, 0
 	var t uint32
+	active := -1 // the data segment, when it is dropped from the beginning
 	switch sub {
 	case miscMemoryInit:
-		b.u32()
+		if s := b.u32(); uint64(s) < uint64(len(b.m.actives)) && b.m.actives[s] {
+			active = int(s)
+		}
 		b.zero(at)
 	case miscDataDrop, miscElemDrop:
 		b.u32()
@@ -480,6 +483,9 @@ func (b *body) sizedOp(at int, sub uint32) {
 		}
 		b.edit(e)
 		b.sized = true
+	}
+	if active >= 0 {
+		b.edit(edit{at: at, kind: editDrop, arg: active})
 	}
 	b.pop(pop)
 	b.pushCopies(push)

@@ -166,9 +166,12 @@ func (m *module) element(r *reader) {
 
 func (m *module) dataSection(r *reader) {
 	n := r.count("data segments", 2, m.lim.Segments)
+	m.actives = make([]bool, 0, n)
 	for i := 0; i < n && r.err == nil; i++ {
 		at := r.pos
-		switch flags := r.u32(); flags {
+		flags := r.u32()
+		m.actives = append(m.actives, flags != 1)
+		switch flags {
 		case 0:
 			m.constant(r)
 		case 1:
