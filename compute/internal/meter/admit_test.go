@@ -225,6 +225,7 @@ func TestRefusals(t *testing.T) {
 		{"hole in the vectors", code("\xfd\x9a\x01"), ErrUnsupported, 0x17, "vector instruction 0x9a"},
 		{"misc", code("\xfc\x12"), ErrUnsupported, 0x17, "instruction 0xfc 0x12"},
 		{"unknown", code("\x27"), ErrUnsupported, 0x17, "instruction 0x27"},
+		{"passive externrefs", build(secElement, "\x01\x05\x6f\x02\xd0\x6f\x0b\xd0\x6f\x0b"), ErrUnsupported, 0x0c, "passive element segment of externref"},
 		{"no memory", code("\x3f\x00\x1a"), ErrMalformed, 0x17, "no memory"},
 		{"grow no memory", code("\x41\x00\x40\x00\x1a"), ErrMalformed, 0x19, "no memory"},
 		{"the counter", code("\x42\x00\x24\x00"), ErrMalformed, 0x1a, "unknown global 0 of 0"},

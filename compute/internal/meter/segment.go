@@ -144,7 +144,10 @@ func (m *module) element(r *reader) {
 	}
 	if flags&3 != 0 {
 		if flags&4 != 0 {
-			r.refType()
+			kindAt := r.pos
+			if t := r.refType(); t == ExternRef && flags == 5 {
+				r.unsupported(kindAt, "passive element segment of externref") // wazero would make an empty one of it
+			}
 		} else if kindAt := r.pos; r.byte() != 0 && r.err == nil {
 			r.malformed(kindAt, "element kind other than functions")
 		}
