@@ -178,6 +178,7 @@ func ownSamples(t *testing.T) []sample {
 	}
 	add("start", Exit, "start run\n", newTask(wasmFile(t, "start.wasm")))
 	add("data out of bounds", refused, "", newTask(wasmFile(t, "bad_data.wasm")))
+	add("elements out of bounds", refused, "", newTask(wasmFile(t, "bad_elements.wasm")))
 	files := newTask(wasmFile(t, "files.wasm"), "x").input("a/b/c.txt", []byte("deep")).input("in.txt", []byte("bytes of in"))
 	files.Env = []string{"HOME=/home"}
 	add("files", Exit, "list out: ", files.stdin([]byte("one\ntwo\n")))

@@ -73,7 +73,8 @@ type Module struct {
 	MaxPages uint32
 }
 
-// ErrMalformed is returned when the bytes are not a WebAssembly module.
+// ErrMalformed is returned when the bytes are not a WebAssembly module, or one
+// whose elements do not fit into its tables.
 var ErrMalformed = errors.New("malformed module")
 
 // ErrUnsupported is returned when a module uses what this package does not

@@ -25,7 +25,8 @@ type module struct {
 	importedGlobals, importedTables, mutableGlobals int
 	elements                                        int // entries so far
 
-	actives []bool // by data segment: it is dropped as soon as it is written to memory
+	stack   []uint32 // of a constant expression
+	actives []bool   // by data segment: it is dropped as soon as it is written to memory
 }
 
 // section is where a section's content stands; at is 0 when it is absent.

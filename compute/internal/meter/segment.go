@@ -60,20 +60,25 @@ func (m *module) exportSection(r *reader) {
 	}
 }
 
-// constant passes over a constant expression, of the extended kind: it may add,
+// constant reads a constant expression, of the extended kind: it may add,
 // subtract and multiply integers. Of the globals it may read the imported ones
-// that cannot change; wazero reads no others, whatever it is told to accept.
-func (m *module) constant(r *reader) {
-	for height := 0; r.err == nil; {
+// that cannot change; wazero reads no others, whatever it is told to accept. It
+// returns the value, when it is an i32 and depends on no global.
+func (m *module) constant(r *reader) (value uint32, known bool) {
+	known = true
+	for stack := m.stack[:0]; r.err == nil; {
 		at := r.pos
+		var v uint32
 		switch op := r.byte(); op {
 		case opEnd:
-			if height != 1 {
-				r.malformed(at, "constant expression of %d values", height)
+			m.stack = stack
+			if len(stack) != 1 {
+				r.malformed(at, "constant expression of %d values", len(stack))
+				return 0, false
 			}
-			return
+			return stack[0], known
 		case opI32Const:
-			r.signed(32)
+			v = uint32(r.signed(32))
 		case opI64Const:
 			r.signed(64)
 		case opF32Const:
@@ -82,6 +87,7 @@ func (m *module) constant(r *reader) {
 			r.skip(8)
 		case opGlobalGet:
 			m.constantGlobal(r)
+			known = false
 		case opRefNull:
 			r.refType()
 		case opRefFunc:
@@ -92,18 +98,37 @@ func (m *module) constant(r *reader) {
 			}
 			r.skip(16)
 		case opI32Add, opI32Sub, opI32Mul, opI64Add, opI64Sub, opI64Mul:
-			if height -= 2; height < 0 {
+			top := len(stack) - 2
+			if top < 0 {
 				r.malformed(at, "operand missing in a constant expression")
+				break
 			}
+			v = arithmetic(op, stack[top], stack[top+1])
+			stack = stack[:top]
 		case opGC:
 			r.unsupported(at, "instruction 0x%02x in a constant expression (%s)", op, stranger(op))
 		default:
 			r.malformed(at, "instruction 0x%02x in a constant expression", op)
 		}
-		if height++; height > m.lim.Operands {
-			r.limit(at, "values at once in a constant expression", uint64(height), m.lim.Operands)
+		if stack = append(stack, v); len(stack) > m.lim.Operands {
+			r.limit(at, "values at once in a constant expression", uint64(len(stack)), m.lim.Operands)
 		}
 	}
+	return 0, false
+}
+
+// arithmetic does what an instruction of a constant expression says, if it is
+// one of i32.
+func arithmetic(op byte, a, b uint32) uint32 {
+	switch op {
+	case opI32Add:
+		return a + b
+	case opI32Sub:
+		return a - b
+	case opI32Mul:
+		return a * b
+	}
+	return 0
 }
 
 // constantGlobal reads the global that a constant expression reads.
@@ -136,11 +161,14 @@ func (m *module) element(r *reader) {
 		r.malformed(at, "element segment of kind %d", flags)
 		return
 	}
+	var t, offset uint32
+	placed := false // the table and the offset in it are known
 	if flags&1 == 0 {
 		if flags&2 != 0 {
-			r.index("table", len(m.tables))
+			t = r.index("table", len(m.tables))
 		}
-		m.constant(r)
+		offset, placed = m.constant(r)
+		placed = placed && int(t) >= m.importedTables && int(t) < len(m.tables)
 	}
 	if flags&3 != 0 {
 		if flags&4 != 0 {
@@ -157,6 +185,10 @@ func (m *module) element(r *reader) {
 	m.elements += n
 	if r.err == nil && m.elements > m.lim.Elements {
 		r.limit(at, "element entries of all segments", uint64(m.elements), m.lim.Elements)
+	}
+	if r.err == nil && placed && uint64(offset)+uint64(n) > uint64(m.tables[t].min) {
+		// No engine may run it, but wazero would leave the segment out.
+		r.malformed(at, "%d elements from %d in a table of %d", n, offset, m.tables[t].min)
 	}
 	for i := 0; i < n && r.err == nil; i++ {
 		if flags&4 != 0 {
