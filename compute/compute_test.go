@@ -144,6 +144,7 @@ func (k *task) stdin(b []byte) *task {
 func newEngine(t testing.TB, cfg Config) *Engine {
 	t.Helper()
 	e := New(cfg)
+	e.pool.maxIdle = time.Hour // however long a loaded machine takes between two jobs
 	t.Cleanup(func() {
 		if err := e.Close(); err != nil {
 			t.Error(err)

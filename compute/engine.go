@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/peersea/sea/identity"
 )
@@ -65,6 +66,7 @@ type Engine struct {
 	shelf *shelf
 
 	refusals refusals
+	stopWall time.Duration // in which a worker that was told to stop does
 
 	mu     sync.Mutex // guards closed, and the Add of runs against Close
 	closed bool
@@ -91,6 +93,7 @@ func New(cfg Config) *Engine {
 		cache: &cache{dir: cfg.CacheDir, most: cfg.CacheBytes, log: cfg.Log},
 		done:  make(chan struct{}),
 	}
+	e.stopWall = stopWall
 	e.pool = newPool(cfg.Workers, cfg.Log)
 	e.shelf = &shelf{most: max(2, cfg.Workers)}
 	return e

@@ -60,8 +60,9 @@ func inputRoom(class int) uint64 { return 1 << 20 << class }
 // A spare has run nothing; the next one starts while it is taken, which hides
 // the price. An idle one has its module compiled, and takes jobs of its key only.
 type pool struct {
-	spare   int // how many spares there shall be
-	most    int // idle workers
+	spare   int           // how many spares there shall be
+	most    int           // idle workers
+	maxIdle time.Duration // that one waits
 	log     *slog.Logger
 	spawner spawner
 
@@ -83,7 +84,7 @@ type idle struct {
 
 // newPool makes a pool for so many jobs at once.
 func newPool(workers int, log *slog.Logger) *pool {
-	return &pool{spare: min(workers, maxSpares), most: max(2, workers), log: log, spawner: spawner{log: log}}
+	return &pool{spare: min(workers, maxSpares), most: max(2, workers), maxIdle: maxIdle, log: log, spawner: spawner{log: log}}
 }
 
 // take gives a worker that has said hello: one that has k's module, or a spare,
@@ -141,7 +142,7 @@ func (p *pool) put(proc *process, k key, reusable bool, freed func()) {
 	}
 	p.idle = append(p.idle, idle{proc, k, time.Now()})
 	if p.old == nil {
-		p.old = time.AfterFunc(maxIdle, p.retire)
+		p.old = time.AfterFunc(p.maxIdle, p.retire)
 	}
 	p.mu.Unlock()
 	if out != nil {
@@ -160,12 +161,12 @@ func (p *pool) retire() {
 		return
 	}
 	now := time.Now()
-	for len(p.idle) > 0 && now.Sub(p.idle[0].since) >= maxIdle {
+	for len(p.idle) > 0 && now.Sub(p.idle[0].since) >= p.maxIdle {
 		p.work.Go(p.idle[0].reap)
 		p.idle = slices.Delete(p.idle, 0, 1)
 	}
 	if len(p.idle) > 0 {
-		p.old = time.AfterFunc(maxIdle-now.Sub(p.idle[0].since), p.retire)
+		p.old = time.AfterFunc(p.maxIdle-now.Sub(p.idle[0].since), p.retire)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 )
 
 // idlePids are the processes of the workers that wait for a job of their own
@@ -94,6 +95,26 @@ func TestIdleBound(t *testing.T) {
 	_, c := ranIn(t, e, k, "c")
 	if pids := idlePids(e); again != a || len(pids) != e.pool.most || pids[0] != a || pids[1] != c {
 		t.Errorf("workers %v are idle after a %d, b %d, a %d, c %d", pids, a, b, again, c)
+	}
+}
+
+// TestIdleEnds: a worker does not wait for long.
+func TestIdleEnds(t *testing.T) {
+	e := newEngine(t, Config{Workers: 1})
+	e.pool.maxIdle = time.Millisecond
+	k := newTask(wasmFile(t, "start.wasm"))
+	for _, tenant := range []string{"a", "b"} {
+		if _, err := e.Run(t.Context(), k.Job, k.blobs, Live{Tenant: tenant}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for len(idlePids(e)) > 0 {
+		runtime.Gosched()
+	}
+	e.pool.mu.Lock()
+	defer e.pool.mu.Unlock()
+	if e.pool.old != nil {
+		t.Error("a timer is left")
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 // How long a worker may take.
 const (
 	compileWall = 2 * time.Minute * slowdown // from the job to the guest's first step
-	stopWall    = 2 * time.Second            // from the cancel to its last
+	stopWall    = 2 * time.Second * slowdown // from the cancel to its last
 	deliverWall = time.Minute                // from there to the last byte of output
 )
 
@@ -237,7 +237,7 @@ func (s *session) watch(ctx context.Context) {
 		s.mu.Lock()
 		s.asked = true
 		s.mu.Unlock()
-		limit.Reset(stopWall)
+		limit.Reset(s.engine.stopWall)
 		// Not in this goroutine: a worker that hangs does not read either.
 		var asked sync.WaitGroup
 		asked.Go(func() { s.ask(cause) })
@@ -246,7 +246,7 @@ func (s *session) watch(ctx context.Context) {
 		select {
 		case <-s.stopped:
 		case <-limit.C:
-			s.kill(fmt.Errorf("%w: the job was %s and its worker did not stop within %v", ErrEngine, cause, stopWall))
+			s.kill(fmt.Errorf("%w: the job was %s and its worker did not stop within %v", ErrEngine, cause, s.engine.stopWall))
 			return
 		}
 		limit.Reset(deliverWall)

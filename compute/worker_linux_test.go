@@ -14,6 +14,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -84,6 +85,7 @@ func TestWorkerKilled(t *testing.T) {
 // TestWorkerHangs: one that does not stop is killed.
 func TestWorkerHangs(t *testing.T) {
 	e := newEngine(t, Config{Workers: 1})
+	e.stopWall = 100 * time.Millisecond // this one never stops
 	k := argc(wasmFile(t, "traps.wasm"), 11)
 	k.Limits.Fuel = MaxFuel
 	ctx, cancel := context.WithCancel(t.Context())
