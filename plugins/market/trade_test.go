@@ -45,7 +45,7 @@ func agree(t *testing.T, buyer, seller *trader, owes ledger.Amount) {
 // agreeLine is agree where several strangers owe all together.
 func agreeLine(t *testing.T, buyer, seller *trader, owes, all ledger.Amount) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	changed := make(chan struct{}, 100)
 	defer seller.ledger.Watch(func(ledger.Change) { changed <- struct{}{} })()
 	for {
@@ -121,8 +121,8 @@ func TestEnds(t *testing.T) {
 	}
 	// A payment is in the ledger before the sale that it is for knows.
 	var e Earnings
-	for deadline := time.Now().Add(10 * time.Second); ; {
-		if e, err = seller.Earnings(); err != nil || e.Due == 0 || time.Now().After(deadline) {
+	for {
+		if e, err = seller.Earnings(); err != nil || e.Due == 0 {
 			break
 		}
 		<-time.After(10 * time.Millisecond)
