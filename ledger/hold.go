@@ -256,6 +256,14 @@ func (l *Ledger) Strangers() (budget, used Amount) {
 	return e.Limit, e.Owes + e.Held // each below 2^62
 }
 
+// Granted says whether we ever gave peer a grant, expired or not: what it owes
+// counts for that one then, and not for the strangers' budget.
+func (l *Ledger) Granted(peer identity.Entity) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.standing[peer].granted
+}
+
 // SetStrangers changes the budget for this process: negative is none. It lowers
 // new credit only. More than MaxStrangers is ErrAmount.
 func (l *Ledger) SetStrangers(budget Amount) error {

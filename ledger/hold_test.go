@@ -23,6 +23,9 @@ func TestReserve(t *testing.T) {
 	if err := b.Grant(a.self, 10*Credit, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
+	if !b.Granted(a.self) || a.Granted(b.self) {
+		t.Error("who gave a grant to whom is wrong")
+	}
 	if _, err := a.Pay(t.Context(), b.self, 4*Credit, NewRef()); err != nil {
 		t.Fatal(err)
 	}

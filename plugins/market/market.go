@@ -26,6 +26,7 @@ type credit interface {
 	Reserve(peer identity.Entity, most ledger.Amount) (*ledger.Hold, error)
 	Pay(ctx context.Context, peer identity.Entity, amount ledger.Amount, ref identity.Hash) (ledger.Entry, error)
 	PaidFor(peer identity.Entity, ref identity.Hash) (ledger.Entry, bool, error)
+	Granted(peer identity.Entity) bool
 	Strangers() (budget, used ledger.Amount)
 	Watch(f func(ledger.Change)) (stop func())
 }

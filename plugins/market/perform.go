@@ -202,7 +202,11 @@ func (m *Market) deliver(s *sale, result compute.Result) (*Refused, error) {
 	}
 	err = errors.Join(err, m.keepFiles(result.Files))
 	if err == nil { // the first may have had to go for the last
-		all := (&saleRecord{Outcome: outcome, Out: out, Err: serr}).outputBlobs()
+		kept := &saleRecord{Outcome: outcome, Out: out, Err: serr}
+		if cost > 0 && !m.unpaid(s, kept.outputBytes()) {
+			return refuse(EngineFailed, "too much output for peers without a grant is not paid yet"), nil
+		}
+		all := kept.outputBlobs()
 		if s.pinned = m.blobs.Pin(all...); !s.pinned {
 			err = storage.ErrFull
 		}
@@ -241,9 +245,6 @@ func (m *Market) deliver(s *sale, result compute.Result) (*Refused, error) {
 	s.mu.Unlock()
 	if hold.Lower(cost); cost == 0 {
 		hold.Release()
-	}
-	if cost > 0 {
-		m.unpaid(s, r.outputBytes())
 	}
 	m.blobs.Share(s.buyer, r.outputBlobs()...)
 	s.update(func(old *saleRecord) { *old = *r })
@@ -353,19 +354,13 @@ func (m *Market) refuseSale(s *sale, no *Refused) error {
 // way there.
 func (m *Market) endSale(s *sale) {
 	s.mu.Lock()
-	hold, r := s.hold, s.rec
+	hold := s.hold
 	s.mu.Unlock()
 	hold.Release()
-	if r.Delivery != nil {
-		all := r.outputBlobs()
-		if s.pinned {
-			m.blobs.Unpin(all...)
-		}
-		m.blobs.Unshare(s.buyer, all...)
-	}
 	m.selling.Lock()
 	delete(m.selling.sales, s.order)
 	m.endUnpaidLocked(s)
+	m.dropOutputLocked(s)
 	m.selling.Unlock()
 	if err := errors.Join(s.out.Reset(), s.err.Reset()); err != nil {
 		m.log.Warn("cannot remove a spool", "err", err)
@@ -425,6 +420,27 @@ func (m *Market) endPaid(s *sale) {
 	})
 }
 
+// endNotPaid ends a delivery that is not waited for any longer, once. Its record
+// says what was to be paid.
+func (m *Market) endNotPaid(s *sale) error {
+	s.mu.Lock()
+	r := s.rec
+	if r.State == SaleDelivered {
+		s.rec.State = SaleRefused // no payment ends it from here on
+	}
+	s.mu.Unlock()
+	if r.State != SaleDelivered {
+		return nil
+	}
+	waited := time.Since(time.UnixMilli(r.Ended)).Round(time.Minute)
+	m.log.Warn("a delivery was never paid", "peer", s.buyer.Short(), "order", s.order.Short(), "cost", r.Cost.String())
+	err := m.refuseSale(s, refuse(NotPaid, "it was not paid in %v", waited))
+	if err != nil {
+		s.update(func(r *saleRecord) { r.State = SaleDelivered })
+	}
+	return err
+}
+
 // remind asks a buyer for the payment of a delivery, ever more rarely, until it
 // has come or the buyer does not know the order.
 func (m *Market) remind(ctx context.Context, s *sale) {
@@ -482,8 +498,7 @@ func (m *Market) forgetSales(now time.Time) error {
 	for _, s := range m.liveSales() {
 		r := s.copy()
 		if r.State == SaleDelivered && now.Sub(time.UnixMilli(r.Ended)) > saleAge {
-			m.log.Warn("a delivery was never paid", "peer", s.buyer.Short(), "order", s.order.Short(), "cost", r.Cost.String())
-			if err := m.refuseSale(s, refuse(NotPaid, "it was not paid in %v", saleAge)); err != nil {
+			if err := m.endNotPaid(s); err != nil {
 				return err
 			}
 		}

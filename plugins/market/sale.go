@@ -25,7 +25,8 @@ type sale struct {
 	out, err *spool
 	pinned   bool // the output is; set before the sale is delivered
 	control  compute.Control
-	due      debts // under selling's lock: what it counts there
+	due      due  // under selling's lock: what it counts there
+	gone     bool // under selling's lock: its output is not kept any more
 
 	saving sync.Mutex // held while the record gets its place in the store
 	sealed bool       // under saving: its end is written, nothing older may follow
@@ -87,7 +88,11 @@ func (m *Market) resume(s *sale) {
 		all := s.rec.outputBlobs()
 		s.pinned = m.blobs.Pin(all...)
 		m.blobs.Share(s.buyer, all...)
-		m.unpaidLocked(s, s.rec.outputBytes())
+		var bytes uint64
+		if s.pinned { // otherwise it went to make room
+			bytes = s.rec.outputBytes()
+		}
+		m.unpaidLocked(s, bytes)
 	} else {
 		m.countLocked(s.buyer, 1)
 	}
@@ -132,10 +137,12 @@ func (m *Market) startSeller() {
 		stop()
 	})
 	for _, s := range m.liveSales() {
-		if s.copy().State == SaleDelivered {
+		switch state := s.copy().State; {
+		case state.final(): // it has just ended
+		case state == SaleDelivered:
 			m.checkPaid(s.buyer)
 			m.spawn(func(ctx context.Context) { m.remind(ctx, s) })
-		} else {
+		default:
 			m.spawn(func(ctx context.Context) { m.perform(ctx, s) })
 		}
 	}

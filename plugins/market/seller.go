@@ -52,6 +52,7 @@ type seller struct {
 		opened    int                             // the sum of these
 		unpaid    map[identity.Entity]debts       // by buyer: deliveries that are not paid
 		unpaidAll debts
+		strangers debts           // what of it buyers without a grant have not paid
 		slots     int             // jobs that run
 		turn      []chan struct{} // those that wait for a slot, the oldest first
 		askers    map[identity.Entity]bucket

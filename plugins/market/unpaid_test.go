@@ -1,13 +1,19 @@
 package market
 
 import (
+	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/peersea/sea/compute"
 	"github.com/peersea/sea/identity"
+	"github.com/peersea/sea/ledger"
+	"github.com/peersea/sea/node/nodetest"
 )
 
 func (tr *trader) debts(of identity.Entity) (one, all debts) {
@@ -65,24 +71,37 @@ func TestUnpaidBounds(t *testing.T) {
 	buyer, seller := testMarket(t)
 	me, other := buyer.key.Entity(), identity.Entity{1}
 	most := uint64(seller.blobs.MaxBytes())
+	all := debts{maxUnpaidAll, most / unpaidShareAll}
+	share := debts{maxUnpaidAll / strangersShare, most / unpaidShareAll / strangersShare}
 	for _, tt := range []struct {
-		name    string
-		of      identity.Entity
-		one     debts
-		all     debts
-		refused bool
+		name      string
+		of        identity.Entity
+		one       debts
+		all       debts
+		strangers debts
+		refused   bool
+		granted   bool // from here on the buyer has a grant
 	}{
-		{"nothing", me, debts{}, debts{}, false},
-		{"a few", me, debts{maxUnpaid - 1, most/unpaidShare - 1}, debts{maxUnpaidAll - 1, most/unpaidShareAll - 1}, false},
-		{"too many", me, debts{maxUnpaid, 0}, debts{maxUnpaid, 0}, true},
-		{"too large", me, debts{1, most / unpaidShare}, debts{1, most / unpaidShare}, true},
-		{"of another", other, debts{maxUnpaid, 0}, debts{maxUnpaid, 0}, false},
-		{"too many of others", other, debts{}, debts{maxUnpaidAll, 0}, true},
-		{"too large of others", other, debts{}, debts{1, most / unpaidShareAll}, true},
+		{name: "nothing", of: me},
+		{name: "a few", of: me, one: debts{maxUnpaid - 1, most/unpaidShare - 1}, all: debts{all.sales - 1, all.bytes - 1}, strangers: debts{share.sales - 1, share.bytes - 1}},
+		{name: "too many", of: me, one: debts{maxUnpaid, 0}, all: debts{maxUnpaid, 0}, refused: true},
+		{name: "too large", of: me, one: debts{1, most / unpaidShare}, all: debts{1, most / unpaidShare}, refused: true},
+		{name: "of another", of: other, one: debts{maxUnpaid, 0}, all: debts{maxUnpaid, 0}},
+		{name: "too many of others", of: other, all: debts{all.sales, 0}, refused: true},
+		{name: "too large of others", of: other, all: debts{1, all.bytes}, refused: true},
+		{name: "too many of strangers", of: other, all: debts{share.sales, 0}, strangers: debts{share.sales, 0}, refused: true},
+		{name: "too large of strangers", of: other, all: debts{1, share.bytes}, strangers: debts{1, share.bytes}, refused: true},
+		{name: "all of strangers, with a grant", of: other, all: share, strangers: share, granted: true},
+		{name: "all, with a grant", of: other, all: all, refused: true, granted: true},
 	} {
+		if tt.granted {
+			if err := seller.ledger.Grant(me, ledger.Credit, time.Time{}); err != nil {
+				t.Fatal(err)
+			}
+		}
 		seller.selling.Lock()
 		seller.selling.unpaid = map[identity.Entity]debts{tt.of: tt.one}
-		seller.selling.unpaidAll = tt.all
+		seller.selling.unpaidAll, seller.selling.strangers = tt.all, tt.strangers
 		seller.selling.Unlock()
 		quotes, err := buyer.Quotes(t.Context(), primes(buyer, "100"))
 		if err != nil || len(quotes) != 1 {
@@ -91,6 +110,92 @@ func TestUnpaidBounds(t *testing.T) {
 		if refused := quotes[0].Reason == Busy; refused != tt.refused || !refused && quotes[0].Reason != "" {
 			t.Errorf("%s: %s (%s)", tt.name, quotes[0].Reason, quotes[0].Error)
 		}
+	}
+}
+
+// TestStrangersMakeRoom shows that strangers who do not pay close a seller to
+// other strangers for a while only, and to peers with a grant not at all.
+func TestStrangersMakeRoom(t *testing.T) {
+	sea := nodetest.New(t, 4)
+	seller := newTrader(t, sea, 0, &tricky{}, func(tr *trader) { tr.keeps.MaxBytes = 4 << 20 })
+	seller.sell(nil)
+	const size = 600 << 10 // of a MiB that strangers may have
+	scripted(seller, func(_ context.Context, job compute.Job, live compute.Live) compute.Result {
+		out := bytes.Repeat([]byte(job.Args[1]), size)
+		write(t, live, string(out))
+		return compute.Result{End: compute.Exit, Stdout: out, Fuel: Gfuel}
+	})
+	push := func(scope string) error {
+		if scope == "credit:push" {
+			return errors.New("it promises and does not say so")
+		}
+		return nil
+	}
+	var buyers [3]*trader
+	for i := range buyers {
+		wire := &tap{Node: sea.Nodes[i+1]}
+		wire.set(push, nil)
+		buyers[i] = newTrader(t, sea, i+1, &tricky{}, func(tr *trader) { tr.via = wire })
+	}
+	strangers := func(want debts) {
+		t.Helper()
+		seller.selling.Lock()
+		defer seller.selling.Unlock()
+		if got := seller.selling.strangers; got != want {
+			t.Errorf("strangers have %+v, want %+v", got, want)
+		}
+	}
+	first := buyers[0].run(primes(buyers[0], "a"))
+	if first.State != Done {
+		t.Fatalf("%s (%s)", first.State, first.Error)
+	}
+	strangers(debts{1, size})
+	if j := buyers[1].run(primes(buyers[1], "b")); j.State != Failed || !strings.Contains(fmt.Sprint(j.History), string(EngineFailed)) {
+		t.Errorf("there was no room for its output: %s (%s)", j.State, j.Error)
+	}
+	strangers(debts{1, size})
+
+	seller.selling.Lock()
+	old := seller.selling.sales[first.Order]
+	seller.selling.Unlock()
+	old.update(func(r *saleRecord) { r.Ended -= (strangersAge + time.Minute).Milliseconds() })
+	second := buyers[1].run(primes(buyers[1], "b"))
+	if second.State != Done {
+		t.Fatalf("%s (%s)", second.State, second.Error)
+	}
+	strangers(debts{2, size})
+	if _, pinned := seller.blobs.Usage(); pinned != size {
+		t.Errorf("%d bytes are pinned, want those of the second, %d", pinned, size)
+	}
+	if _, used := seller.ledger.Strangers(); used != first.Cost+second.Cost { // what is owed stays so
+		t.Errorf("strangers use %s, want %s", used, first.Cost+second.Cost)
+	}
+
+	// Too many: one that is old ends, and what it was for can be read.
+	old.mu.Lock()
+	ended := old.changed
+	old.mu.Unlock()
+	mayTake := func() *Refused {
+		seller.selling.Lock()
+		seller.selling.strangers.sales = maxUnpaidAll / strangersShare
+		seller.selling.Unlock()
+		return seller.mayTake(seller.Policy(), identity.Entity{1})
+	}
+	if no := mayTake(); no != nil {
+		t.Fatalf("no room was made: %v", no)
+	}
+	<-ended
+	if s := old.copy().sale(); s.State != SaleRefused || s.Reason != NotPaid || s.Cost != first.Cost {
+		t.Errorf("%+v", s)
+	}
+	if no := mayTake(); no == nil || no.Reason != Busy {
+		t.Errorf("nothing was old any more: %v", no)
+	}
+	if err := seller.ledger.Grant(buyers[2].key.Entity(), 10*ledger.Credit, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if j := buyers[2].run(primes(buyers[2], "c")); j.State != Done {
+		t.Errorf("with a grant: %s (%s)", j.State, j.Error)
 	}
 }
 
