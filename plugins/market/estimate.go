@@ -19,7 +19,8 @@ const maxPast = 250
 type Estimate struct {
 	// Basis is what it was made from. With NoBasis all else is zero.
 	Basis Basis `json:"basis"`
-	// Fuel is the guess, below 2^62; with SameJob it is no guess.
+	// Fuel is the guess, below 2^62; with SameJob it is no guess, but
+	// where the job was bought the word of its seller: Verify checks it.
 	Fuel uint64 `json:"fuel"`
 	// Runs is how many runs it was made from, Low and High what the one that
 	// used least and the one that used most of them used.
@@ -35,7 +36,7 @@ type Basis string
 
 // The bases.
 const (
-	SameJob    Basis = "same_job"    // the very same job: fuel is a function of it
+	SameJob    Basis = "same_job"    // the very same job, whose fuel is a function of it, by its receipt or run here
 	SimilarRun Basis = "similar_run" // the same arguments, at most twice or half the input: their median
 	OtherSizes Basis = "other_sizes" // the same arguments, drawn out to this size of input
 	SampleRun  Basis = "sample_run"  // a part of the input was run here; drawn out
@@ -104,7 +105,7 @@ func (s Spec) inputSize() uint64 {
 func estimate(runs []run, n uint64) Estimate {
 	if same := filter(runs, func(r run) bool { return r.same }); len(same) > 0 {
 		e := median(same[:1])
-		e.Basis, e.Text = SameJob, "exact: the same job has run"
+		e.Basis, e.Text = SameJob, "as its seller said: the same job has run"
 		return e
 	}
 	alike := filter(runs, func(r run) bool { return r.args })

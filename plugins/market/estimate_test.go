@@ -18,7 +18,7 @@ func TestEstimate(t *testing.T) {
 		text  string
 	}{
 		"nothing":            {nil, 5, Estimate{Basis: NoBasis}, "unknown"},
-		"the same job":       {[]run{alike(5, 1), {5, 70, true, true}, {5, 70, true, true}}, 5, Estimate{SameJob, 70, 1, 70, 70, ""}, "exact"},
+		"the same job":       {[]run{alike(5, 1), {5, 70, true, true}, {5, 70, true, true}}, 5, Estimate{SameJob, 70, 1, 70, 70, ""}, "as its seller said: the same job has run"},
 		"one of the size":    {[]run{alike(6, 80)}, 5, Estimate{SimilarRun, 80, 1, 80, 80, ""}, "likely: one run"},
 		"the median":         {[]run{alike(10, 90), alike(5, 50), alike(20, 70), alike(21, 1), {10, 3, false, false}}, 10, Estimate{SimilarRun, 70, 3, 50, 90, ""}, "3 runs"},
 		"no input, as then":  {[]run{alike(0, 9), alike(8, 90)}, 0, Estimate{SimilarRun, 9, 1, 9, 9, ""}, "likely"},
