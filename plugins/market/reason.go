@@ -79,7 +79,7 @@ var hints = map[Reason]string{
 	BadStatement:  "the seller speaks another version or is broken; nothing was paid",
 	NotPaid:       "see credit list and credit check",
 	Internal:      "see the node's log",
-	TooSlow:       "what ran was paid; the seller's price is for faster code, try one with a lower slowest rate with --to",
+	TooSlow:       "what ran was paid, and how slow it was is its seller's word; try another with --to, one with a lower slowest rate in quote",
 }
 
 // Hint says what to do about it, in one sentence without a full stop.

@@ -229,7 +229,7 @@ func TestTooSlow(t *testing.T) {
 		t.Fatalf("quotes %+v, %v", quotes, err)
 	}
 	j := buyer.run(Spec{Module: buyer.put(endless)})
-	if j.State != Failed || j.Reason != TooSlow || j.End != compute.Interrupted || j.Fuel == 0 || !j.Paid || j.Hint == "" || !strings.Contains(j.Error, fmt.Sprint(rate)) {
+	if j.State != Failed || j.Reason != TooSlow || j.End != compute.Interrupted || j.Fuel == 0 || !j.Paid || !strings.Contains(j.Hint, "its seller's word; try another with --to") || !strings.Contains(j.Error, fmt.Sprint(rate)) {
 		t.Fatalf("%s, %s (%s)", j.State, j.Reason, j.Error)
 	}
 	if got := <-asked; got != rate {
