@@ -32,7 +32,8 @@ func newQuote(c *cli) *cobra.Command {
 		Long: `Ask the sellers within reach what a job would cost. Each answer is a quote that
 its seller has signed, cheapest first, or a refusal with its reason. A quote
 binds the seller to its price; the bill is for the fuel that is used, and never
-above the ceiling.
+above the ceiling. Below its slowest rate, in fuel per second of processor time,
+the seller may stop the job and bill what ran.
 
 How much fuel that may be is told from your own past receipts of the module, or
 with --sample from running it here on the first bytes of its input. Takes the
@@ -100,18 +101,22 @@ func (c *cli) showQuotes(v quoteView) error {
 	short := false
 	for _, q := range v.Quotes {
 		if q.Reason != "" {
-			rows = append(rows, fmt.Sprintf("%s\trefused\t\t\t\t\t%s: %s", q.Seller.Short(), q.Reason, clean(q.Error)))
+			rows = append(rows, fmt.Sprintf("%s\trefused\t\t\t\t\t\t%s: %s", q.Seller.Short(), q.Reason, clean(q.Error)))
 			continue
 		}
 		cost := "unknown"
 		if q.EstimateMicro != nil {
 			cost = credits(*q.EstimateMicro)
 		}
+		slowest := ""
+		if q.Slowest != 0 {
+			slowest = commas(q.Slowest) + "/s"
+		}
 		short = short || v.Estimate.Fuel > q.FuelLimit
-		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\tuntil %s", q.Seller.Short(), credits(int64(q.Price.PerGfuel)),
-			credits(int64(q.Price.Fee)), cost, commas(q.FuelLimit), credits(int64(q.Ceiling)), q.Until.Local().Format(time.TimeOnly)))
+		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\tuntil %s", q.Seller.Short(), credits(int64(q.Price.PerGfuel)),
+			credits(int64(q.Price.Fee)), cost, commas(q.FuelLimit), credits(int64(q.Ceiling)), slowest, q.Until.Local().Format(time.TimeOnly)))
 	}
-	if err := c.table("SELLER\tPER GFUEL\tFEE\tESTIMATE\tFUEL LIMIT\tCEILING\t", rows); err != nil {
+	if err := c.table("SELLER\tPER GFUEL\tFEE\tESTIMATE\tFUEL LIMIT\tCEILING\tSLOWEST\t", rows); err != nil {
 		return err
 	}
 	if short {
