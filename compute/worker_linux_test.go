@@ -60,6 +60,9 @@ func signalOnce(t *testing.T, sig syscall.Signal) func(uint64) {
 				if err := syscall.Kill(pid, sig); err != nil {
 					t.Error(err)
 				}
+				// A thread that has not heard of it could still answer.
+				for sig == syscall.SIGSTOP && unix.Waitid(unix.P_PID, pid, nil, unix.WSTOPPED|unix.WNOWAIT, nil) == unix.EINTR {
+				}
 			}
 		})
 	}
