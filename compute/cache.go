@@ -40,7 +40,8 @@ type room struct {
 }
 
 // open gives the folder for the job's module. It must be closed when its program
-// is made. While one fills a folder, others get none.
+// is made. While one fills a folder, or one uses what has changed since, others
+// get none.
 func (c *cache) open(job Job, engine string) (*room, error) {
 	if c.dir == "" {
 		return &room{}, nil
@@ -51,10 +52,10 @@ func (c *cache) open(job Job, engine string) (*room, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	seal, _ := os.ReadFile(sealFile(r.folder))
-	if c.users[r.folder] > 0 && len(seal) == 0 {
-		return &room{}, nil
-	}
-	if c.users[r.folder] == 0 && string(seal) != hashFolder(r.folder).String() {
+	if len(seal) == 0 || string(seal) != hashFolder(r.folder).String() {
+		if c.users[r.folder] > 0 {
+			return &room{}, nil
+		}
 		if err := removeFolder(r.folder); err != nil {
 			return nil, err
 		}

@@ -118,8 +118,8 @@ func TestCache(t *testing.T) {
 	}
 }
 
-// TestCacheShared: while one fills a folder, others do without, and who reads it
-// does not see it vanish.
+// TestCacheShared: while one fills a folder, or what is there has changed, others
+// do without, and who reads it does not see it vanish.
 func TestCacheShared(t *testing.T) {
 	c := &cache{dir: t.TempDir(), most: 1}
 	k := argc(wasmFile(t, "traps.wasm"), 0)
@@ -141,6 +141,16 @@ func TestCacheShared(t *testing.T) {
 	reader := open()
 	if reader.fresh || reader.folder != first.folder {
 		t.Errorf("a reader got %+v", reader)
+	}
+	code := filepath.Join(reader.folder, "code")
+	if err := os.WriteFile(code, []byte("evil"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if third := open(); third.folder != "" {
+		t.Errorf("what has changed since, while others use it, was given away: %+v", third)
+	}
+	if err := os.WriteFile(code, []byte("code"), 0o600); err != nil {
+		t.Fatal(err)
 	}
 	first.close() // there is too much
 	if _, err := os.Stat(filepath.Join(reader.folder, "code")); err != nil {

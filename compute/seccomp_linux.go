@@ -3,6 +3,7 @@ package compute
 import (
 	"os"
 	"runtime"
+	"slices"
 
 	"github.com/elastic/go-seccomp-bpf"
 	"github.com/elastic/go-seccomp-bpf/arch"
@@ -17,7 +18,7 @@ import (
 var openCalls = []string{
 	// pipes and files; which files is Landlock's business
 	"read", "write", "pread64", "pwrite64", "readv", "writev", "close", "lseek", "fstat", "newfstatat", "fcntl", "fsync",
-	"openat", "getdents64", "mkdirat", "unlinkat", "renameat", "renameat2", "getcwd",
+	"getdents64", "getcwd",
 	// memory
 	"munmap", "mprotect", "mremap", "madvise", "mincore", "brk",
 	// threads
@@ -34,12 +35,13 @@ var openCalls = []string{
 
 // stageCalls put up the walls of the job, and are locked behind them.
 var stageCalls = []string{
-	"landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "seccomp",
+	"landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self",
 	"tkill", // by which psx reaches every thread
 }
 
-// fileCalls are locked where no folder is to be used.
-var fileCalls = []string{"openat", "mkdirat", "unlinkat", "renameat", "renameat2"}
+// fileCalls are locked when no folder is to be used any more, by the last filter.
+// Others that change files are not among openCalls.
+var fileCalls = []string{"openat", "mkdirat", "unlinkat", "renameat", "renameat2", "seccomp"}
 
 // attackCalls end the process. The list is short because the kernel's work to
 // load a filter grows with it, and what it leaves out fails all the same.
@@ -60,7 +62,7 @@ func filterCalls() error {
 		return seccomp.NameWithConditions{Name: name, Conditions: seccomp.ArgumentConditions{{Argument: arg, Operation: op, Value: value}}}
 	}
 	return load(seccomp.ActionErrno,
-		seccomp.SyscallGroup{Action: seccomp.ActionAllow, Names: append(append([]string(nil), openCalls...), stageCalls...)},
+		seccomp.SyscallGroup{Action: seccomp.ActionAllow, Names: slices.Concat(openCalls, stageCalls, fileCalls)},
 		seccomp.SyscallGroup{Action: seccomp.ActionAllow, NamesWithCondtions: []seccomp.NameWithConditions{
 			when("clone", 0, seccomp.BitsSet, unix.CLONE_THREAD), // a thread, not a process
 			when("mmap", 3, seccomp.BitsNotSet, unix.MAP_SHARED), // which RLIMIT_DATA would not count
@@ -77,11 +79,7 @@ func filterCalls() error {
 }
 
 // lockCalls takes away what was needed until now.
-func lockCalls(files bool) error {
-	names := stageCalls
-	if !files {
-		names = append(append([]string(nil), names...), fileCalls...)
-	}
+func lockCalls(names []string) error {
 	return load(seccomp.ActionAllow, seccomp.SyscallGroup{Action: seccomp.ActionErrno, Names: names})
 }
 

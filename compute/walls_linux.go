@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -19,12 +20,13 @@ import (
 
 // cell is the walls around this process, which is a worker. raise puts up those
 // that do not depend on a job, enter those that do: before any byte of a guest
-// is looked at. What the kernel does not have is missing, and told; what it has
+// is looked at; shut the last one, before a guest runs. What the kernel does not have is missing, and told; what it has
 // and then refuses is an error.
 type cell struct {
 	statm    *os.File // /proc/self/statm, which cannot be opened later on
 	landlock int      // version of the kernel's interface, 0 for none
 	seccomp  bool
+	files    bool // a folder may be used, until shut
 	list     []standing
 }
 
@@ -111,12 +113,38 @@ func (c *cell) enter(folder string, compile time.Duration) (string, error) {
 			return "", fmt.Errorf("landlock: the root folder is still open")
 		}
 	}
+	c.files = folder != ""
 	if c.seccomp {
-		if err := lockCalls(folder != ""); err != nil {
+		locked := stageCalls
+		if !c.files {
+			locked = slices.Concat(stageCalls, fileCalls)
+		}
+		if err := lockCalls(locked); err != nil {
 			return "", fmt.Errorf("seccomp: %w", err)
 		}
 	}
 	return folder, nil
+}
+
+// shut is called once, when the program is made and no guest has run: from here
+// on nothing is opened, made, moved or removed, the process's own folder
+// included, so that no guest changes what another job will execute. No
+// descriptor of the folder may be open.
+func (c *cell) shut() error {
+	switch {
+	case !c.files:
+		return nil // it is shut
+	case c.seccomp:
+		if err := lockCalls(fileCalls); err != nil {
+			return fmt.Errorf("seccomp: %w", err)
+		}
+	default:
+		if err := landlock.V11.BestEffort().Restrict(); err != nil {
+			return fmt.Errorf("landlock: %w", err)
+		}
+	}
+	c.files = false
+	return nil
 }
 
 // folderRights is what wazero does to its compile cache: no links, no devices,

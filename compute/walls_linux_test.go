@@ -29,6 +29,15 @@ var probes = []struct {
 	wall string // by which it is refused
 	try  func(parent int) error
 }{
+	{runs + "write its own code", wallFiles, func(int) error { return opens("own/code", os.O_WRONLY) }},
+	{runs + "read its own code", wallFiles, func(int) error { return opens("own/code", os.O_RDONLY) }},
+	{runs + "cut its own code off", wallFiles, func(int) error { return unix.Truncate("own/code", 1) }},
+	{runs + "add to its own folder", wallFiles, func(int) error { return opens("own/new", os.O_WRONLY|os.O_CREATE) }},
+	{runs + "add a folder to its own", wallFiles, func(int) error { return unix.Mkdirat(unix.AT_FDCWD, "own/new", 0o700) }},
+	{runs + "move its own code", wallFiles, func(int) error { return os.Rename("own/code", "own/new") }},
+	{runs + "remove its own code", wallFiles, func(int) error { return unix.Unlinkat(unix.AT_FDCWD, "own/code", 0) }},
+	{runs + "open a file", wallFiles, func(int) error { return opens("/etc/passwd", os.O_RDONLY) }},
+	{runs + "another filter", wallCalls, func(int) error { return raw(unix.SYS_SECCOMP, 0, 0, 0) }},
 	{"read a file", wallFiles, func(int) error { return opens("/etc/passwd", os.O_RDONLY) }},
 	{"read the root folder", wallFiles, func(int) error { return opens("/", os.O_RDONLY) }},
 	{"read the daemon's memory", wallFiles, func(p int) error { return opens(fmt.Sprintf("/proc/%d/mem", p), os.O_RDWR) }},
@@ -81,7 +90,6 @@ var probes = []struct {
 	{"files in memory", wallCalls, func(int) error { return second(unix.MemfdCreate("x", 0)) }},
 	{"io_uring", wallCalls, func(int) error { return raw(unix.SYS_IO_URING_SETUP, 1, uintptr(unsafe.Pointer(&[30]uint32{}))) }},
 	{"BPF", wallCalls, func(int) error { return raw(unix.SYS_BPF, 0, uintptr(unsafe.Pointer(&[32]uint32{1, 4, 4, 1})), 128) }},
-	{"another filter", wallCalls, func(int) error { return raw(unix.SYS_SECCOMP, 0, 0, 0) }},
 	{"be the superuser", wallCapabilities, func(int) error {
 		head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 		all := [2]unix.CapUserData{{Effective: 1 << unix.CAP_DAC_OVERRIDE, Permitted: 1 << unix.CAP_DAC_OVERRIDE}}
@@ -132,6 +140,10 @@ var probes = []struct {
 	}},
 }
 
+// runs begins the names of probes that a guest makes: its program is made. The
+// others are made before, while a hostile module is compiled.
+const runs = "once a guest runs: "
+
 // probeFile is the descriptor that TestWalls leaves open for a worker.
 const probeFile = 3
 
@@ -176,13 +188,22 @@ func probe(what string) {
 		if _, err := c.enter(os.TempDir(), time.Minute); err != nil {
 			fail(err)
 		}
-		fmt.Println(raised.Sub(begin).Microseconds(), time.Since(raised).Microseconds())
+		entered := time.Now()
+		if err := c.shut(); err != nil {
+			fail(err)
+		}
+		fmt.Println(raised.Sub(begin).Microseconds(), entered.Sub(raised).Microseconds(), time.Since(entered).Microseconds())
 		os.Exit(0)
 	}
 	if folder, err := c.enter("own", time.Second); err != nil {
 		fail(err)
 	} else if folder != "own" && c.landlock > 0 {
 		fail(errors.New("its folder was taken away"))
+	}
+	if strings.HasPrefix(what, runs) {
+		if err := c.shut(); err != nil {
+			fail(err)
+		}
 	}
 	if what != probeSpin {
 		if err := c.limit(512<<20, 1); err != nil {
@@ -331,7 +352,7 @@ func TestCallNames(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range slices.Concat(openCalls, stageCalls) {
+	for _, name := range slices.Concat(openCalls, stageCalls, fileCalls) {
 		if slices.Contains(attackCalls, name) {
 			t.Errorf("%q is allowed and ends the process", name)
 		}
@@ -365,14 +386,14 @@ func TestHelloFrame(t *testing.T) {
 }
 
 // BenchmarkWalls is what the walls add to the start of a worker, in microseconds:
-// raise before its hello, enter when it gets a job. It tells the best of all
+// raise before its hello, enter when it gets a job, shut when that is compiled. It tells the best of all
 // starts, which is what a busy machine says least wrongly.
 func BenchmarkWalls(b *testing.B) {
 	self, err := os.Executable()
 	if err != nil {
 		b.Fatal(err)
 	}
-	raise, enter := math.Inf(1), math.Inf(1)
+	raise, enter, shut := math.Inf(1), math.Inf(1), math.Inf(1)
 	for b.Loop() {
 		cmd := exec.Command(self)
 		cmd.Env = []string{probeEnv + "=" + probeTime}
@@ -380,14 +401,15 @@ func BenchmarkWalls(b *testing.B) {
 		if err != nil {
 			b.Fatal(err, string(out))
 		}
-		var one, two float64
-		if _, err := fmt.Sscan(string(out), &one, &two); err != nil {
+		var one, two, three float64
+		if _, err := fmt.Sscan(string(out), &one, &two, &three); err != nil {
 			b.Fatal(err)
 		}
-		raise, enter = min(raise, one), min(enter, two)
+		raise, enter, shut = min(raise, one), min(enter, two), min(shut, three)
 	}
 	b.ReportMetric(raise, "µs-raise")
 	b.ReportMetric(enter, "µs-enter")
+	b.ReportMetric(shut, "µs-shut")
 }
 
 // probeSpin is before limit, which is when a module is compiled.

@@ -209,6 +209,9 @@ func (w *worker) prepare(t *turn) (err error) {
 		sum := hashFolder(t.cacheDir)
 		t.sum = sum[:]
 	}
+	if err := w.cell.shut(); err != nil {
+		return fmt.Errorf("%w: walls: %w", ErrEngine, err)
+	}
 	memory := uint64(w.program.maxPages) << 16
 	stack := uint64(l.Depth) * stackBytes(t.interpreter)
 	room := inputRoom(inputClass(t.guest.job))
@@ -230,12 +233,16 @@ func (w *worker) prepare(t *turn) (err error) {
 	return nil
 }
 
-// begin makes t the job that runs. Its first frame goes out with the next.
+// begin makes t the job that runs. Its first frame goes out with the next, or at
+// once with a hash, which no guest shall have had in reach.
 func (w *worker) begin(t *turn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.job = t
 	_ = w.out.number(frameBegun, t.number, t.sum...)
+	if len(t.sum) > 0 {
+		_ = w.out.flush()
+	}
 	if !w.ticking { // setting it wakes a thread, so it ticks on while there are jobs
 		w.ticking = true
 		w.timer.Reset(firstLook)

@@ -211,6 +211,42 @@ func TestWorkerSees(t *testing.T) {
 	}
 }
 
+// TestWorkerShut: while a guest runs, its worker has no descriptor of its cache
+// folder, and what it filled is sealed.
+func TestWorkerShut(t *testing.T) {
+	if !kernelHas(wallFiles) {
+		t.Skip("a worker gets no cache: the kernel has no Landlock to hold it to its folder")
+	}
+	dir := t.TempDir()
+	e := newEngine(t, Config{Workers: 1, CacheDir: dir})
+	k := argc(wasmFile(t, "traps.wasm"), 11)
+	k.Limits.Fuel = MaxFuel
+	ctx, cancel := context.WithCancel(t.Context())
+	var once sync.Once
+	_, err := e.Run(ctx, k.Job, k.blobs, Live{Progress: func(uint64) {
+		once.Do(func() {
+			defer cancel()
+			if seals, err := filepath.Glob(filepath.Join(dir, "*.seal")); err != nil || len(seals) != 1 {
+				t.Errorf("seals %v, %v", seals, err)
+			}
+			for _, pid := range childrenOf(t, os.Getpid()) {
+				fds, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+				if err != nil || len(fds) == 0 {
+					t.Error("no descriptors", err)
+				}
+				for _, fd := range fds {
+					if to, _ := os.Readlink(fd); strings.HasPrefix(to, dir) {
+						t.Errorf("descriptor %s is %s", fd, to)
+					}
+				}
+			}
+		})
+	}})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // TestEngineKilled: workers, busy, spare or held, end with the engine's process.
 func TestEngineKilled(t *testing.T) {
 	for _, mode := range []string{lonelyRuns, lonelyHolds} {
