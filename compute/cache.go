@@ -90,7 +90,8 @@ func (r *room) seal(sum identity.Hash) {
 	}
 }
 
-// close lets others have the folder, and makes room after it was filled.
+// close lets others have the folder, makes room after it was filled, and removes
+// it when it was to be filled and is not sealed. No worker may fill it any more.
 func (r *room) close() {
 	if r.folder == "" {
 		return
@@ -100,6 +101,11 @@ func (r *room) close() {
 	defer c.mu.Unlock()
 	if c.users[r.folder]--; c.users[r.folder] == 0 {
 		delete(c.users, r.folder)
+	}
+	if r.fresh { // nobody else has it, and what is there without a seal is nothing
+		if err := removeFolder(r.folder); err != nil {
+			c.log.Warn("compile cache is not cleaned", "err", err)
+		}
 	}
 	if !r.filled {
 		return

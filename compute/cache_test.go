@@ -193,3 +193,27 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("%d and %d are remembered", len(r.known), r.order.Len())
 	}
 }
+
+// TestCacheRefused: a module that is admitted and then does not compile leaves
+// nothing behind.
+func TestCacheRefused(t *testing.T) {
+	module := []byte("\x00asm\x01\x00\x00\x00" +
+		"\x01\x04\x01\x60\x00\x00" + // a function without parameters and results,
+		"\x03\x02\x01\x00" +
+		"\x07\x0a\x01\x06_start\x00\x00" +
+		"\x0a\x08\x01\x06\x00\x42\x00\x45\x1a\x0b") // i64.const 0, i32.eqz, drop
+	for name, here := range map[string]bool{"worker": false, "in process": true} {
+		dir := t.TempDir()
+		e := newEngine(t, Config{CacheDir: dir, Workers: 1, InProcess: here})
+		for i := range byte(3) {
+			module[len(module)-4] = i // another module each time
+			k := newTask(module)
+			if _, err := e.Run(t.Context(), k.Job, k.blobs, Live{}); !errors.Is(err, ErrModule) || !strings.Contains(err.Error(), "not valid") {
+				t.Errorf("%s: got %v", name, err)
+			}
+		}
+		if list, err := os.ReadDir(dir); err != nil || len(list) > 0 {
+			t.Errorf("%s: %d folders are left, %v", name, len(list), err)
+		}
+	}
+}

@@ -90,7 +90,7 @@ func (s *session) run(ctx context.Context) error {
 		if s.room, err = s.engine.cache.open(s.job, s.engine.name); err != nil {
 			return fmt.Errorf("%w: compile cache: %w", ErrEngine, err)
 		}
-		defer s.room.close()
+		defer s.closeRoom()
 	}
 	var watcher, sender sync.WaitGroup
 	watcher.Add(1)
@@ -120,6 +120,15 @@ func (s *session) run(ctx context.Context) error {
 	}
 	s.reusable = err == nil && s.why == nil && !s.asked && s.again && s.p.out.quiet()
 	return err
+}
+
+// closeRoom gives the folder back. A worker that has failed while it filled it
+// is gone by then.
+func (s *session) closeRoom() {
+	if s.room.fresh && !s.reusable {
+		s.p.reap()
+	}
+	s.room.close()
 }
 
 // unwatched is how long the job may take until somebody looks at it. Most are
