@@ -17,7 +17,7 @@ import (
 // openCalls are allowed whatever their arguments.
 var openCalls = []string{
 	// pipes and files; which files is Landlock's business
-	"read", "write", "pread64", "pwrite64", "readv", "writev", "close", "lseek", "fstat", "newfstatat", "fcntl", "fsync",
+	"read", "write", "pread64", "pwrite64", "readv", "writev", "close", "lseek", "fstat", "newfstatat", "fsync",
 	"getdents64", "getcwd",
 	// memory
 	"munmap", "mprotect", "mremap", "madvise", "mincore", "brk",
@@ -64,9 +64,17 @@ func filterCalls() error {
 	return load(seccomp.ActionErrno,
 		seccomp.SyscallGroup{Action: seccomp.ActionAllow, Names: slices.Concat(openCalls, stageCalls, fileCalls)},
 		seccomp.SyscallGroup{Action: seccomp.ActionAllow, NamesWithCondtions: []seccomp.NameWithConditions{
-			when("clone", 0, seccomp.BitsSet, unix.CLONE_THREAD), // a thread, not a process
-			when("mmap", 3, seccomp.BitsNotSet, unix.MAP_SHARED), // which RLIMIT_DATA would not count
-			when("prlimit64", 0, seccomp.Equal, 0),               // its own
+			when("clone", 0, seccomp.BitsSet, unix.CLONE_THREAD),                    // a thread, not a process
+			when("mmap", 3, seccomp.BitsNotSet, unix.MAP_SHARED|unix.MAP_GROWSDOWN), // which RLIMIT_DATA would not count
+			// What is not listed tells the kernel whom to signal, and how.
+			when("fcntl", 1, seccomp.Equal, unix.F_DUPFD),
+			when("fcntl", 1, seccomp.Equal, unix.F_DUPFD_CLOEXEC),
+			when("fcntl", 1, seccomp.Equal, unix.F_GETFD),
+			when("fcntl", 1, seccomp.Equal, unix.F_SETFD),
+			when("fcntl", 1, seccomp.Equal, unix.F_GETFL),
+			{Name: "fcntl", Conditions: seccomp.ArgumentConditions{
+				{Argument: 1, Operation: seccomp.Equal, Value: unix.F_SETFL}, {Argument: 2, Operation: seccomp.BitsNotSet, Value: unix.O_ASYNC}}},
+			when("prlimit64", 0, seccomp.Equal, 0), // its own
 			when("tgkill", 0, seccomp.Equal, pid),
 			when("kill", 0, seccomp.Equal, pid),
 			when("prctl", 0, seccomp.Equal, unix.PR_SET_NO_NEW_PRIVS),

@@ -191,19 +191,20 @@ func ranOutOfTime(err error) bool {
 	return errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signal() == unix.SIGXCPU
 }
 
-// limit lets the process have more bytes than it has by now, and twice the
-// job's belt of CPU time. Beyond, the runtime or the kernel ends it, which is an
+// limit lets the process have more bytes than it has by now, and beside the
+// CPU time that compiling took twice the job's belt. Beyond, the runtime or the kernel ends it, which is an
 // engine's error and no result. RLIMIT_DATA counts what may be written privately,
 // and seccomp refuses what is shared; RLIMIT_AS would count the address space
 // that Go only reserves.
 func (c *cell) limit(more uint64, wall time.Duration) error {
 	most := c.dataBytes() + more
+	used, _ := ownTime() // limitTime has found the clock
 	if raceEnabled {
 		most = unix.RLIM_INFINITY
 	}
 	for what, n := range map[int]uint64{
 		unix.RLIMIT_DATA: most,
-		unix.RLIMIT_CPU:  uint64(2*wall.Seconds()) + maxCPUSeconds,
+		unix.RLIMIT_CPU:  uint64((used + 2*wall).Seconds()) + maxCPUSeconds,
 	} {
 		if err := hardLimit(what, n); err != nil {
 			return fmt.Errorf("limit: %w", err)

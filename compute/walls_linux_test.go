@@ -87,6 +87,13 @@ var probes = []struct {
 		_, err := unix.Mmap(-1, 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_SHARED)
 		return err
 	}},
+	{"memory that counts as a stack", wallCalls, func(int) error {
+		_, err := unix.Mmap(-1, 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_GROWSDOWN)
+		return err
+	}},
+	{"signal by a pipe's owner", wallCalls, func(p int) error { return second(unix.FcntlInt(1, unix.F_SETOWN, p)) }},
+	{"choose a pipe's signal", wallCalls, func(int) error { return second(unix.FcntlInt(1, unix.F_SETSIG, int(unix.SIGKILL))) }},
+	{"be signalled by a pipe", wallCalls, func(int) error { return second(unix.FcntlInt(1, unix.F_SETFL, unix.O_ASYNC)) }},
 	{"files in memory", wallCalls, func(int) error { return second(unix.MemfdCreate("x", 0)) }},
 	{"io_uring", wallCalls, func(int) error { return raw(unix.SYS_IO_URING_SETUP, 1, uintptr(unsafe.Pointer(&[30]uint32{}))) }},
 	{"BPF", wallCalls, func(int) error { return raw(unix.SYS_BPF, 0, uintptr(unsafe.Pointer(&[32]uint32{1, 4, 4, 1})), 128) }},

@@ -65,7 +65,7 @@ func closeInherited() error {
 	}
 	for _, e := range list {
 		to, err := os.Readlink(dir + "/" + e.Name())
-		if err != nil || strings.HasPrefix(to, "anon_inode:") || strings.HasPrefix(to, "/sys/fs/cgroup/") {
+		if err != nil || to == "anon_inode:[eventpoll]" || to == "anon_inode:[eventfd]" || strings.HasPrefix(to, "/sys/fs/cgroup/") {
 			continue // the first is the listing's own, closed by now
 		}
 		if fd, err := strconv.Atoi(e.Name()); err == nil && fd > 2 {
