@@ -226,6 +226,8 @@ func TestRefusals(t *testing.T) {
 		{"misc", code("\xfc\x12"), ErrUnsupported, 0x17, "instruction 0xfc 0x12"},
 		{"unknown", code("\x27"), ErrUnsupported, 0x17, "instruction 0x27"},
 		{"passive externrefs", build(secElement, "\x01\x05\x6f\x02\xd0\x6f\x0b\xd0\x6f\x0b"), ErrUnsupported, 0x0c, "passive element segment of externref"},
+		{"tail call", build(secType, "\x02\x60\x00\x00\x60\x00\x01\x7f", secFunction, "\x02\x00\x01",
+			secCode, "\x02\x04\x00\x12\x01\x0b\x04\x00\x41\x00\x0b"), ErrMalformed, 0x1c, "other results"},
 		{"no memory", code("\x3f\x00\x1a"), ErrMalformed, 0x17, "no memory"},
 		{"grow no memory", code("\x41\x00\x40\x00\x1a"), ErrMalformed, 0x19, "no memory"},
 		{"the counter", code("\x42\x00\x24\x00"), ErrMalformed, 0x1a, "unknown global 0 of 0"},

@@ -1,5 +1,7 @@
 package meter
 
+import "bytes"
+
 // Tail calls
 //
 // return_call is a return and a call, and the callee takes the caller's place.
@@ -21,9 +23,12 @@ const (
 // replaces tells whether a tail call of a function of type t takes no frame.
 func (m *module) replaces(t funcType) bool {
 	ints, floats := kinds(m.raw[t.params : t.params+uint32(t.nparams)])
-	intResults, floatResults := kinds(m.raw[t.results : t.results+uint32(t.nresults)])
+	intResults, floatResults := kinds(m.results(t))
 	return ints <= tailInts && floats <= tailFloats && intResults <= tailResults && floatResults <= tailResults
 }
+
+// results are the types of t's results.
+func (m *module) results(t funcType) []byte { return m.raw[t.results : t.results+uint32(t.nresults)] }
 
 // kinds counts the types that go in integer registers and in the others.
 func kinds(types []byte) (ints, floats int) {
@@ -42,6 +47,11 @@ func kinds(types []byte) (ints, floats int) {
 // defines it as far as one can see.
 func (b *body) tailCall(at int, t funcType, own bool) {
 	if !b.live || b.err != nil {
+		return
+	}
+	if !bytes.Equal(b.m.results(t), b.m.results(b.sig)) {
+		// An engine would no longer see it where a call and a return are written.
+		b.malformed(at, "function %d: a tail call of a function with other results", b.fn)
 		return
 	}
 	b.burden(at, int(t.nresults)+b.m.mutableGlobals)
