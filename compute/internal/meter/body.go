@@ -18,9 +18,9 @@ type body struct {
 	groups   section
 	ngroups  int
 	frames   []frame
-	operands []int32 // the operand stack: copied, number, or 1 + the index of a nan
-	highest  int     // of the operand stack
-	live     bool    // the next instruction can be reached
+	operands []operand
+	highest  int  // of the operand stack
+	live     bool // the next instruction can be reached
 	runs     []run
 	cur      int32 // the run that instructions now belong to
 	edits    []edit
@@ -33,13 +33,20 @@ type body struct {
 	// what floats do: see nan.go, web.go
 	nans   []nan
 	flows  []flow
-	floats bool    // some local is a float or vector
-	split  bool    // locals have several webs
-	joins  int     // of webs, in the module so far
-	slots  []int32 // by local: its place in the state, or -1
-	state  []int32 // the webs that reach the next instruction
-	states []int32 // the same, kept for frames
+	floats bool        // some local is a float or vector
+	split  bool        // locals have several webs
+	joins  int         // of webs, in the module so far
+	slots  []int32     // by local: its place in the state, or -1
+	kinds  []ValueType // by local: its type, 0 when it is neither float nor vector
+	state  []int32     // the webs that reach the next instruction
+	states []int32     // the same, kept for frames
 	webs   []web
+}
+
+// operand is what is known of a value on the operand stack.
+type operand struct {
+	nan int32     // copied, number, or 1 + the index of a nan
+	typ ValueType // F32, F64 or V128, 0 for any other
 }
 
 // frame is a block under way, or the function itself.
@@ -50,8 +57,8 @@ type frame struct {
 	barrier  bool // a call or a loop is in it
 	joined   bool // its label has a state
 	thenLive bool // of an if with else: its first arm reaches the end
-	params   uint16
-	results  uint16
+	params   types
+	results  types
 	base     int32 // height of the operand stack below its parameters
 	out      int32 // the outermost frame that a branch in it goes to
 	entry    int32 // the run it began in
@@ -61,9 +68,9 @@ type frame struct {
 // arity is the number of values that a branch to the frame's label takes.
 func (f *frame) arity() int {
 	if f.kind == opLoop {
-		return int(f.params)
+		return f.params.n
 	}
-	return int(f.results)
+	return f.results.n
 }
 
 // function reads the next body, of the function with this index.
@@ -99,7 +106,7 @@ func (b *body) begin(index int) {
 	b.live = true
 	b.newRun()
 	b.runs[0].cost = 1
-	b.push(frame{kind: opCall, results: b.sig.nresults})
+	b.push(frame{kind: opCall, results: b.sig.gives()})
 }
 
 // header reads the declarations of locals.
@@ -230,8 +237,8 @@ func (b *body) plain(o *op) {
 		}
 		if len(b.nans) > 0 {
 			for _, v := range b.operands[top:] {
-				if v > 0 {
-					b.nans[v-1].reads |= 1 << o.reads
+				if v.nan > 0 {
+					b.nans[v.nan-1].reads |= 1 << o.reads
 				}
 			}
 		}
@@ -242,9 +249,9 @@ func (b *body) plain(o *op) {
 	case o.makes != shapeNone:
 		b.makeNaN(o.makes)
 	case o.tame:
-		b.pushConst(o.imm)
+		b.pushConst(o.imm, o.gives)
 	default:
-		b.pushValue(copied)
+		b.pushValue(copied, o.gives)
 	}
 }
 
@@ -269,24 +276,32 @@ func (b *body) pop(n int) {
 func (b *body) see(n int) {
 	top := b.operands[len(b.operands)-n:]
 	for i, v := range top {
-		if v > 0 {
-			b.nans[v-1].reads |= 1 << shapeNone
-			top[i] = copied
+		if v.nan > 0 {
+			b.nans[v.nan-1].reads |= 1 << shapeNone
+			top[i].nan = copied
 		}
 	}
 }
 
-// pushCopies adds n operands whose bits are settled.
-func (b *body) pushCopies(n int) {
-	for range n {
-		b.operands = append(b.operands, copied)
+// pushCopies adds operands whose bits are settled.
+func (b *body) pushCopies(all types) {
+	for _, c := range b.m.raw[all.at : all.at+all.n] {
+		b.operands = append(b.operands, operand{copied, floating(ValueType(c))})
 	}
 	b.height()
 }
 
-func (b *body) pushValue(v int32) {
-	b.operands = append(b.operands, v)
+func (b *body) pushValue(nan int32, typ ValueType) {
+	b.operands = append(b.operands, operand{nan, typ})
 	b.height()
+}
+
+// floating is t if it is a float or a vector, and else 0.
+func floating(t ValueType) ValueType {
+	if t == F32 || t == F64 || t == V128 {
+		return t
+	}
+	return 0
 }
 
 // height keeps the operand stack's greatest height.

@@ -13,6 +13,7 @@ const (
 	editGrow                      // grow the memory by our helper
 	editSize                      // pay for what the topmost operand says
 	editTableGrow                 // the same for table arg, if it can grow that far
+	editSelect                    // choose between two values of type arg by a branch
 	editDrop                      // drop data segment arg, an active one that wazero keeps
 )
 

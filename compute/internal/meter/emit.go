@@ -6,7 +6,8 @@ type scratch struct {
 	depth  uint32 // i32: what the depth is in this function
 	size   uint32 // i32
 	nan    [len(shapes)]uint32
-	stops  int // how many blocks stand around the code for checks to leave by
+	other  [len(shapes)]uint32 // a second one of the type, for select
+	stops  int                 // how many blocks stand around the code for checks to leave by
 	extras []ValueType
 }
 
@@ -22,6 +23,7 @@ func (b *body) scratch() (s scratch) {
 		s.extras = append(s.extras, t)
 	}
 	size, call, f32, f64, v128 := false, false, false, false, false
+	var chosen [len(shapes)]bool
 	s.stops = 2 // at the entry
 	for _, e := range b.edits {
 		switch e.kind {
@@ -34,6 +36,10 @@ func (b *body) scratch() (s scratch) {
 		case editSize, editTableGrow:
 			size = true
 			s.stops++
+		case editSelect:
+			at := shapeOf(ValueType(e.arg))
+			chosen[at], size = true, true
+			f32, f64, v128 = f32 || at == shapeF32, f64 || at == shapeF64, v128 || at == shapeF32x4
 		case editNaN:
 			if n := b.nans[e.arg]; n.fix {
 				f32 = f32 || n.shape == shapeF32
@@ -59,6 +65,11 @@ func (b *body) scratch() (s scratch) {
 	if v128 {
 		add(&s.nan[shapeF32x4], V128)
 		s.nan[shapeF64x2] = s.nan[shapeF32x4]
+	}
+	for at, is := range chosen {
+		if is {
+			add(&s.other[at], shapes[at].local)
+		}
 	}
 	return s
 }
@@ -184,6 +195,9 @@ func (b *body) code(w *writer, s *scratch) {
 			b.tableGrow(w, s, e)
 			w.paySize(s)
 			check(e)
+		case editSelect:
+			w.bytes(b.b[from:e.at])
+			w.choice(s, ValueType(e.arg))
 		case editDrop:
 			w.bytes(b.b[from:e.at])
 			w.bytes([]byte{opMisc, miscDataDrop})
@@ -192,6 +206,21 @@ func (b *body) code(w *writer, s *scratch) {
 		from = e.at + int(e.length)
 	}
 	w.bytes(b.b[from:b.pos])
+}
+
+// choice is select, of two values of type t, by a branch.
+func (w *writer) choice(s *scratch, t ValueType) {
+	at := shapeOf(t)
+	first, second := s.nan[at], s.other[at]
+	w.op(opLocalSet, s.size)
+	w.op(opLocalSet, second)
+	w.op(opLocalSet, first)
+	w.op(opLocalGet, s.size)
+	w.bytes([]byte{opIf, blockEmpty, opElse})
+	w.op(opLocalGet, second)
+	w.op(opLocalSet, first)
+	w.byte(opEnd)
+	w.op(opLocalGet, first)
 }
 
 // paySize adds the i64 on the stack to the counter.

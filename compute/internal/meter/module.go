@@ -63,6 +63,12 @@ type funcType struct {
 	nparams, nresults uint16
 }
 
+// types are a few value types in a row, where they stand.
+type types struct{ at, n int }
+
+func (t funcType) takes() types { return types{int(t.params), int(t.nparams)} }
+func (t funcType) gives() types { return types{int(t.results), int(t.nresults)} }
+
 type global struct {
 	typ     ValueType
 	mutable bool

@@ -35,18 +35,18 @@ const (
 type flow struct{ value, web int32 }
 
 // addNaN pushes a nan and notes where it comes from.
-func (b *body) addNaN(n nan) {
+func (b *body) addNaN(n nan, typ ValueType) {
 	b.edit(edit{at: b.pos, kind: editNaN, arg: len(b.nans)})
 	b.nans = append(b.nans, n)
-	b.pushValue(int32(len(b.nans)))
+	b.pushValue(int32(len(b.nans)), typ)
 }
 
 // makeNaN pushes an arithmetic result.
 func (b *body) makeNaN(s shape) {
 	if b.record {
-		b.addNaN(nan{shape: s, web: -1})
+		b.addNaN(nan{shape: s, web: -1}, shapes[s].local)
 	} else {
-		b.pushValue(copied)
+		b.pushValue(copied, shapes[s].local)
 	}
 }
 
@@ -61,10 +61,10 @@ func (b *body) tracked(local uint32) int32 {
 // getLocal pushes a local's value.
 func (b *body) getLocal(local uint32) {
 	if slot := b.tracked(local); slot >= 0 {
-		b.addNaN(nan{web: b.state[slot]})
+		b.addNaN(nan{web: b.state[slot]}, b.kinds[local])
 		return
 	}
-	b.pushValue(copied)
+	b.pushValue(copied, 0)
 }
 
 // setLocal assigns the topmost operand, which stays.
@@ -81,7 +81,7 @@ func (b *body) setLocal(local uint32) {
 		b.state[slot] = b.newWeb()
 	}
 	w := b.state[slot]
-	switch v := b.operands[len(b.operands)-1]; {
+	switch v := b.operands[len(b.operands)-1].nan; {
 	case v == copied:
 		b.webs[b.head(w)].mixed = true
 	case v > 0:
@@ -90,15 +90,17 @@ func (b *body) setLocal(local uint32) {
 }
 
 // choose handles select: of two arithmetic results or numbers of one shape it
-// makes another; of anything else, a copy.
-func (b *body) choose() {
+// makes another; of anything else, a copy. Floats and vectors are chosen by a
+// branch of ours: wazero 1.12 on amd64 may lose the second one when registers
+// are short (wazero#2534).
+func (b *body) choose(at int) {
 	if !b.has(3) {
 		return
 	}
 	top := len(b.operands) - 3
 	s, tame := shapeNone, true
-	for _, v := range b.operands[top : top+2] {
-		switch {
+	for _, o := range b.operands[top : top+2] {
+		switch v := o.nan; {
 		case v == number:
 		case v > 0 && b.nans[v-1].web < 0 && (s == shapeNone || s == b.nans[v-1].shape):
 			s = b.nans[v-1].shape
@@ -106,14 +108,18 @@ func (b *body) choose() {
 			tame = false
 		}
 	}
+	typ := b.operands[top].typ
+	if typ != 0 {
+		b.edit(edit{at: at, kind: editSelect, arg: int(typ), length: uint8(b.pos - at)})
+	}
 	if !tame {
 		b.pop(3)
-		b.pushValue(copied)
+		b.pushValue(copied, typ)
 		return
 	}
 	b.operands = b.operands[:top]
 	if s == shapeNone {
-		b.pushValue(number)
+		b.pushValue(number, typ)
 		return
 	}
 	b.makeNaN(s)
@@ -176,7 +182,7 @@ func (b *body) spread() (news bool) {
 }
 
 // pushConst pushes a constant, whose bytes end at b.pos.
-func (b *body) pushConst(i imm) {
+func (b *body) pushConst(i imm, typ ValueType) {
 	v := number
 	switch i {
 	case immF32:
@@ -195,7 +201,7 @@ func (b *body) pushConst(i imm) {
 			}
 		}
 	}
-	b.pushValue(v)
+	b.pushValue(v, typ)
 }
 
 func isNaN32(c []byte) bool {
@@ -229,6 +235,17 @@ var shapes = [...]struct {
 	shapeF64:   {F64, []byte{opF64Ge}, append([]byte{opF64Const}, nanF64...)},
 	shapeF32x4: {V128, []byte{opVector, vecF32x4Eq}, append([]byte{opVector, vecConst}, nanF32x4...)},
 	shapeF64x2: {V128, []byte{opVector, vecF64x2Eq}, append([]byte{opVector, vecConst}, nanF64x2...)},
+}
+
+// shapeOf is where shapes has the locals of a float's or vector's type.
+func shapeOf(t ValueType) shape {
+	switch t {
+	case F32:
+		return shapeF32
+	case F64:
+		return shapeF64
+	}
+	return shapeF32x4
 }
 
 // canonical makes the value on the stack canonical: a scalar by a branch that is

@@ -113,10 +113,11 @@ const (
 type op struct {
 	imm       imm
 	pop, push uint8
-	free      bool  // costs nothing at tariff 1
-	reads     shape // operands whose NaN bits it cannot show to the guest
-	makes     shape // its result may be a NaN of the engine's choice
-	tame      bool  // its result is no NaN, unless it is a constant that is one
+	free      bool      // costs nothing at tariff 1
+	reads     shape     // operands whose NaN bits it cannot show to the guest
+	makes     shape     // its result may be a NaN of the engine's choice
+	tame      bool      // its result is no NaN, unless it is a constant that is one
+	gives     ValueType // its result's type, when that is a float or a vector
 }
 
 var (
@@ -195,6 +196,35 @@ func init() {
 	set(misc[:], flow, miscMemoryInit, miscTableFill)
 
 	vectorOps(set, unary, binary, with)
+	giveFloats()
+}
+
+// giveFloats notes which instructions have a float or a vector as their result.
+func giveFloats() {
+	for _, r := range []struct {
+		typ      ValueType
+		from, to int
+	}{
+		{F32, 0x2a, 0x2a}, {F64, 0x2b, 0x2b}, // loads
+		{F32, opF32Const, opF32Const}, {F64, opF64Const, opF64Const},
+		{F32, 0x8b, 0x98}, {F64, 0x99, 0xa6}, // arithmetic
+		{F32, 0xb2, 0xb6}, {F64, 0xb7, 0xbb}, // conversions
+		{F32, 0xbe, 0xbe}, {F64, 0xbf, 0xbf}, // reinterpretations
+	} {
+		for i := r.from; i <= r.to; i++ {
+			ops[i].gives = r.typ
+		}
+	}
+	for i := range vecs {
+		if vecs[i].push > 0 {
+			vecs[i].gives = V128
+		}
+	}
+	for _, i := range []int{0x15, 0x16, 0x18, 0x19, 0x1b, 0x1d, // extract an integer
+		0x53, 0x63, 0x64, 0x83, 0x84, 0xa3, 0xa4, 0xc3, 0xc4} { // any_true, all_true, bitmask
+		vecs[i].gives = 0
+	}
+	vecs[0x1f].gives, vecs[0x21].gives = F32, F64 // extract a float
 }
 
 // vectorOps describes the instructions behind opVector.

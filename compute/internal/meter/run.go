@@ -122,6 +122,7 @@ func (b *body) flow(at int, c byte) {
 // value handles the instructions that move values.
 func (b *body) value(at int, c byte) {
 	pop, push := 0, 0
+	var typ ValueType
 	switch c {
 	case opDrop:
 		if b.live && b.has(1) {
@@ -130,7 +131,7 @@ func (b *body) value(at int, c byte) {
 		return
 	case opSelect:
 		if b.live {
-			b.choose()
+			b.choose(at)
 		}
 		return
 	case opSelectTyped:
@@ -139,14 +140,16 @@ func (b *body) value(at int, c byte) {
 		}
 		b.valueType()
 		if b.live && b.err == nil {
-			b.choose()
+			b.choose(at)
 		}
 		return
 	case opLocalGet, opLocalSet, opLocalTee:
 		b.local(c)
 		return
 	case opGlobalGet:
-		b.index("global", len(b.m.globals))
+		if g := b.index("global", len(b.m.globals)); b.err == nil {
+			typ = floating(b.m.globals[g].typ)
+		}
 		push = 1
 	case opGlobalSet:
 		b.index("global", len(b.m.globals))
@@ -167,7 +170,9 @@ func (b *body) value(at int, c byte) {
 	}
 	if b.live && b.err == nil {
 		b.pop(pop)
-		b.pushCopies(push)
+		if push > 0 {
+			b.pushValue(copied, typ)
+		}
 	}
 }
 
@@ -194,7 +199,7 @@ func (b *body) push(f frame) {
 		return
 	}
 	f.out = int32(len(b.frames))
-	f.base = int32(len(b.operands)) - int32(f.params)
+	f.base = int32(len(b.operands)) - int32(f.params.n)
 	f.entry = b.cur
 	b.frames = append(b.frames, f)
 }
@@ -210,14 +215,14 @@ func (b *body) open(at int, kind byte) {
 		b.push(frame{kind: kind, dead: true})
 		return
 	}
-	b.burden(at, int(f.params)+int(f.results))
+	b.burden(at, f.params.n+f.results.n)
 	if kind == opIf {
 		b.pop(1)
 	}
-	if b.err != nil || !b.has(int(f.params)) {
+	if b.err != nil || !b.has(f.params.n) {
 		return
 	}
-	b.see(int(f.params))
+	b.see(f.params.n)
 	b.push(f)
 	b.saveState()
 	if kind != opBlock && b.err == nil {
@@ -227,16 +232,16 @@ func (b *body) open(at int, kind byte) {
 }
 
 // blockType reads the type of a block.
-func (b *body) blockType() (params, results uint16) {
+func (b *body) blockType() (params, results types) {
 	at := b.pos
 	if at < b.end {
 		switch c := b.b[at]; {
 		case c == blockEmpty:
 			b.pos++
-			return 0, 0
+			return types{}, types{}
 		case c > blockEmpty && c < 0x80:
 			b.valueType()
-			return 0, 1
+			return types{}, types{at, 1}
 		}
 	}
 	t := b.signed(33)
@@ -244,9 +249,9 @@ func (b *body) blockType() (params, results uint16) {
 		b.malformed(at, "unknown type %d of %d", t, len(b.m.types))
 	}
 	if b.err != nil {
-		return 0, 0
+		return types{}, types{}
 	}
-	return b.m.types[t].nparams, b.m.types[t].nresults
+	return b.m.types[t].takes(), b.m.types[t].gives()
 }
 
 // otherwise handles else.
@@ -264,7 +269,7 @@ func (b *body) otherwise(at int) {
 	b.elseState(len(b.frames) - 1)
 	f.thenLive, f.inner = b.live, b.cur
 	b.operands = b.operands[:f.base]
-	b.pushCopies(int(f.params))
+	b.pushCopies(f.params)
 	b.live = true
 	b.newRun()
 }
@@ -274,12 +279,12 @@ func (b *body) settle(f *frame) {
 	if !b.live || b.err != nil {
 		return
 	}
-	if len(b.operands) != int(f.base)+int(f.results) {
+	if len(b.operands) != int(f.base)+f.results.n {
 		b.malformed(b.pos, "function %d: a block ends with %d operands, want %d",
-			b.fn, len(b.operands)-int(f.base), f.results)
+			b.fn, len(b.operands)-int(f.base), f.results.n)
 		return
 	}
-	b.see(int(f.results))
+	b.see(f.results.n)
 }
 
 // close handles end.
@@ -308,7 +313,7 @@ func (b *body) close(at int) {
 			b.join(&f, whole)
 		}
 	case opIf:
-		if f.params != f.results {
+		if f.params.n != f.results.n {
 			b.malformed(at, "function %d: if without else changes the stack", b.fn)
 			return
 		}
@@ -328,7 +333,7 @@ func (b *body) close(at int) {
 	parent.out = min(parent.out, f.out)
 	b.operands = b.operands[:f.base]
 	if b.live {
-		b.pushCopies(int(f.results))
+		b.pushCopies(f.results)
 	}
 }
 
@@ -428,7 +433,7 @@ func (b *body) call(at int, t funcType, imported bool) {
 	}
 	b.burden(at, int(t.nresults)+b.m.mutableGlobals)
 	b.pop(int(t.nparams))
-	b.pushCopies(int(t.nresults))
+	b.pushCopies(t.gives())
 	b.calls = true
 	b.frames[len(b.frames)-1].barrier = true
 	b.newRun()
@@ -488,5 +493,7 @@ func (b *body) sizedOp(at int, sub uint32) {
 		b.edit(edit{at: at, kind: editDrop, arg: active})
 	}
 	b.pop(pop)
-	b.pushCopies(push)
+	if push > 0 {
+		b.pushValue(copied, 0)
+	}
 }

@@ -20,10 +20,12 @@ const (
 // track prepares for the function's locals that are floats or vectors.
 func (b *body) track() {
 	b.webs, b.state, b.slots, b.states = b.webs[:0], b.state[:0], b.slots[:0], b.states[:0]
+	b.kinds = b.kinds[:0]
 	if !b.record || !b.floats {
 		return
 	}
 	add := func(t ValueType, parameter bool) {
+		b.kinds = append(b.kinds, floating(t))
 		if t != F32 && t != F64 && t != V128 {
 			b.slots = append(b.slots, -1)
 			return
