@@ -247,7 +247,7 @@ func TestSlowest(t *testing.T) {
 		if err != nil || r.End != Interrupted || r.Cause != newPace(rate).cause() || !r.TooSlow() || r.Fuel == 0 {
 			t.Fatalf("%s: got %s at %d because %q, %v", name, r.End, r.Fuel, r.Cause, err)
 		}
-		again, err := e.Run(t.Context(), k.Job, k.blobs, Live{StopAt: r.Fuel, Slowest: 1})
+		again, err := e.Run(t.Context(), k.Job, k.blobs, Live{StopAt: r.Fuel})
 		if err != nil {
 			t.Fatal(err)
 		}
