@@ -36,6 +36,10 @@ func holdCollector() {
 	used, live, goal := c.heap[0].Value.Uint64(), c.heap[1].Value.Uint64(), c.heap[2].Value.Uint64()
 	if used > live+(goal-min(goal, live))/2 { // Go begins one later than that
 		runtime.GC()
+		// It returns before its last step, which asks every processor for a
+		// moment, the guest's too, and keeps its own until all have answered.
+		// With two of them nobody would be left to stop the guest. This waits.
+		debug.SetGCPercent(-1)
 	}
 }
 

@@ -225,6 +225,7 @@ func (w *worker) prepare(t *turn) (err error) {
 		// a call of one asks for it.
 		debug.SetGCPercent(-1)
 		debug.FreeOSMemory()
+		debug.SetGCPercent(-1) // waits for the last step of it, see holdCollector
 	}
 	if err := w.cell.limit(memory*11/10+room+2*l.OutputBytes+stack+memorySlack, l.Wall()); err != nil {
 		return fmt.Errorf("%w: walls: %w", ErrEngine, err)
