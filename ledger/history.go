@@ -21,8 +21,9 @@ type Posting struct {
 	// Ours tells that we promised. Otherwise the peer did.
 	Ours bool   `json:"ours"`
 	Kind string `json:"kind"`
-	// Amount is what the balance grew by: negative when it is ours. Balance is
-	// that with the peer afterwards, positive when the peer owes us.
+	// Amount is what the balance grew by: negative when it is ours, zero for an
+	// entry that promises nothing yet. Balance is that with the peer afterwards,
+	// positive when the peer owes us.
 	Amount  Amount `json:"amount_micro"`
 	Balance Amount `json:"balance_micro"`
 	// Seq is the entry's number in its writer's half-chain, Cum what the writer
@@ -32,6 +33,10 @@ type Posting struct {
 	// Ref is what it is for, the order of a job. Hash is the entry's.
 	Ref  identity.Hash `json:"ref"`
 	Hash identity.Hash `json:"hash"`
+	// Job and Module are what Ref's order was for. The ledger leaves them empty:
+	// whoever keeps the orders fills them in.
+	Job    string        `json:"job,omitempty"`
+	Module identity.Hash `json:"module,omitzero"`
 }
 
 // Filter says which postings are wanted. The zero value takes all.
@@ -109,13 +114,14 @@ func (l *Ledger) posting(n uint64, rec record, sums map[identity.Entity][2]Amoun
 	e := rec.entry
 	p := Posting{
 		Number: n, Time: shown(e.Time()), Peer: rec.peer, Ours: e.Side == SideOf(l.self, rec.peer),
-		Kind: e.Kind.String(), Amount: e.Amount, Seq: e.Seq, Cum: e.Cum, Ref: e.Ref, Hash: e.Hash(),
+		Kind: e.Kind.String(), Seq: e.Seq, Cum: e.Cum, Ref: e.Ref, Hash: e.Hash(),
 	}
 	s := sums[rec.peer]
 	if p.Ours {
-		p.Amount = -p.Amount
+		p.Amount = s[0] - e.Cum
 		s[0] = e.Cum
 	} else {
+		p.Amount = e.Cum - s[1]
 		s[1] = e.Cum
 	}
 	sums[rec.peer] = s

@@ -15,12 +15,16 @@ import (
 
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/ledger"
+	"github.com/peersea/sea/ledger/journal"
+	"github.com/peersea/sea/plugins/market"
 )
 
 // creditRoutes are about the ledger.
 func (a *api) creditRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /v1/credit", route(a.getLines))
 	mux.HandleFunc("GET /v1/credit/history", a.getHistory)
+	mux.HandleFunc("GET /v1/earnings", a.getSum(journal.Earned, true))
+	mux.HandleFunc("GET /v1/spending", a.getSum(journal.Spent, false))
 	mux.HandleFunc("GET /v1/credit/{peer}", route(a.getLine))
 	mux.HandleFunc("PUT /v1/credit/{peer}/limit", route(a.putLimit))
 	mux.HandleFunc("POST /v1/credit/{peer}/pay", route(a.postPay))
@@ -50,6 +54,11 @@ func (a *api) getHistory(w http.ResponseWriter, r *http.Request) {
 		sendFailure(w, r, err)
 		return
 	}
+	orders, err := a.d.market.Orders()
+	if err != nil {
+		sendFailure(w, r, err)
+		return
+	}
 	next, stop := iter.Pull2(a.d.ledger.History(filter))
 	defer stop()
 	sendEvents(w, r, func(context.Context) (e historyEvent, more bool, err error) {
@@ -60,6 +69,12 @@ func (a *api) getHistory(w http.ResponseWriter, r *http.Request) {
 			return e, false, err
 		case !ok:
 			return historyEvent{Entity: a.d.ledger.Entity()}, false, nil
+		}
+		if o, known := orders[p.Ref]; known {
+			p.Module = o.Module
+			if o.Job != (market.ID{}) {
+				p.Job = o.Job.String()
+			}
 		}
 		return historyEvent{Posting: &p}, true, nil
 	})
@@ -72,8 +87,8 @@ func (a *api) historyFilter(ask url.Values) (f ledger.Filter, err error) {
 		}
 	}
 	if text := ask.Get("ref"); text != "" {
-		if f.Ref, err = identity.ParseHash(text); err != nil {
-			return f, usagef("give all 64 digits, as \"job get\" shows them", "--for is %q: %v", text, err)
+		if f.Ref, err = a.findRef(text); err != nil {
+			return f, err
 		}
 	}
 	if f.From, err = parseWhen("--from", ask.Get("from")); err != nil {
@@ -81,6 +96,19 @@ func (a *api) historyFilter(ask url.Values) (f ledger.Filter, err error) {
 	}
 	f.To, err = parseWhen("--to", ask.Get("to"))
 	return f, err
+}
+
+// findRef reads what a payment is for: the hash of an order, all its digits, or
+// a job, whose first digits are enough.
+func (a *api) findRef(text string) (identity.Hash, error) {
+	if ref, err := identity.ParseHash(text); err == nil {
+		return ref, nil
+	}
+	j, err := a.d.market.Book().Find(text)
+	if err == nil && j.Order == (identity.Hash{}) {
+		err = failf(exitUsage, reasonNotFound, "see \"seaworker job show\"", "job %s was not ordered", j.ID.Short())
+	}
+	return j.Order, err
 }
 
 func (a *api) putLimit(r *http.Request, in creditAmount) (ledger.Line, error) {

@@ -37,7 +37,6 @@ func (a *api) jobRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("PUT /v1/offer", route(a.putOffer))
 	mux.HandleFunc("GET /v1/offers", route(a.getOffers))
 	mux.HandleFunc("GET /v1/sales", route(a.getSales))
-	mux.HandleFunc("GET /v1/earnings", route(a.getEarnings))
 }
 
 func (a *api) putBlob(w http.ResponseWriter, r *http.Request) {
@@ -213,8 +212,6 @@ func (a *api) getSales(*http.Request, none) ([]market.Sale, error) {
 	}
 	return sales, err
 }
-
-func (a *api) getEarnings(*http.Request, none) (market.Earnings, error) { return a.d.market.Earnings() }
 
 func (d *daemon) offer() offerView {
 	budget, used := d.ledger.Strangers()

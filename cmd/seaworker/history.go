@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,9 +23,20 @@ type historyFlags struct{ peer, ref, from, to string }
 
 func (f *historyFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.peer, "peer", "", "only those with this peer")
-	cmd.Flags().StringVar(&f.ref, "for", "", "only what was for this order, all its 64 digits")
+	cmd.Flags().StringVar(&f.ref, "for", "", "only what was for this job (its first digits), or this order (all 64)")
 	cmd.Flags().StringVar(&f.from, "from", "", "only from this day (2026-11-22) or time (RFC 3339) on")
 	cmd.Flags().StringVar(&f.to, "to", "", "only before this day or time")
+}
+
+// query is the flags as the API's query.
+func (f *historyFlags) query() url.Values {
+	ask := url.Values{}
+	for name, value := range map[string]string{"peer": f.peer, "ref": f.ref, "from": f.from, "to": f.to} {
+		if value != "" {
+			ask.Set(name, value)
+		}
+	}
+	return ask
 }
 
 func newCreditHistory(c *cli) *cobra.Command {
@@ -33,8 +45,9 @@ func newCreditHistory(c *cli) *cobra.Command {
 		Use:   "history",
 		Short: "List every promise, with the balance after it",
 		Long: `List every promise on every line in the order it was written here, with the
-balance with that peer after it. A job's promise is for its order, which "job get"
-shows. Times are the clocks of those who promised.`,
+balance with that peer after it and what it paid for: the order, and of an order
+that is kept here the job, if this node bought, and the module. Times are the
+clocks of those who promised.`,
 		Example: "  seaworker credit history --peer 9b1c04 --from 2026-11-01",
 		Args:    exactArgs(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -42,24 +55,37 @@ shows. Times are the clocks of those who promised.`,
 				if c.json {
 					return journal.Write(c.stdout, journal.JSON, self, all)
 				}
-				var rows []string
-				for p, err := range all {
-					if err != nil {
-						return err
-					}
-					who := "they"
-					if p.Ours {
-						who = "we"
-					}
-					rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s", p.Time.Local().Format("2006-01-02 15:04:05"),
-						p.Peer.Short(), who, p.Kind, credits(int64(p.Amount)), credits(int64(p.Balance)), p.Ref.String()))
-				}
-				return c.table("TIME\tPEER\tWHO\tKIND\tAMOUNT\tBALANCE\tFOR", rows)
+				return c.printHistory(all)
 			})
 		},
 	}
 	flags.add(cmd)
 	return cmd
+}
+
+// printHistory prints rows as they come: there may be millions.
+func (c *cli) printHistory(all iter.Seq2[ledger.Posting, error]) error {
+	const row = "%-19s  %-10s  %-4s  %-7s  %16s  %16s  %-10s  %-10s  %s\n"
+	out := bufio.NewWriter(c.stdout)
+	fmt.Fprintf(out, row, "TIME", "PEER", "WHO", "KIND", "AMOUNT", "BALANCE", "JOB", "MODULE", "FOR")
+	for p, err := range all {
+		if err != nil {
+			return errors.Join(out.Flush(), err)
+		}
+		who, job, module := "they", "-", "-"
+		if p.Ours {
+			who = "we"
+		}
+		if p.Job != "" {
+			job = p.Job[:10]
+		}
+		if p.Module != (identity.Hash{}) {
+			module = p.Module.String()[:10]
+		}
+		fmt.Fprintf(out, row, p.Time.Local().Format("2006-01-02 15:04:05"), p.Peer.Short(), who, p.Kind,
+			credits(int64(p.Amount)), credits(int64(p.Balance)), job, module, p.Ref)
+	}
+	return out.Flush()
 }
 
 func newCreditExport(c *cli) *cobra.Command {
@@ -112,15 +138,9 @@ func (c *cli) history(cmd *cobra.Command, flags historyFlags, use func(identity.
 	if err := api.do(cmd.Context(), "GET", "/status", nil, &me); err != nil {
 		return err
 	}
-	ask := url.Values{}
-	for name, value := range map[string]string{"peer": flags.peer, "ref": flags.ref, "from": flags.from, "to": flags.to} {
-		if value != "" {
-			ask.Set(name, value)
-		}
-	}
 	return use(me.Entity, func(yield func(ledger.Posting, error) bool) {
 		whole := false
-		err := api.events(cmd.Context(), "/credit/history?"+ask.Encode(), func(data []byte) error {
+		err := api.events(cmd.Context(), "/credit/history?"+flags.query().Encode(), func(data []byte) error {
 			var e historyEvent
 			if err := json.Unmarshal(data, &e); err != nil {
 				return err

@@ -121,8 +121,8 @@ func checkTrades(t *testing.T, buyer, seller *process, want int) {
 	if ours.Mine.Cum != spent {
 		t.Errorf("the buyer promised %d micro-credits for jobs that cost %d", ours.Mine.Cum, spent)
 	}
-	if e := seller.settled(t); e.Paid != spent || e.Jobs != uint64(len(jobs)) {
-		t.Errorf("the seller was paid %d micro-credits for %d jobs, want %d for %d", e.Paid, e.Jobs, spent, len(jobs))
+	if e := seller.settled(t); e.Amount != spent || e.Payments != uint64(len(jobs)) {
+		t.Errorf("the seller was paid %d micro-credits for %d jobs, want %d for %d", e.Amount, e.Payments, spent, len(jobs))
 	}
 	var sales []market.Sale
 	seller.get(t, "/sales", &sales)

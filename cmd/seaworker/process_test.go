@@ -220,9 +220,9 @@ func agreed(t *testing.T, buyer, seller *process) (ours, theirs ledger.Line) {
 }
 
 // settled returns what the seller has earned once nothing is due.
-func (p *process) settled(t *testing.T) (e market.Earnings) {
+func (p *process) settled(t *testing.T) (e sumView) {
 	t.Helper()
-	if !soon(func() bool { p.get(t, "/earnings", &e); return e.Due == 0 }) {
+	if !soon(func() bool { p.get(t, "/earnings", &e); return e.DueMicro == 0 }) {
 		t.Fatalf("still due: %+v\n%s", e, p.log)
 	}
 	return e

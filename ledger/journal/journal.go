@@ -45,10 +45,8 @@ func Write(w io.Writer, f Format, self identity.Entity, postings iter.Seq2[ledge
 	buf := bufio.NewWriter(w)
 	var out writer
 	switch f {
-	case HLedger, Ledger:
-		out = &plain{w: buf, self: self, known: known{}}
-	case Beancount:
-		out = &beancount{w: buf, self: self, known: known{}}
+	case HLedger, Ledger, Beancount:
+		out = &text{dialect: dialects[f], w: buf, self: self, known: map[identity.Entity]bool{}}
 	case CSV:
 		out = &table{w: csv.NewWriter(buf)}
 	case JSON:
@@ -80,29 +78,10 @@ type writer interface {
 	end() error
 }
 
-const commodity = "CREDIT"
-
 // account names the account of a kind with a peer: its first 16 digits, after a
 // letter because beancount wants a capital.
 func account(kind string, peer identity.Entity) string {
 	return kind + ":Credit:P" + peer.String()[:16]
-}
-
-// known are the peers whose accounts are declared: as many as there are lines.
-type known map[identity.Entity]bool
-
-// declare writes a line for each account of peer when it is met first.
-func (k known) declare(w io.Writer, format string, peer identity.Entity) error {
-	if k[peer] {
-		return nil
-	}
-	k[peer] = true
-	for _, kind := range []string{"Assets", "Income", "Expenses"} {
-		if _, err := fmt.Fprintf(w, format, account(kind, peer)); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // other is the account on the other side of p.
@@ -125,68 +104,74 @@ func title(p ledger.Posting) string {
 	return fmt.Sprintf("%s %s, entry %d", p.Kind, who, p.Seq)
 }
 
-// plain is the format that hledger and ledger share.
-type plain struct {
+// dialect is what one program of plain-text accounting spells another way.
+type dialect struct {
+	head    string // after the first line
+	account string // declares one
+	quote   string // around titles and texts
+	comment string // before what is said of a transaction
+}
+
+var dialects = map[Format]dialect{
+	HLedger:   plain,
+	Ledger:    plain,
+	Beancount: {head: "option \"operating_currency\" \"CREDIT\"\n1970-01-01 commodity CREDIT\n", account: "1970-01-01 open %s CREDIT\n", quote: `"`},
+}
+
+// plain is what hledger and ledger share.
+var plain = dialect{
+	head:    "commodity CREDIT\n    format 1000.000000 CREDIT\ntag ref\ntag hash\ntag job\ntag module\n",
+	account: "account %s\n", comment: "; ",
+}
+
+// text writes transactions in a dialect.
+type text struct {
+	dialect
 	w     io.Writer
 	self  identity.Entity
-	known known
+	known map[identity.Entity]bool // whose accounts are declared: as many as there are lines
 }
 
-func (f *plain) begin() error {
-	_, err := fmt.Fprintf(f.w, "; credit of %s\n\ncommodity %s\n    format 1000.000000 %s\ntag ref\ntag hash\n", f.self, commodity, commodity)
+func (f *text) begin() error {
+	_, err := fmt.Fprintf(f.w, "; credit of %s\n\n%s", f.self, f.head)
 	return err
 }
 
-func (f *plain) posting(p ledger.Posting) error {
-	if err := f.known.declare(f.w, "account %s\n", p.Peer); err != nil {
-		return err
+func (f *text) posting(p ledger.Posting) error {
+	if !f.known[p.Peer] {
+		f.known[p.Peer] = true
+		for _, kind := range []string{"Assets", "Income", "Expenses"} {
+			fmt.Fprintf(f.w, f.account, account(kind, p.Peer)) // a bufio.Writer keeps its first error
+		}
 	}
-	_, err := fmt.Fprintf(f.w, `
-%s * %s
-    ; ref: %s
-    ; hash: %s
-    %s  %s %s
-    %s  %s %s
-`, date(p), title(p), p.Ref, p.Hash,
-		account("Assets", p.Peer), p.Amount, commodity, other(p), -p.Amount, commodity)
-	return err
-}
-
-func (f *plain) end() error { return nil }
-
-type beancount struct {
-	w     io.Writer
-	self  identity.Entity
-	known known
-}
-
-func (f *beancount) begin() error {
-	_, err := fmt.Fprintf(f.w, "; credit of %s\n\noption \"operating_currency\" \"%s\"\n1970-01-01 commodity %s\n", f.self, commodity, commodity)
-	return err
-}
-
-func (f *beancount) posting(p ledger.Posting) error {
-	if err := f.known.declare(f.w, "1970-01-01 open %s "+commodity+"\n", p.Peer); err != nil {
-		return err
+	if p.Amount == 0 {
+		return nil // nothing changes hands
 	}
-	_, err := fmt.Fprintf(f.w, `
-%s * "%s"
-  ref: "%s"
-  hash: "%s"
-  %s  %s %s
-  %s  %s %s
-`, date(p), title(p), p.Ref, p.Hash,
-		account("Assets", p.Peer), p.Amount, commodity, other(p), -p.Amount, commodity)
+	fmt.Fprintf(f.w, "\n%s * %s%s%s\n", date(p), f.quote, title(p), f.quote)
+	for _, note := range [][2]string{{"ref", p.Ref.String()}, {"hash", p.Hash.String()}, {"job", p.Job}, {"module", module(p)}} {
+		if note[1] != "" {
+			fmt.Fprintf(f.w, "    %s%s: %s%s%s\n", f.comment, note[0], f.quote, note[1], f.quote)
+		}
+	}
+	_, err := fmt.Fprintf(f.w, "    %s  %s CREDIT\n    %s  %s CREDIT\n", account("Assets", p.Peer), p.Amount, other(p), -p.Amount)
 	return err
 }
 
-func (f *beancount) end() error { return nil }
+func (f *text) end() error { return nil }
+
+// module is the text of p's, "" when it is not known.
+func module(p ledger.Posting) string {
+	if p.Module == (identity.Hash{}) {
+		return ""
+	}
+	return p.Module.String()
+}
 
 // table is CSV, one row a posting.
 type table struct{ w *csv.Writer }
 
 func (f *table) begin() error {
-	return f.w.Write([]string{"number", "time", "peer", "writer", "kind", "amount", "balance", "seq", "cum", "ref", "hash"})
+	return f.w.Write([]string{"number", "time", "peer", "writer", "kind", "amount", "balance", "seq", "cum", "ref", "hash", "job", "module"})
 }
 
 func (f *table) posting(p ledger.Posting) error {
@@ -197,6 +182,7 @@ func (f *table) posting(p ledger.Posting) error {
 	return f.w.Write([]string{
 		strconv.FormatUint(p.Number, 10), p.Time.UTC().Format(time.RFC3339), p.Peer.String(), writer, p.Kind,
 		p.Amount.String(), p.Balance.String(), strconv.FormatUint(p.Seq, 10), p.Cum.String(), p.Ref.String(), p.Hash.String(),
+		p.Job, module(p),
 	})
 }
 
