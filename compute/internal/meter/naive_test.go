@@ -89,3 +89,61 @@ func (b *body) payEach(steps []int) {
 		pay(at)
 	}
 }
+
+// rewritePlain meters as Rewrite does, but nothing is left out or put off: each
+// run reads the counter, adds its cost and writes it back where it begins.
+func rewritePlain(t testing.TB, wasm []byte, opt Options) Module {
+	return rewriteWith(t, wasm, opt, func(b *body) {
+		for i := range b.runs {
+			b.runs[i].fresh = true
+		}
+	})
+}
+
+// rewriteBare meters without the rule for NaNs.
+func rewriteBare(t testing.TB, wasm []byte) Module {
+	return rewriteWith(t, wasm, Options{}, func(b *body) {
+		for i := range b.nans {
+			b.nans[i].fix = false
+		}
+	})
+}
+
+// rewriteWith meters as Rewrite does, with a change to each function that was
+// read.
+func rewriteWith(t testing.TB, wasm []byte, opt Options, change func(*body)) Module {
+	t.Helper()
+	m, err := decode(wasm, opt.Limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := rewriter{m: m, pages: m.lim.MemoryPages}
+	if opt.MemoryPages != 0 {
+		w.pages = int(opt.MemoryPages)
+	}
+	w.indices()
+	b := body{m: m, record: true}
+	s := m.sections[secCode]
+	b.reader = reader{b: m.raw, pos: s.at, end: s.end}
+	if s.at > 0 {
+		b.u32()
+	}
+	out := w.writer
+	for i := m.imported; i < len(m.functions) && b.err == nil; i++ {
+		b.function(i)
+		change(&b)
+		b.emit(&out, w.blockType(b.sig))
+		w.grows = w.grows || b.grows
+	}
+	if b.err != nil {
+		t.Fatal(b.err)
+	}
+	w.code = out.out
+	w.appendHelpers()
+	w.assemble()
+	metered := Module{Wasm: w.out, Info: m.info()}
+	if m.start >= 0 {
+		metered.Start = ExportStart
+	}
+	return metered
+}

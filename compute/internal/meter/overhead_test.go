@@ -73,7 +73,7 @@ func BenchmarkOverhead(b *testing.B) {
 			forms := []*form{
 				{name: "plain-ms", ctx: ctx, wasm: wasm, config: config},
 				{name: "metered-ms", ctx: ctx, wasm: metered, config: config},
-				{name: "without-nan-ms", ctx: ctx, wasm: rewriteBare(b, wasm), config: config},
+				{name: "without-nan-ms", ctx: ctx, wasm: rewriteBare(b, wasm).Wasm, config: config},
 				{name: "ctxdone-ms", ctx: stoppable, wasm: wasm, config: config.WithCloseOnContextDone(true)},
 			}
 			for _, f := range forms {
@@ -153,34 +153,4 @@ func (k kernel) module(b *testing.B) (wasm []byte, entry string, args []uint64) 
 		b.Fatal(err)
 	}
 	return wasm, entry, args
-}
-
-// rewriteBare meters without the rule for NaNs.
-func rewriteBare(b *testing.B, wasm []byte) []byte {
-	m, err := decode(wasm, Limits{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	w := rewriter{m: m, pages: m.lim.MemoryPages}
-	w.indices()
-	body := body{m: m, record: true}
-	s := m.sections[secCode]
-	body.reader = reader{b: m.raw, pos: s.at, end: s.end}
-	body.u32()
-	out := w.writer
-	for i := m.imported; i < len(m.functions) && body.err == nil; i++ {
-		body.function(i)
-		for i := range body.nans {
-			body.nans[i].fix = false
-		}
-		body.emit(&out, w.blockType(body.sig))
-		w.grows = w.grows || body.grows
-	}
-	if body.err != nil {
-		b.Fatal(body.err)
-	}
-	w.code = out.out
-	w.appendHelpers()
-	w.assemble()
-	return w.out
 }

@@ -1,13 +1,17 @@
 package meter
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tetratelabs/wazero"
@@ -15,8 +19,9 @@ import (
 )
 
 // FuzzProgram turns bytes into a valid program and runs it: on both engines,
-// paid by runs and by instruction, and where floats cannot tell them apart,
-// unmetered. At each call of the host the counter must be exact as well.
+// paid by runs as they come and plainly, by instruction, and where floats cannot
+// tell them apart, unmetered. At each call of the host the counter must be exact
+// as well, and where a program traps.
 func FuzzProgram(f *testing.F) {
 	for _, seed := range programSeeds(8) {
 		f.Add(seed)
@@ -27,14 +32,30 @@ func FuzzProgram(f *testing.F) {
 	})
 }
 
-// TestPrograms is a fixed helping of FuzzProgram.
+// TestPrograms is a fixed helping of FuzzProgram, whose fuel is the same forever:
+// testdata/programs.txt has that of each function, and how it ends.
 func TestPrograms(t *testing.T) {
 	s := newStage(t)
 	ends := map[string]int{}
-	for _, seed := range programSeeds(200) {
-		for _, end := range s.check(t, seed) {
-			ends[end]++
+	var got strings.Builder
+	for i, seed := range programSeeds(200) {
+		for f, o := range s.check(t, seed) {
+			ends[o.end]++
+			fmt.Fprintf(&got, "%d f%d: %d, %d calls of the host, %s\n", i, f, o.fuel, len(o.probes), cmp.Or(o.end, "returned"))
 		}
+	}
+	file := filepath.Join("testdata", "programs.txt")
+	if *update {
+		if err := os.WriteFile(file, []byte(got.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.String() != string(want) {
+		t.Errorf("%s is not what comes out:\n%s", file, got.String())
 	}
 	// The programs must reach what they are for.
 	for _, end := range []string{"", "unreachable", "status 1", "status 2", "integer divide by zero", "out of bounds memory access"} {
@@ -89,8 +110,8 @@ type outcome struct {
 
 const programFuel = 20_000
 
-// check runs the program that choices make and returns how its functions ended.
-func (s *stage) check(t *testing.T, choices []byte) (ends []string) {
+// check runs the program that choices make and returns what its functions leave.
+func (s *stage) check(t *testing.T, choices []byte) (all []outcome) {
 	p := generate(choices)
 	wasm := p.module()
 	if _, err := Admit(wasm, Limits{}); err != nil {
@@ -107,7 +128,7 @@ func (s *stage) check(t *testing.T, choices []byte) (ends []string) {
 		return m
 	}
 	compiled, interpreted := load(0, metered.Wasm), load(1, metered.Wasm)
-	naive, plain := load(1, rewriteNaive(t, wasm, opt).Wasm), load(1, wasm)
+	plainly, naive, plain := load(1, rewritePlain(t, wasm, opt).Wasm), load(1, rewriteNaive(t, wasm, opt).Wasm), load(1, wasm)
 	for f := range p.functions {
 		name := fmt.Sprint("f", f)
 		a := s.run(t, 0, compiled, name, programFuel)
@@ -118,7 +139,10 @@ func (s *stage) check(t *testing.T, choices []byte) (ends []string) {
 		if !slices.IsSorted(a.probes) || len(a.probes) > 0 && a.probes[len(a.probes)-1] > a.fuel || a.fuel == 0 || a.fuel > programFuel+1<<20 {
 			t.Fatalf("%s: the counter goes %d to %d of %d\n%x", name, a.probes, a.fuel, programFuel, wasm)
 		}
-		ends = append(ends, a.end)
+		all = append(all, a)
+		if c := s.run(t, 1, plainly, name, programFuel); !reflect.DeepEqual(a, c) {
+			t.Fatalf("%s paid by runs %v, plainly %v\n%x", name, a, c, wasm)
+		}
 		if a.end != "" {
 			continue
 		}
@@ -132,7 +156,7 @@ func (s *stage) check(t *testing.T, choices []byte) (ends []string) {
 			t.Fatalf("%s metered %v, plain %v\n%x", name, a, d, wasm)
 		}
 	}
-	return ends
+	return all
 }
 
 // run calls a function of a fresh instance, which is metered unless fuel is 0.
