@@ -43,7 +43,7 @@ func hostiles(t testing.TB) []hostile {
 		{name: "endless return_call_indirect", module: assembly{tables: "\x01\x70\x00\x01", exports: pascal("f") + "\x00\x01", more: 1,
 			bodies: []string{"\x41\x00\xd2\x01\x26\x00\x41\x00\x13\x00\x00", "\x41\x00\x13\x00\x00"}}.bytes(), end: OutOfFuel},
 		{name: "recursion without end", module: traps, args: 9, end: Trap, trap: TrapDepth},
-		{name: "recursion with 50,000 locals", module: assembly{bodies: []string{"\x10\x00"}, locals: []string{"\x01" + leb(50_000) + "\x7c"}}.bytes(), end: Trap, trap: TrapDepth},
+		{name: "recursion with 49,991 locals", module: assembly{bodies: []string{"\x10\x00"}, locals: []string{"\x01" + leb(49_991) + "\x7c"}}.bytes(), end: Trap, trap: TrapDepth},
 		{name: "memory bomb", module: bombs, args: 6, end: Exit},
 		{name: "memory grown without end", module: assembly{memory: true, bodies: []string{forever("\x41\x01\x40\x00" + drop)}}.bytes(), end: OutOfFuel},
 		{name: "table bomb of many tables", module: table("\x10"+strings.Repeat("\x70\x00\xff\xff\xff\x3f", 16), ""), refused: "tables: 16"},
@@ -56,7 +56,7 @@ func hostiles(t testing.TB) []hostile {
 		{name: "huge br_table", module: body("\x41\x00\x0e" + leb(8193) + strings.Repeat("\x00", 8194)), refused: "br_table entries: 8193"},
 		{name: "deep nesting", module: body(strings.Repeat("\x02\x40", 96_000) + strings.Repeat("\x0b", 96_000)), refused: "nested blocks: 8193"},
 		{name: "4 billion locals", module: assembly{bodies: []string{""}, locals: []string{"\x01\xff\xff\xff\xff\x0f\x7f"}}.bytes(), refused: "locals of one function: 4294967295"},
-		{name: "50,001 locals", module: assembly{bodies: []string{""}, locals: []string{"\x01" + leb(50_001) + "\x7f"}}.bytes(), refused: "locals of one function: 50001"},
+		{name: "49,992 locals", module: assembly{bodies: []string{""}, locals: []string{"\x01" + leb(49_992) + "\x7f"}}.bytes(), refused: "locals of one function: 49992"},
 		{name: "exports our counter", module: assembly{memory: true, bodies: []string{""}, exports: pascal("sea:fuel") + "\x02\x00", more: 1}.bytes(), refused: `export "sea:fuel"`},
 		{name: "writes a global behind its own", module: body("\x42\x00\x24\x00"), refused: "unknown global 0"},
 	}
@@ -198,19 +198,17 @@ func TestHostileSecrets(t *testing.T) {
 	}
 }
 
-// TestHostileReferences makes references to functions without end. wazero's
-// compiler keeps each until the instance is closed, whatever the guest does with
-// it: the process's own limit ends it, which is the engine's error and no bill.
+// TestHostileReferences makes references to functions without end, of which
+// wazero's compiler would keep each until the instance is closed. The meter makes
+// each once, so it ends like any other endless loop.
 func TestHostileReferences(t *testing.T) {
 	e := newEngine(t, Config{Workers: 1})
 	k := newTask(assembly{bodies: []string{forever("\xd2\x00" + drop)}, exports: pascal("f") + "\x00\x00", more: 1}.bytes())
 	k.Limits.MemoryPages, k.Limits.OutputBytes = 1, 0
-	k.Limits.Fuel = 50e6
-	if raceEnabled { // and no limit of memory
-		k.Limits.Fuel = 1e6
-	}
-	if r, err := e.Run(t.Context(), k.Job, k.blobs, Live{}); !errors.Is(err, ErrEngine) && r.End != OutOfFuel {
-		t.Errorf("got %s, %v", r.End, err)
+	k.Limits.Fuel = 500e6 // at 40 bytes a reference 20 times what the process may have
+	r, err := e.Run(t.Context(), k.Job, k.blobs, Live{})
+	if err != nil || r.End != OutOfFuel || r.Fuel != k.Limits.Fuel {
+		t.Errorf("got %s for %d fuel, %v", r.End, r.Fuel, err)
 	}
 	argc(wasmFile(t, "traps.wasm"), 0).run(t, e)
 }

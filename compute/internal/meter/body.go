@@ -10,6 +10,8 @@ type body struct {
 
 	// of the module so far
 	moduleLocals, moduleTargets, work int
+	references                        []uint32       // functions that ref.func names, as they come
+	referred                          map[uint32]int // the same: where they stand there
 
 	// of the function under way
 	fn       int // its index among all functions

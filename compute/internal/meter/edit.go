@@ -14,6 +14,7 @@ const (
 	editSize                      // pay for what the topmost operand says
 	editTableGrow                 // the same for table arg, if it can grow that far
 	editSelect                    // choose between two values of type arg by a branch
+	editReference                 // the reference with this number, instead of ref.func
 	editDrop                      // drop data segment arg, an active one that wazero keeps
 )
 

@@ -11,6 +11,10 @@ type scratch struct {
 	extras []ValueType
 }
 
+// maxExtras is the most locals that the meter adds to a function: the counter,
+// the depth, a size, and two of each type of float and vector.
+const maxExtras = 3 + 2*3
+
 // maxStops bounds the blocks around a function's code. Each check has one of its
 // own, as far as they go, because wazero compiles a branch better when no other
 // goes to the same place.
@@ -198,6 +202,9 @@ func (b *body) code(w *writer, s *scratch) {
 		case editSelect:
 			w.bytes(b.b[from:e.at])
 			w.choice(s, ValueType(e.arg))
+		case editReference:
+			w.bytes(b.b[from:e.at])
+			w.op(opGlobalGet, w.reference+uint32(e.arg))
 		case editDrop:
 			w.bytes(b.b[from:e.at])
 			w.bytes([]byte{opMisc, miscDataDrop})

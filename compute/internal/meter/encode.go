@@ -12,6 +12,7 @@ type rewriter struct {
 	helpers    int               // how many they are; the one that grows the memory is first
 	startIndex int               // of the one that calls the guest's start function
 	grows      bool              // some function grows the memory
+	references []uint32          // functions to make a reference of
 	pages      int               // the job's limit
 }
 
@@ -19,6 +20,7 @@ type rewriter struct {
 func (w *rewriter) indices() {
 	n := uint32(len(w.m.globals))
 	w.fuel, w.limit, w.depth, w.maxDepth, w.status = n, n+1, n+2, n+3, n+4
+	w.reference = n + uint32(len(meterGlobals))
 	w.writer.grow = uint32(len(w.m.functions))
 	w.types = len(w.m.types)
 	w.blocks = map[string][]byte{}
@@ -72,7 +74,7 @@ func (w *rewriter) bodies() *Error {
 	if b.err != nil {
 		return b.err
 	}
-	w.code = out.out
+	w.code, w.references = out.out, b.references
 	w.appendHelpers()
 	return nil
 }
@@ -209,7 +211,8 @@ func (w *rewriter) memory() {
 	w.section(secMemory, 1, nil, t.out)
 }
 
-// meterGlobals are the globals appended, in the order of their indices.
+// meterGlobals are the globals appended that the host uses, in the order of their
+// indices.
 var meterGlobals = []struct {
 	name string
 	typ  ValueType
@@ -227,7 +230,12 @@ func (w *rewriter) globals() {
 		}
 		t.bytes([]byte{byte(g.typ), 1, c, 0, opEnd})
 	}
-	w.extend(secGlobal, len(meterGlobals), t.out)
+	for _, f := range w.references {
+		t.bytes([]byte{byte(FuncRef), 0})
+		t.op(opRefFunc, f)
+		t.byte(opEnd)
+	}
+	w.extend(secGlobal, len(meterGlobals)+len(w.references), t.out)
 }
 
 // exports writes the meter's exports and returns how many they are.

@@ -5,7 +5,7 @@ import "fmt"
 // Error says why a module was refused and where.
 type Error struct {
 	Offset int    // in the module's bytes
-	What   string // "function 12: 60000 locals, at most 50000"
+	What   string // "function 12: 60000 locals, at most 49991"
 	cause  error
 }
 

@@ -252,11 +252,19 @@ func (p *program) table(f *programFunc) {
 	w := &f.code
 	at, from, n := int32(p.choose(42)), int32(p.choose(42)), int32(p.choose(5))
 	w.i32(at)
+	function := func() {
+		if p.choose(2) == 0 {
+			w.bytes([]byte{opRefNull, byte(FuncRef)})
+			return
+		}
+		w.op(opRefFunc, 1+uint32(p.choose(len(p.functions))))
+	}
 	switch p.choose(4) {
 	case 0:
-		w.bytes([]byte{opRefNull, byte(FuncRef), opTableSet, 0})
+		function()
+		w.bytes([]byte{opTableSet, 0})
 	case 1:
-		w.bytes([]byte{opRefNull, byte(FuncRef)})
+		function()
 		w.i32(n)
 		w.bytes([]byte{opMisc, miscTableFill, 0})
 	case 2:

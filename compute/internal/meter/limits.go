@@ -6,7 +6,7 @@ type Limits struct {
 	ModuleBytes    int // the whole module: 64 MiB
 	Functions      int // functions it defines: 100,000
 	BodyBytes      int // one function's body: 1 MiB
-	FunctionLocals int // locals of one function, its parameters among them: 50,000
+	FunctionLocals int // locals of one function, its parameters among them: 49,991
 	ModuleLocals   int // locals of all functions: 1,000,000
 	Nesting        int // blocks within blocks: 8,192
 	Operands       int // values on one function's operand stack at once: 50,000
@@ -17,6 +17,7 @@ type Limits struct {
 	Imports        int // 10,000
 	Exports        int // 10,000
 	Globals        int // 10,000
+	References     int // functions that ref.func names in code: 10,000
 	Tables         int // 4
 	TableEntries   int // of one table, now or ever: 100,000
 	Segments       int // element segments, and as many data segments: 100,000
@@ -37,7 +38,7 @@ func (l Limits) orDefault() Limits {
 		{&l.ModuleBytes, 64 << 20},
 		{&l.Functions, 100_000},
 		{&l.BodyBytes, 1 << 20},
-		{&l.FunctionLocals, 50_000},
+		{&l.FunctionLocals, engineLocals - maxExtras},
 		{&l.ModuleLocals, 1_000_000},
 		{&l.Nesting, 8192},
 		{&l.Operands, 50_000},
@@ -48,6 +49,7 @@ func (l Limits) orDefault() Limits {
 		{&l.Imports, 10_000},
 		{&l.Exports, 10_000},
 		{&l.Globals, 10_000},
+		{&l.References, 10_000},
 		{&l.Tables, 4},
 		{&l.TableEntries, 100_000},
 		{&l.Segments, 100_000},
@@ -61,6 +63,10 @@ func (l Limits) orDefault() Limits {
 	}
 	return l
 }
+
+// engineLocals is how many locals, parameters among them, a function may have in
+// any engine: V8 and wazero take no more than 50,000.
+const engineLocals = 50_000
 
 // maxPages is all of a 32-bit memory.
 const maxPages = 1 << 16

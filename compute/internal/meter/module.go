@@ -25,8 +25,9 @@ type module struct {
 	importedGlobals, importedTables, mutableGlobals int
 	elements                                        int // entries so far
 
-	stack   []uint32 // of a constant expression
-	actives []bool   // by data segment: it is dropped as soon as it is written to memory
+	stack    []uint32 // of a constant expression
+	actives  []bool   // by data segment: it is dropped as soon as it is written to memory
+	declared []bool   // by function, if there are any: ref.func in code may name it
 }
 
 // section is where a section's content stands; at is 0 when it is absent.
@@ -159,6 +160,17 @@ func decode(raw []byte, lim Limits) (*module, *Error) {
 func (m *module) finish(r *reader) {
 	if code := m.sections[secCode]; code.at == 0 && m.defined() > 0 {
 		r.malformed(r.end, "%d functions without code", m.defined())
+	}
+}
+
+// declare notes that ref.func in code may name a function: it is exported, or
+// stands in a segment or a global.
+func (m *module) declare(function uint32) {
+	if m.declared == nil {
+		m.declared = make([]bool, len(m.functions))
+	}
+	if int(function) < len(m.declared) {
+		m.declared[function] = true
 	}
 }
 

@@ -36,6 +36,7 @@ func rewriteNaive(t testing.TB, wasm []byte, opt Options) Module {
 			t.Fatal(b.err)
 		}
 		b.end = outer
+		w.references = b.references
 		b.payEach(steps)
 		b.settleNaNs()
 		for i := range b.nans {
@@ -138,7 +139,7 @@ func rewriteWith(t testing.TB, wasm []byte, opt Options, change func(*body)) Mod
 	if b.err != nil {
 		t.Fatal(b.err)
 	}
-	w.code = out.out
+	w.code, w.references = out.out, b.references
 	w.appendHelpers()
 	w.assemble()
 	metered := Module{Wasm: w.out, Info: m.info()}

@@ -158,7 +158,7 @@ func (b *body) value(at int, c byte) {
 		b.refType()
 		push = 1
 	case opRefFunc:
-		b.index("function", len(b.m.functions))
+		b.reference(at)
 		push = 1
 	case opMemoryGrow:
 		b.zero(at)
@@ -174,6 +174,32 @@ func (b *body) value(at int, c byte) {
 			b.pushValue(copied, typ)
 		}
 	}
+}
+
+// reference handles ref.func. Wazero's compiler keeps what it makes until the
+// instance is closed, so each reference is made once: it is a global of ours. That
+// makes a function fit for ref.func, so whether it was is ours to check.
+func (b *body) reference(at int) {
+	f := b.index("function", len(b.m.functions))
+	if b.err == nil && (b.m.declared == nil || !b.m.declared[f]) {
+		b.malformed(at, "ref.func of function %d, which no export, segment or global declares", f)
+	}
+	if !b.live || b.err != nil {
+		return
+	}
+	i, known := b.referred[f]
+	if !known {
+		if b.referred == nil {
+			b.referred = map[uint32]int{}
+		}
+		i = len(b.references)
+		b.referred[f] = i
+		b.references = append(b.references, f)
+		if i == b.m.lim.References {
+			b.limit(at, "functions that ref.func names", uint64(i+1), b.m.lim.References)
+		}
+	}
+	b.edit(edit{at: at, kind: editReference, arg: i, length: uint8(b.pos - at)})
 }
 
 // local handles the instructions on locals.

@@ -44,6 +44,7 @@ func (m *module) exportSection(r *reader) {
 		case KindFunc:
 			if f := r.index("function", len(m.functions)); r.err == nil {
 				e.Func = m.signature(m.functions[f])
+				m.declare(f)
 			}
 		case KindTable:
 			r.index("table", len(m.tables))
@@ -91,7 +92,7 @@ func (m *module) constant(r *reader) (value uint32, known bool) {
 		case opRefNull:
 			r.refType()
 		case opRefFunc:
-			r.index("function", len(m.functions))
+			m.declare(r.index("function", len(m.functions)))
 		case opVector:
 			if sub := r.u32(); r.err == nil && sub != vecConst {
 				r.malformed(at, "vector instruction 0x%x in a constant expression", sub)
@@ -194,7 +195,7 @@ func (m *module) element(r *reader) {
 		if flags&4 != 0 {
 			m.constant(r)
 		} else {
-			r.index("function", len(m.functions))
+			m.declare(r.index("function", len(m.functions)))
 		}
 	}
 }

@@ -7,6 +7,7 @@ type writer struct {
 
 	// indices of what was appended for the meter
 	fuel, limit, depth, maxDepth, status uint32 // globals
+	reference                            uint32 // the first global that holds a reference
 	grow                                 uint32 // function
 }
 
