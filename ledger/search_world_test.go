@@ -1,0 +1,295 @@
+package ledger
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/peersea/sea/identity"
+)
+
+// carry does one operation on the code in production, once.
+func (s *search) carry(c call) result {
+	if r, done := s.results[c]; done {
+		return r
+	}
+	i := int(c.side)
+	peer := s.keys[1-i].Entity()
+	m := &memStore{cache: s.contents[c.at].kv}
+	l := s.open(i, m)
+	r := result{reply: -1}
+	switch c.do {
+	case doPay:
+		n := s.contents[c.at].line.Mine.Seq + 1
+		_, r.err = l.Pay(background, peer, Amount(10*n)+Amount(c.arg), identity.HashOf([]byte{byte(i), byte(n), byte(c.arg)}))
+	case doGrant:
+		n := s.contents[c.at].line.Signed.Grant + 1
+		r.err = l.Grant(peer, Amount(100*n)+Amount(c.arg), time.Time{})
+	case doTake:
+		switch in := s.messages[c.arg]; in.kind {
+		case typePosition:
+			r.err = l.Compare(background, peer, in.b)
+		case typePush:
+			var answer []byte
+			if answer, r.err = l.Receive(background, peer, in.b); r.err == nil {
+				r.reply = s.message(sent{to: 1 - i, kind: typeAck, b: answer})
+			}
+		case typeAck:
+			if r.err = l.Acked(background, peer, in.b); errors.Is(r.err, ErrOutOfStep) {
+				r.err = nil // an answer that is late
+			}
+		}
+	}
+	r.at = s.content(i, m.cache)
+	if was, fresh := fmt.Sprint(l.standing), s.contents[r.at].line; len(l.standing) > 0 {
+		again := s.open(i, &memStore{cache: m.cache})
+		if now := fmt.Sprint(again.standing); now != was {
+			r.err = errors.Join(r.err, fmt.Errorf("I10: %+v: in memory is %s, opened again %s", fresh, was, now))
+		}
+		again.Close()
+	}
+	l.Close()
+	s.results[c] = r
+	return r
+}
+
+func (s *search) open(i int, m *memStore) *Ledger {
+	cfg, err := Config{Now: func() time.Time { return testTime }}.filled()
+	if err != nil {
+		panic(err)
+	}
+	l, err := start(m, s.keys[i].Entity(), s.keys[i], true, cfg)
+	if err != nil {
+		panic(err)
+	}
+	return l
+}
+
+// content numbers what is in a file, and looks at each once.
+func (s *search) content(i int, kv image) int32 {
+	h := sha256.New()
+	var b []byte
+	for _, name := range buckets {
+		for _, k := range slices.Sorted(maps.Keys(kv[name])) {
+			b = binary.BigEndian.AppendUint32(b[:0], uint32(len(k)))
+			b = binary.BigEndian.AppendUint32(b, uint32(len(kv[name][k])))
+			b = append(append(append(b, name...), k...), kv[name][k]...)
+			h.Write(b)
+		}
+	}
+	digest := [33]byte(append(h.Sum(nil), byte(i)))
+	if at, known := s.byDigest[digest]; known {
+		return at
+	}
+	at := int32(len(s.contents))
+	c := &holding{kv: kv, next: -1}
+	s.byDigest[digest], s.contents = at, append(s.contents, c)
+
+	m := &memStore{cache: kv}
+	l := s.open(i, m)
+	defer l.Close()
+	peer := s.keys[1-i].Entity()
+	c.line = l.Line(peer)
+	c.bad = m.view(func(g getter) error {
+		a := accountOf(l.self, peer)
+		for n, w := range []writer{a.mine, a.theirs} {
+			for seq := uint64(1); seq <= []Half{c.line.Mine, c.line.Theirs}[n].Seq; seq++ {
+				e, _, err := book{g}.entryAt(w, firstEpoch, seq)
+				if err != nil {
+					return err
+				}
+				c.hashes[n] = append(c.hashes[n], e.Hash())
+			}
+		}
+		return newChecker(g, &Report{}).all()
+	})
+	if c.line.State == StateDisputed || c.line.State == StateDamaged {
+		c.bad = errors.Join(c.bad, fmt.Errorf("I4: side %d is %s: %s", i, c.line.State, c.line.Reason))
+	}
+	b, err := l.Next(peer)
+	if err != nil {
+		c.bad = errors.Join(c.bad, err)
+	} else if b != nil {
+		c.next = s.message(sent{to: 1 - i, kind: typePush, b: b})
+	}
+	return at
+}
+
+// says returns the position of side i with a content, for a life of the other.
+func (s *search) says(i int, at int32, life uint8) int {
+	c := s.contents[at]
+	for len(c.position) <= int(life) {
+		l := s.open(i, &memStore{cache: c.kv})
+		b, err := l.Position(s.keys[1-i].Entity())
+		if err = errors.Join(err, l.Close()); err != nil {
+			panic(err)
+		}
+		c.position = append(c.position, s.message(sent{to: 1 - i, life: uint8(len(c.position)), kind: typePosition, b: b}))
+	}
+	return c.position[life]
+}
+
+// message numbers a message.
+func (s *search) message(m sent) int {
+	key := string(append([]byte{byte(m.to), m.life}, m.b...))
+	if n, known := s.byBytes[key]; known {
+		return n
+	}
+	n := len(s.messages)
+	if n >= len(bits{})*64 {
+		panic("search: too many messages for a set")
+	}
+	var err error
+	switch m.kind {
+	case typePush:
+		var p push
+		if p, err = decodePush(m.b); err == nil {
+			for _, r := range p.runs {
+				m.entries = append(m.entries, r.entries...)
+			}
+		}
+	case typeAck:
+		m.ack, err = decodeAck(m.b)
+	}
+	if err != nil {
+		panic(err)
+	}
+	s.byBytes[key], s.messages, s.clashes = n, append(s.messages, m), append(s.clashes, bits{})
+	for k, other := range s.messages {
+		for _, e := range m.entries {
+			for _, f := range other.entries {
+				if e.Side == f.Side && e.Epoch == f.Epoch && e.Seq == f.Seq && e.Hash() != f.Hash() {
+					s.clashes[n].set(k)
+					s.clashes[k].set(n)
+				}
+			}
+		}
+	}
+	return n
+}
+
+// check holds a state to the invariants.
+func (s *search) check(g global) error {
+	for m := range s.messages {
+		if !g.net.has(m) {
+			continue
+		}
+		for k, word := range s.clashes[m] {
+			if word&g.net[k] != 0 {
+				return fmt.Errorf("I2: two entries of one number have left")
+			}
+		}
+		if in := s.messages[m]; in.kind == typeAck {
+			from := 1 - in.to
+			if !g.restored[from] && !s.stillHolds(g.sees[from], int32(m)) {
+				return fmt.Errorf("I3: side %d acknowledged entry %d and no longer has it", from, in.ack.seq)
+			}
+		}
+	}
+	for i := range 2 {
+		c := s.contents[g.sees[i]]
+		if c.bad != nil {
+			return c.bad
+		}
+		if c.line.State == StateFenced && !g.restored[i] {
+			return fmt.Errorf("I4: side %d is fenced: %s", i, c.line.Reason)
+		}
+	}
+	if !g.restored[0] && !g.restored[1] { // else until they meet, somebody lacks something
+		for i := range 2 {
+			if err := s.pair(g.sees[i], g.sees[1-i]); err != nil {
+				return err
+			}
+		}
+	}
+	return s.agree(g.sees)
+}
+
+// stillHolds says whether what was acknowledged is there.
+func (s *search) stillHolds(at, m int32) bool {
+	key := [2]int32{at, m}
+	ok, known := s.acked[key]
+	if !known {
+		a, h := s.messages[m].ack, s.contents[at].hashes[1]
+		ok = a.seq <= uint64(len(h)) && (a.seq == 0 || h[a.seq-1] == a.tip)
+		s.acked[key] = ok
+	}
+	return ok
+}
+
+// pair holds what one counts against what its writer has.
+func (s *search) pair(writer, holder int32) error {
+	key := [2]int32{writer, holder}
+	err, known := s.pairs[key]
+	if known {
+		return err
+	}
+	w, h := s.contents[writer], s.contents[holder]
+	switch {
+	case len(h.hashes[1]) > len(w.hashes[0]):
+		err = fmt.Errorf("I3: entry %d is counted, its writer has %d", len(h.hashes[1]), len(w.hashes[0]))
+	case !slices.Equal(h.hashes[1], w.hashes[0][:len(h.hashes[1])]):
+		err = errors.New("I1: the sides hold different entries")
+	case len(h.hashes[1]) == len(w.hashes[0]) && w.line.Mine != h.line.Theirs:
+		err = fmt.Errorf("I1: %+v and %+v", w.line, h.line)
+	case w.line.Acked.Entry > h.line.Theirs.Seq:
+		err = fmt.Errorf("I3: entry %d was acknowledged, %d is held", w.line.Acked.Entry, h.line.Theirs.Seq)
+	}
+	s.pairs[key] = err
+	return err
+}
+
+// agree has both sides meet on a network that works: then they must hold the
+// same, whatever state they were in. Otherwise they are stuck.
+func (s *search) agree(at [2]int32) error {
+	err, known := s.ends[at]
+	if !known {
+		err = s.meet(at)
+		s.ends[at] = err
+	}
+	return err
+}
+
+func (s *search) meet(at [2]int32) error {
+	take := func(i, m int) error {
+		for m >= 0 {
+			r := s.carry(call{uint8(i), doTake, at[i], int32(m)})
+			if r.err != nil && !errors.Is(r.err, ErrLine) { // the state tells of it
+				return fmt.Errorf("stuck: when they meet, side %d refuses: %w", i, r.err)
+			}
+			at[i], m, i = r.at, r.reply, 1-i
+		}
+		return nil
+	}
+	for i := range 2 {
+		if err := take(1-i, s.says(i, at[i], 0)); err != nil {
+			return err
+		}
+	}
+	for i := range 2 {
+		for range 2 * (s.entries[i] + s.grants[i]) {
+			if m := s.contents[at[i]].next; m >= 0 {
+				if err := take(1-i, m); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	for i := range 2 {
+		a, b := s.contents[at[i]].line, s.contents[at[1-i]].line
+		if a.State == StateFenced {
+			continue // it says nothing more
+		}
+		if a.Undelivered || a.Mine != b.Theirs || !a.Stranger && a.TheyMayOwe != b.IMayOwe {
+			return fmt.Errorf("stuck: all messages have arrived, and the sides hold %+v and %+v", a, b)
+		}
+		if b.State != StateFenced && a.Balance+b.Balance != 0 {
+			return fmt.Errorf("I1: %d and %d do not add up to nothing", a.Balance, b.Balance)
+		}
+	}
+	return nil
+}
