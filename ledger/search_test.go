@@ -96,6 +96,7 @@ type image map[bucket]map[string][]byte
 type holding struct {
 	kv       image
 	line     Line
+	standing standing
 	hashes   [2][]identity.Hash // of each entry, mine and theirs
 	bad      error              // what is wrong with it by itself
 	position []int              // the messages it makes: by the other side's life
