@@ -19,17 +19,18 @@ import (
 // the worker's reach, lies its seal: the hash of what was there when the module
 // was ready and no guest had run.
 type cache struct {
-	dir  string
-	most int64
-	log  *slog.Logger
+	dir     string
+	most    int64 // bytes on the disk
+	folders int
+	log     *slog.Logger
 
 	mu    sync.Mutex // guards users
 	users map[string]int
 }
 
-// sealFile, beside a folder, has the hash of everything in it. A folder without
-// one is removed unseen.
-func sealFile(folder string) string { return folder + ".seal" }
+// maxFolders is how many modules a cache keeps: a sweep over all of them takes
+// some 50 ms.
+const maxFolders = 4096
 
 // room is a module's folder in the cache, for one worker that makes its program.
 type room struct {
@@ -41,10 +42,10 @@ type room struct {
 
 // open gives the folder for the job's module. It must be closed when its program
 // is made. While one fills a folder, or one uses what has changed since, others
-// get none.
-func (c *cache) open(job Job, engine string) (*room, error) {
+// get none; nor does anyone while the disk does not do as it should.
+func (c *cache) open(job Job, engine string) *room {
 	if c.dir == "" {
-		return &room{}, nil
+		return &room{}
 	}
 	version := meter.Version()
 	key := identity.HashOf(append(job.Module[:], encode([]any{cacheVersion, job.Tariff, job.Limits.MemoryPages, engine, version[:]})...))
@@ -52,17 +53,15 @@ func (c *cache) open(job Job, engine string) (*room, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	seal, _ := os.ReadFile(sealFile(r.folder))
-	if len(seal) == 0 || string(seal) != hashFolder(r.folder).String() {
+	if sum, err := hashFolder(r.folder); err != nil || string(seal) != sum.String() {
 		if c.users[r.folder] > 0 {
-			return &room{}, nil
-		}
-		if err := removeFolder(r.folder); err != nil {
-			return nil, err
+			return &room{}
 		}
 		r.fresh = true
-	}
-	if err := os.MkdirAll(r.folder, 0o700); err != nil {
-		return nil, err
+		if err := errors.Join(removeFolder(r.folder), os.MkdirAll(r.folder, 0o700)); err != nil {
+			c.log.Warn("compile cache is not used", "err", err)
+			return &room{}
+		}
 	}
 	if c.users == nil {
 		c.users = make(map[string]int)
@@ -72,7 +71,7 @@ func (c *cache) open(job Job, engine string) (*room, error) {
 	if err := os.Chtimes(r.folder, now, now); err != nil { // when it was used last
 		c.log.Debug("compile cache", "err", err)
 	}
-	return r, nil
+	return r
 }
 
 // cacheVersion is that of the files in a folder.
@@ -115,75 +114,48 @@ func (r *room) close() {
 	}
 }
 
-// removeFolder removes the seal first: what lies there without one is nothing.
-func removeFolder(folder string) error {
-	if err := os.Remove(sealFile(folder)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return os.RemoveAll(folder)
-}
-
 // trim removes the folders that were not used for longest until the rest fits.
 func (c *cache) trim() error {
 	entries, err := os.ReadDir(c.dir)
 	if err != nil {
 		return err
 	}
-	type folder struct {
+	type kept struct {
 		path string
 		size int64
 		used time.Time
 	}
-	var list []folder
+	var list []kept
 	var total int64
+	bad := 0 // folders that no worker should have left
 	for _, e := range entries {
 		info, err := e.Info()
 		if err != nil || !e.IsDir() {
 			continue
 		}
-		f := folder{path: filepath.Join(c.dir, e.Name()), used: info.ModTime()}
-		walkFiles(f.path, func(_ string, info os.FileInfo) { f.size += info.Size() })
-		total += f.size
-		list = append(list, f)
+		k := kept{path: filepath.Join(c.dir, e.Name()), used: info.ModTime()}
+		if k.size, err = folderSize(k.path); err != nil {
+			k.used = time.Time{} // the first to go
+			bad++
+		}
+		total += k.size
+		list = append(list, k)
 	}
-	slices.SortFunc(list, func(a, b folder) int { return a.used.Compare(b.used) })
-	for _, f := range list {
-		if total <= c.most {
+	slices.SortFunc(list, func(a, b kept) int { return a.used.Compare(b.used) })
+	left := len(list)
+	for _, k := range list {
+		if total <= c.most && left <= c.folders && bad == 0 {
 			break
 		}
-		if c.users[f.path] > 0 {
+		bad = max(0, bad-1)
+		if c.users[k.path] > 0 {
 			continue
 		}
-		if err := removeFolder(f.path); err != nil {
+		if err := removeFolder(k.path); err != nil {
 			return err
 		}
-		total -= f.size
+		total -= k.size
+		left--
 	}
 	return nil
-}
-
-// walkFiles calls f for each file below dir, in byte order of their paths.
-func walkFiles(dir string, f func(path string, info os.FileInfo)) {
-	_ = filepath.Walk(dir, func(path string, info os.FileInfo, err error) error {
-		if err == nil && info.Mode().IsRegular() {
-			f(path, info)
-		}
-		return nil
-	})
-}
-
-// hashFolder is the hash of the names and bytes of all files in dir. A file that
-// cannot be read makes it differ.
-func hashFolder(dir string) identity.Hash {
-	var all []byte
-	walkFiles(dir, func(path string, _ os.FileInfo) {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			b = []byte(err.Error() + time.Now().String())
-		}
-		name, _ := filepath.Rel(dir, path)
-		h := identity.HashOf(b)
-		all = append(append(all, name...), h[:]...)
-	})
-	return identity.HashOf(all)
 }

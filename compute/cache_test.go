@@ -9,28 +9,27 @@ import (
 	"testing"
 )
 
-// cacheSize is how many bytes and modules a cache holds.
+// cacheSize is how many bytes of the disk and modules a cache holds.
 func cacheSize(dir string) (n int64, folders int) {
-	walkFiles(dir, func(path string, info os.FileInfo) {
-		if filepath.Dir(path) != dir { // no seal
-			n += info.Size()
+	_ = filepath.Walk(dir, func(path string, info os.FileInfo, err error) error {
+		if err == nil && path != dir {
+			n += diskSize(info)
+			if info.IsDir() && filepath.Dir(path) == dir {
+				folders++
+			}
 		}
+		return nil
 	})
-	list, _ := os.ReadDir(dir)
-	for _, e := range list {
-		if e.IsDir() {
-			folders++
-		}
-	}
 	return n, folders
 }
 
 // eachCached calls f for each file of the modules in a cache.
 func eachCached(dir string, f func(path string)) {
-	walkFiles(dir, func(path string, _ os.FileInfo) {
-		if filepath.Dir(path) != dir {
+	_ = filepath.Walk(dir, func(path string, info os.FileInfo, err error) error {
+		if err == nil && !info.IsDir() && filepath.Dir(path) != dir { // no seal
 			f(path)
 		}
+		return nil
 	})
 }
 
@@ -121,15 +120,9 @@ func TestCache(t *testing.T) {
 // TestCacheShared: while one fills a folder, or what is there has changed, others
 // do without, and who reads it does not see it vanish.
 func TestCacheShared(t *testing.T) {
-	c := &cache{dir: t.TempDir(), most: 1}
+	c := &cache{dir: t.TempDir(), most: 1, folders: maxFolders}
 	k := argc(wasmFile(t, "traps.wasm"), 0)
-	open := func() *room {
-		r, err := c.open(k.Job, "test")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return r
-	}
+	open := func() *room { return c.open(k.Job, "test") }
 	first, other := open(), open()
 	if !first.fresh || first.folder == "" || other.folder != "" {
 		t.Errorf("two got %+v and %+v", first, other)
@@ -137,7 +130,7 @@ func TestCacheShared(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(first.folder, "code"), []byte("code"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	first.seal(hashFolder(first.folder))
+	first.seal(folderHash(t, first.folder))
 	reader := open()
 	if reader.fresh || reader.folder != first.folder {
 		t.Errorf("a reader got %+v", reader)

@@ -39,7 +39,8 @@ type Config struct {
 	// CacheDir keeps compiled modules; "" keeps none. Nothing else may write
 	// there: what it holds is executed.
 	CacheDir string
-	// CacheBytes bounds CacheDir, oldest use first out. Default 1 GiB.
+	// CacheBytes bounds the room that CacheDir takes on the disk, oldest use first
+	// out; it keeps 4,096 modules at most. Default 1 GiB.
 	CacheBytes int64
 	// Interpreter runs guests with wazero's interpreter: slower, the same
 	// results.
@@ -90,7 +91,7 @@ func New(cfg Config) *Engine {
 		cfg:   cfg,
 		name:  engineName(cfg.Interpreter),
 		slots: make(chan struct{}, cfg.Workers),
-		cache: &cache{dir: cfg.CacheDir, most: cfg.CacheBytes, log: cfg.Log},
+		cache: &cache{dir: cfg.CacheDir, most: cfg.CacheBytes, folders: maxFolders, log: cfg.Log},
 		done:  make(chan struct{}),
 	}
 	e.stopWall = stopWall

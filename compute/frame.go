@@ -15,7 +15,7 @@ import (
 // payload's length in four bytes, big-endian, and the payload.
 //
 //	engine ─▶ worker   job, data… (module, stdin, files, end to end), cancel
-//	worker ─▶ engine   hello, then for each job
+//	worker ─▶ engine   hello, taken once, then for each job
 //	                   begun, (stdout, stderr, progress)…, stopped,
 //	                   result, (entry, data…)…, end          or failure
 //
@@ -31,6 +31,7 @@ const (
 	frameJob      frameKind = 'j' // startWire
 	frameData     frameKind = 'd' // bytes
 	frameCancel   frameKind = 'c' // the job's number, eight bytes, and why, as text
+	frameTaken    frameKind = 't' // nothing: the first job is read, and is compiled now
 	frameBegun    frameKind = 'b' // the job's number, eight bytes, and a fresh cache's hash: the guest runs
 	frameStdout   frameKind = '1' // bytes
 	frameStderr   frameKind = '2' // bytes
@@ -43,7 +44,7 @@ const (
 )
 
 const (
-	workerVersion = 2
+	workerVersion = 3
 	// maxFrame is the longest payload. Only data comes near it.
 	maxFrame  = 256 << 10
 	dataFrame = 64 << 10 // of our own frames of bytes

@@ -3,7 +3,6 @@ package compute
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -83,10 +82,7 @@ func (e *Engine) program(ctx context.Context, job Job, blobs Blobs, tenant strin
 	if err != nil {
 		return nil, k, err
 	}
-	room, err := e.cache.open(job, e.name)
-	if err != nil {
-		return nil, k, fmt.Errorf("%w: compile cache: %w", ErrEngine, err)
-	}
+	room := e.cache.open(job, e.name)
 	defer room.close()
 	ctx = context.WithoutCancel(ctx)
 	r := recipe{tariff: job.Tariff, pages: job.Limits.MemoryPages, interpreter: e.cfg.Interpreter, cacheDir: room.folder}
@@ -102,8 +98,10 @@ func (e *Engine) program(ctx context.Context, job Job, blobs Blobs, tenant strin
 	if err != nil {
 		return nil, k, err
 	}
-	if room.fresh {
-		room.seal(hashFolder(room.folder))
+	if room.fresh && !p.unkept {
+		if sum, err := hashFolder(room.folder); err == nil {
+			room.seal(sum)
+		}
 	}
 	return p, k, nil
 }

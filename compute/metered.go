@@ -77,14 +77,14 @@ func typesOf(b []byte) []meter.ValueType {
 	return types
 }
 
-// store keeps d in the folder. What cannot be kept is metered again.
-func (d metered) store(folder string) {
-	head := encode(d.meteredWire)
-	if head == nil {
-		return
+// store keeps d in the folder.
+func (d metered) store(folder string) error {
+	head, err := cbor.Marshal(d.meteredWire)
+	if err != nil {
+		return err
 	}
 	b := binary.BigEndian.AppendUint32(make([]byte, 0, 4+len(head)+len(d.wasm)), uint32(len(head)))
-	_ = os.WriteFile(filepath.Join(folder, meteredFile), append(append(b, head...), d.wasm...), 0o600)
+	return os.WriteFile(filepath.Join(folder, meteredFile), append(append(b, head...), d.wasm...), 0o600)
 }
 
 // loadMetered gives what store has kept in the folder, which the engine has found

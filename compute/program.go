@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 
@@ -24,6 +26,7 @@ type program struct {
 	exports  []meter.Export
 	start    string // name of the guest's start function, or ""
 	maxPages uint32
+	unkept   bool        // its folder of the cache failed: what is there is nothing
 	world    *wasi.World // of the guest that runs
 }
 
@@ -32,7 +35,8 @@ type recipe struct {
 	tariff      uint64
 	pages       uint32 // the job's limit of memory
 	interpreter bool
-	cacheDir    string // of this module alone; "" for none
+	cacheDir    string       // of this module alone; "" for none
+	anew        func() error // called before it is compiled a second time; may be nil
 }
 
 // make meters, compiles and links the module. An error wraps ErrModule when the
@@ -42,7 +46,31 @@ func (r recipe) make(ctx context.Context, module []byte) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
+	p, err := r.compile(ctx, m)
+	if err == nil || r.cacheDir == "" {
+		return p, err
+	}
+	// An error of the folder, a full disk say, does not tell itself from one of
+	// the module. Without a folder there is only the module.
+	r.cacheDir = ""
+	if r.anew != nil {
+		if err := r.anew(); err != nil {
+			return nil, fmt.Errorf("%w: walls: %w", ErrEngine, err)
+		}
+	}
+	if m, err = r.meter(module); err != nil {
+		return nil, err
+	}
+	if p, err = r.compile(ctx, m); err == nil {
+		p.unkept = true
+	}
+	return p, err
+}
+
+// compile makes a program of a metered module.
+func (r recipe) compile(ctx context.Context, m metered) (*program, error) {
 	p := &program{exports: m.exports(), start: m.Start, maxPages: m.MaxPages}
+	var err error
 	if p.runtime, err = r.newRuntime(ctx); err != nil {
 		return nil, err
 	}
@@ -74,7 +102,9 @@ func (r recipe) meter(module []byte) (metered, error) {
 	}
 	m := meteredOf(out)
 	if r.cacheDir != "" {
-		m.store(r.cacheDir)
+		if err := m.store(r.cacheDir); err != nil { // half of it must not be sealed
+			_ = os.Remove(filepath.Join(r.cacheDir, meteredFile))
+		}
 	}
 	return m, nil
 }

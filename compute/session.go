@@ -19,6 +19,10 @@ const (
 	deliverWall = time.Minute                // from there to the last byte of output
 )
 
+// compileMemory is how much memory it may take for that, with what it has read:
+// programs need up to 1.3 GiB.
+func compileMemory(bytes uint64) uint64 { return 2<<30 + 64*bytes }
+
 // compileTime is how much processor time a module of so many bytes may take to be
 // compiled: five seconds and two for each MiB, some ten times what programs need.
 func compileTime(bytes uint64) time.Duration {
@@ -48,7 +52,7 @@ func (e *Engine) runThere(ctx context.Context, job Job, encoded []byte, blobs Bl
 	}
 }
 
-// errUnbegun marks a worker's death before it said that the guest began.
+// errUnbegun marks a worker's death before it said that it had the job.
 var errUnbegun = fmt.Errorf("%w: the worker died", ErrEngine)
 
 // session is the engine's side of one job in a worker. Run's goroutine reads,
@@ -68,6 +72,7 @@ type session struct {
 	stopped chan struct{} // closed when it does not any more
 	ended   chan struct{} // closed when the session is over
 
+	taken    bool // the worker has read its first job, and compiles
 	again    bool // the worker says that it takes another job
 	reusable bool // it is fit for one; set by run
 
@@ -86,10 +91,7 @@ func newSession(e *Engine, job Job, blobs Blobs, live Live, out *sink, p *proces
 
 func (s *session) run(ctx context.Context) error {
 	if s.number == 1 {
-		var err error
-		if s.room, err = s.engine.cache.open(s.job, s.engine.name); err != nil {
-			return fmt.Errorf("%w: compile cache: %w", ErrEngine, err)
-		}
+		s.room = s.engine.cache.open(s.job, s.engine.name)
 		defer s.closeRoom()
 	}
 	var watcher, sender sync.WaitGroup
@@ -302,6 +304,9 @@ func (s *session) read() error {
 				}
 				return err
 			}
+		case kind == frameTaken && s.room != nil && !begun && !s.taken:
+			s.taken = true
+			continue
 		case begun != (kind != frameBegun):
 			err = fmt.Errorf("%w: kind %q out of turn", errFrame, kind)
 		}
@@ -398,9 +403,14 @@ func (s *session) died(begun bool, err error) error {
 	if errors.Is(err, errFrame) {
 		text = fmt.Sprintf("%v, %s", err, text)
 	}
-	if !begun && s.room != nil && ranOutOfTime(s.p.state) {
-		err := fmt.Errorf("%w: compiling the module took more than %v of processor time", ErrEngine, compileTime(s.job.ModuleSize).Round(time.Second))
-		s.engine.refusals.add(s.job, err) // it will again
+	if !begun && s.taken {
+		err := fmt.Errorf("%w: compiling the module ended its worker: %s", ErrEngine, text)
+		if ranOutOfTime(s.p.state) {
+			err = fmt.Errorf("%w: compiling the module took more than %v of processor time", ErrEngine, compileTime(s.job.ModuleSize).Round(time.Second))
+		}
+		if endedItself(s.p.state) {
+			s.engine.refusals.add(s.job, err) // it will again
+		}
 		return err
 	}
 	if !begun {

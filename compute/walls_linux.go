@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -91,11 +90,8 @@ func (c *cell) tell(name string, stands bool, detail, why string) {
 
 // enter is called once, when the job is known and nothing of it was read. It
 // gives the folder that may be used, which is none where the process cannot be
-// held to it, and how much processor time until limit is called.
-func (c *cell) enter(folder string, compile time.Duration) (string, error) {
-	if err := limitTime(compile); err != nil {
-		return "", fmt.Errorf("limits: %w", err)
-	}
+// held to it.
+func (c *cell) enter(folder string) (string, error) {
 	if c.landlock == 0 {
 		folder = ""
 	}
@@ -185,10 +181,20 @@ func limitTime(more time.Duration) error {
 	return softLimit(unix.RLIMIT_CPU, uint64((used+more+time.Second-1)/time.Second))
 }
 
-// ranOutOfTime tells whether a process, whose Wait gave err, died of that.
-func ranOutOfTime(err error) bool {
-	var exit *exec.ExitError
-	return errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signal() == unix.SIGXCPU
+// limitCompile lets the process have so much processor time and memory from now
+// on, until limit is called.
+func (c *cell) limitCompile(more time.Duration, memory uint64) error {
+	most := c.dataBytes() + memory
+	if raceEnabled {
+		most = unix.RLIM_INFINITY
+	}
+	if err := softLimit(unix.RLIMIT_DATA, most); err != nil {
+		return fmt.Errorf("limits: %w", err)
+	}
+	if err := limitTime(more); err != nil {
+		return fmt.Errorf("limits: %w", err)
+	}
+	return nil
 }
 
 // limit lets the process have more bytes than it has by now, and beside the

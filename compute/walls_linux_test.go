@@ -120,6 +120,13 @@ var probes = []struct {
 		_, err := unix.Mmap(-1, 0, 1<<30, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
 		return err
 	}},
+	{probeCompile, wallMemory, func(int) error {
+		if raceEnabled {
+			return unix.ENOMEM
+		}
+		_, err := unix.Mmap(-1, 0, 1<<30, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+		return err
+	}},
 	{probeSpin, wallLimits, func(int) error {
 		for time.Now().Year() > 0 {
 		}
@@ -192,7 +199,7 @@ func probe(what string) {
 	}
 	raised := time.Now()
 	if what == probeTime {
-		if _, err := c.enter(os.TempDir(), time.Minute); err != nil {
+		if _, err := c.enter(os.TempDir()); err != nil {
 			fail(err)
 		}
 		entered := time.Now()
@@ -202,7 +209,7 @@ func probe(what string) {
 		fmt.Println(raised.Sub(begin).Microseconds(), entered.Sub(raised).Microseconds(), time.Since(entered).Microseconds())
 		os.Exit(0)
 	}
-	if folder, err := c.enter("own", time.Second); err != nil {
+	if folder, err := c.enter("own"); err != nil {
 		fail(err)
 	} else if folder != "own" && c.landlock > 0 {
 		fail(errors.New("its folder was taken away"))
@@ -212,7 +219,11 @@ func probe(what string) {
 			fail(err)
 		}
 	}
-	if what != probeSpin {
+	if what == probeSpin || what == probeCompile {
+		if err := c.limitCompile(time.Second, 512<<20); err != nil {
+			fail(err)
+		}
+	} else {
 		if err := c.limit(512<<20, 1); err != nil {
 			fail(err)
 		}
@@ -419,8 +430,11 @@ func BenchmarkWalls(b *testing.B) {
 	b.ReportMetric(shut, "µs-shut")
 }
 
-// probeSpin is before limit, which is when a module is compiled.
-const probeSpin = "compile without end"
+// These are before limit, which is when a module is compiled.
+const (
+	probeSpin    = "compile without end"
+	probeCompile = "more memory than compiling may take"
+)
 
 // probeTime makes a probe measure its walls.
 const probeTime = "time"

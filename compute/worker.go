@@ -148,7 +148,7 @@ func (w *worker) read() (*turn, error) {
 		return nil, err
 	}
 	if start.Module {
-		if start.Cache, err = w.cell.enter(start.Cache, compileTime(job.ModuleSize)); err != nil {
+		if start.Cache, err = w.cell.enter(start.Cache); err != nil {
 			return nil, fmt.Errorf("%w: walls: %w", ErrEngine, err)
 		}
 	}
@@ -196,18 +196,27 @@ func (w *worker) serve(t *turn) (again bool, err error) {
 
 // prepare makes the program and narrows the process to what its jobs may use.
 func (w *worker) prepare(t *turn) (err error) {
-	l := t.guest.job.Limits
+	l, size := t.guest.job.Limits, t.guest.job.ModuleSize
+	limit := func() error { return w.cell.limitCompile(compileTime(size), compileMemory(size)) }
+	if err := limit(); err != nil {
+		return fmt.Errorf("%w: walls: %w", ErrEngine, err)
+	}
+	// From here on the module is to blame for what happens to this process.
+	if err := w.out.send(frameTaken, nil); err != nil {
+		return err
+	}
 	if t.interpreter || len(t.module) > 256<<10 { // compiling it leaves garbage to speak of
 		debug.SetGCPercent(100)
 	}
-	r := recipe{tariff: t.guest.job.Tariff, pages: l.MemoryPages, interpreter: t.interpreter, cacheDir: t.cacheDir}
+	r := recipe{tariff: t.guest.job.Tariff, pages: l.MemoryPages, interpreter: t.interpreter, cacheDir: t.cacheDir, anew: limit}
 	if w.program, err = r.make(context.Background(), t.module); err != nil {
 		return err
 	}
 	t.module = nil
-	if t.fresh {
-		sum := hashFolder(t.cacheDir)
-		t.sum = sum[:]
+	if t.fresh && !w.program.unkept {
+		if sum, err := hashFolder(t.cacheDir); err == nil {
+			t.sum = sum[:]
+		}
 	}
 	if err := w.cell.shut(); err != nil {
 		return fmt.Errorf("%w: walls: %w", ErrEngine, err)
