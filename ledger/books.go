@@ -277,6 +277,9 @@ func (a account) back() uint64 {
 // balance is positive when the peer owes us.
 func (a account) balance() Amount { return a.other.cum - a.own.cum }
 
+// repaid is what of the peer's promises is settled by ours.
+func (a account) repaid() Amount { return min(a.own.cum, a.other.cum) }
+
 func accountOf(self, peer identity.Entity) account {
 	line, side := LineOf(self, peer), SideOf(self, peer)
 	return account{peer: peer, mine: writer{line, side}, theirs: writer{line, side.other()}}

@@ -127,7 +127,12 @@ func (c *checker) meta() (err error) {
 		return damage(c, bMeta, []byte("self"), nil, err.Error())
 	}
 	return c.scan(bMeta, nil, func(key, value []byte) (bool, error) {
-		if k := string(key); k != "schema" && k != "self" {
+		switch string(key) {
+		case "schema", "self":
+		case string(budgetKey):
+			_, _, err := read(c.book, bMeta, key, decodeBudget)
+			return err == nil, err
+		default:
 			return false, damage(c, bMeta, key, value, "nobody writes a record of this name")
 		}
 		return true, nil

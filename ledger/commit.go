@@ -84,6 +84,7 @@ func (l *Ledger) transact(ops []*op) {
 
 	b := &batch{l: l, touched: map[identity.Entity]account{}, states: map[identity.Entity]State{}}
 	written := false
+	l.refill()
 	err := l.Writable()
 	if err == nil {
 		err = l.store.update(func(s setter) error {
@@ -98,6 +99,9 @@ func (l *Ledger) transact(ops []*op) {
 			}
 			if !*b.wrote {
 				return errNothing // spares the fsync: what was refused costs little
+			}
+			if err := b.keepBudget(); err != nil {
+				return err
 			}
 			written = true
 			return nil
@@ -118,6 +122,9 @@ func (l *Ledger) transact(ops []*op) {
 			close(o.done)
 		}
 		return
+	}
+	if b.budget != nil {
+		l.keptBudget = *b.budget
 	}
 	l.mu.Lock()
 	for _, a := range b.touched {
@@ -151,6 +158,7 @@ type batch struct {
 	states  map[identity.Entity]State
 	arrived []arrival
 	changes []Change
+	budget  *budget // as it was written, if it was
 }
 
 // arrival is a payment that a peer has made to us.

@@ -21,12 +21,14 @@ const maxHolds = 10_000
 // sums are those at the time of asking. It is ErrLimit.
 type LimitError struct {
 	Peer   identity.Entity
-	Debtor bool   // we would owe the peer, not the peer us
-	Shared bool   // the limit is the budget that all strangers share
-	Limit  Amount // what may be owed in all
-	Owes   Amount // what is owed now: by all strangers if Shared
-	Held   Amount // what is set aside already, likewise
-	Wanted Amount
+	Debtor bool // we would owe the peer, not the peer us
+	Shared bool // the limit is the budget that all strangers share,
+	// or, with Newcomers, the part of it for those who have repaid nothing before.
+	Newcomers bool
+	Limit     Amount // what may be owed in all
+	Owes      Amount // what is owed now: by all strangers if Shared
+	Held      Amount // what is set aside already, likewise
+	Wanted    Amount
 }
 
 func (e *LimitError) Error() string {
@@ -34,6 +36,9 @@ func (e *LimitError) Error() string {
 	switch {
 	case e.Debtor:
 		return fmt.Sprintf("%s: we may owe %s %s credits, owe %s, have reserved %s, and would reserve %s more",
+			ErrLimit, who, e.Limit, e.Owes, e.Held, e.Wanted)
+	case e.Newcomers:
+		return fmt.Sprintf("%s: %s has no grant and has repaid nothing before, and all such peers together may owe %s credits, owe %s, have %s held, and would have %s more",
 			ErrLimit, who, e.Limit, e.Owes, e.Held, e.Wanted)
 	case e.Shared:
 		return fmt.Sprintf("%s: %s has no grant, and all such peers together may owe %s credits, owe %s, have %s held, and would have %s more",
@@ -61,7 +66,8 @@ type Hold struct {
 // standing is what is kept in memory of each line, to answer Hold.
 type standing struct {
 	balance Amount
-	granted bool // we gave a grant, expired or not
+	repaid  Amount // of what the peer promised, what it owes no more
+	granted bool   // we gave a grant, expired or not
 	limit   Amount
 	expiry  int64
 	theirs  bool // the peer gave one
@@ -82,11 +88,13 @@ func (s standing) owed() Amount {
 // each commit; l.mu is held.
 func (l *Ledger) stand(a account, state State) {
 	s := standing{
-		balance: a.balance(), state: state,
+		balance: a.balance(), repaid: a.repaid(), state: state,
 		granted: a.own.grantSeq > 0, limit: a.own.grantLimit, expiry: a.own.grantExpiry,
 		theirs: a.other.grantSeq > 0, credit: a.other.grantLimit, until: a.other.grantExpiry,
 	}
-	l.debt += s.owed() - l.standing[a.peer].owed()
+	old := l.standing[a.peer]
+	l.owes[old.pool()] -= old.owed()
+	l.owes[s.pool()] += s.owed()
 	l.standing[a.peer] = s
 }
 
@@ -138,7 +146,6 @@ func (l *Ledger) hold(peer identity.Entity, most Amount, debtor bool) (*Hold, er
 // l.mu is held.
 func (l *Ledger) room(peer identity.Entity, s standing, debtor bool, now time.Time) *LimitError {
 	e := &LimitError{Peer: peer, Debtor: debtor}
-	counts := func(h *Hold) bool { return h.peer == peer }
 	switch {
 	case debtor && !s.theirs:
 		return nil
@@ -149,11 +156,10 @@ func (l *Ledger) room(peer identity.Entity, s standing, debtor bool, now time.Ti
 		e.Limit = Grant{Limit: s.limit, Expiry: s.expiry}.limitAt(now)
 		e.Owes = max(s.balance, 0)
 	default:
-		e.Shared, e.Limit, e.Owes = true, l.strangers, l.debt
-		counts = func(h *Hold) bool { return !l.standing[h.peer].granted }
+		return l.strangersRoom(peer, s)
 	}
 	for h := range l.holds {
-		if h.debtor == debtor && counts(h) {
+		if h.debtor == debtor && h.peer == peer {
 			e.Held = min(e.Held+h.most, maxAmount) // each is at most that, so no sum wraps
 		}
 	}
@@ -245,15 +251,6 @@ func (l *Ledger) Holds() []Held {
 		all = append(all, Held{h.peer, h.debtor, h.most, h.since})
 	}
 	return all
-}
-
-// Strangers returns what all peers without a grant may owe together, and how
-// much of it they owe or have held.
-func (l *Ledger) Strangers() (budget, used Amount) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	e := l.room(identity.Entity{}, standing{}, false, time.Time{})
-	return e.Limit, e.Owes + e.Held // each below 2^62
 }
 
 // Granted says whether we ever gave peer a grant, expired or not: what it owes

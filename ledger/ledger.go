@@ -33,8 +33,9 @@ const (
 
 // Config is wishes; its zero value is good.
 type Config struct {
-	// Strangers is what all peers without a grant may owe together. 0 is
-	// DefaultStrangers, less is none, and MaxStrangers is the most.
+	// Strangers is what all peers without a grant may owe together; see Strangers
+	// for how it is shared. 0 is DefaultStrangers, less is none, and MaxStrangers
+	// is the most.
 	Strangers Amount
 
 	// MaxLines is how many peers the ledger deals with before it refuses new
@@ -70,11 +71,14 @@ type Ledger struct {
 	done  chan struct{} // closed when the committer has ended
 	once  sync.Once
 
+	keptBudget budget // as it is in the file; the committer's
+
 	mu        sync.Mutex // guards what follows
 	broken    error      // why nothing is written any more
 	strangers Amount
 	standing  map[identity.Entity]standing // of each line: MaxLines
-	debt      Amount                       // of all strangers together
+	owes      [pools]Amount                // by strangers
+	budget    budget                       // only the committer changes it
 	holds     map[*Hold]struct{}           // maxHolds
 	due       map[identity.Hash]*Hold      // those of holds that wait for a payment
 	watchers  map[*watcher]struct{}
@@ -170,6 +174,9 @@ func start(s store, self identity.Entity, signer identity.Signer, sums bool, cfg
 			if err := k.sums(); err != nil {
 				return err
 			}
+		}
+		if err := l.readBudget(k); err != nil {
+			return err
 		}
 		return k.accounts(self, func(a account) error {
 			state, _, err := k.state(a.mine.line)
@@ -332,6 +339,7 @@ func (l *Ledger) show(k book, a account, held map[identity.Entity]aside) (Line, 
 		Signed:   Mark{a.own.seq, a.own.grantSeq},
 		Acked:    Mark{acked.seq, acked.grant},
 		IMayOwe:  a.other.limitAt(now), TheyMayOwe: a.own.limitAt(now),
+		Repaid: a.repaid(),
 		Mine:   Half{a.own.seq, a.own.cum, a.own.tip},
 		Theirs: Half{a.other.seq, a.other.cum, a.other.tip},
 	}
@@ -340,7 +348,7 @@ func (l *Ledger) show(k book, a account, held map[identity.Entity]aside) (Line, 
 	}
 	if out.Stranger {
 		l.mu.Lock()
-		out.TheyMayOwe = l.strangers
+		out.TheyMayOwe = l.standing[a.peer].pool().limit(l.strangers)
 		l.mu.Unlock()
 	}
 	out.Holding, out.Reserved = held[a.peer].holding, held[a.peer].reserved

@@ -79,7 +79,7 @@ func TestGrant(t *testing.T) {
 func TestStrangers(t *testing.T) {
 	l := ledgertest.New(t, ledger.Config{})
 	var holds []*ledger.Hold
-	for range 10 {
+	for range 5 { // newcomers have half
 		h, err := l.Hold(ledgertest.Key(t).Entity(), ledger.Credit)
 		if err != nil {
 			t.Fatal(err)
@@ -88,11 +88,11 @@ func TestStrangers(t *testing.T) {
 	}
 	_, err := l.Hold(ledgertest.Key(t).Entity(), 1)
 	var limit *ledger.LimitError
-	if !errors.As(err, &limit) || !limit.Shared || limit.Held != 10*ledger.Credit {
-		t.Errorf("the eleventh stranger: got %v", err)
+	if !errors.As(err, &limit) || !limit.Shared || !limit.Newcomers || limit.Held != 5*ledger.Credit {
+		t.Errorf("the sixth stranger: got %v", err)
 	}
-	if budget, used := l.Strangers(); budget != 10*ledger.Credit || used != budget {
-		t.Errorf("got %v of %v", used, budget)
+	if s := l.Strangers(); s.Budget != 10*ledger.Credit || s.NewcomersUsed != s.Newcomers || s.Used != s.Newcomers {
+		t.Errorf("got %+v", s)
 	}
 	holds[3].Release()
 	if _, err := l.Hold(ledgertest.Key(t).Entity(), ledger.Credit); err != nil {

@@ -86,9 +86,13 @@ type Line struct {
 	// positive when the peer owes us.
 	Balance Amount `json:"balance_micro"`
 
+	// Repaid is what of the peer's promises it owes no more: the smaller of what
+	// each side has promised the other.
+	Repaid Amount `json:"repaid_micro"`
+
 	// TheyMayOwe is the limit of the grant we gave, zero once it has expired.
 	// Without any the peer is a Stranger, and it is the budget that all
-	// strangers share.
+	// strangers share, or the part of it that newcomers do.
 	TheyMayOwe Amount `json:"they_may_owe_micro"`
 
 	// IMayOwe is the limit of the grant the peer gave us, zero without one.

@@ -214,8 +214,8 @@ func (a *api) getSales(*http.Request, none) ([]market.Sale, error) {
 }
 
 func (d *daemon) offer() offerView {
-	budget, used := d.ledger.Strangers()
-	return offerView{Policy: d.market.Policy(), StrangersMicro: int64(budget), StrangersUsedMicro: int64(used)}
+	s := d.ledger.Strangers()
+	return offerView{Policy: d.market.Policy(), StrangersMicro: int64(s.Budget), StrangersUsedMicro: int64(s.Used)}
 }
 
 func (a *api) putOffer(_ *http.Request, in offerChange) (offerView, error) {

@@ -48,9 +48,26 @@ func newCreditList(c *cli) *cobra.Command {
 				rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s", l.Peer.Short(), credits(int64(l.Balance)),
 					credits(int64(l.TheyMayOwe)), credits(int64(l.IMayOwe)), credits(int64(l.Held)), l.State))
 			}
-			return c.table("PEER\tBALANCE\tTHEY MAY OWE\tI MAY OWE\tHELD\tSTATE", rows)
+			if err := c.table("PEER\tBALANCE\tTHEY MAY OWE\tI MAY OWE\tHELD\tSTATE", rows); err != nil {
+				return err
+			}
+			var s ledger.Strangers
+			if err := api.do(cmd.Context(), http.MethodGet, "/credit/strangers", nil, &s); err != nil {
+				return err
+			}
+			return c.printStrangers(s)
 		},
 	}
+}
+
+// printStrangers says how the budget of those without a grant stands.
+func (c *cli) printStrangers(s ledger.Strangers) error {
+	_, err := fmt.Fprintf(c.stdout, "\nAll without a grant may owe %s together and use %s; newcomers half of it, %s, and use %s.\n",
+		credits(int64(s.Budget)), credits(int64(s.Used)), credits(int64(s.Newcomers)), credits(int64(s.NewcomersUsed)))
+	if s.Lost > 0 && err == nil {
+		_, err = fmt.Fprintf(c.stdout, "They owe %s that counts there no more: %s a day comes back.\n", credits(int64(s.Lost)), credits(int64(s.Daily)))
+	}
+	return err
 }
 
 func newCreditShow(c *cli) *cobra.Command {

@@ -167,7 +167,7 @@ func TestTampered(t *testing.T) {
 			t.Errorf("%s: balance %s, want %s", test.name, got, -owes)
 		}
 	}
-	_, used := seller.ledger.Strangers()
+	used := seller.ledger.Strangers().Used
 	if e, err := seller.Earnings(); err != nil || e.Due+owes != used {
 		t.Errorf("the seller is due %s and strangers use %s, %v", e.Due, used, err)
 	}

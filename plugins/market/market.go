@@ -27,7 +27,7 @@ type credit interface {
 	Pay(ctx context.Context, peer identity.Entity, amount ledger.Amount, ref identity.Hash) (ledger.Entry, error)
 	PaidFor(peer identity.Entity, ref identity.Hash) (ledger.Entry, bool, error)
 	Granted(peer identity.Entity) bool
-	Strangers() (budget, used ledger.Amount)
+	Strangers() ledger.Strangers
 	Watch(f func(ledger.Change)) (stop func())
 }
 

@@ -25,7 +25,8 @@ func TestEightJobs(t *testing.T) {
 		n := now.Add(1)
 		for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
 		}
-		budget, used := seller.ledger.Strangers()
+		strangers := seller.ledger.Strangers()
+		budget, used := strangers.Budget, strangers.Used
 		if used > budget {
 			t.Errorf("strangers use %s of %s", used, budget)
 		}
@@ -134,7 +135,7 @@ func TestStrangers(t *testing.T) {
 	for i := range buyers {
 		b := newTrader(t, sea, i, &tricky{}, nil)
 		s := primes(b, "1")
-		s.Limits.Fuel = 4 * Gfuel // four credits each, ten for all
+		s.Limits.Fuel = 2 * Gfuel // two credits each, five for all newcomers
 		all = append(all, b)
 		ids = append(ids, b.submit(s))
 		if i < 2 {
@@ -146,12 +147,12 @@ func TestStrangers(t *testing.T) {
 	}
 	close(done)
 	for i := range 2 {
-		if j := all[i].wait(ids[i]); j.Reason != OutOfFuel || j.Cost != 4*ledger.Credit {
+		if j := all[i].wait(ids[i]); j.Reason != OutOfFuel || j.Cost != 2*ledger.Credit {
 			t.Errorf("buyer %d: %+v", i, j)
 		}
 	}
 	for i := range 2 { // both payments come and take the place of the holds
-		agreeLine(t, all[i], seller, 4*ledger.Credit, 8*ledger.Credit)
+		agreeLine(t, all[i], seller, 2*ledger.Credit, 4*ledger.Credit)
 	}
 }
 
@@ -172,7 +173,7 @@ func TestUnpaid(t *testing.T) {
 	}
 	for range 2 {
 		e, err := seller.Earnings()
-		if _, used := seller.ledger.Strangers(); used != j.Cost || err != nil || e.Due != j.Cost || e.Paid != 0 {
+		if used := seller.ledger.Strangers().Used; used != j.Cost || err != nil || e.Due != j.Cost || e.Paid != 0 {
 			t.Errorf("strangers use %s, earnings %+v, %v", used, e, err)
 		}
 		seller.halt()
@@ -181,7 +182,7 @@ func TestUnpaid(t *testing.T) {
 	if err := seller.forgetSales(time.Now().Add(saleAge + time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	if _, used := seller.ledger.Strangers(); used != 0 {
+	if used := seller.ledger.Strangers().Used; used != 0 {
 		t.Errorf("strangers still use %s", used)
 	}
 	sales, err := seller.Sales(10)

@@ -174,15 +174,15 @@ func (m *Market) offer(to identity.Entity) Offer {
 	m.selling.Lock()
 	free := max(0, int(p.Slots)-m.selling.slots-len(m.selling.turn))
 	m.selling.Unlock()
-	budget, used := m.credit.Strangers()
-	room := max(0, budget-used)
+	strangers := m.credit.Strangers()
+	room := strangers.Room()
 	if to != (identity.Entity{}) {
 		room = m.room(to)
 	}
 	now := time.Now()
 	return Offer{
 		For: to, Price: p.Price, Caps: p.Caps, Slowest: p.Slowest, Slots: p.Slots, Free: uint32(free),
-		Room: room, Strangers: budget, Tariff: compute.Tariff1, Engine: m.cfg.Engine,
+		Room: room, Strangers: strangers.Budget, Tariff: compute.Tariff1, Engine: m.cfg.Engine,
 		At: now.UnixMilli(), Until: now.Add(offerAge).UnixMilli(),
 	}
 }

@@ -50,7 +50,7 @@ func agreeLine(t *testing.T, buyer, seller *trader, owes, all ledger.Amount) {
 	defer seller.ledger.Watch(func(ledger.Change) { changed <- struct{}{} })()
 	for {
 		b, s := buyer.ledger.Line(seller.key.Entity()).Balance, seller.ledger.Line(buyer.key.Entity()).Balance
-		_, used := seller.ledger.Strangers()
+		used := seller.ledger.Strangers().Used
 		held := len(buyer.ledger.Holds()) + len(seller.ledger.Holds())
 		if b == -owes && s == owes && used == all && held == 0 {
 			return
@@ -299,7 +299,7 @@ func TestSellerRefuses(t *testing.T) {
 		if err != nil || no.Reason != test.want || no.Of != st.Hash(AskPurpose) || answer.Refusal.By != seller.key.Entity() {
 			t.Errorf("%s: %+v, %v", test.name, no, err)
 		}
-		if test.want == RefusedCredit && no.Room != 10*ledger.Credit {
+		if test.want == RefusedCredit && no.Room != 5*ledger.Credit {
 			t.Errorf("%s: room %s", test.name, no.Room)
 		}
 	}
@@ -315,7 +315,7 @@ func TestRoom(t *testing.T) {
 		t.Fatalf("%+v", first)
 	}
 	j := buyer.run(primes(buyer, "100"))
-	if j.State != Done || j.FuelLimit != 9_600_000 {
+	if j.State != Done || j.FuelLimit != 4_600_000 {
 		t.Errorf("%s (%s), fuel limit %d", j.State, j.Error, j.FuelLimit)
 	}
 	agree(t, buyer, seller, first.Cost+j.Cost)

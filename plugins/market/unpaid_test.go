@@ -167,7 +167,7 @@ func TestStrangersMakeRoom(t *testing.T) {
 	if _, pinned := seller.blobs.Usage(); pinned != size {
 		t.Errorf("%d bytes are pinned, want those of the second, %d", pinned, size)
 	}
-	if _, used := seller.ledger.Strangers(); used != first.Cost+second.Cost { // what is owed stays so
+	if used := seller.ledger.Strangers().Used; used != first.Cost+second.Cost { // what is owed stays so
 		t.Errorf("strangers use %s, want %s", used, first.Cost+second.Cost)
 	}
 
