@@ -81,7 +81,12 @@ func newMachine(keys [2]*identity.Key, draw func(int) int, lies bool) *machine {
 	m := &machine{draw: draw, keys: keys, signed: map[string]identity.Hash{}}
 	for i := range 2 {
 		m.disks[i] = newMemStore()
-		m.disks[i].lies = lies
+		if lies {
+			m.disks[i].late = func() func([]bucket) bool {
+				n := 0
+				return func([]bucket) bool { n++; return n%3 > 0 }
+			}()
+		}
 		m.paid[i], m.maybe[i] = map[identity.Hash]Amount{}, map[identity.Hash]Amount{}
 		if err := m.disks[i].update(func(s setter) error { return writeMeta(newPen(s), keys[i].Entity()) }); err != nil {
 			panic(err)

@@ -90,8 +90,6 @@ type step struct {
 	arg  int32
 }
 
-type image map[bucket]map[string][]byte
-
 // holding is what is in a ledger file, with what the checks need to know of it.
 type holding struct {
 	kv       image

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -70,11 +69,15 @@ func (s *search) content(i int, kv image) int32 {
 	h := sha256.New()
 	var b []byte
 	for _, name := range buckets {
-		for _, k := range slices.Sorted(maps.Keys(kv[name])) {
-			b = binary.BigEndian.AppendUint32(b[:0], uint32(len(k)))
-			b = binary.BigEndian.AppendUint32(b, uint32(len(kv[name][k])))
-			b = append(append(append(b, name...), k...), kv[name][k]...)
+		_, err := kv[name].scan("", func(key, value []byte) (bool, error) {
+			b = binary.BigEndian.AppendUint32(b[:0], uint32(len(key)))
+			b = binary.BigEndian.AppendUint32(b, uint32(len(value)))
+			b = append(append(append(b, name...), key...), value...)
 			h.Write(b)
+			return true, nil
+		})
+		if err != nil {
+			panic(err)
 		}
 	}
 	digest := [33]byte(append(h.Sum(nil), byte(i)))

@@ -1,0 +1,220 @@
+package ledger
+
+import (
+	"fmt"
+	"time"
+)
+
+// account reads a line from a node's store, whether its process runs or not.
+func (s *sim) account(i, j int) (a account) {
+	err := s.nodes[i].disk.view(func(g getter) (err error) {
+		a, err = book{g}.account(s.entity(i), s.entity(j))
+		return err
+	})
+	if err != nil {
+		s.fail("node %d: %w", i, err)
+	}
+	return a
+}
+
+func (s *sim) state(i, j int) (state State) {
+	err := s.nodes[i].disk.view(func(g getter) (err error) {
+		state, _, err = book{g}.state(LineOf(s.entity(i), s.entity(j)))
+		return err
+	})
+	if err != nil {
+		s.fail("node %d: %w", i, err)
+	}
+	return state
+}
+
+func (s *sim) undelivered(i, j int) (more bool, err error) {
+	err = s.nodes[i].disk.view(func(g getter) (err error) {
+		_, more, err = book{g}.unsentOf(LineOf(s.entity(i), s.entity(j)))
+		return err
+	})
+	return more, err
+}
+
+// leaves notes the entries in a push of node i: under one number there is ever
+// only one.
+func (s *sim) leaves(i, j int, b []byte) {
+	k := s.nodes[i].link[j]
+	p, err := decodePush(b)
+	if err != nil {
+		s.fail("node %d sends what cannot be read: %w", i, err)
+		return
+	}
+	for _, r := range p.runs {
+		for _, e := range r.entries {
+			switch n := uint64(len(k.left)); {
+			case e.Seq > n+1:
+				s.fail("node %d sends entry %d after %d", i, e.Seq, n)
+				return
+			case e.Seq == n+1:
+				k.left = append(k.left, e)
+			case k.left[e.Seq-1] != e:
+				s.fail("I2: node %d has signed two entries %d for %d", i, e.Seq, j)
+			}
+		}
+	}
+}
+
+// arrived notes what node i acknowledges to j, and which holds that pays.
+func (s *sim) arrived(i, j int, before uint64, message, answer []byte) {
+	a, err := decodeAck(answer)
+	if err != nil {
+		s.fail("node %d answers what cannot be read: %w", i, err)
+		return
+	}
+	s.nodes[j].link[i].acked = max(s.nodes[j].link[i].acked, a.seq)
+	p, err := decodePush(message)
+	if err != nil {
+		s.fail("%w", err)
+		return
+	}
+	for _, r := range p.runs {
+		for _, e := range r.entries {
+			for _, h := range s.nodes[i].holds {
+				if h.to == j && h.ref == e.Ref && e.Seq > before && e.Seq <= a.seq {
+					h.most -= min(h.most, e.Amount)
+				}
+			}
+		}
+	}
+}
+
+// check holds the line between i and j to the invariants, after something was
+// done at i.
+func (s *sim) check(i, j int) {
+	s.counts["checks"]++
+	a, b := s.account(i, j), s.account(j, i)
+	k, back := s.nodes[i].link[j], s.nodes[j].link[i]
+	if state := s.state(i, j); state != StateOpen && !(state == StateFenced && (k.lost || k.restored)) {
+		s.fail("I4: the line of %d with %d is %s", i, j, state)
+	}
+	if err := k.follows(a); err != nil {
+		s.fail("I5: node %d with %d: %w", i, j, err)
+	}
+	k.mine, k.theirs = a.own, a.other
+	if !k.lost && len(k.maybe) == 0 && a.own.cum != k.sum {
+		s.fail("I3: node %d has promised %d to %d, and was told %d", i, a.own.cum, j, k.sum)
+	}
+	s.counted(i, j, a, b, k)
+	s.counted(j, i, b, a, back)
+}
+
+// counted holds what j counts of i against what i has.
+func (s *sim) counted(i, j int, a, b account, k *simLink) {
+	back := s.nodes[j].link[i]
+	held := b.other
+	if !k.restored && !k.lost {
+		switch {
+		case held.seq > a.own.seq:
+			s.fail("I3: %d counts entry %d of %d, who has %d", j, held.seq, i, a.own.seq)
+		case held.seq == a.own.seq && (held.cum != a.own.cum || held.tip != a.own.tip):
+			s.fail("I1: %d counts %d of %d, who has %d", j, held.cum, i, a.own.cum)
+		}
+	}
+	if held.seq > 0 && !back.restored {
+		if held.seq > uint64(len(k.left)) {
+			s.fail("I3: %d counts entry %d of %d, of whom %d left", j, held.seq, i, len(k.left))
+		} else if e := k.left[held.seq-1]; e.Hash() != held.tip || e.Cum != held.cum {
+			s.fail("I1: %d holds another entry %d of %d than what left", j, held.seq, i)
+		}
+	}
+	if held.seq < k.acked && !back.restored {
+		s.fail("I3: %d acknowledged entry %d of %d and has %d", j, k.acked, i, held.seq)
+	}
+}
+
+// follows says how a line fell back, if it did: I5.
+func (k *simLink) follows(a account) error {
+	switch {
+	case a.own.seq < k.mine.seq || a.own.cum < k.mine.cum || a.own.grantSeq < k.mine.grantSeq:
+		return fmt.Errorf("what it promised fell from %d in %d to %d in %d", k.mine.cum, k.mine.seq, a.own.cum, a.own.seq)
+	case a.other.seq < k.theirs.seq || a.other.cum < k.theirs.cum:
+		return fmt.Errorf("what it was promised fell from %d in %d to %d in %d", k.theirs.cum, k.theirs.seq, a.other.cum, a.other.seq)
+	}
+	return nil
+}
+
+// exposed holds node n's credit to its limits just after it gave some: I7.
+func (s *sim) exposed(n *simNode, h *simHold) {
+	k := n.link[h.to]
+	owed := func(k *simLink) Amount { return max(0, s.account(n.i, k.to).balance()) }
+	var used, limit Amount
+	if k.granted {
+		used = owed(k)
+		limit = k.limit
+		if k.expiry > 0 && s.now >= k.expiry {
+			limit = 0
+		}
+		for _, other := range n.holds {
+			if other.to == h.to {
+				used += other.most
+			}
+		}
+	} else {
+		limit = DefaultStrangers
+		for _, other := range n.links {
+			if !other.granted {
+				used += owed(other)
+			}
+		}
+		for _, other := range n.holds {
+			if !n.link[other.to].granted {
+				used += other.most
+			}
+		}
+	}
+	if used > limit {
+		s.fail("I7: node %d lets %d owe %d of %d", n.i, h.to, used, limit)
+	}
+}
+
+// atRest looks at everything once all messages have come.
+func (s *sim) atRest() {
+	for _, n := range s.nodes {
+		var sum Amount
+		err := n.disk.view(func(g getter) error {
+			rep := &Report{}
+			err := newChecker(g, rep).all()
+			sum = rep.Balance
+			return err
+		})
+		if err != nil {
+			s.fail("I10: the file of node %d: %w", n.i, err)
+		}
+		cfg, _ := Config{Now: s.clock}.filled()
+		again, err := start(&memStore{cache: n.disk.disk, disk: n.disk.disk}, n.key.Entity(), n.key, true, cfg)
+		if err != nil {
+			s.fail("I10: node %d: %w", n.i, err)
+			return
+		}
+		was, now := n.l.Lines(), again.Lines()
+		again.Close()
+		if fmt.Sprint(was) != fmt.Sprint(now) {
+			s.fail("I10: node %d shows %v, opened again %v", n.i, was, now)
+		}
+		for _, line := range was {
+			sum -= line.Balance
+		}
+		if sum != 0 {
+			s.fail("I1: the lines of node %d and its report differ by %d", n.i, sum)
+		}
+		for _, k := range n.links {
+			s.check(n.i, k.to)
+			a, b := n.l.Line(s.entity(k.to)), s.nodes[k.to].l.Line(n.l.self)
+			if k.lost {
+				continue
+			}
+			if a.Undelivered || a.Mine != b.Theirs || !a.Stranger && a.TheyMayOwe != b.IMayOwe {
+				s.fail("stuck: %d and %d have %+v and %+v after %v", n.i, k.to, a, b, s.now.Round(time.Second))
+			}
+			if !s.nodes[k.to].link[n.i].lost && a.Balance+b.Balance != 0 {
+				s.fail("I1: between %d and %d there are %d and %d", n.i, k.to, a.Balance, b.Balance)
+			}
+		}
+	}
+}
