@@ -144,7 +144,8 @@ func (k *task) stdin(b []byte) *task {
 func newEngine(t testing.TB, cfg Config) *Engine {
 	t.Helper()
 	e := New(cfg)
-	e.pool.maxIdle = time.Hour // however long a loaded machine takes between two jobs
+	// However long a loaded machine takes between two jobs, or to stop one.
+	e.pool.maxIdle, e.stopWall = time.Hour, time.Minute
 	t.Cleanup(func() {
 		if err := e.Close(); err != nil {
 			t.Error(err)

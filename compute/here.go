@@ -37,7 +37,7 @@ func (e *Engine) runHere(ctx context.Context, job Job, blobs Blobs, live Live, o
 	fit := false
 	defer func() { e.shelf.put(p, k, fit) }()
 	var watch sync.WaitGroup
-	watch.Go(func() { e.watchHere(ctx, g, live, begun, ended) })
+	watch.Go(func() { e.watchHere(ctx, g, live, out, begun, ended) })
 	o, err := g.run(context.WithoutCancel(ctx), p)
 	close(ended)
 	watch.Wait()
@@ -108,13 +108,17 @@ func (e *Engine) program(ctx context.Context, job Job, blobs Blobs, tenant strin
 
 // watchHere does for a guest in this process what a worker's watcher and its
 // session do for one there, but for holding it. begun is closed when it runs.
-func (e *Engine) watchHere(ctx context.Context, g *guest, live Live, begun, ended <-chan struct{}) {
+func (e *Engine) watchHere(ctx context.Context, g *guest, live Live, out *sink, begun, ended <-chan struct{}) {
 	select {
 	case <-ended:
 		return
 	case <-begun:
 	}
 	began, pace := time.Now(), newPace(live.Slowest)
+	stop := func(cause string) {
+		g.tank.interrupt(cause)
+		out.talk.hush() // the guest may wait for who watches
+	}
 	wall := time.NewTimer(g.job.Limits.Wall())
 	defer wall.Stop()
 	tick := time.NewTicker(progressEvery * flushEvery)
@@ -125,20 +129,20 @@ func (e *Engine) watchHere(ctx context.Context, g *guest, live Live, begun, ende
 		case <-ended:
 			return
 		case <-cancelled:
-			g.tank.interrupt(causeCancelled)
+			stop(causeCancelled)
 			cancelled = nil
 		case <-closed:
-			g.tank.interrupt(causeClosed)
+			stop(causeClosed)
 			closed = nil
 		case <-wall.C:
-			g.tank.interrupt(causeWall)
+			stop(causeWall)
 		case <-tick.C:
 			used := min(g.tank.Used(), g.job.Limits.Fuel)
 			if live.Progress != nil {
 				live.Progress(used)
 			}
 			if pace.slow(time.Since(began), used) {
-				g.tank.interrupt(pace.cause())
+				stop(pace.cause())
 			}
 		}
 	}

@@ -14,10 +14,14 @@ import (
 
 // How long a worker may take.
 const (
-	compileWall = 2 * time.Minute * slowdown // from the job to the guest's first step
 	stopWall    = 2 * time.Second * slowdown // from the cancel to its last
 	deliverWall = time.Minute                // from there to the last byte of output
 )
+
+// compileWall is how much real time may pass from the job to the guest's first
+// step. It is there for a worker that hangs: what counts is the processor time,
+// which a machine with twenty times too much to do may take that long to give.
+func compileWall(bytes uint64) time.Duration { return 20 * compileTime(bytes) }
 
 // compileMemory is how much memory it may take for that, with what it has read:
 // programs need up to 1.3 GiB.
@@ -155,6 +159,7 @@ func (s *session) kill(err error) {
 		s.why = err
 	}
 	s.mu.Unlock()
+	s.out.talk.hush()
 	s.p.kill()
 }
 
@@ -216,7 +221,8 @@ func (s *session) sendBlob(b Blob) error {
 func (s *session) watch(ctx context.Context) {
 	g := newGovernor(s.p, s.live.Control)
 	defer g.goOn()
-	switch g.run(ctx, s.engine.done, s.begun, compileWall) {
+	wall := compileWall(s.job.ModuleSize)
+	switch g.run(ctx, s.engine.done, s.begun, wall) {
 	case cancelled:
 		select {
 		case <-s.begun: // as well: it has a result
@@ -228,7 +234,7 @@ func (s *session) watch(ctx context.Context) {
 		s.kill(ErrClosed)
 		return
 	case late:
-		s.kill(fmt.Errorf("%w: compiling took longer than %v", ErrEngine, compileWall))
+		s.kill(fmt.Errorf("%w: compiling took longer than %v", ErrEngine, wall))
 		return
 	}
 	var cause string
@@ -248,6 +254,7 @@ func (s *session) watch(ctx context.Context) {
 		s.mu.Lock()
 		s.asked = true
 		s.mu.Unlock()
+		s.out.talk.hush() // read may wait for who watches, and the guest for read
 		limit.Reset(s.engine.stopWall)
 		// Not in this goroutine: a worker that hangs does not read either.
 		var asked sync.WaitGroup
