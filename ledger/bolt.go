@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	bbolt "go.etcd.io/bbolt"
@@ -87,7 +88,35 @@ func openBolt(path string, readOnly, test bool, timeout time.Duration) (*bolt, e
 		return nil, err
 	}
 	again.torn, again.walked = b.torn, b.walked
+	if err := again.addBuckets(); err != nil {
+		return nil, errors.Join(err, again.close())
+	}
 	return again, nil
+}
+
+// addBuckets makes the buckets that an older file lacks.
+func (b *bolt) addBuckets() (err error) {
+	defer rescue(&err)()
+	var missing []bucket
+	err = b.db.View(func(tx *bbolt.Tx) error {
+		for _, name := range added {
+			if tx.Bucket([]byte(name)) == nil {
+				missing = append(missing, name)
+			}
+		}
+		return nil
+	})
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	return b.db.Update(func(tx *bbolt.Tx) error {
+		for _, name := range missing {
+			if _, err := tx.CreateBucket([]byte(name)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // walkPages returns a *DamageError when the file's own structure is not sound.
@@ -170,6 +199,19 @@ func create(path string, test bool, fill func(setter) error) (err error) {
 	return syncDir(dir)
 }
 
+// known returns a *DamageError when the file has a bucket that nobody makes.
+func (b *bolt) known() (err error) {
+	defer rescue(&err)()
+	return b.db.View(func(tx *bbolt.Tx) error {
+		return tx.ForEach(func(name []byte, _ *bbolt.Bucket) error {
+			if !slices.Contains(buckets, bucket(name)) {
+				return &DamageError{Bucket: string(name), Offset: -1, Why: "nobody makes a bucket of this name"}
+			}
+			return nil
+		})
+	})
+}
+
 func (b *bolt) view(f func(getter) error) (err error) {
 	defer rescue(&err)()
 	return b.db.View(func(tx *bbolt.Tx) error { return f(boltTx{b, tx}) })
@@ -213,23 +255,38 @@ type boltTx struct {
 	tx *bbolt.Tx
 }
 
+// bucket returns nil for one that the file is too old to have.
 func (t boltTx) bucket(b bucket) *bbolt.Bucket {
 	k := t.tx.Bucket([]byte(b))
-	if k == nil {
+	if k == nil && !slices.Contains(added, b) {
 		panic(fmt.Sprintf("bucket %s is missing", b)) // rescue makes it ErrDamaged
 	}
 	return k
 }
 
-func (t boltTx) get(b bucket, key []byte) []byte { return t.bucket(b).Get(key) }
+func (t boltTx) get(b bucket, key []byte) []byte {
+	k := t.bucket(b)
+	if k == nil {
+		return nil
+	}
+	return k.Get(key)
+}
 
 func (t boltTx) last(b bucket) []byte {
-	k, _ := t.bucket(b).Cursor().Last()
-	return k
+	k := t.bucket(b)
+	if k == nil {
+		return nil
+	}
+	key, _ := k.Cursor().Last()
+	return key
 }
 
 func (t boltTx) scan(b bucket, from []byte, f func(key, value []byte) (bool, error)) error {
-	c := t.bucket(b).Cursor()
+	in := t.bucket(b)
+	if in == nil {
+		return nil
+	}
+	c := in.Cursor()
 	for k, v := c.Seek(from); k != nil; k, v = c.Next() {
 		if more, err := f(k, v); err != nil || !more {
 			return err

@@ -236,13 +236,12 @@ func (k book) state(line LineID) (State, string, error) {
 	}
 	state, why := StateOpen, ""
 	for _, p := range all {
-		last := p.shown.last()
 		switch {
-		case p.kind == proofLost:
-			return StateFenced, fmt.Sprintf("the peer holds our own entry %d of %s credits in all, which this ledger does not have: "+
-				"it was restored from an older copy. Nothing is signed on this line until it is rebuilt", last.Seq, last.Cum), nil
+		case p.lost():
+			return StateFenced, fmt.Sprintf("the peer holds %s, which this ledger does not have: "+
+				"it was restored from an older copy. Nothing is signed on this line until it is rebuilt", p.shows()), nil
 		case state == StateOpen:
-			state, why = StateDisputed, fmt.Sprintf("the peer signed an entry %d that contradicts what it signed before; the proof is kept", last.Seq)
+			state, why = StateDisputed, p.why().Error()+"; the proof is kept"
 		}
 	}
 	return state, why, nil

@@ -23,6 +23,7 @@ type Report struct {
 	Payments uint64          `json:"payments"` // references that were paid for
 	Outbox   uint64          `json:"outbox"`   // lines with something to deliver
 	Proofs   uint64          `json:"proofs"`
+	Agreed   uint64          `json:"agreed"` // lines with a checkpoint that both sides signed
 
 	// Fenced and Disputed count the lines that are not open. The file is in
 	// order nevertheless.
@@ -57,7 +58,10 @@ func Check(path string) (Report, error) {
 	if b.torn != nil {
 		return fail(errors.Join(b.torn, b.close()))
 	}
-	err = b.view(func(g getter) error { return newChecker(g, &rep).all() })
+	err = b.known()
+	if err == nil {
+		err = b.view(func(g getter) error { return newChecker(g, &rep).all() })
+	}
 	if err := errors.Join(err, b.close()); err != nil {
 		return fail(err)
 	}
@@ -110,7 +114,7 @@ func (c *checker) settle() error {
 }
 
 func (c *checker) all() error {
-	for _, step := range []func() error{c.meta, c.log, c.halves, c.indexes, c.outbox, c.evidence} {
+	for _, step := range []func() error{c.meta, c.log, c.halves, c.indexes, c.outbox, c.pacts, c.evidence} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -364,6 +368,75 @@ func (c *checker) outbox() error {
 	})
 }
 
+// pacts verifies each line's checkpoints: the signatures, and that they name
+// prefixes of what the log has.
+func (c *checker) pacts() error {
+	return c.scan(bCheckpoint, nil, func(key, value []byte) (bool, error) {
+		payload, err := unseal(c, bCheckpoint, key, value)
+		if err != nil {
+			return false, err
+		}
+		p, err := decodePact(payload)
+		if err == nil {
+			err = c.checkPact(key, p)
+		}
+		if errors.Is(err, ErrDamaged) {
+			return false, err // names another record
+		}
+		if err != nil {
+			return false, damage(c, bCheckpoint, key, value, err.Error())
+		}
+		return true, nil
+	})
+}
+
+func (c *checker) checkPact(key []byte, p pact) error {
+	a := c.lines[LineOf(c.self, p.peer)]
+	if a == nil || !bytes.Equal(key, a.mine.line[:]) {
+		return errors.New("its key is not a line with its peer")
+	}
+	if p.proposed != nil && (a.mine.side != Low || p.proposed.N != p.n()+1) {
+		return errors.New("its proposal is not the next one of the low side")
+	}
+	if p.agreed != nil && p.proposed != nil && p.proposed.Prev != p.agreed.Hash() {
+		return errors.New("its proposal does not follow its checkpoint")
+	}
+	for _, one := range []*Checkpoint{p.agreed, p.proposed} {
+		if one == nil {
+			continue
+		}
+		if one.Line != a.mine.line {
+			return fmt.Errorf("checkpoint %d is of another line", one.N)
+		}
+		if err := one.verify(c.self, a.mine.side); err != nil {
+			return err
+		}
+		for _, w := range []struct {
+			writer
+			half
+		}{{a.mine, a.own}, {a.theirs, a.other}} {
+			s := one.Sides[w.side]
+			if held, err := c.holds(w.writer, w.half, s); err != nil {
+				return err
+			} else if held != isHeld || s.Grant > w.grantSeq || s.Grant == w.grantSeq && s.Limit != w.grantLimit {
+				return fmt.Errorf("checkpoint %d is not a prefix of the log: it has entry %d and grant %d", one.N, s.Seq, s.Grant)
+			}
+		}
+		locks, err := c.locksAt(*a, one.Sides)
+		if err != nil {
+			return err
+		}
+		if locks != one.Locks {
+			return fmt.Errorf("checkpoint %d has other open locks than the log", one.N)
+		}
+	}
+	if p.agreed == nil {
+		return nil
+	}
+	c.rep.Agreed++
+	return p.agreed.verify(p.peer, a.theirs.side)
+}
+
 // evidence makes sure that each proof proves what it says.
 func (c *checker) evidence() error {
 	last := LineID{}
@@ -376,7 +449,7 @@ func (c *checker) evidence() error {
 		if err == nil {
 			err = p.verify(c.self)
 		}
-		if err == nil && (len(key) != 40 || !bytes.Equal(key[:32], p.shown.first().Line.bytes())) {
+		if err == nil && (len(key) != 40 || !bytes.Equal(key[:32], p.line().bytes())) {
 			err = errors.New("its key is not its line")
 		}
 		if err != nil {

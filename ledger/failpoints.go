@@ -13,4 +13,10 @@ const (
 	failGrantCommitted      = "ledger:grant-committed"       //
 	failGrantReceived       = "ledger:grant-verified"        // debtor, as for a payment
 	failGrantReceivedCommit = "ledger:grant-received-commit" //
+
+	failCheckpointBeforeCommit = "ledger:checkpoint-before-commit" // low: signed, nothing on the disk
+	failCheckpointProposed     = "ledger:checkpoint-proposed"      // low: on the disk, not sent
+	failCheckpointVerified     = "ledger:checkpoint-verified"      // either: checked, nothing signed
+	failCheckpointSigned       = "ledger:checkpoint-signed"        // high: signed, nothing on the disk
+	failCheckpointCommitted    = "ledger:checkpoint-committed"     // either: on the disk, not answered
 )

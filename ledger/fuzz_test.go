@@ -62,6 +62,18 @@ func FuzzAck(f *testing.F) {
 	oneSpelling(f, seeds(f, "ack", "ack of a grant"), decodeAck, ack.encode)
 }
 
+func FuzzCheckpoint(f *testing.F) {
+	oneSpelling(f, seeds(f, "checkpoint"), DecodeCheckpoint, Checkpoint.Encode)
+}
+
+func FuzzPactMessage(f *testing.F) {
+	oneSpelling(f, seeds(f, "checkpoint asked for", "checkpoint proposed", "checkpoint agreed"), decodePactMessage, pactMessage.encode)
+}
+
+func FuzzPact(f *testing.F) {
+	oneSpelling(f, seeds(f, "file: cp"), decodePact, pact.encode)
+}
+
 func FuzzRecord(f *testing.F) {
 	oneSpelling(f, seeds(f, "file: log"), decodeRecord, record.encode)
 }
@@ -79,7 +91,7 @@ func FuzzUnsent(f *testing.F) {
 }
 
 func FuzzProof(f *testing.F) {
-	oneSpelling(f, seeds(f, "file: proof"), decodeProof, proof.encode)
+	oneSpelling(f, seeds(f, "file: proof", "file: proof of two checkpoints"), decodeProof, proof.encode)
 }
 
 func FuzzParseAmount(f *testing.F) {

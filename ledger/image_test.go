@@ -181,6 +181,12 @@ func smallFile(t *testing.T) (path string, key *identity.Key) {
 	if err := l.Grant(payer.Entity(), 100, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
+	other, _ := openTest(t, third, Config{})
+	if _, err := other.Pay(t.Context(), payee.Entity(), 4, identity.HashOf([]byte("other"))); err != nil {
+		t.Fatal(err)
+	}
+	deliver(t, other, l)
+	agree(t, l, other)
 	fork := newChain(t, payer, payee.Entity()).pay(nil, 11)
 	if _, err := l.Receive(t.Context(), payer.Entity(), fork.push(0)); !errors.Is(err, ErrContradiction) {
 		t.Fatal(err)

@@ -82,6 +82,7 @@ type Ledger struct {
 	holds     map[*Hold]struct{}           // maxHolds
 	due       map[identity.Hash]*Hold      // those of holds that wait for a payment
 	watchers  map[*watcher]struct{}
+	met       map[identity.Entity]struct{} // whose checkpoints are known, see Checkpoint: MaxLines
 }
 
 // Open opens the ledger of self's key at path, or makes it. It returns ErrInUse
@@ -164,6 +165,7 @@ func start(s store, self identity.Entity, signer identity.Signer, sums bool, cfg
 		queue: make(chan *op, maxBatch), quit: make(chan struct{}), done: make(chan struct{}),
 		verifier: identity.NewVerifier(knownKeys), strangers: cfg.Strangers, standing: map[identity.Entity]standing{},
 		holds: map[*Hold]struct{}{}, due: map[identity.Hash]*Hold{}, watchers: map[*watcher]struct{}{},
+		met: map[identity.Entity]struct{}{},
 	}
 	err := s.view(func(g getter) error {
 		k := book{g}
@@ -345,6 +347,14 @@ func (l *Ledger) show(k book, a account, held map[identity.Entity]aside) (Line, 
 	}
 	if !undelivered {
 		out.Acked = out.Signed
+	}
+	p, err := k.pact(a.mine.line, a.peer)
+	if err != nil {
+		return Line{Peer: a.peer, State: StateDamaged, Reason: err.Error()}, err
+	}
+	if c := p.agreed; c != nil {
+		half := func(s Reach) Half { return Half{s.Seq, s.Cum, s.Tip} }
+		out.Agreed = Agreed{N: c.N, Tick: c.Tick, Hash: c.Hash(), Mine: half(c.Sides[a.mine.side]), Theirs: half(c.Sides[a.theirs.side])}
 	}
 	if out.Stranger {
 		l.mu.Lock()

@@ -117,6 +117,9 @@ type Line struct {
 	// Mine and Theirs are the two half-chains.
 	Mine   Half `json:"mine"`
 	Theirs Half `json:"theirs"`
+
+	// Agreed is the newest checkpoint, zero before the first.
+	Agreed Agreed `json:"agreed,omitzero"`
 }
 
 // Known tells that the ledger has records of the line.

@@ -66,6 +66,7 @@ type machine struct {
 	paid   [2]map[identity.Hash]Amount // what each side has promised: the model
 	maybe  [2]map[identity.Hash]Amount // and what it may have, when it crashed
 	signed map[string]identity.Hash    // side, epoch and seq of each entry that left
+	pacts  map[uint64]identity.Hash    // each checkpoint that left, by number
 	seen   [2]Line
 	refs   int
 }
@@ -78,7 +79,7 @@ type letter struct {
 }
 
 func newMachine(keys [2]*identity.Key, draw func(int) int, lies bool) *machine {
-	m := &machine{draw: draw, keys: keys, signed: map[string]identity.Hash{}}
+	m := &machine{draw: draw, keys: keys, signed: map[string]identity.Hash{}, pacts: map[uint64]identity.Hash{}}
 	for i := range 2 {
 		m.disks[i] = newMemStore()
 		if lies {
@@ -142,7 +143,7 @@ func (m *machine) step() error {
 	i := m.draw(2)
 	l, to := m.ls[i], m.peer(i)
 	var err error
-	switch m.draw(11) {
+	switch m.draw(13) {
 	case 0, 1: // pay something new
 		m.refs++
 		err = m.pay(i, m.ref(i, m.refs), Amount(1+m.draw(9)))
@@ -174,6 +175,12 @@ func (m *machine) step() error {
 		if n := len(m.wire); n > 0 {
 			k := m.draw(n)
 			m.wire = append(m.wire[:k:k], m.wire[k+1:]...)
+		}
+	case 11, 12:
+		var b []byte
+		if b, err = l.Checkpoint(background, to); err == nil && b != nil {
+			m.wire = append(m.wire, letter{1 - i, typeCheckpoint, b})
+			err = m.proposes(b)
 		}
 	case 10:
 		if when := m.draw(3); when == 0 {
@@ -228,6 +235,25 @@ func (m *machine) leaves(b []byte) error {
 	return nil
 }
 
+// proposes notes what checkpoints are in a message: for each number there is
+// one, whoever says so. I2, I6.
+func (m *machine) proposes(b []byte) error {
+	p, err := decodePactMessage(b)
+	if err != nil {
+		return err
+	}
+	for _, c := range []*Checkpoint{p.agreed, p.proposed} {
+		if c == nil {
+			continue
+		}
+		if h, ok := m.pacts[c.N]; ok && h != c.Hash() {
+			return fmt.Errorf("I6: two checkpoints %d left", c.N)
+		}
+		m.pacts[c.N] = c.Hash()
+	}
+	return nil
+}
+
 // arrive gives a message to whom it is for. Only what loss and delay explain
 // may go wrong: I4.
 func (m *machine) arrive(x letter) error {
@@ -239,6 +265,16 @@ func (m *machine) arrive(x letter) error {
 		b, err := l.Receive(background, from, x.b)
 		if err == nil {
 			m.wire = append(m.wire, letter{1 - x.to, typeAck, b})
+		}
+		return err
+	case typeCheckpoint:
+		b, err := l.TakeCheckpoint(background, from, x.b)
+		if errors.Is(err, ErrOutOfStep) {
+			return nil
+		}
+		if err == nil && b != nil {
+			m.wire = append(m.wire, letter{1 - x.to, typeCheckpoint, b})
+			err = m.proposes(b)
 		}
 		return err
 	}
@@ -280,10 +316,13 @@ func (m *machine) check() error {
 				return err
 			}
 		}
+		if c := mine.Agreed; c.N > 0 && m.pacts[c.N] != c.Hash {
+			return fmt.Errorf("I6: side %d has another checkpoint %d than left", i, c.N)
+		}
 		if mine.Acked.Entry > theirs.Theirs.Seq {
 			return fmt.Errorf("I3: entry %d was acknowledged, %d is held", mine.Acked.Entry, theirs.Theirs.Seq)
 		}
-		if was := m.seen[i]; mine.Mine.Seq < was.Mine.Seq || mine.Mine.Cum < was.Mine.Cum || mine.Theirs.Seq < was.Theirs.Seq {
+		if was := m.seen[i]; mine.Agreed.N < was.Agreed.N || mine.Mine.Seq < was.Mine.Seq || mine.Mine.Cum < was.Mine.Cum || mine.Theirs.Seq < was.Theirs.Seq {
 			return fmt.Errorf("I5: side %d fell from %+v to %+v", i, was, mine)
 		}
 		m.seen[i] = mine
@@ -329,10 +368,34 @@ func (m *machine) settle() error {
 			}
 		}
 	}
+	for i, l := range m.ls { // the high side has none
+		for {
+			b, err := l.Checkpoint(background, m.peer(i))
+			if err != nil {
+				return err
+			}
+			if b == nil {
+				break
+			}
+			answer, err := m.ls[1-i].TakeCheckpoint(background, l.self, b)
+			if err == nil {
+				err = errors.Join(m.proposes(b), m.proposes(answer))
+			}
+			if err == nil {
+				_, err = l.TakeCheckpoint(background, m.peer(i), answer)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
 	if err := m.check(); err != nil {
 		return err
 	}
 	a, b := m.ls[0].Line(m.peer(0)), m.ls[1].Line(m.peer(1))
+	if a.Agreed.Hash != b.Agreed.Hash || a.Agreed.Mine != b.Agreed.Theirs || a.Agreed.Mine.Seq != a.Mine.Seq || a.Agreed.Theirs.Seq != a.Theirs.Seq {
+		return fmt.Errorf("I6: checkpoints %+v and %+v", a.Agreed, b.Agreed)
+	}
 	if a.Balance+b.Balance != 0 || a.Mine != b.Theirs || a.Theirs != b.Mine || a.TheyMayOwe != b.IMayOwe && !a.Stranger {
 		return fmt.Errorf("I1: %+v and %+v", a, b)
 	}

@@ -18,6 +18,8 @@ const (
 	typePush     = 2
 	typeAck      = 3
 
+	typeCheckpoint = 4 // see pactMessage
+
 	// MaxMessage is the longest message in bytes: it fits into a routed call.
 	MaxMessage = 60_000
 

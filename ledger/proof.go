@@ -12,7 +12,7 @@ import (
 func (p proof) verify(self identity.Entity) error {
 	a := accountOf(self, p.peer)
 	w, signer := a.theirs, p.peer
-	if p.kind == proofLost {
+	if p.lost() {
 		w, signer = a.mine, self
 	}
 	for _, r := range []*run{p.held, p.shown} {
@@ -26,22 +26,41 @@ func (p proof) verify(self identity.Entity) error {
 			return err
 		}
 	}
-	switch p.kind {
-	case proofLost:
-		if p.held != nil || len(p.shown.entries) != 1 {
-			return errors.New("it holds more than the lost head")
+	for _, c := range p.pacts {
+		if c.Line != w.line {
+			return errors.New("a checkpoint in it is of another line")
 		}
-		return nil
-	case proofFork:
-		if p.held != nil && p.held.forks(*p.shown) {
-			return nil
-		}
-	case proofSum:
-		if p.shown.missums(p.held) {
-			return nil
+		if err := c.verify(signer, w.side); err != nil {
+			return err
 		}
 	}
-	return errors.New("it proves nothing")
+	proves := false
+	switch p.kind {
+	case proofLost:
+		proves = p.held == nil && len(p.shown.entries) == 1
+	case proofFork:
+		proves = p.held != nil && p.held.forks(*p.shown)
+	case proofSum:
+		proves = p.shown.missums(p.held)
+	case proofPacts:
+		proves = p.held == nil && p.shown == nil && p.pacts[0].conflicts(p.pacts[1], w.side)
+	case proofPactFork:
+		proves = p.held == nil && p.pacts[0].departs(w.side, *p.shown)
+	case proofLostPact:
+		proves = p.held == nil && p.shown == nil
+	}
+	if !proves {
+		return errors.New("it proves nothing")
+	}
+	return nil
+}
+
+// shows names what the peer has shown of ours in a proof of loss.
+func (p proof) shows() string {
+	if p.shown != nil {
+		return fmt.Sprintf("our entry %d", p.shown.last().Seq)
+	}
+	return fmt.Sprintf("our checkpoint %d", p.pacts[0].N)
 }
 
 // forks says whether r and s cannot be parts of one half-chain: they have
@@ -91,9 +110,13 @@ func (r run) missums(held *run) bool {
 
 // why is what the peer that sent the proof is told.
 func (p proof) why() error {
-	seq := p.shown.last().Seq
-	if p.kind == proofFork {
-		return fmt.Errorf("%w: an entry up to %d is not the one that was signed before with its number", ErrContradiction, seq)
+	switch p.kind {
+	case proofFork:
+		return fmt.Errorf("%w: an entry up to %d is not the one that was signed before with its number", ErrContradiction, p.shown.last().Seq)
+	case proofPacts:
+		return fmt.Errorf("%w: checkpoint %d is not one with checkpoint %d", ErrContradiction, p.pacts[1].N, p.pacts[0].N)
+	case proofPactFork:
+		return fmt.Errorf("%w: checkpoint %d has another entry than was signed", ErrContradiction, p.pacts[0].N)
 	}
-	return fmt.Errorf("%w: the sums up to entry %d are wrong", ErrContradiction, seq)
+	return fmt.Errorf("%w: the sums up to entry %d are wrong", ErrContradiction, p.shown.last().Seq)
 }

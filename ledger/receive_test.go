@@ -279,22 +279,27 @@ func meet(t *testing.T, a, b *Ledger) {
 			t.Fatal(err)
 		}
 	}
-	for _, p := range [][2]*Ledger{{a, b}, {b, a}} {
-		for {
-			message, err := p[0].Next(p[1].self)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if message == nil {
-				break
-			}
-			answer, err := p[1].Receive(t.Context(), p[0].self, message)
-			if err == nil {
-				err = p[0].Acked(t.Context(), p[1].self, answer)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
+	deliver(t, a, b)
+	deliver(t, b, a)
+}
+
+// deliver carries all that from has signed for to.
+func deliver(t *testing.T, from, to *Ledger) {
+	t.Helper()
+	for {
+		message, err := from.Next(to.self)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if message == nil {
+			return
+		}
+		answer, err := to.Receive(t.Context(), from.self, message)
+		if err == nil {
+			err = from.Acked(t.Context(), to.self, answer)
+		}
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
 }

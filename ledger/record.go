@@ -150,22 +150,24 @@ func decodeUnsent(b []byte) (unsent, error) {
 	return u, r.end()
 }
 
-// proof is why a line is not open. Shown is a run signed by its writer. In a
-// proofFork, held is another run of the same writer; the two cannot both be
-// parts of one half-chain. In a proofSum shown contradicts itself, or the head
-// it follows, which is held's. In a proofLost the writer is this ledger's own
-// key, shown came from the peer, and held is empty.
+// proof is why a line is not open. In all but proofLost and proofLostPact, the
+// peer has signed everything in it; in those it is this ledger's own key, and the
+// peer has shown it.
 type proof struct {
 	kind        uint8
 	tick        uint64 // when it was found
 	peer        identity.Entity
 	held, shown *run
+	pacts       []Checkpoint // 2 at most
 }
 
 const (
-	proofFork = 1
-	proofSum  = 2
-	proofLost = 3
+	proofFork     = 1 // held and shown cannot both be parts of one half-chain
+	proofSum      = 2 // shown contradicts itself, or the head it follows, which is held's
+	proofLost     = 3 // shown is the head of entries that are not here
+	proofPacts    = 4 // two checkpoints that contradict each other
+	proofPactFork = 5 // a checkpoint that is no prefix of the half-chain shown is of
+	proofLostPact = 6 // a checkpoint of entries that are not here
 )
 
 // maxProofs is how many a line keeps; one is enough to close it.
@@ -181,6 +183,9 @@ func (p proof) encode() []byte {
 			b = r.encode(b)
 		}
 	}
+	for _, c := range p.pacts {
+		b = append(b, c.Encode()...)
+	}
 	return b
 }
 
@@ -188,8 +193,8 @@ func decodeProof(b []byte) (proof, error) {
 	r := reader{b: b, what: "proof"}
 	r.version()
 	p := proof{kind: r.u8(), tick: r.u64(), peer: r.entity("peer")}
-	if p.kind < proofFork || p.kind > proofLost {
-		r.fail(ErrFormat, "its kind is %d, not 1 to 3", p.kind)
+	if p.kind < proofFork || p.kind > proofLostPact {
+		r.fail(ErrFormat, "its kind is %d, not 1 to 6", p.kind)
 	}
 	for _, to := range []**run{&p.held, &p.shown} {
 		if r.flag("whether there is a run") {
@@ -197,8 +202,33 @@ func decodeProof(b []byte) (proof, error) {
 			*to = &next
 		}
 	}
-	if p.shown == nil {
+	for range p.wants() {
+		p.pacts = append(p.pacts, r.checkpoint())
+	}
+	if p.shown == nil && p.kind != proofPacts && p.kind != proofLostPact {
 		r.fail(ErrFormat, "it shows nothing")
 	}
 	return p, r.end()
+}
+
+// wants is how many checkpoints a proof of its kind has.
+func (p proof) wants() int {
+	switch p.kind {
+	case proofPacts:
+		return 2
+	case proofPactFork, proofLostPact:
+		return 1
+	}
+	return 0
+}
+
+// lost says that p shows a loss of our own, and nothing against the peer.
+func (p proof) lost() bool { return p.kind == proofLost || p.kind == proofLostPact }
+
+// line is what p is about.
+func (p proof) line() LineID {
+	if p.shown != nil {
+		return p.shown.first().Line
+	}
+	return p.pacts[0].Line
 }

@@ -26,6 +26,10 @@ func (s *signatures) grant(g Grant) {
 	s.add(identity.Signed{By: g.Creditor, Purpose: GrantPurpose, Body: g.terms(), Sig: g.Sig[:]}, "grant", g.Seq)
 }
 
+func (s *signatures) checkpoint(by identity.Entity, c Checkpoint, side Side) {
+	s.add(identity.Signed{By: by, Purpose: CheckpointPurpose, Body: c.terms(), Sig: c.Sigs[side][:]}, "checkpoint", c.N)
+}
+
 func (s *signatures) add(one identity.Signed, what string, n uint64) {
 	s.batch = append(s.batch, one)
 	s.of = append(s.of, fmt.Sprintf("%s %d", what, n))

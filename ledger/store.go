@@ -45,9 +45,15 @@ const (
 	bRef   bucket = "ref"   // line, side, ref → number of the first payment for it
 	bOut   bucket = "out"   // line → how far the peer has acknowledged, if not everything
 	bProof bucket = "proof" // line, number → what shows why the line is not open
+
+	bCheckpoint bucket = "cp" // line → its newest checkpoint, and the one proposed
 )
 
-var buckets = []bucket{bMeta, bLog, bLine, bHead, bRef, bOut, bProof}
+var buckets = []bucket{bMeta, bLog, bLine, bHead, bRef, bOut, bProof, bCheckpoint}
+
+// added are those of buckets that a file made by an earlier program lacks, and
+// gets when it is opened for writing; opened for reading they are empty.
+var added = []bucket{bCheckpoint}
 
 // schema is the version of the file as a whole.
 const schema = 1

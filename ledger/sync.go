@@ -150,26 +150,10 @@ func (b *batch) compareOwn(peer identity.Entity, p position) (refused, err error
 		lost = held.Hash() != p.head.Entry.Hash()
 	}
 	if lost {
-		if state != StateFenced {
-			shown := run{entries: []Entry{p.head.Entry}, sig: p.head.Sig}
-			pr := proof{kind: proofLost, tick: tickOf(b.l.cfg.Now()), peer: peer, shown: &shown}
-			if !a.known { // the whole line was lost, and is begun for the fence
-				if err := b.checkRoom(a); err != nil {
-					return nil, err
-				}
-				if err := b.save(a); err != nil {
-					return store(err)
-				}
-			}
-			if err := b.addProof(p.line, pr); err != nil {
-				return store(err)
-			}
-			b.touched[peer], b.states[peer] = a, StateFenced
-			b.l.log.Error("the peer holds entries of ours that are not here: this ledger is an old copy, the line is fenced",
-				"peer", peer, "held", p.seq(), "here", a.own.seq)
+		if state == StateFenced {
+			return &StateError{Peer: peer, State: state, Why: "it was restored from an older copy"}, nil
 		}
-		return &StateError{Peer: peer, State: StateFenced,
-			Why: fmt.Sprintf("it holds our entry %d, this ledger is an older copy that ends at %d", p.seq(), a.own.seq)}, nil
+		return b.fence(a, proof{kind: proofLost, shown: &run{entries: []Entry{p.head.Entry}, sig: p.head.Sig}})
 	}
 	if state == StateFenced {
 		return &StateError{Peer: peer, State: state}, nil

@@ -79,6 +79,22 @@ func makeGolden(t testing.TB) *golden {
 	b := ack{line: line, grant: 1, terms: g.grant.hash()}
 	add("ack of a grant", "the payer's answer to the push of a grant", b.encode(), false, map[string]any{"grant": 1, "terms": b.terms})
 
+	reach := Reach{Epoch: 1, Seq: 3, Tip: last.Hash(), Cum: last.Cum}
+	pact := Checkpoint{Line: line, N: 1, Tick: 176_000_000, Sides: [2]Reach{{Epoch: 1}, {Epoch: 1}}}
+	pact.Sides[SideOf(from, to)] = reach
+	pact.Sides[SideOf(to, from)].Grant, pact.Sides[SideOf(to, from)].Limit = 1, 50_000_000
+	for _, k := range []*identity.Key{g.payer, g.payee} {
+		var err error
+		if pact, err = pact.sign(k, SideOf(k.Entity(), other(k.Entity(), from, to))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add("checkpoint", "the first checkpoint, after the push and the grant; both sign all but the last 128 bytes for sea/checkpoint/1",
+		pact.Encode(), false, map[string]any{"n": pact.N, "tick": pact.Tick, "sides": pact.Sides, "locks": pact.Locks, "prev": pact.Prev, "sha256 of what is signed": pact.Hash()})
+	add("checkpoint asked for", "the low side's first message, before any checkpoint", pactMessage{line: line}.encode(), false, nil)
+	add("checkpoint proposed", "the low side's message with its proposal", pactMessage{line: line, proposed: &pact}.encode(), false, nil)
+	add("checkpoint agreed", "the high side's answer", pactMessage{line: line, agreed: &pact}.encode(), false, nil)
+
 	w := writer{line, SideOf(from, to)}
 	stored := func(b bucket, key, payload []byte) {
 		add(fmt.Sprintf("file: %s", b), "a value of the bucket "+string(b)+" in the payee's file, with its checksum",
@@ -92,8 +108,29 @@ func makeGolden(t testing.TB) *golden {
 	stored(bOut, line[:], unsent{peer: from, seq: 1, grant: 0}.encode())
 	fork := c.clone().runs[0]
 	stored(bProof, append(line[:], number(1)...), proof{kind: proofFork, tick: 176_000_000, peer: from, held: &fork, shown: &c.clone().runs[1]}.encode())
+	stored(bCheckpoint, line[:], pactRecord(from, &pact))
+	twice := pact
+	twice.Tick++
+	if twice, err := twice.sign(g.payer, w.side); err == nil {
+		add("file: proof of two checkpoints", "a value of the bucket proof in the payee's file, with its checksum",
+			seal(bProof, append(line[:], number(2)...), proof{kind: proofPacts, tick: 176_000_000, peer: from, pacts: []Checkpoint{pact, twice}}.encode()),
+			false, map[string]any{"key": hex.EncodeToString(append(line[:], number(2)...))})
+	}
 	stored(bMeta, []byte("schema"), []byte{0, 0, 0, schema})
 	return g
+}
+
+// other is the one of a and b that k is not.
+func other(k, a, b identity.Entity) identity.Entity {
+	if k == a {
+		return b
+	}
+	return a
+}
+
+// pactRecord is what a file holds of a line whose newest checkpoint is c.
+func pactRecord(peer identity.Entity, c *Checkpoint) []byte {
+	return pact{peer: peer, agreed: c}.encode()
 }
 
 // TestVectors compares what is written with the committed vectors, and reads
@@ -118,17 +155,21 @@ func TestVectors(t *testing.T) {
 		t.Errorf("%s does not fit; if the format was meant to change, so must its version", vectorFile)
 	}
 	for name, again := range map[string]func(b []byte) ([]byte, error){
-		"entry 1":             func(b []byte) ([]byte, error) { e, err := DecodeEntry(b); return e.Encode(), err },
-		"entry 3":             func(b []byte) ([]byte, error) { e, err := DecodeEntry(b); return e.Encode(), err },
-		"head 3":              func(b []byte) ([]byte, error) { h, err := DecodeHead(b); return h.Encode(), err },
-		"grant":               func(b []byte) ([]byte, error) { g, err := DecodeGrant(b); return g.Encode(), err },
-		"position":            againPosition,
-		"position of a grant": againPosition,
-		"position of nothing": againPosition,
-		"push":                againPush,
-		"push of a grant":     againPush,
-		"ack":                 againAck,
-		"ack of a grant":      againAck,
+		"entry 1":              func(b []byte) ([]byte, error) { e, err := DecodeEntry(b); return e.Encode(), err },
+		"entry 3":              func(b []byte) ([]byte, error) { e, err := DecodeEntry(b); return e.Encode(), err },
+		"head 3":               func(b []byte) ([]byte, error) { h, err := DecodeHead(b); return h.Encode(), err },
+		"grant":                func(b []byte) ([]byte, error) { g, err := DecodeGrant(b); return g.Encode(), err },
+		"position":             againPosition,
+		"position of a grant":  againPosition,
+		"position of nothing":  againPosition,
+		"push":                 againPush,
+		"push of a grant":      againPush,
+		"ack":                  againAck,
+		"ack of a grant":       againAck,
+		"checkpoint":           func(b []byte) ([]byte, error) { c, err := DecodeCheckpoint(b); return c.Encode(), err },
+		"checkpoint asked for": againPact,
+		"checkpoint proposed":  againPact,
+		"checkpoint agreed":    againPact,
 	} {
 		if b, err := again(g.bytes[name]); err != nil || string(b) != string(g.bytes[name]) {
 			t.Errorf("%s: got %x, %v", name, b, err)
@@ -138,6 +179,7 @@ func TestVectors(t *testing.T) {
 
 func againPosition(b []byte) ([]byte, error) { p, err := decodePosition(b); return p.encode(), err }
 func againPush(b []byte) ([]byte, error)     { p, err := decodePush(b); return p.encode(), err }
+func againPact(b []byte) ([]byte, error)     { m, err := decodePactMessage(b); return m.encode(), err }
 func againAck(b []byte) ([]byte, error)      { a, err := decodeAck(b); return a.encode(), err }
 
 // TestFlippedVectors changes each byte of each vector that a peer sends, in two
@@ -203,6 +245,24 @@ func TestFlippedVectors(t *testing.T) {
 				return err
 			}
 			return p.verify(a.mine, payee)
+		},
+		"checkpoint": func(b []byte) error {
+			c, err := DecodeCheckpoint(b)
+			if err != nil {
+				return err
+			}
+			low, high := payer, payee
+			if SideOf(low, high) == High {
+				low, high = high, low
+			}
+			return c.Verify(low, high)
+		},
+		"checkpoint agreed": func(b []byte) error {
+			m, err := decodePactMessage(b)
+			if err != nil {
+				return err
+			}
+			return m.verify(identity.NewVerifier(1), payee, payer)
 		},
 		"ack":            func(b []byte) error { return lp.Acked(t.Context(), payee, b) },
 		"ack of a grant": func(b []byte) error { return lg.Acked(t.Context(), payer, b) },

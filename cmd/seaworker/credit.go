@@ -108,11 +108,21 @@ they may owe  %s
 i may owe     %s
 held          %s
 promised      %s by them in %d entries, %s by us in %d
+agreed        %s
 state         %s
 `,
 		l.Peer, credits(int64(l.Balance)), credits(int64(l.TheyMayOwe)), credits(int64(l.IMayOwe)), credits(int64(l.Held)),
-		credits(int64(l.Theirs.Cum)), l.Theirs.Seq, credits(int64(l.Mine.Cum)), l.Mine.Seq, state)
+		credits(int64(l.Theirs.Cum)), l.Theirs.Seq, credits(int64(l.Mine.Cum)), l.Mine.Seq, agreedText(l.Agreed), state)
 	return err
+}
+
+// agreedText says what both sides last signed together.
+func agreedText(a ledger.Agreed) string {
+	if a.N == 0 {
+		return "no checkpoint yet"
+	}
+	return fmt.Sprintf("%s by them in %d entries, %s by us in %d: checkpoint %d, signed by both", credits(int64(a.Theirs.Cum)), a.Theirs.Seq,
+		credits(int64(a.Mine.Cum)), a.Mine.Seq, a.N)
 }
 
 // creditAmount is the body of a limit or a payment.

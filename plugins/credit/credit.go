@@ -18,8 +18,9 @@ import (
 
 // The scopes.
 const (
-	ScopeSync = "credit:sync"
-	ScopePush = "credit:push"
+	ScopeSync       = "credit:sync"
+	ScopePush       = "credit:push"
+	ScopeCheckpoint = "credit:checkpoint"
 )
 
 const (
@@ -51,6 +52,8 @@ type Credit struct {
 	ctx     context.Context
 	peers   map[identity.Entity]*peer // maxPeers
 	waiters map[*waiter]struct{}      // one for each Deliver
+	stale   map[identity.Entity]int   // see checkpoint.go: maxPeers
+	asked   map[identity.Entity]int   // calls to ScopeCheckpoint in this tick: maxPeers
 }
 
 var _ plugins.Plugin = (*Credit)(nil)
@@ -74,6 +77,8 @@ func New(l *ledger.Ledger) *Credit {
 		calls:   make(chan struct{}, maxCalls),
 		peers:   map[identity.Entity]*peer{},
 		waiters: map[*waiter]struct{}{},
+		stale:   map[identity.Entity]int{},
+		asked:   map[identity.Entity]int{},
 	}
 }
 
@@ -85,6 +90,7 @@ func (c *Credit) Init(h *plugins.Host) error {
 	c.node, c.log = h.Node, h.Log
 	h.Node.Handle(ScopeSync, c.sync)
 	h.Node.Handle(ScopePush, c.push)
+	h.Node.Handle(ScopeCheckpoint, c.checkpoint)
 	return nil
 }
 
@@ -101,6 +107,9 @@ func (c *Credit) Run(ctx context.Context) error {
 		if change.Delivered {
 			c.tell(change.Peer, nil)
 		}
+		if change.Delivered || change.Incoming {
+			c.changed(change.Peer)
+		}
 	})
 	defer func() {
 		stop()
@@ -115,6 +124,7 @@ func (c *Credit) Run(ctx context.Context) error {
 			case node.LinkUp:
 				if c.ledger.Line(e.Peer.Node).Known() {
 					c.call(e.Peer.Node, true)
+					c.changed(e.Peer.Node)
 				}
 			case node.Lagged:
 				c.look()
@@ -124,14 +134,19 @@ func (c *Credit) Run(ctx context.Context) error {
 	for _, link := range c.node.Links() { // those that came up before
 		if c.ledger.Line(link.Peer.Node).Known() {
 			c.call(link.Peer.Node, true)
+			c.changed(link.Peer.Node)
 		}
 	}
-	tick := time.NewTicker(lookTime)
+	look, tick := time.NewTicker(lookTime), time.NewTicker(tickTime)
+	defer look.Stop()
 	defer tick.Stop()
+	c.look()
 	for {
-		c.look()
 		select {
+		case <-look.C:
+			c.look()
 		case <-tick.C:
+			c.agreeAll(ctx)
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -43,7 +43,7 @@ func (c *Credit) refuse(from rpc.Peer, err error) error {
 	case errors.Is(err, ledger.ErrStranger), errors.Is(err, identity.ErrBadSignature), errors.Is(err, identity.ErrBadKey),
 		errors.Is(err, ledger.ErrContradiction), errors.Is(err, ledger.ErrGrant), errors.Is(err, ledger.ErrLine):
 		code = rpc.Refused
-	case errors.Is(err, ledger.ErrLines):
+	case errors.Is(err, ledger.ErrLines), errors.Is(err, ledger.ErrOutOfStep): // later it may do
 		code = rpc.Busy
 	case errors.Is(err, ledger.ErrReadOnly), errors.Is(err, ledger.ErrClosed):
 		code = rpc.Unavailable

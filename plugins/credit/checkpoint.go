@@ -1,0 +1,114 @@
+package credit
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/peersea/sea/identity"
+	"github.com/peersea/sea/ledger"
+	"github.com/peersea/sea/node/rpc"
+)
+
+const (
+	// tickTime is how often checkpoints are proposed on the lines that changed.
+	tickTime = 10 * time.Second
+
+	// maxTries is how often a line is proposed again when that failed: then its
+	// next change, or its next link, is waited for.
+	maxTries = 3
+
+	// maxAsked is how many messages about checkpoints a peer may send in a tick.
+	maxAsked = 8
+
+	// maxRounds is how many messages one Agree sends: ask, show and propose.
+	maxRounds = 4
+)
+
+// changed notes that a line may need a new checkpoint, where proposing it is up
+// to us: that is the low side.
+func (c *Credit) changed(peer identity.Entity) {
+	if ledger.SideOf(c.ledger.Entity(), peer) != ledger.Low {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, there := c.stale[peer]; there || len(c.stale) < maxPeers {
+		c.stale[peer] = 0
+	}
+}
+
+// agreeAll proposes a checkpoint on every line that has changed.
+func (c *Credit) agreeAll(ctx context.Context) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.asked)
+	for peer, tries := range c.stale {
+		delete(c.stale, peer)
+		c.work.Go(func() {
+			select {
+			case c.calls <- struct{}{}:
+				defer func() { <-c.calls }()
+			case <-ctx.Done():
+				return
+			}
+			err := c.agree(ctx, peer)
+			if err == nil {
+				return
+			}
+			c.log.Debug("no checkpoint", "peer", peer, "err", err)
+			if final(err) || errors.Is(err, rpc.ErrUnreachable) || tries+1 >= maxTries {
+				return
+			}
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if _, there := c.stale[peer]; !there && len(c.stale) < maxPeers {
+				c.stale[peer] = tries + 1
+			}
+		})
+	}
+}
+
+// agree has the peer sign a checkpoint if there is anything new.
+func (c *Credit) agree(ctx context.Context, peer identity.Entity) error {
+	for range maxRounds {
+		message, err := c.ledger.Checkpoint(ctx, peer)
+		if err != nil || message == nil {
+			return err
+		}
+		answer, err := c.ask(ctx, peer, ScopeCheckpoint, message)
+		if err != nil {
+			return err
+		}
+		if _, err := c.ledger.TakeCheckpoint(ctx, peer, answer); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkpoint signs what a low side proposes, if it is true.
+func (c *Credit) checkpoint(ctx context.Context, from rpc.Peer, body []byte) ([]byte, error) {
+	if ledger.SideOf(c.ledger.Entity(), from.Node) == ledger.Low {
+		return nil, rpc.Errorf(rpc.BadRequest, "the low side of a line asks, and is not asked")
+	}
+	if !c.mayAsk(from.Node) {
+		return nil, rpc.Errorf(rpc.Busy, "more than %d messages about checkpoints in %v", maxAsked, tickTime)
+	}
+	answer, err := c.ledger.TakeCheckpoint(ctx, from.Node, body)
+	if err != nil {
+		return nil, c.refuse(from, err)
+	}
+	return answer, nil
+}
+
+// mayAsk counts a message about checkpoints.
+func (c *Credit) mayAsk(peer identity.Entity) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, there := c.asked[peer]; !there && len(c.asked) >= maxPeers || c.asked[peer] >= maxAsked {
+		return false
+	}
+	c.asked[peer]++
+	return true
+}

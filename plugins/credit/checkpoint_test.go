@@ -1,0 +1,89 @@
+package credit_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/peersea/sea/ledger"
+	"github.com/peersea/sea/node/addr"
+	"github.com/peersea/sea/node/nodetest"
+	"github.com/peersea/sea/node/rpc"
+	"github.com/peersea/sea/plugins/credit"
+)
+
+// TestCheckpoints has two nodes pay each other for some ticks, and demands a
+// checkpoint in each tick that brought something, and none in the others.
+func TestCheckpoints(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := nodetest.New(t, 2)
+		all := runAll(t, s)
+		for n := uint64(1); n <= 3; n++ {
+			for i, l := range all {
+				if _, err := l.Pay(t.Context(), all[1-i].Entity(), 5, ledger.NewRef()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range 3 {
+				time.Sleep(10 * time.Second)
+				synctest.Wait()
+			}
+			a, b := all[0].Line(all[1].Entity()), all[1].Line(all[0].Entity())
+			if a.Agreed.N < n || a.Agreed.Hash != b.Agreed.Hash || a.Agreed.Mine != a.Mine || a.Agreed.Theirs != a.Theirs || b.Agreed.Mine != b.Mine {
+				t.Fatalf("got %+v and %+v", a, b)
+			}
+			was := a.Agreed
+			time.Sleep(10 * time.Minute)
+			synctest.Wait()
+			if got := all[0].Line(all[1].Entity()).Agreed; got != was {
+				t.Errorf("nothing has changed: got %+v after %+v", got, was)
+			}
+		}
+	})
+}
+
+// TestCheckpointManners asks too often, and the wrong side.
+func TestCheckpointManners(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := nodetest.New(t, 2)
+		all := runAll(t, s)
+		low, high := 0, 1
+		if ledger.SideOf(all[0].Entity(), all[1].Entity()) == ledger.High {
+			low, high = 1, 0
+		}
+		if _, err := all[low].Pay(t.Context(), all[high].Entity(), 5, ledger.NewRef()); err != nil {
+			t.Fatal(err)
+		}
+		if err := all[low].plugin.Deliver(t.Context(), all[high].Entity()); err != nil {
+			t.Fatal(err)
+		}
+		message, err := all[low].Checkpoint(t.Context(), all[high].Entity())
+		if err != nil || message == nil {
+			t.Fatalf("got %x, %v", message, err)
+		}
+		ask := func(from, to int) error {
+			_, err := s.Nodes[from].Call(t.Context(), addr.OfNode(s.Nodes[to].Entity()), credit.ScopeCheckpoint, message)
+			return err
+		}
+		if err := ask(high, low); !errors.Is(err, rpc.ErrBadRequest) {
+			t.Errorf("the low side is asked: got %v", err)
+		}
+		busy := 0
+		for range 20 {
+			if err := ask(low, high); errors.Is(err, rpc.ErrBusy) {
+				busy++
+			} else if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if busy < 12 {
+			t.Errorf("20 messages at once: %d refused", busy)
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if err := ask(low, high); err != nil {
+			t.Errorf("in the next tick: %v", err)
+		}
+	})
+}
