@@ -211,28 +211,50 @@ func someTerms(random *rand.Rand, n int) ([]edwards25519.Scalar, []*edwards25519
 	return scalars, points
 }
 
-// FuzzBatch holds the verdict of a batch to that of each alone.
+// FuzzBatch holds the verdict of a batch to that of each alone. Its input is a
+// list of signatures: of a pool of good ones and of those that implementations
+// disagree about, each with a byte of its signature, key or body changed or not;
+// or 96 bytes as they are, a signature and a key.
 func FuzzBatch(f *testing.F) {
-	good := signed(f, 6, 2)
-	f.Add(uint8(3), uint16(0), byte(1), uint16(0), byte(0))
-	f.Add(uint8(6), uint16(32), byte(0x80), uint16(300), byte(7))
-	f.Fuzz(func(t *testing.T, n uint8, at uint16, xor byte, second uint16, xor2 byte) {
-		batch := make([]Signed, 0, 140)
-		for range int(n)%20 + 1 {
-			batch = append(batch, good...)
+	var pool []Signed
+	for i := range 6 {
+		body := []byte{byte(i)}
+		st, err := testKey(i%3).Sign("sea/batch/1", body)
+		if err != nil {
+			f.Fatal(err)
 		}
-		for _, s := range []struct {
-			at  uint16
-			xor byte
-		}{{at, xor}, {second, xor2}} {
-			i := int(s.at) / 96 % len(batch)
-			sig, by := slices.Clone(batch[i].Sig), batch[i].By
-			if k := int(s.at) % 96; k < 64 {
-				sig[k] ^= s.xor
-			} else {
-				by[k-64] ^= s.xor
+		pool = append(pool, Signed{st.By, "sea/batch/1", body, st.Sig[:]})
+	}
+	for _, forged := range forgeries() {
+		v := forged.make(f)
+		pool = append(pool, Signed{Entity(v.Entity), v.Purpose, v.Body, v.Sig})
+	}
+	var all []byte
+	for i, s := range pool {
+		all = append(all, byte(i), 0, 0)
+		f.Add([]byte{0, 0, 0, byte(i), 0, 0, 1, 0, 0, byte(i), 63, 0x10})
+		f.Add(append(append([]byte{2, 0, 0, 255}, s.Sig...), s.By[:]...))
+	}
+	f.Add(all)
+	f.Fuzz(func(t *testing.T, in []byte) {
+		var batch []Signed
+		for len(in) >= 3 && len(batch) < 140 {
+			if in[0] == 255 && len(in) >= 97 {
+				batch = append(batch, Signed{Entity(in[65:97]), "sea/batch/1", []byte{1}, in[1:65]})
+				in = in[97:]
+				continue
 			}
-			batch[i].Sig, batch[i].By = sig, by
+			s := pool[int(in[0])%len(pool)]
+			s.Sig, s.Body = slices.Clone(s.Sig), slices.Clone(s.Body)
+			switch at := int(in[1]) % 97; {
+			case at < 64:
+				s.Sig[at] ^= in[2]
+			case at < 96:
+				s.By[at-64] ^= in[2]
+			case len(s.Body) > 0:
+				s.Body[0] ^= in[2]
+			}
+			batch, in = append(batch, s), in[3:]
 		}
 		hold(t, NewVerifier(3), batch)
 	})
