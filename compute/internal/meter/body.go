@@ -30,7 +30,14 @@ type body struct {
 	loops    bool
 	sized    bool
 	grows    bool
+	fills    bool
+	copies   bool
 	vectors  bool
+
+	// what passes between two looks at the limit: see look.go
+	unseen  unseen
+	longest int32 // the most that all of it was
+	looks   bool  // there are some beside the tariff's checks
 
 	// what floats do: see nan.go, web.go
 	nans   []nan
@@ -53,12 +60,14 @@ type operand struct {
 
 // frame is a block under way, or the function itself.
 type frame struct {
-	kind     byte // opBlock, opLoop, opIf, opElse; opCall for the function
-	dead     bool // it began where nothing comes
-	targeted bool // a branch goes to its label
-	barrier  bool // a call or a loop is in it
-	joined   bool // its label has a state
-	thenLive bool // of an if with else: its first arm reaches the end
+	kind     byte   // opBlock, opLoop, opIf, opElse; opCall for the function
+	dead     bool   // it began where nothing comes
+	targeted bool   // a branch goes to its label
+	barrier  bool   // a call or a loop is in it
+	joined   bool   // its label has a state
+	before   unseen // where it began
+	around   unseen // where a branch comes to its label from, or an if's first arm
+	thenLive bool   // of an if with else: its first arm reaches the end
 	params   types
 	results  types
 	base     int32 // height of the operand stack below its parameters
@@ -104,7 +113,8 @@ func (b *body) begin(index int) {
 		return // before anything is made for each of its locals
 	}
 	b.track()
-	b.calls, b.loops, b.sized, b.grows = false, false, false, false
+	b.calls, b.loops, b.sized, b.grows, b.fills, b.copies = false, false, false, false, false, false
+	b.unseen, b.longest, b.looks = unseen{}, 0, false
 	b.live = true
 	b.newRun()
 	b.runs[0].cost = 1
@@ -168,6 +178,7 @@ func (b *body) instruction() {
 	}
 	if b.live && !o.free {
 		b.runs[b.cur].cost++
+		b.spend(at, o.slowness())
 	}
 	switch o.imm {
 	case immNone:

@@ -24,8 +24,9 @@
 //	    read Status, Fuel and the memory's size (its peak: it never shrinks)
 //
 // When a call ends in a trap, Status tells ours from the guest's. Fuel counts
-// up and never wraps. It may end above Limit by what lies between two checks,
-// at most 70 M: a body of calls to small functions. Whatever the way a call
+// up and never wraps. It may end above Limit by what lies between two checks
+// or looks (look.go), under 12 M at a depth of 4,096, or by the price of one
+// operation paid by size, which is not done then. Whatever the way a call
 // ended, if Fuel is above the job's own limit, the end is "out of fuel" and the
 // bill is the limit. Host functions read Fuel, add their price, and end the
 // guest when the sum is above Limit; at a host call the counter is exact,

@@ -15,6 +15,8 @@ const (
 	editTableGrow                 // the same for table arg, if it can grow that far
 	editSelect                    // choose between two values of type arg by a branch
 	editReference                 // the reference with this number, instead of ref.func
+	editLook                      // look at the limit
+	editBulk                      // memory.fill or memory.copy, arg, in pieces if it is long
 	editDrop                      // drop data segment arg, an active one that wazero keeps
 )
 

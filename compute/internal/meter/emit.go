@@ -32,9 +32,11 @@ func (b *body) scratch() (s scratch) {
 	for _, e := range b.edits {
 		switch e.kind {
 		case editPay:
-			if b.runs[e.arg].check {
+			if b.runs[e.arg].check || b.runs[e.arg].look {
 				s.stops++
 			}
+		case editLook:
+			s.stops++
 		case editDepth, editLeave:
 			call = true
 		case editSize, editTableGrow:
@@ -92,7 +94,7 @@ func (b *body) emit(w *writer, results []byte) {
 		w.byte(byte(t))
 	}
 
-	if b.smallLeaf() {
+	if !b.looksAtEntry() {
 		w.counter()
 		w.pay(&s, b.runs[0].cost)
 		b.code(w, &s)
@@ -112,8 +114,10 @@ func (b *body) emit(w *writer, results []byte) {
 		w.pay(&s, b.runs[0].cost)
 		w.over(&s)
 		w.op(opBrIf, 0)
-		w.enter(&s, b.weight())
-		w.op(opBrIf, 1)
+		if !b.smallLeaf() {
+			w.enter(&s, b.weight())
+			w.op(opBrIf, 1)
+		}
 		w.byte(opBlock)
 		w.bytes(results)
 		b.code(w, &s)
@@ -146,6 +150,11 @@ func (b *body) code(w *writer, s *scratch) {
 		switch e.kind {
 		case editPay:
 			r := &b.runs[e.arg]
+			if r.void && r.look {
+				w.bytes(b.b[from:e.at])
+				check(e)
+				break
+			}
 			if r.void || r.cost == 0 && !r.check && !r.fresh {
 				continue
 			}
@@ -202,6 +211,16 @@ func (b *body) code(w *writer, s *scratch) {
 		case editSelect:
 			w.bytes(b.b[from:e.at])
 			w.choice(s, ValueType(e.arg))
+		case editLook:
+			w.bytes(b.b[from:e.at])
+			check(e)
+		case editBulk:
+			w.bytes(b.b[from:e.at])
+			if e.arg == miscMemoryFill {
+				w.bulk(s, instructionFill, w.fill)
+			} else {
+				w.bulk(s, instructionCopy, w.copy)
+			}
 		case editReference:
 			w.bytes(b.b[from:e.at])
 			w.op(opGlobalGet, w.reference+uint32(e.arg))

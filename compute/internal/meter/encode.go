@@ -9,9 +9,9 @@ type rewriter struct {
 	types      int               // all of them
 	blocks     map[string][]byte // block types by results, as they stand in code
 	functions  []byte            // types of the functions appended
-	helpers    int               // how many they are; the one that grows the memory is first
+	appended   int               // how many they are
+	helpers    []helper          // what they will be
 	startIndex int               // of the one that calls the guest's start function
-	grows      bool              // some function grows the memory
 	references []uint32          // functions to make a reference of
 	pages      int               // the job's limit
 }
@@ -21,7 +21,6 @@ func (w *rewriter) indices() {
 	n := uint32(len(w.m.globals))
 	w.fuel, w.limit, w.depth, w.maxDepth, w.status = n, n+1, n+2, n+3, n+4
 	w.reference = n + uint32(len(meterGlobals))
-	w.writer.grow = uint32(len(w.m.functions))
 	w.types = len(w.m.types)
 	w.blocks = map[string][]byte{}
 }
@@ -67,8 +66,7 @@ func (w *rewriter) bodies() *Error {
 	for i := w.m.imported; i < len(w.m.functions) && b.err == nil; i++ {
 		b.function(i)
 		if b.err == nil {
-			b.emit(&out, w.blockType(b.sig))
-			w.grows = w.grows || b.grows
+			w.emit(&b, &out)
 		}
 	}
 	if b.err != nil {
@@ -79,21 +77,65 @@ func (w *rewriter) bodies() *Error {
 	return nil
 }
 
-// appendHelpers appends the functions that the metered code and the host call.
-func (w *rewriter) appendHelpers() {
-	if w.grows {
-		most, own := w.maxPages()
-		w.helper([]byte{byte(I32)}, []byte{byte(I32)}, w.growBody(most, own))
+// emit writes the function that b has read.
+func (w *rewriter) emit(b *body, out *writer) {
+	for _, n := range []struct {
+		called bool
+		helper helper
+		index  *uint32
+	}{{b.grows, helperGrow, &out.grow}, {b.fills, helperFill, &out.fill}, {b.copies, helperCopy, &out.copy}} {
+		if n.called && *n.index == 0 {
+			*n.index = w.need(n.helper)
+		}
 	}
+	if (b.fills || b.copies) && out.bulkType == nil {
+		out.bulkType = typeIndex(w.appendType(bulkParams, nil))
+	}
+	b.emit(out, w.blockType(b.sig))
+}
+
+// helper is a function of ours.
+type helper uint8
+
+const (
+	helperGrow  helper = iota // memory.grow
+	helperFill                // a long memory.fill
+	helperCopy                // a long memory.copy
+	helperStart               // calls the guest's start function
+)
+
+var bulkParams = []byte{byte(I32), byte(I32), byte(I32)}
+
+// need gives a helper its index. No index is 0: some function calls it.
+func (w *rewriter) need(h helper) uint32 {
+	w.helpers = append(w.helpers, h)
+	return uint32(len(w.m.functions) + len(w.helpers) - 1)
+}
+
+// appendHelpers writes the functions that the metered code and the host call.
+func (w *rewriter) appendHelpers() {
 	if w.m.start >= 0 {
 		// Of its own and not the guest's function: an export would make that
 		// one fit for ref.func.
-		w.startIndex = w.helper(nil, nil, w.startBody(uint32(w.m.start)))
+		w.startIndex = int(w.need(helperStart))
+	}
+	for _, h := range w.helpers {
+		switch h {
+		case helperGrow:
+			most, own := w.maxPages()
+			w.function([]byte{byte(I32)}, []byte{byte(I32)}, w.growBody(most, own))
+		case helperFill:
+			w.function(bulkParams, nil, w.bulkBody(instructionFill, false))
+		case helperCopy:
+			w.function(bulkParams, nil, w.bulkBody(instructionCopy, true))
+		case helperStart:
+			w.function(nil, nil, w.startBody(uint32(w.m.start)))
+		}
 	}
 }
 
-// helper appends a function and returns its index.
-func (w *rewriter) helper(params, results, body []byte) int {
+// function appends a function and returns its index.
+func (w *rewriter) function(params, results, body []byte) int {
 	f := writer{out: w.functions}
 	f.u32(uint32(w.appendType(params, results)))
 	w.functions = f.out
@@ -101,8 +143,8 @@ func (w *rewriter) helper(params, results, body []byte) int {
 	c.u32(uint32(len(body)))
 	c.bytes(body)
 	w.code = c.out
-	w.helpers++
-	return len(w.m.functions) + w.helpers - 1
+	w.appended++
+	return len(w.m.functions) + w.appended - 1
 }
 
 // maxPages is how far the guest's memory may grow, and whether it is its own.
@@ -148,8 +190,8 @@ func (w *rewriter) entries(id int) (int, []byte) {
 	return int(n), w.m.raw[r.pos:s.end]
 }
 
-// copy writes one of the guest's sections as it is.
-func (w *rewriter) copy(id int) {
+// keep writes one of the guest's sections as it is.
+func (w *rewriter) keep(id int) {
 	s := w.m.sections[id]
 	if s.at == 0 {
 		return
@@ -172,17 +214,17 @@ func (w *rewriter) assemble() {
 	w.out = make([]byte, 0, len(m.raw)+len(w.code)+1024)
 	w.bytes(magic)
 	w.extend(secType, w.types-len(m.types), w.extraTypes)
-	w.copy(secImport)
-	w.extend(secFunction, w.helpers, w.functions)
+	w.keep(secImport)
+	w.extend(secFunction, w.appended, w.functions)
 	w.tables()
 	w.memory()
 	w.globals()
 	count := w.exports(&exports)
 	w.extend(secExport, count, exports.out)
-	w.copy(secElement)
-	w.copy(secDataCount)
-	w.section(secCode, m.defined()+w.helpers, nil, w.code)
-	w.copy(secData)
+	w.keep(secElement)
+	w.keep(secDataCount)
+	w.section(secCode, m.defined()+w.appended, nil, w.code)
+	w.keep(secData)
 }
 
 // tables writes the tables, each with a maximum.

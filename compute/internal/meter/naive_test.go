@@ -42,8 +42,7 @@ func rewriteNaive(t testing.TB, wasm []byte, opt Options) Module {
 		for i := range b.nans {
 			b.nans[i].fix = b.nans[i].web < 0 // at every float operation
 		}
-		b.emit(&out, w.blockType(b.sig))
-		w.grows = w.grows || b.grows
+		w.emit(&b, &out)
 	}
 	w.code = out.out
 	w.appendHelpers()
@@ -133,8 +132,7 @@ func rewriteWith(t testing.TB, wasm []byte, opt Options, change func(*body)) Mod
 	for i := m.imported; i < len(m.functions) && b.err == nil; i++ {
 		b.function(i)
 		change(&b)
-		b.emit(&out, w.blockType(b.sig))
-		w.grows = w.grows || b.grows
+		w.emit(&b, &out)
 	}
 	if b.err != nil {
 		t.Fatal(b.err)

@@ -36,6 +36,7 @@ const (
 	opI32Eqz       = 0x45
 	opI32Eq        = 0x46
 	opI32GtU       = 0x4b
+	opI32LeU       = 0x4d
 	opI64GtU       = 0x56
 	opF32Ge        = 0x60
 	opF64Ge        = 0x66

@@ -32,7 +32,7 @@ func FuzzProgram(f *testing.F) {
 	})
 }
 
-// TestPrograms is a fixed helping of FuzzProgram, whose fuel is the same forever:
+// TestPrograms is a fixed helping of FuzzProgram, whose bills are the same forever:
 // testdata/programs.txt has that of each function, and how it ends.
 func TestPrograms(t *testing.T) {
 	s := newStage(t)
@@ -41,7 +41,7 @@ func TestPrograms(t *testing.T) {
 	for i, seed := range programSeeds(200) {
 		for f, o := range s.check(t, seed) {
 			ends[o.end]++
-			fmt.Fprintf(&got, "%d f%d: %d, %d calls of the host, %s\n", i, f, o.fuel, len(o.probes), cmp.Or(o.end, "returned"))
+			fmt.Fprintf(&got, "%d f%d: %d, %d calls of the host, %s\n", i, f, min(o.fuel, programFuel), len(o.probes), cmp.Or(o.end, "returned"))
 		}
 	}
 	file := filepath.Join("testdata", "programs.txt")

@@ -32,6 +32,7 @@ type run struct {
 	cost  uint32
 	check bool // compare the counter too
 	void  bool // folded into another
+	look  bool // a look at the limit, if it is void
 	fresh bool // read the counter again: behind a call, which may have paid too
 }
 
@@ -226,7 +227,7 @@ func (b *body) push(f frame) {
 	}
 	f.out = int32(len(b.frames))
 	f.base = int32(len(b.operands)) - int32(f.params.n)
-	f.entry = b.cur
+	f.entry, f.before = b.cur, b.unseen
 	b.frames = append(b.frames, f)
 }
 
@@ -254,6 +255,9 @@ func (b *body) open(at int, kind byte) {
 	if kind != opBlock && b.err == nil {
 		b.newRun()
 		b.frames[len(b.frames)-1].inner = b.cur
+		if kind == opLoop {
+			b.unseen = unseen{} // checked, or looked at
+		}
 	}
 }
 
@@ -294,6 +298,10 @@ func (b *body) otherwise(at int) {
 	b.settle(f)
 	b.elseState(len(b.frames) - 1)
 	f.thenLive, f.inner = b.live, b.cur
+	if b.live {
+		f.around = f.around.join(b.unseen)
+	}
+	b.unseen = f.before
 	b.operands = b.operands[:f.base]
 	b.pushCopies(f.params)
 	b.live = true
@@ -329,6 +337,15 @@ func (b *body) close(at int) {
 	b.frames = b.frames[:own]
 	if own == 0 {
 		return
+	}
+	if f.kind != opLoop {
+		if b.live {
+			f.around = f.around.join(b.unseen)
+		}
+		if f.kind == opIf {
+			f.around = f.around.join(f.before)
+		}
+		b.unseen = f.around
 	}
 	whole := f.out >= own && !f.barrier // all ways lead to this end
 	switch f.kind {
@@ -388,7 +405,7 @@ func (b *body) endLoop(f *frame) {
 		return // nobody keeps runs
 	}
 	b.runs[f.entry].cost += b.runs[f.inner].cost
-	b.runs[f.inner].void = true
+	b.runs[f.inner].void, b.runs[f.inner].look, b.looks = true, true, true
 	if b.cur == f.inner {
 		b.cur = f.entry
 	}
@@ -422,6 +439,7 @@ func (b *body) branch(target int) {
 	f.targeted = true
 	top := &b.frames[len(b.frames)-1]
 	top.out = min(top.out, int32(target))
+	f.around = f.around.join(b.unseen)
 	b.joinState(target, b.state)
 	if n := f.arity(); b.has(n) {
 		b.see(n)
@@ -461,6 +479,7 @@ func (b *body) call(at int, t funcType, imported bool) {
 	b.pop(int(t.nparams))
 	b.pushCopies(t.gives())
 	b.calls = true
+	b.called(imported)
 	b.frames[len(b.frames)-1].barrier = true
 	b.newRun()
 	b.runs[b.cur].fresh = true
@@ -471,6 +490,7 @@ func (b *body) call(at int, t funcType, imported bool) {
 func (b *body) sizedOp(at int, sub uint32) {
 	if b.live {
 		b.runs[b.cur].cost++
+		b.spend(at, slowOther)
 	}
 	pop, push := 3, 0
 	var t uint32
@@ -514,6 +534,11 @@ func (b *body) sizedOp(at int, sub uint32) {
 		}
 		b.edit(e)
 		b.sized = true
+		b.unseen = unseen{all: bulkUnseen} // it was checked
+	}
+	if sub == miscMemoryFill || sub == miscMemoryCopy {
+		b.edit(edit{at: at, kind: editBulk, arg: int(sub), length: uint8(b.pos - at)})
+		b.fills, b.copies = b.fills || sub == miscMemoryFill, b.copies || sub == miscMemoryCopy
 	}
 	if active >= 0 {
 		b.edit(edit{at: at, kind: editDrop, arg: active})

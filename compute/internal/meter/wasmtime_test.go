@@ -159,7 +159,7 @@ func (o *oracle) wrap(wasm []byte, call string, args []uint64) []byte {
 	w.indices()
 	_, bodies := w.entries(secCode)
 	w.code = bytes.Clone(bodies)
-	empty := w.helper(nil, nil, []byte{0, opEnd})
+	empty := w.function(nil, nil, []byte{0, opEnd})
 	f := exportedFunction(m, call)
 	t := m.signature(m.functions[f])
 	body := writer{out: []byte{0}}
@@ -189,7 +189,7 @@ func (o *oracle) wrap(wasm []byte, call string, args []uint64) []byte {
 	}
 	body.op(opCall, uint32(empty))
 	body.byte(opEnd)
-	w.startIndex = w.helper(nil, nil, body.out)
+	w.startIndex = w.function(nil, nil, body.out)
 	m.start = int(f) // so that the wrapper is exported as ExportStart
 	w.assemble()
 	return w.out

@@ -8,7 +8,8 @@ type writer struct {
 	// indices of what was appended for the meter
 	fuel, limit, depth, maxDepth, status uint32 // globals
 	reference                            uint32 // the first global that holds a reference
-	grow                                 uint32 // function
+	grow, fill, copy                     uint32 // functions, 0 for those that nobody has called
+	bulkType                             []byte // the type of a block that takes what fill and copy do
 }
 
 func (w *writer) bytes(b []byte) { w.out = append(w.out, b...) }
