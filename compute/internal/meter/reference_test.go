@@ -121,6 +121,9 @@ func TestEnginesTake(t *testing.T) {
 	for name, wasm := range modules {
 		metered := mustRewrite(t, wasm, Options{}).Wasm
 		for _, engine := range engines {
+			if raceEnabled && engine.name == "compiler" {
+				continue // it takes long, and races with nobody
+			}
 			rt := wazero.NewRuntimeWithConfig(context.Background(), engine.config())
 			mod, err := rt.InstantiateWithConfig(context.Background(), metered, wazero.NewModuleConfig().WithStartFunctions())
 			if err != nil {
