@@ -241,7 +241,7 @@ func (k book) state(line LineID) (State, string, error) {
 			return StateFenced, fmt.Sprintf("the peer holds %s, which this ledger does not have: "+
 				"it was restored from an older copy. Nothing is signed on this line until it is rebuilt", p.shows()), nil
 		case state == StateOpen:
-			state, why = StateDisputed, p.why().Error()+"; the proof is kept"
+			state, why = StateDisputed, "the peer "+p.words()+"; the proof is kept"
 		}
 	}
 	return state, why, nil

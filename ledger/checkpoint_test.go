@@ -239,6 +239,9 @@ func TestCheckpointLiars(t *testing.T) {
 			if got.State != state || test.want != nil && got.Agreed.N != 1 {
 				t.Errorf("got %+v, want it %s", got, state)
 			}
+			if _, m, err := l.Prove(key.Entity()); (err == nil) != (test.proof != 0) || err == nil && m.By != key.Entity() {
+				t.Errorf("proved %+v, %v", m, err)
+			}
 			l.Close()
 			rep, err := Check(path)
 			if err != nil || rep.Agreed != 1 || (rep.Proofs == 1) != (test.proof != 0) {

@@ -27,6 +27,7 @@ func (a *api) creditRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /v1/earnings", a.getSum(journal.Earned, true))
 	mux.HandleFunc("GET /v1/spending", a.getSum(journal.Spent, false))
 	mux.HandleFunc("GET /v1/credit/{peer}", route(a.getLine))
+	mux.HandleFunc("GET /v1/credit/{peer}/proof", route(a.getProof))
 	mux.HandleFunc("PUT /v1/credit/{peer}/limit", route(a.putLimit))
 	mux.HandleFunc("POST /v1/credit/{peer}/pay", route(a.postPay))
 	mux.HandleFunc("POST /v1/credit/check", route(a.postCheck))

@@ -17,7 +17,7 @@ positive when they owe this node. A peer is named by its public key; the first
 digits are enough once there is a line with it.`,
 	}
 	group.AddCommand(newCreditList(c), newCreditShow(c), newCreditLimit(c), newCreditPay(c),
-		newCreditHistory(c), newCreditExport(c), newCreditCheck(c))
+		newCreditHistory(c), newCreditExport(c), newCreditProve(c), newCreditCheck(c))
 	return asGroup(group)
 }
 
@@ -98,6 +98,9 @@ func (c *cli) printLine(l ledger.Line) error {
 	state := string(l.State)
 	if l.Reason != "" {
 		state += ": " + clean(l.Reason)
+	}
+	if l.State == ledger.StateDisputed {
+		state += "; \"seaworker credit prove " + l.Peer.Short() + " > FILE\" exports it"
 	}
 	if l.Undelivered {
 		state += "; something we signed has not reached them yet"
