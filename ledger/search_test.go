@@ -25,6 +25,7 @@ import (
 type plan struct {
 	entries [2]int // payments on each half-chain
 	grants  [2]int // grants by each side
+	pacts   int    // checkpoints
 	crashes int    // of both sides together
 	restore bool   // one crash puts a side's file back to how it was at a backup
 
@@ -33,13 +34,16 @@ type plan struct {
 	// without one the search does without, which allows more.
 	meets bool
 
+	// proposes has the high side propose checkpoints, too.
+	proposes bool
+
 	// late are operations after which the store says that all is on the disk
 	// when it is not: that is, what they say leaves before the fsync.
 	late func(act) bool
 }
 
 func (p plan) String() string {
-	text := fmt.Sprintf("%d+%d entries, %d+%d grants, %d crashes", p.entries[0], p.entries[1], p.grants[0], p.grants[1], p.crashes)
+	text := fmt.Sprintf("%d+%d entries, %d+%d grants, %d checkpoints, %d crashes", p.entries[0], p.entries[1], p.grants[0], p.grants[1], p.pacts, p.crashes)
 	if p.meets {
 		text += ", meeting first"
 	}
@@ -55,17 +59,18 @@ type act uint8
 const (
 	doPay act = iota
 	doGrant
-	doTake // a message comes
-	doSync // a late fsync
+	doPropose // a checkpoint, or ask for one
+	doTake    // a message comes
+	doSync    // a late fsync
 	doCrash
 	doBackup
 	doRestore
 )
 
-var actNames = [...]string{"pays", "grants", "takes", "writes to the disk", "crashes", "copies its file", "is restored from the copy"}
+var actNames = [...]string{"pays", "grants", "proposes", "takes", "writes to the disk", "crashes", "copies its file", "is restored from the copy"}
 
 // bits is a set of messages.
-type bits [3]uint64
+type bits [6]uint64
 
 func (b bits) has(i int) bool { return b[i/64]>>(i%64)&1 == 1 }
 func (b *bits) set(i int)     { b[i/64] |= 1 << (i % 64) }
@@ -76,9 +81,9 @@ type global struct {
 	disk     [2]int32 // what a crash leaves
 	sees     [2]int32 // what the process sees
 	backup   [2]int32
-	ends     uint8    // processes that ended, of both sides
-	lives    [2]uint8 // and of each, if it matters: it does when they have to meet
-	met      [2]bool
+	ends     uint8   // processes that ended, of both sides
+	met      [2]bool // the process has compared a position
+	asked    [2]bool // and been told of checkpoints
 	restored [2]bool
 }
 
@@ -97,19 +102,20 @@ type holding struct {
 	standing standing
 	hashes   [2][]identity.Hash // of each entry, mine and theirs
 	bad      error              // what is wrong with it by itself
-	position []int              // the messages it makes: by the other side's life
-	next     int                // and -1 for none
+	pact     pact
+	position int // the messages it makes
+	next     int // and -1 for none
 }
 
 // sent is a message.
 type sent struct {
 	to   int
-	life uint8 // a position's: that of the process it is for
 	kind byte
 	b    []byte
 
 	entries []Entry // a push's
 	ack     ack
+	pacts   []Checkpoint
 }
 
 type call struct {
@@ -117,11 +123,14 @@ type call struct {
 	do   act
 	at   int32
 	arg  int32
+
+	asked bool // what is in memory only
 }
 
 type result struct {
 	at    int32 // the content after it
-	reply int   // a message, -1 for none
+	asked bool
+	reply int // a message, -1 for none
 	err   error
 }
 
@@ -133,7 +142,7 @@ type search struct {
 	byDigest map[[33]byte]int32
 	messages []sent
 	byBytes  map[string]int
-	clashes  []bits // by message: those with another entry under one number
+	clashes  []bits // by message: those with another entry or checkpoint under one number
 	results  map[call]result
 	pairs    map[[2]int32]error
 	ends     map[[2]int32]error
@@ -204,7 +213,7 @@ func (s *search) visit(g global, by step) error {
 // no ledger and a message may stay there for ever, so at once is as good as any
 // later moment.
 func (s *search) send(g *global, i int) {
-	g.net.set(s.says(i, g.sees[i], g.lives[1-i]))
+	g.net.set(s.contents[g.sees[i]].position)
 	if m := s.contents[g.sees[i]].next; m >= 0 && (g.met[i] || !s.meets) {
 		g.net.set(m)
 	}
@@ -224,7 +233,7 @@ func (s *search) expand(n int32) *violation {
 		for do := doPay; do <= doRestore; do++ {
 			if do == doTake {
 				for m := range s.messages {
-					if !g.net.has(m) || s.messages[m].to != i || s.messages[m].kind == typePosition && s.meets && s.messages[m].life != g.lives[i] {
+					if !g.net.has(m) || s.messages[m].to != i {
 						continue
 					}
 					next, ok, err := s.do(g, i, do, int32(m))
@@ -267,6 +276,10 @@ func (s *search) do(g global, i int, do act, arg int32) (next global, ok bool, e
 			return g, false, nil
 		}
 		arg = int32(g.ends)
+	case doPropose:
+		if s.pacts == 0 || c.pact.n() >= uint64(s.pacts) && c.pact.proposed == nil {
+			return g, false, nil
+		}
 	case doSync:
 		g.disk[i] = g.sees[i]
 		return g, true, nil
@@ -292,19 +305,20 @@ func (s *search) do(g global, i int, do act, arg int32) (next global, ok bool, e
 		s.end(&g, i)
 		return g, true, nil
 	}
-	r := s.carry(call{uint8(i), do, g.sees[i], arg})
-	if r.err != nil && !(g.restored[i] && errors.Is(r.err, ErrLine)) {
+	r := s.carry(call{uint8(i), do, g.sees[i], arg, g.asked[i]})
+	if r.err != nil && !(g.restored[i] && refusable(r.err)) {
 		return g, false, fmt.Errorf("I4: side %d refuses what an honest side says: %w", i, r.err)
 	}
 	before, after := s.contents[g.sees[i]].line, s.contents[r.at].line
-	if after.Mine.Seq < before.Mine.Seq || after.Mine.Cum < before.Mine.Cum || after.Theirs.Seq < before.Theirs.Seq {
+	if after.Mine.Seq < before.Mine.Seq || after.Mine.Cum < before.Mine.Cum || after.Theirs.Seq < before.Theirs.Seq || after.Agreed.N < before.Agreed.N {
 		return g, false, fmt.Errorf("I5: side %d fell from %+v to %+v", i, before, after)
 	}
 	if g.sees[i] = r.at; !s.late(do) {
 		g.disk[i] = r.at // and whatever was late before it
 	}
-	if do == doTake && s.meets && s.messages[arg].kind == typePosition {
-		g.met[i] = true
+	if do == doTake {
+		g.met[i] = g.met[i] || s.meets && s.messages[arg].kind == typePosition
+		g.asked[i] = r.asked
 	}
 	if r.reply >= 0 {
 		g.net.set(r.reply)
@@ -312,13 +326,15 @@ func (s *search) do(g global, i int, do act, arg int32) (next global, ok bool, e
 	return g, true, nil
 }
 
+// refusable says whether a side whose file was put back may answer so until it
+// has met the other: it does not know what it signed. What it writes down about
+// that is another matter.
+func refusable(err error) bool { return errors.Is(err, ErrLine) || errors.Is(err, ErrContradiction) }
+
 // end is the end of a process.
 func (s *search) end(g *global, i int) {
 	g.ends++
-	if s.meets {
-		g.lives[i]++
-		g.met[i] = false
-	}
+	g.met[i], g.asked[i] = false, false
 }
 
 // path tells how a state was come to.
@@ -328,7 +344,7 @@ func (s *search) path(by step) string {
 		text := fmt.Sprintf("side %d %s", by.side, actNames[by.do])
 		if by.do == doTake {
 			m := s.messages[by.arg]
-			text += fmt.Sprintf(" message %d, a %s", by.arg, [...]string{"", "position", "push", "ack"}[m.kind])
+			text += fmt.Sprintf(" message %d, a %s", by.arg, [...]string{"", "position", "push", "ack", "checkpoint"}[m.kind])
 		}
 		lines = append(lines, text)
 		if by.from <= 0 {
@@ -350,13 +366,17 @@ func TestSearch(t *testing.T) {
 	if slow > 1 {
 		t.Skip("there is one goroutine at a time, and a race detector finds nothing in it")
 	}
+	states := 0
 	for _, c := range []struct {
 		plan
 		full bool // only with SEA_TEST_FULL
 	}{
 		{plan: plan{entries: [2]int{2, 2}, crashes: 2}},
 		{plan: plan{entries: [2]int{1, 1}, crashes: 2, meets: true, restore: true}},
-		{plan: plan{entries: [2]int{2, 2}, crashes: 2, meets: true}, full: true},
+		{plan: plan{entries: [2]int{1, 1}, pacts: 1, crashes: 2}},
+		{plan: plan{entries: [2]int{2, 1}, pacts: 1, crashes: 2}, full: true},
+		{plan: plan{entries: [2]int{1, 1}, pacts: 2, crashes: 1}, full: true},
+		{plan: plan{entries: [2]int{1, 1}, pacts: 1, crashes: 2, meets: true, restore: true}, full: true},
 		{plan: plan{entries: [2]int{2, 2}, crashes: 3}, full: true},
 		{plan: plan{entries: [2]int{2, 1}, crashes: 1, meets: true, restore: true}, full: true},
 		{plan: plan{entries: [2]int{1, 1}, grants: [2]int{1, 1}, crashes: 2}, full: true},
@@ -370,10 +390,11 @@ func TestSearch(t *testing.T) {
 				t.Fatal(v)
 			}
 			t.Log(s)
-			if len(s.states) < 50_000 {
-				t.Error("so few states are not all")
-			}
+			states += len(s.states)
 		})
+	}
+	if states < 100_000 {
+		t.Errorf("%d states are not all", states)
 	}
 }
 
@@ -387,6 +408,8 @@ func TestSearchFinds(t *testing.T) {
 	}{
 		{"send before fsync", plan{entries: [2]int{2, 2}, crashes: 2, late: func(do act) bool { return do == doPay }}, "I2"},
 		{"reply before fsync", plan{entries: [2]int{2, 2}, crashes: 2, late: func(do act) bool { return do == doTake }}, "I3"},
+		{"proposal only in memory", plan{entries: [2]int{1, 1}, pacts: 1, crashes: 2, late: func(do act) bool { return do == doPropose }}, "I6"},
+		{"both sides propose", plan{entries: [2]int{1, 1}, pacts: 1, crashes: 2, proposes: true}, "stuck"},
 		{"unfenced restore", plan{entries: [2]int{2, 2}, crashes: 2, restore: true}, "I4"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -20,6 +20,9 @@ func (s *search) carry(c call) result {
 	peer := s.keys[1-i].Entity()
 	m := &memStore{cache: s.contents[c.at].kv}
 	l := s.open(i, m)
+	if c.asked {
+		l.met[peer] = struct{}{}
+	}
 	r := result{reply: -1}
 	switch c.do {
 	case doPay:
@@ -28,6 +31,16 @@ func (s *search) carry(c call) result {
 	case doGrant:
 		n := s.contents[c.at].line.Signed.Grant + 1
 		r.err = l.Grant(peer, Amount(100*n)+Amount(c.arg), time.Time{})
+	case doPropose:
+		var b []byte
+		if s.proposes && SideOf(l.self, peer) == High {
+			b, r.err = proposeAsLow(l, peer)
+		} else {
+			b, r.err = l.Checkpoint(background, peer)
+		}
+		if b != nil {
+			r.reply = s.message(sent{to: 1 - i, kind: typeCheckpoint, b: b})
+		}
 	case doTake:
 		switch in := s.messages[c.arg]; in.kind {
 		case typePosition:
@@ -36,6 +49,13 @@ func (s *search) carry(c call) result {
 			var answer []byte
 			if answer, r.err = l.Receive(background, peer, in.b); r.err == nil {
 				r.reply = s.message(sent{to: 1 - i, kind: typeAck, b: answer})
+			}
+		case typeCheckpoint:
+			var answer []byte
+			if answer, r.err = l.TakeCheckpoint(background, peer, in.b); errors.Is(r.err, ErrOutOfStep) {
+				r.err = nil // a proposal that is early or late
+			} else if answer != nil {
+				r.reply = s.message(sent{to: 1 - i, kind: typeCheckpoint, b: answer})
 			}
 		case typeAck:
 			if r.err = l.Acked(background, peer, in.b); errors.Is(r.err, ErrOutOfStep) {
@@ -47,9 +67,24 @@ func (s *search) carry(c call) result {
 	if fresh := s.contents[r.at].standing; l.standing[peer] != fresh {
 		r.err = errors.Join(r.err, fmt.Errorf("I10: in memory the line stands at %+v, read again at %+v", l.standing[peer], fresh))
 	}
+	_, r.asked = l.met[peer]
 	l.Close()
 	s.results[c] = r
 	return r
+}
+
+// proposeAsLow has the high side of a line sign a proposal.
+func proposeAsLow(l *Ledger, peer identity.Entity) (message []byte, err error) {
+	line := LineOf(l.self, peer)
+	l.met[peer] = struct{}{}
+	err = l.submit(background, line, func(b *batch) error {
+		m, err := b.propose(peer)
+		if m != nil {
+			message = m.encode()
+		}
+		return err
+	})
+	return message, err
 }
 
 func (s *search) open(i int, m *memStore) *Ledger {
@@ -95,6 +130,10 @@ func (s *search) content(i int, kv image) int32 {
 	c.line, c.standing = l.Line(peer), l.standing[peer]
 	c.bad = m.view(func(g getter) error {
 		a := accountOf(l.self, peer)
+		var err error
+		if c.pact, err = (book{g}).pact(a.mine.line, peer); err != nil {
+			return err
+		}
 		for n, w := range []writer{a.mine, a.theirs} {
 			for seq := uint64(1); seq <= []Half{c.line.Mine, c.line.Theirs}[n].Seq; seq++ {
 				e, _, err := book{g}.entryAt(w, firstEpoch, seq)
@@ -109,7 +148,12 @@ func (s *search) content(i int, kv image) int32 {
 	if c.line.State == StateDisputed || c.line.State == StateDamaged {
 		c.bad = errors.Join(c.bad, fmt.Errorf("I4: side %d is %s: %s", i, c.line.State, c.line.Reason))
 	}
-	b, err := l.Next(peer)
+	b, err := l.Position(peer)
+	if err != nil {
+		panic(err)
+	}
+	c.position = s.message(sent{to: 1 - i, kind: typePosition, b: b})
+	b, err = l.Next(peer)
 	if err != nil {
 		c.bad = errors.Join(c.bad, err)
 	} else if b != nil {
@@ -118,23 +162,9 @@ func (s *search) content(i int, kv image) int32 {
 	return at
 }
 
-// says returns the position of side i with a content, for a life of the other.
-func (s *search) says(i int, at int32, life uint8) int {
-	c := s.contents[at]
-	for len(c.position) <= int(life) {
-		l := s.open(i, &memStore{cache: c.kv})
-		b, err := l.Position(s.keys[1-i].Entity())
-		if err = errors.Join(err, l.Close()); err != nil {
-			panic(err)
-		}
-		c.position = append(c.position, s.message(sent{to: 1 - i, life: uint8(len(c.position)), kind: typePosition, b: b}))
-	}
-	return c.position[life]
-}
-
 // message numbers a message.
 func (s *search) message(m sent) int {
-	key := string(append([]byte{byte(m.to), m.life}, m.b...))
+	key := string(append([]byte{byte(m.to)}, m.b...))
 	if n, known := s.byBytes[key]; known {
 		return n
 	}
@@ -153,17 +183,36 @@ func (s *search) message(m sent) int {
 		}
 	case typeAck:
 		m.ack, err = decodeAck(m.b)
+	case typeCheckpoint:
+		var p pactMessage
+		if p, err = decodePactMessage(m.b); err == nil {
+			for _, c := range []*Checkpoint{p.agreed, p.proposed} {
+				if c != nil {
+					m.pacts = append(m.pacts, *c)
+				}
+			}
+		}
 	}
 	if err != nil {
 		panic(err)
 	}
 	s.byBytes[key], s.messages, s.clashes = n, append(s.messages, m), append(s.clashes, bits{})
+	clash := func(k int) {
+		s.clashes[n].set(k)
+		s.clashes[k].set(n)
+	}
 	for k, other := range s.messages {
+		for _, c := range m.pacts {
+			for _, d := range other.pacts {
+				if c.N == d.N && c.Hash() != d.Hash() {
+					clash(k)
+				}
+			}
+		}
 		for _, e := range m.entries {
 			for _, f := range other.entries {
 				if e.Side == f.Side && e.Epoch == f.Epoch && e.Seq == f.Seq && e.Hash() != f.Hash() {
-					s.clashes[n].set(k)
-					s.clashes[k].set(n)
+					clash(k)
 				}
 			}
 		}
@@ -178,6 +227,9 @@ func (s *search) check(g global) error {
 			continue
 		}
 		for k, word := range s.clashes[m] {
+			if word&g.net[k] != 0 && s.messages[m].kind == typeCheckpoint {
+				return fmt.Errorf("I6: two checkpoints of one number have left")
+			}
 			if word&g.net[k] != 0 {
 				return fmt.Errorf("I2: two entries of one number have left")
 			}
@@ -235,6 +287,8 @@ func (s *search) pair(writer, holder int32) error {
 		err = errors.New("I1: the sides hold different entries")
 	case len(h.hashes[1]) == len(w.hashes[0]) && w.line.Mine != h.line.Theirs:
 		err = fmt.Errorf("I1: %+v and %+v", w.line, h.line)
+	case w.line.Agreed.N == h.line.Agreed.N && w.line.Agreed.Hash != h.line.Agreed.Hash:
+		err = fmt.Errorf("I6: checkpoints %+v and %+v", w.line.Agreed, h.line.Agreed)
 	case w.line.Acked.Entry > h.line.Theirs.Seq:
 		err = fmt.Errorf("I3: entry %d was acknowledged, %d is held", w.line.Acked.Entry, h.line.Theirs.Seq)
 	}
@@ -254,18 +308,20 @@ func (s *search) agree(at [2]int32) error {
 }
 
 func (s *search) meet(at [2]int32) error {
+	var asked [2]bool
 	take := func(i, m int) error {
 		for m >= 0 {
-			r := s.carry(call{uint8(i), doTake, at[i], int32(m)})
-			if r.err != nil && !errors.Is(r.err, ErrLine) { // the state tells of it
+			r := s.carry(call{uint8(i), doTake, at[i], int32(m), asked[i]})
+			if r.err != nil && !errors.Is(r.err, ErrLine) { // which the state tells of
 				return fmt.Errorf("stuck: when they meet, side %d refuses: %w", i, r.err)
 			}
-			at[i], m, i = r.at, r.reply, 1-i
+			at[i], asked[i] = r.at, r.asked
+			m, i = r.reply, 1-i
 		}
 		return nil
 	}
 	for i := range 2 {
-		if err := take(1-i, s.says(i, at[i], 0)); err != nil {
+		if err := take(1-i, s.contents[at[i]].position); err != nil {
 			return err
 		}
 	}
@@ -279,12 +335,26 @@ func (s *search) meet(at [2]int32) error {
 		}
 	}
 	for i := range 2 {
+		for range 2 + s.pacts { // one to ask, and what is new
+			r := s.carry(call{uint8(i), doPropose, at[i], 0, asked[i]})
+			if at[i] = r.at; s.pacts > 0 && r.err == nil && r.reply >= 0 {
+				r.err = take(1-i, r.reply)
+			}
+			if r.err != nil {
+				return fmt.Errorf("stuck: side %d cannot propose: %w", i, r.err)
+			}
+		}
+	}
+	for i := range 2 {
 		a, b := s.contents[at[i]].line, s.contents[at[1-i]].line
 		if a.State == StateFenced {
 			continue // it says nothing more
 		}
 		if a.Undelivered || a.Mine != b.Theirs || !a.Stranger && a.TheyMayOwe != b.IMayOwe {
 			return fmt.Errorf("stuck: all messages have arrived, and the sides hold %+v and %+v", a, b)
+		}
+		if s.pacts > 0 && b.State != StateFenced && (a.Agreed.Mine != a.Mine || a.Agreed.Theirs != a.Theirs || a.Agreed.Hash != b.Agreed.Hash) {
+			return fmt.Errorf("stuck: all has arrived, and the checkpoints are %+v and %+v", a.Agreed, b.Agreed)
 		}
 		if b.State != StateFenced && a.Balance+b.Balance != 0 {
 			return fmt.Errorf("I1: %d and %d do not add up to nothing", a.Balance, b.Balance)
