@@ -3,10 +3,12 @@ package compute
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -138,6 +140,37 @@ func (k *task) input(path string, b []byte) *task {
 func (k *task) stdin(b []byte) *task {
 	k.Stdin = k.blobs.Add(b)
 	return k
+}
+
+// whatIsThere counts what a test might leave behind.
+type whatIsThere struct{ goroutines, files, children int }
+
+func countWhatIsThere(t testing.TB) whatIsThere {
+	t.Helper()
+	r, w, err := os.Pipe() // the runtime opens its event queue with the first
+	if err == nil {
+		err = errors.Join(r.Close(), w.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return whatIsThere{runtime.NumGoroutine(), descriptors(t), len(childrenOf(t, os.Getpid()))}
+}
+
+// leaves waits until there is no more of anything than there was, but for slack.
+// A goroutine that has said that it is done is there for a moment longer.
+func (w whatIsThere) leaves(t testing.TB, slack int) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		now := countWhatIsThere(t)
+		if now.goroutines <= w.goroutines+slack && now.files <= w.files+slack && now.children <= w.children+slack {
+			return
+		}
+		if time.Now().After(end) {
+			t.Errorf("left are %+v, were %+v", now, w)
+			return
+		}
+	}
 }
 
 // newEngine makes an engine that is closed with the test.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -13,7 +12,7 @@ import (
 // TestNothingIsLeft: 200 jobs leave no process, goroutine or descriptor.
 func TestNothingIsLeft(t *testing.T) {
 	k := newTask(wasmFile(t, "start.wasm"))
-	goroutines, files, children := runtime.NumGoroutine(), descriptors(t), childrenOf(t, os.Getpid())
+	there := countWhatIsThere(t)
 	e := New(Config{CacheDir: t.TempDir(), Workers: 4})
 	var jobs sync.WaitGroup
 	for range 8 {
@@ -28,21 +27,13 @@ func TestNothingIsLeft(t *testing.T) {
 		})
 	}
 	jobs.Wait()
-	if got := childrenOf(t, os.Getpid()); len(got)-len(children) > 4+maxSpares+1 {
-		t.Errorf("%d processes after the jobs", len(got)-len(children))
+	if got := len(childrenOf(t, os.Getpid())) - there.children; got > 4+maxSpares+1 {
+		t.Errorf("%d processes after the jobs", got)
 	}
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if got := childrenOf(t, os.Getpid()); len(got) != len(children) {
-		t.Errorf("processes %v are left, were %v", got, children)
-	}
-	if got := descriptors(t); got != files {
-		t.Errorf("%d descriptors, were %d", got, files)
-	}
-	if got := runtime.NumGoroutine(); got > goroutines {
-		t.Errorf("%d goroutines, were %d", got, goroutines)
-	}
+	there.leaves(t, 0)
 	if _, err := e.Run(t.Context(), k.Job, k.blobs, Live{}); !errors.Is(err, ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}

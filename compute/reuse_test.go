@@ -230,19 +230,14 @@ func TestManyJobs(t *testing.T) {
 		e.pool.work.Wait() // until there are spares
 	}
 	run(10)
-	goroutines, files := runtime.NumGoroutine(), descriptors(t)
+	there := countWhatIsThere(t)
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	run(1500 / slowdown)
 	runtime.GC()
 	runtime.ReadMemStats(&after)
-	if got := runtime.NumGoroutine(); got > goroutines+4 { // a worker's stderr has one
-		t.Errorf("%d goroutines, were %d", got, goroutines)
-	}
-	if got := descriptors(t); got > files+4 {
-		t.Errorf("%d descriptors, were %d", got, files)
-	}
+	there.leaves(t, 4) // a worker's stderr has a goroutine
 	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 2<<20 {
 		t.Errorf("the heap grew by %d bytes", grown)
 	}

@@ -341,6 +341,7 @@ func TestWorkerThreads(t *testing.T) {
 	if err != nil || len(list) < 2 {
 		t.Fatalf("threads %v, %v", list, err)
 	}
+	seen := 0
 	want := map[string]string{"NoNewPrivs": "1", "CapEff": "0000000000000000", "CapPrm": "0000000000000000"}
 	if kernelHas(wallCalls) {
 		want["Seccomp"] = "2" // a filter
@@ -348,14 +349,18 @@ func TestWorkerThreads(t *testing.T) {
 	for _, name := range list {
 		b, err := os.ReadFile(name)
 		if err != nil {
-			t.Fatal(err)
+			continue // the thread has ended
 		}
+		seen++
 		for line := range strings.Lines(string(b)) {
 			key, value, _ := strings.Cut(line, ":")
 			if w, ok := want[key]; ok && strings.TrimSpace(value) != w {
 				t.Errorf("%s: %s is %s, want %s", name, key, strings.TrimSpace(value), w)
 			}
 		}
+	}
+	if seen == 0 {
+		t.Error("no thread could be looked at")
 	}
 }
 

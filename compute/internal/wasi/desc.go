@@ -230,13 +230,11 @@ func fdFilestatSetSize(w *World, _ memory, p []uint64) errno {
 
 // fdAllocate makes a file as large as what is allocated, with zeros.
 func fdAllocate(w *World, _ memory, p []uint64) errno {
-	d, e := w.get(u32(p[0]))
+	d, e := w.getPositioned(u32(p[0]))
 	switch {
 	case e != ok:
 		return e
-	case d.kind.stdio():
-		return eSPIPE
-	case !d.write: // as for every folder
+	case !d.write:
 		return eBADF
 	case p[2] == 0:
 		return eINVAL
@@ -310,18 +308,11 @@ func fdPrestatDirName(w *World, m memory, p []uint64) errno {
 // fdAdvise, fdSync and fdDatasync have nothing to do, beyond looking at what
 // they are given.
 func fdAdvise(w *World, _ memory, p []uint64) errno {
-	d, e := w.get(u32(p[0]))
-	switch {
-	case e != ok:
-		return e
-	case d.kind.stdio():
-		return eSPIPE
-	case d.kind == folder:
-		return eBADF
-	case u32(p[3]) > 5:
+	_, e := w.getPositioned(u32(p[0]))
+	if e == ok && u32(p[3]) > 5 {
 		return eINVAL
 	}
-	return ok
+	return e
 }
 
 func fdSync(w *World, _ memory, p []uint64) errno {

@@ -31,6 +31,15 @@ func (d *desc) positioned() errno {
 	return ok
 }
 
+// getPositioned gives descriptor fd if it has a position.
+func (w *World) getPositioned(fd uint32) (*desc, errno) {
+	d, e := w.get(fd)
+	if e == ok {
+		e = d.positioned()
+	}
+	return d, e
+}
+
 func fdRead(w *World, m memory, p []uint64) errno {
 	d, e := w.readable(u32(p[0]))
 	if e != ok {
@@ -167,10 +176,7 @@ func (w *World) store(n *node, v iovs, off uint64) errno {
 }
 
 func fdSeek(w *World, m memory, p []uint64) errno {
-	d, e := w.get(u32(p[0]))
-	if e == ok {
-		e = d.positioned()
-	}
+	d, e := w.getPositioned(u32(p[0]))
 	if e != ok {
 		return e
 	}
@@ -196,10 +202,7 @@ func fdSeek(w *World, m memory, p []uint64) errno {
 }
 
 func fdTell(w *World, m memory, p []uint64) errno {
-	d, e := w.get(u32(p[0]))
-	if e == ok {
-		e = d.positioned()
-	}
+	d, e := w.getPositioned(u32(p[0]))
 	if e != ok {
 		return e
 	}
