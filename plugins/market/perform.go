@@ -26,7 +26,8 @@ const (
 
 	sweepEvery = quoteTime // a crowd of sales can be forgotten no earlier
 
-	// freeTime is how long the output of a job that cost nothing can be fetched.
+	// freeTime is how long the output of a job that cost nothing can be fetched,
+	// unless its buyer needs the room for others.
 	freeTime = 10 * time.Minute
 )
 
@@ -203,8 +204,8 @@ func (m *Market) deliver(s *sale, result compute.Result) (*Refused, error) {
 	err = errors.Join(err, m.keepFiles(result.Files))
 	if err == nil { // the first may have had to go for the last
 		kept := &saleRecord{Outcome: outcome, Out: out, Err: serr}
-		if cost > 0 && !m.unpaid(s, kept.outputBytes()) {
-			return refuse(EngineFailed, "too much output for peers without a grant is not paid yet"), nil
+		if bytes := kept.outputBytes(); (cost > 0 || bytes > 0) && !m.unpaid(s, bytes) {
+			return refuse(EngineFailed, "too much output for peers without a grant is kept already"), nil
 		}
 		all := kept.outputBlobs()
 		if s.pinned = m.blobs.Pin(all...); !s.pinned {
@@ -257,12 +258,19 @@ func (m *Market) deliver(s *sale, result compute.Result) (*Refused, error) {
 }
 
 // endFree ends a sale that costs nothing. No payment will tell that the buyer
-// has the output, so it stays for a while.
+// has the output, so it stays for a while, and is counted like what is not paid.
 func (m *Market) endFree(s *sale) {
+	early := make(chan struct{})
+	m.selling.Lock()
+	s.free = early
+	m.selling.Unlock()
 	waits := len(s.copy().outputBlobs()) > 0 && m.spawn(func(ctx context.Context) {
 		defer m.endSale(s)
+		over := time.NewTimer(freeTime)
+		defer over.Stop()
 		select {
-		case <-time.After(freeTime):
+		case <-over.C:
+		case <-early:
 		case <-ctx.Done():
 		}
 	})

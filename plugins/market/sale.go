@@ -25,8 +25,9 @@ type sale struct {
 	out, err *spool
 	pinned   bool // the output is; set before the sale is delivered
 	control  compute.Control
-	due      due  // under selling's lock: what it counts there
-	gone     bool // under selling's lock: its output is not kept any more
+	due      due           // under selling's lock: what it counts there
+	gone     bool          // under selling's lock: its output is not kept any more
+	free     chan struct{} // under selling's lock: of one that cost nothing and has output; closed to end it early
 
 	saving sync.Mutex // held while the record gets its place in the store
 	sealed bool       // under saving: its end is written, nothing older may follow

@@ -11,7 +11,8 @@ import (
 	"github.com/peersea/sea/ledger"
 )
 
-// What deliveries that are not paid may take together. Each keeps a hold of the
+// What deliveries that are not paid, and the outputs of those that cost nothing,
+// may take together. Each keeps a hold of the
 // ledger, a live sale, and its output pinned, for up to saleAge. A buyer with
 // that many, or anyone once all have that many, gets no more orders taken until
 // some are paid. What an order adds is known when it is delivered; the orders
@@ -30,7 +31,7 @@ const (
 	strangersAge   = 10 * time.Minute
 )
 
-// debts counts deliveries that are not paid.
+// debts counts deliveries that are not paid, or whose output is kept for nothing.
 type debts struct {
 	sales int
 	bytes uint64
@@ -95,10 +96,11 @@ func (m *Market) owesTooMuchLocked(buyer identity.Entity) *Refused {
 	if stranger {
 		m.easeLocked(1)
 	}
+	m.easeFreeLocked(buyer)
 	of, all := m.selling.unpaid[buyer], m.selling.unpaidAll
 	most := uint64(m.blobs.MaxBytes())
 	switch {
-	case of.sales >= maxUnpaid, of.bytes >= most/unpaidShare:
+	case m.buyerLacksLocked(buyer):
 		return refuse(Busy, "%d deliveries to this buyer, with %d bytes of output, are not paid yet", of.sales, of.bytes)
 	case all.sales >= maxUnpaidAll, all.bytes >= most/unpaidShareAll:
 		return refuse(Busy, "%d deliveries, with %d bytes of output, are not paid yet", all.sales, all.bytes)
@@ -107,6 +109,36 @@ func (m *Market) owesTooMuchLocked(buyer identity.Entity) *Refused {
 		return refuse(Busy, "%d deliveries to peers without a grant, with %d bytes of output, are not paid yet", all.sales, all.bytes)
 	}
 	return nil
+}
+
+// buyerLacksLocked says whether a buyer has all that one may have.
+func (m *Market) buyerLacksLocked(buyer identity.Entity) bool {
+	of := m.selling.unpaid[buyer]
+	return of.sales >= maxUnpaid || of.bytes >= uint64(m.blobs.MaxBytes())/unpaidShare
+}
+
+// easeFreeLocked makes room for a buyer at the cost of what it got for nothing,
+// the oldest first.
+func (m *Market) easeFreeLocked(buyer identity.Entity) {
+	if !m.buyerLacksLocked(buyer) {
+		return
+	}
+	var free []*sale
+	for _, s := range m.selling.sales {
+		if s.buyer == buyer && s.free != nil && s.due.sales > 0 {
+			free = append(free, s)
+		}
+	}
+	ended := func(s *sale) int64 { return s.copy().Ended }
+	slices.SortFunc(free, func(a, b *sale) int { return cmp.Compare(ended(a), ended(b)) })
+	for _, s := range free {
+		if !m.buyerLacksLocked(buyer) {
+			return
+		}
+		m.endUnpaidLocked(s)
+		m.dropOutputLocked(s)
+		close(s.free)
+	}
 }
 
 // strangersCrowdLocked says whether strangers have too many deliveries for one
