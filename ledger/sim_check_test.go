@@ -1,7 +1,9 @@
 package ledger
 
 import (
+	"errors"
 	"fmt"
+	"sort"
 	"time"
 )
 
@@ -34,6 +36,86 @@ func (s *sim) undelivered(i, j int) (more bool, err error) {
 		return err
 	})
 	return more, err
+}
+
+// pact reads a line's checkpoints.
+func (s *sim) pact(i, j int) (p pact) {
+	err := s.nodes[i].disk.view(func(g getter) (err error) {
+		p, err = book{g}.pact(LineOf(s.entity(i), s.entity(j)), s.entity(j))
+		return err
+	})
+	if err != nil {
+		s.fail("node %d: %w", i, err)
+	}
+	return p
+}
+
+// forget takes back what left i for j, or was agreed, and is on neither disk any
+// more: nobody can show it, as calls end with the process.
+func (s *sim) forget(i, j int) {
+	k := s.nodes[i].link[j]
+	known := func(n uint64) bool {
+		e := k.left[n-1]
+		for _, at := range [2]int{i, j} {
+			a := s.account(at, i+j-at)
+			w, h := a.mine, a.own
+			if at == j {
+				w, h = a.theirs, a.other
+			}
+			err := s.nodes[at].disk.view(func(g getter) error {
+				if h.seq < n {
+					return nil
+				}
+				got, _, err := book{g}.entryAt(w, h.epoch, n)
+				if err == nil && got == e {
+					err = errNothing
+				}
+				return err
+			})
+			if errors.Is(err, errNothing) {
+				return true
+			} else if err != nil {
+				s.fail("node %d: %w", at, err)
+			}
+		}
+		return false
+	}
+	n := sort.Search(len(k.left), func(n int) bool { return !known(uint64(n + 1)) })
+	k.left = k.left[:n]
+	n = 0
+	for _, p := range []pact{s.pact(i, j), s.pact(j, i)} {
+		for _, c := range []*Checkpoint{p.agreed, p.proposed} {
+			if c != nil && c.N <= uint64(len(k.pacts)) && c.Hash() == k.pacts[c.N-1].Hash() {
+				n = max(n, int(c.N))
+			}
+		}
+	}
+	k.pacts = k.pacts[:n]
+}
+
+// proposes notes the checkpoints in a message on the line whose low side is i:
+// under one number there is ever only one.
+func (s *sim) proposes(i, j int, b []byte) {
+	k := s.nodes[i].link[j]
+	m, err := decodePactMessage(b)
+	if err != nil {
+		s.fail("node %d or %d sends what cannot be read: %w", i, j, err)
+		return
+	}
+	for _, c := range []*Checkpoint{m.agreed, m.proposed} {
+		if c == nil {
+			continue
+		}
+		switch n := uint64(len(k.pacts)); {
+		case c.N > n+1:
+			s.fail("I6: checkpoint %d of %d and %d comes after %d", c.N, i, j, n)
+		case c.N == n+1:
+			s.counts["checkpoints"]++
+			k.pacts = append(k.pacts, *c)
+		case k.pacts[c.N-1].Hash() != c.Hash():
+			s.fail("I6: %d and %d have signed two checkpoints %d", i, j, c.N)
+		}
+	}
 }
 
 // leaves notes the entries in a push of node i: under one number there is ever
@@ -96,7 +178,18 @@ func (s *sim) check(i, j int) {
 	if err := k.follows(a); err != nil {
 		s.fail("I5: node %d with %d: %w", i, j, err)
 	}
-	k.mine, k.theirs = a.own, a.other
+	p := s.pact(i, j)
+	if p.n() < k.agreed {
+		s.fail("I5: the checkpoints of node %d with %d fell from %d to %d", i, j, k.agreed, p.n())
+	}
+	low := k
+	if SideOf(s.entity(i), s.entity(j)) == High {
+		low = back
+	}
+	if n := p.n(); n > uint64(len(low.pacts)) || n > 0 && low.pacts[n-1].Hash() != p.agreed.Hash() {
+		s.fail("I6: node %d has another checkpoint %d with %d than left", i, n, j)
+	}
+	k.mine, k.theirs, k.agreed = a.own, a.other, p.n()
 	if !k.lost && len(k.maybe) == 0 && a.own.cum != k.sum {
 		s.fail("I3: node %d has promised %d to %d, and was told %d", i, a.own.cum, j, k.sum)
 	}
@@ -195,7 +288,11 @@ func (s *sim) atRest() {
 		was, now := n.l.Lines(), again.Lines()
 		again.Close()
 		if fmt.Sprint(was) != fmt.Sprint(now) {
-			s.fail("I10: node %d shows %v, opened again %v", n.i, was, now)
+			for k := range was {
+				if fmt.Sprint(was[k]) != fmt.Sprint(now[k]) {
+					s.fail("I10: node %d shows %+v, opened again %+v", n.i, was[k], now[k])
+				}
+			}
 		}
 		for _, line := range was {
 			sum -= line.Balance
@@ -212,7 +309,13 @@ func (s *sim) atRest() {
 			if a.Undelivered || a.Mine != b.Theirs || !a.Stranger && a.TheyMayOwe != b.IMayOwe {
 				s.fail("stuck: %d and %d have %+v and %+v after %v", n.i, k.to, a, b, s.now.Round(time.Second))
 			}
-			if !s.nodes[k.to].link[n.i].lost && a.Balance+b.Balance != 0 {
+			if s.nodes[k.to].link[n.i].lost {
+				continue
+			}
+			if a.Agreed.Hash != b.Agreed.Hash || a.Agreed.Mine != a.Mine || a.Agreed.Theirs != a.Theirs {
+				s.fail("stuck: the checkpoints of %d and %d are %+v and %+v, of %+v", n.i, k.to, a.Agreed, b.Agreed, a)
+			}
+			if a.Balance+b.Balance != 0 {
 				s.fail("I1: between %d and %d there are %d and %d", n.i, k.to, a.Balance, b.Balance)
 			}
 		}

@@ -140,6 +140,57 @@ func (s *sim) push(i, j int) {
 	})
 }
 
+// agree has the low side of a line ask for a checkpoint, and propose one.
+func (s *sim) agree(i, j, rounds int) {
+	if SideOf(s.entity(i), s.entity(j)) == High {
+		i, j = j, i
+	}
+	n, to := s.nodes[i], s.nodes[j]
+	if n.link[j] == nil || !n.up || rounds == 0 {
+		return
+	}
+	b, err := n.l.Checkpoint(background, s.entity(j))
+	s.check(i, j)
+	if err != nil || b == nil {
+		if err != nil {
+			s.refused(n, "checkpoint", err)
+		}
+		return
+	}
+	s.proposes(i, j, b)
+	s.send(i, j, b, false, func() {
+		answer, err := to.l.TakeCheckpoint(background, s.entity(i), b)
+		if !s.took(j, i, err) {
+			return
+		}
+		s.proposes(i, j, answer)
+		s.send(j, i, answer, false, func() {
+			_, err := n.l.TakeCheckpoint(background, s.entity(j), answer)
+			if s.took(i, j, err) {
+				s.agree(i, j, rounds-1)
+			}
+		})
+	})
+}
+
+// took looks at what came of a message about checkpoints. A node whose file was
+// put back may know of what it signed from them first.
+func (s *sim) took(i, j int, err error) bool {
+	k := s.nodes[i].link[j]
+	if k.restored && s.state(i, j) == StateFenced {
+		s.met(i, j)
+	}
+	s.check(i, j)
+	switch {
+	case err == nil:
+		return true
+	case errors.Is(err, ErrOutOfStep), errors.Is(err, ErrLine) && k.lost, errors.Is(err, ErrContradiction) && k.restored:
+	default:
+		s.refused(s.nodes[i], "take a checkpoint", err)
+	}
+	return false
+}
+
 // send has f done when a message comes from i to j: late, twice, or never. One
 // that may come late may do so after its sender's end, too.
 func (s *sim) send(i, j int, b []byte, late bool, f func()) {
@@ -150,13 +201,13 @@ func (s *sim) send(i, j int, b []byte, late bool, f func()) {
 		return
 	}
 	fromLife, toLife := from.life, to.life
-	s.note("%d to %d: %x", i, j, identity.HashOf(b).Short())
+	s.note("%d to %d: %s", i, j, identity.HashOf(b).Short())
 	arrive := func() {
 		switch {
 		case !to.up || s.side[i] != s.side[j]:
 		case !late && (from.life != fromLife || to.life != toLife):
 		default:
-			s.note("%d has from %d: %x", j, i, identity.HashOf(b).Short())
+			s.note("%d has from %d: %s", j, i, identity.HashOf(b).Short())
 			f()
 		}
 	}
@@ -231,6 +282,8 @@ func (s *sim) work() {
 		s.burst(i)
 	case 14:
 		s.again(i, j)
+	case 15, 16, 17, 18:
+		s.agree(i, j, 4)
 	default:
 		s.refs++
 		s.pay(i, j, identity.HashOf([]byte{byte(s.refs), byte(s.refs >> 8), byte(s.refs >> 16), byte(i)}), Amount(1+s.rnd.IntN(1_000_000)))
@@ -425,4 +478,11 @@ func (s *sim) calm() {
 	for _, n := range s.nodes {
 		s.crash(n)
 	}
+	s.after(5*time.Minute, func() {
+		for _, n := range s.nodes {
+			for _, k := range n.links {
+				s.agree(n.i, k.to, 4)
+			}
+		}
+	})
 }
