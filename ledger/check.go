@@ -114,7 +114,7 @@ func (c *checker) settle() error {
 }
 
 func (c *checker) all() error {
-	for _, step := range []func() error{c.meta, c.log, c.halves, c.indexes, c.outbox, c.pacts, c.evidence} {
+	for _, step := range []func() error{c.meta, c.log, c.halves, c.indexes, c.outbox, c.pacts, c.growths, c.evidence} {
 		if err := step(); err != nil {
 			return err
 		}

@@ -341,6 +341,7 @@ func (l *Ledger) show(k book, a account, held map[identity.Entity]aside) (Line, 
 		Signed:   Mark{a.own.seq, a.own.grantSeq},
 		Acked:    Mark{acked.seq, acked.grant},
 		IMayOwe:  a.other.limitAt(now), TheyMayOwe: a.own.limitAt(now),
+		TheyMayUntil: expiryOf(a.own.grantExpiry), IMayUntil: expiryOf(a.other.grantExpiry),
 		Repaid: a.repaid(),
 		Mine:   Half{a.own.seq, a.own.cum, a.own.tip},
 		Theirs: Half{a.other.seq, a.other.cum, a.other.tip},
@@ -363,6 +364,10 @@ func (l *Ledger) show(k book, a account, held map[identity.Entity]aside) (Line, 
 	}
 	out.Holding, out.Reserved = held[a.peer].holding, held[a.peer].reserved
 	out.Held = min(out.Holding+out.Reserved, maxAmount)
+	if out.Growth, err = k.grown(a); err != nil {
+		return Line{Peer: a.peer, State: StateDamaged, Reason: err.Error()}, err
+	}
+	out.Warning = out.warnings(now)
 	return out, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"time"
 
 	"github.com/peersea/sea/identity"
 )
@@ -95,8 +96,19 @@ type Line struct {
 	// strangers share, or the part of it that newcomers do.
 	TheyMayOwe Amount `json:"they_may_owe_micro"`
 
+	// Growth is how far our grant has grown because the peer repaid.
+	Growth Growth `json:"growth,omitzero"`
+
 	// IMayOwe is the limit of the grant the peer gave us, zero without one.
 	IMayOwe Amount `json:"i_may_owe_micro"`
+
+	// TheyMayUntil and IMayUntil are when the two grants expire; zero is never.
+	TheyMayUntil time.Time `json:"they_may_until,omitzero"`
+	IMayUntil    time.Time `json:"i_may_until,omitzero"`
+
+	// Warning says, for people, that 80 % of a limit is used or that a grant ends
+	// within a week, or has ended; "" when there is nothing to say.
+	Warning string `json:"warning,omitempty"`
 
 	// Held is what is set aside at this moment: Holding for what the peer is
 	// about to owe us, and Reserved for what we are about to owe it.

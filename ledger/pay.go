@@ -199,6 +199,11 @@ func (b *batch) grant(peer identity.Entity, limit Amount, expiry int64) error {
 	if err := b.checkRoom(a); err != nil {
 		return err
 	}
+	return b.newGrant(a, state, limit, expiry)
+}
+
+// newGrant signs the next grant and writes it.
+func (b *batch) newGrant(a account, state State, limit Amount, expiry int64) error {
 	g, err := Grant{
 		Line: a.mine.line, Seq: a.own.grantSeq + 1, Creditor: b.l.self, Limit: limit, Expiry: expiry,
 	}.sign(b.l.signer)
@@ -219,7 +224,7 @@ func (b *batch) grant(peer identity.Entity, limit Amount, expiry int64) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errStore, err)
 	}
-	b.changes = append(b.changes, Change{Peer: peer, Outgoing: true})
+	b.changes = append(b.changes, Change{Peer: a.peer, Outgoing: true})
 	failpoint.Hit(failGrantBeforeCommit)
 	return b.keep(a, state)
 }

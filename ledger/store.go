@@ -47,9 +47,11 @@ const (
 	bProof bucket = "proof" // line, number → what shows why the line is not open
 
 	bCheckpoint bucket = "cp" // line → its newest checkpoint, and the one proposed
+
+	bGrowth bucket = "growth" // line → how far our grant on it has grown by itself
 )
 
-var buckets = []bucket{bMeta, bLog, bLine, bHead, bRef, bOut, bProof, bCheckpoint}
+var buckets = []bucket{bMeta, bLog, bLine, bHead, bRef, bOut, bProof, bCheckpoint, bGrowth}
 
 // added are those of buckets that a file made by an earlier program lacks, and
 // gets when it is opened for writing; opened for reading they are empty.

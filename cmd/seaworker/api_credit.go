@@ -118,7 +118,7 @@ func (a *api) putLimit(r *http.Request, in creditAmount) (ledger.Line, error) {
 	if err != nil {
 		return ledger.Line{}, err
 	}
-	if err := a.d.ledger.Grant(peer, ledger.Amount(in.Micro), time.Time{}); err != nil {
+	if err := a.d.ledger.Grant(peer, ledger.Amount(in.Micro), in.Until); err != nil {
 		return ledger.Line{}, err
 	}
 	a.deliver(r.Context(), peer)

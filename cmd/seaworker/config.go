@@ -29,6 +29,7 @@ type config struct {
 	Price      float64  `toml:"price"`       // credits per Gfuel
 	Fee        float64  `toml:"fee"`         // credits per job
 	Strangers  float64  `toml:"strangers"`   // credits that all strangers together may owe
+	Grow       bool     `toml:"grow"`        // let limits grow as peers repay
 	MaxJobs    int      `toml:"max-jobs"`    // jobs at one time
 	Network    string   `toml:"network"`     // whose nodes to speak with
 	STUN       []string `toml:"stun"`        // servers that tell us our public UDP address
@@ -43,6 +44,7 @@ func defaultConfig() config {
 	return config{
 		Price:     1,
 		Strangers: 10,
+		Grow:      true,
 		MaxJobs:   runtime.NumCPU(),
 		Network:   "sea",
 		LogLevel:  "info",
@@ -62,6 +64,7 @@ func configFlags(flags *pflag.FlagSet, cfg *config) {
 	flags.Float64Var(&cfg.Price, "price", cfg.Price, "`CREDITS` per Gfuel (10^9 fuel)")
 	flags.Float64Var(&cfg.Fee, "fee", cfg.Fee, "`CREDITS` per job, beside the fuel")
 	flags.Float64Var(&cfg.Strangers, "strangers", cfg.Strangers, "`CREDITS` that all strangers together may owe")
+	flags.BoolVar(&cfg.Grow, "grow", cfg.Grow, "let a limit grow by a tenth of what its peer repays, up to twice what was granted")
 	flags.IntVar(&cfg.MaxJobs, "max-jobs", cfg.MaxJobs, "run at most `N` jobs at a time")
 	flags.StringVar(&cfg.Network, "network", cfg.Network, "`NAME` of the sea to be in; other seas are not spoken with")
 	flags.StringSliceVar(&cfg.STUN, "stun", cfg.STUN, "ask this STUN server for the public UDP address (`stun:HOST:PORT`)")

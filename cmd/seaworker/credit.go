@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/peersea/sea/ledger"
 	"github.com/spf13/cobra"
@@ -43,13 +44,19 @@ func newCreditList(c *cli) *cobra.Command {
 				}
 				return c.printJSON(lines)
 			}
-			var rows []string
+			var rows, warnings []string
 			for _, l := range lines {
+				if l.Warning != "" {
+					warnings = append(warnings, l.Peer.Short()+": "+l.Warning)
+				}
 				rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s", l.Peer.Short(), credits(int64(l.Balance)),
 					credits(int64(l.TheyMayOwe)), credits(int64(l.IMayOwe)), credits(int64(l.Held)), l.State))
 			}
 			if err := c.table("PEER\tBALANCE\tTHEY MAY OWE\tI MAY OWE\tHELD\tSTATE", rows); err != nil {
 				return err
+			}
+			for _, w := range warnings {
+				fmt.Fprintln(c.stdout, w)
 			}
 			var s ledger.Strangers
 			if err := api.do(cmd.Context(), http.MethodGet, "/credit/strangers", nil, &s); err != nil {
@@ -64,6 +71,9 @@ func newCreditList(c *cli) *cobra.Command {
 func (c *cli) printStrangers(s ledger.Strangers) error {
 	_, err := fmt.Fprintf(c.stdout, "\nAll without a grant may owe %s together and use %s; newcomers half of it, %s, and use %s.\n",
 		credits(int64(s.Budget)), credits(int64(s.Used)), credits(int64(s.Newcomers)), credits(int64(s.NewcomersUsed)))
+	if s.Nearly() && err == nil {
+		_, err = fmt.Fprintln(c.stdout, "That is 80 % or more: new peers get no work at 100 %. \"seaworker credit limit\" lends to those you trust.")
+	}
 	if s.Lost > 0 && err == nil {
 		_, err = fmt.Fprintf(c.stdout, "They owe %s that counts there no more: %s a day comes back.\n", credits(int64(s.Lost)), credits(int64(s.Daily)))
 	}
@@ -105,18 +115,43 @@ func (c *cli) printLine(l ledger.Line) error {
 	if l.Undelivered {
 		state += "; something we signed has not reached them yet"
 	}
+	if l.Warning != "" {
+		state += "\nwarning       " + clean(l.Warning)
+	}
 	_, err := fmt.Fprintf(c.stdout, `peer          %s
 balance       %s
 they may owe  %s
 i may owe     %s
 held          %s
 promised      %s by them in %d entries, %s by us in %d
+repaid        %s by them
 agreed        %s
 state         %s
 `,
-		l.Peer, credits(int64(l.Balance)), credits(int64(l.TheyMayOwe)), credits(int64(l.IMayOwe)), credits(int64(l.Held)),
-		credits(int64(l.Theirs.Cum)), l.Theirs.Seq, credits(int64(l.Mine.Cum)), l.Mine.Seq, agreedText(l.Agreed), state)
+		l.Peer, credits(int64(l.Balance)), theyMayOwe(l), credits(int64(l.IMayOwe))+until(l.IMayUntil), credits(int64(l.Held)),
+		credits(int64(l.Theirs.Cum)), l.Theirs.Seq, credits(int64(l.Mine.Cum)), l.Mine.Seq,
+		credits(int64(l.Repaid)), agreedText(l.Agreed), state)
 	return err
+}
+
+// theyMayOwe says how far a peer may go into debt, and why.
+func theyMayOwe(l ledger.Line) string {
+	text := credits(int64(l.TheyMayOwe)) + until(l.TheyMayUntil)
+	if l.Stranger {
+		text += ", with all others without a grant"
+	}
+	if g := l.Growth; g.By > 0 {
+		text += fmt.Sprintf("; grew by %s because they repaid %s, to %s at most", credits(int64(g.By)), credits(int64(g.Repaid)), credits(int64(g.Most)))
+	}
+	return text
+}
+
+// until says when a grant ends, if it does.
+func until(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return " until " + t.UTC().Format("2006-01-02 15:04 UTC")
 }
 
 // agreedText says what both sides last signed together.
@@ -130,14 +165,23 @@ func agreedText(a ledger.Agreed) string {
 
 // creditAmount is the body of a limit or a payment.
 type creditAmount struct {
-	Micro int64 `json:"micro"`
+	Micro int64     `json:"micro"`
+	Until time.Time `json:"until,omitzero"` // of a limit: when it ends; zero is never
 }
 
 // creditChange is a command that sends an amount to a line.
 func creditChange(c *cli, method, what string, cmd *cobra.Command) *cobra.Command {
+	var end string
+	if what == "limit" {
+		cmd.Flags().StringVar(&end, "until", "", "from this day (2026-11-22) or time (RFC 3339) on they may owe nothing more")
+	}
 	cmd.Args = exactArgs(2)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		micro, err := parseCredits(args[1])
+		if err != nil {
+			return err
+		}
+		at, err := parseWhen("--until", end)
 		if err != nil {
 			return err
 		}
@@ -148,7 +192,7 @@ func creditChange(c *cli, method, what string, cmd *cobra.Command) *cobra.Comman
 		defer api.close()
 		var l ledger.Line
 		path := "/credit/" + escapePath(args[0]) + "/" + what
-		if err := api.do(cmd.Context(), method, path, creditAmount{micro}, &l); err != nil {
+		if err := api.do(cmd.Context(), method, path, creditAmount{micro, at}, &l); err != nil {
 			return err
 		}
 		return c.printLine(l)
@@ -161,8 +205,9 @@ func newCreditLimit(c *cli) *cobra.Command {
 		Use:   "limit PEER CREDITS",
 		Short: "Let a peer owe this node so much",
 		Long: `Let a peer owe this node so much: a signed grant. Lowering it holds for new
-credit at once and never unmakes a promise.`,
-		Example: "  seaworker credit limit 9b1c04 200",
+credit at once and never unmakes a promise. It grows by a tenth of what they repay,
+up to twice as much; "up --grow=false" leaves it as it is.`,
+		Example: "  seaworker credit limit 9b1c04 200\n  seaworker credit limit 9b1c04 50 --until 2027-01-01",
 	})
 }
 

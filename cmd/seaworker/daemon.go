@@ -170,7 +170,7 @@ func (d *daemon) startPlugins(cfg config) error {
 	if err != nil {
 		return err
 	}
-	d.credit = credit.New(d.ledger)
+	d.credit = credit.New(d.ledger, credit.Config{NoGrowth: !cfg.Grow})
 	d.market = market.New(d.key, book, d.ledger, d.engine, market.Config{Engine: d.engine.Name()})
 	d.plugins, err = plugins.Start(d.node, d.dir.plugins(), d.log,
 		plugins.Named{Name: "storage", Plugin: d.storage},

@@ -48,7 +48,7 @@ func TestKill(t *testing.T) {
 	}
 	buyer := startBuyer(t, "")
 	// Enough for all of it: what is tested here is not the limit.
-	if err := seller.api.do(t.Context(), http.MethodPut, "/credit/"+buyer.status.Entity.String()+"/limit", creditAmount{1e9}, nil); err != nil {
+	if err := seller.api.do(t.Context(), http.MethodPut, "/credit/"+buyer.status.Entity.String()+"/limit", creditAmount{Micro: 1e9}, nil); err != nil {
 		t.Fatal(err)
 	}
 	trade := func(t *testing.T) error {

@@ -41,6 +41,8 @@ const (
 // ledger stays the caller's, who closes it after the Set has ended.
 type Credit struct {
 	ledger *ledger.Ledger
+	cfg    Config
+	limits limits
 
 	node plugins.Node
 	log  *slog.Logger
@@ -70,9 +72,17 @@ type waiter struct {
 	news chan error // holds the outcome of the last attempt
 }
 
+// Config is wishes; its zero value is good.
+type Config struct {
+	// NoGrowth leaves limits as they were granted; else each grows with what its
+	// peer repays, see ledger.Grow.
+	NoGrowth bool
+}
+
 // New makes the plugin for a ledger that is open.
-func New(l *ledger.Ledger) *Credit {
+func New(l *ledger.Ledger, cfg Config) *Credit {
 	return &Credit{
+		cfg:     cfg,
 		ledger:  l,
 		calls:   make(chan struct{}, maxCalls),
 		peers:   map[identity.Entity]*peer{},
@@ -101,6 +111,7 @@ func (c *Credit) Run(ctx context.Context) error {
 	c.mu.Unlock()
 	events := c.node.Events(ctx) // before the first look, so that nothing is missed
 	stop := c.ledger.Watch(func(change ledger.Change) {
+		c.limits.changed(change.Peer)
 		if change.Outgoing {
 			c.call(change.Peer, false)
 		}
@@ -146,6 +157,7 @@ func (c *Credit) Run(ctx context.Context) error {
 		case <-look.C:
 			c.look()
 		case <-tick.C:
+			c.mindLimits(ctx) // first: what grows is then in the checkpoint
 			c.agreeAll(ctx)
 		case <-ctx.Done():
 			return ctx.Err()

@@ -29,8 +29,13 @@ type trader struct {
 // run starts the plugin on node i of a sea. end stops it and closes the ledger.
 func run(t *testing.T, s *nodetest.Sea, i int, path string) *trader {
 	t.Helper()
+	return runWith(t, s, i, path, credit.Config{})
+}
+
+func runWith(t *testing.T, s *nodetest.Sea, i int, path string, cfg credit.Config) *trader {
+	t.Helper()
 	l := ledgertest.Open(t, path, s.Keys[i], ledger.Config{})
-	plugin := credit.New(l)
+	plugin := credit.New(l, cfg)
 	set, err := plugins.Start(s.Nodes[i], filepath.Dir(path), nil, plugins.Named{Name: "credit", Plugin: plugin})
 	if err != nil {
 		t.Fatal(err)

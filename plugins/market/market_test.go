@@ -122,7 +122,7 @@ func (tr *trader) start() {
 	}
 	set, err := plugins.Start(via, filepath.Join(tr.dir, "plugins"), nil,
 		plugins.Named{Name: "storage", Plugin: blobs},
-		plugins.Named{Name: "credit", Plugin: creditplugin.New(tr.ledger)},
+		plugins.Named{Name: "credit", Plugin: creditplugin.New(tr.ledger, creditplugin.Config{})},
 		plugins.Named{Name: "market", Plugin: tr.Market})
 	must(err)
 	ctx, cancel := context.WithCancel(context.Background())
