@@ -50,6 +50,9 @@ func main() {
 	if compute.IsWorker() {
 		os.Exit(compute.Worker())
 	}
+	if isSpinner() {
+		os.Exit(spin())
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {

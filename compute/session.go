@@ -257,10 +257,19 @@ func (s *session) watch(ctx context.Context) {
 		s.out.talk.hush() // read may wait for who watches, and the guest for read
 		limit.Reset(s.engine.stopWall)
 		// Not in this goroutine: a worker that hangs does not read either.
-		var asked sync.WaitGroup
-		asked.Go(func() { s.ask(cause) })
-		defer asked.Wait()
-		defer s.p.kill() // after an answer: it may hold the frame up
+		asked := make(chan struct{})
+		go func() {
+			defer close(asked)
+			s.ask(cause)
+		}()
+		defer func() {
+			select {
+			case <-asked: // as is usual: to end the worker is not for the result to wait for
+			default:
+				s.p.kill() // it may hold the frame up
+				<-asked
+			}
+		}()
 		select {
 		case <-s.stopped:
 		case <-limit.C:
