@@ -43,6 +43,7 @@ var suites = map[string]func(ctx context.Context, report func(figure)) error{
 	"base":    base,
 	"control": control,
 	"jobs":    jobs,
+	"ledger":  ledgerSuite,
 	"meter":   meter,
 }
 

@@ -34,7 +34,7 @@ func BenchmarkPay(b *testing.B) {
 // BenchmarkPayMany is 64 payers on one line.
 func BenchmarkPayMany(b *testing.B) {
 	l, peer := open(b), ledgertest.Key(b).Entity()
-	b.SetParallelism(32) // times GOMAXPROCS
+	b.SetParallelism(2048)
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
