@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/peersea/sea/identity"
 )
@@ -188,18 +189,23 @@ func (k book) grantOf(h half) (*Grant, error) {
 
 // paid returns the first payment of w for ref.
 func (k book) paid(w writer, ref identity.Hash) (Entry, bool, error) {
-	n, found, err := read(k, bRef, w.refKey(ref), decodeNumber)
-	if err != nil || !found {
-		return Entry{}, false, err
-	}
-	rec, err := k.record(n)
+	numbers, err := k.tagged(w, ref)
 	if err != nil {
 		return Entry{}, false, err
 	}
-	if rec.entry == nil || rec.entry.Line != w.line || rec.entry.Side != w.side || rec.entry.Ref != ref {
-		return Entry{}, false, damage(k, bLog, number(n), nil, "it is not the payment that it should be")
+	for _, n := range numbers {
+		rec, err := k.record(n)
+		if err != nil {
+			return Entry{}, false, err
+		}
+		if rec.entry == nil {
+			return Entry{}, false, damage(k, bLog, number(n), nil, "it is not the payment that it should be")
+		}
+		if e := *rec.entry; e.Line == w.line && e.Side == w.side && e.Ref == ref {
+			return e, true, nil
+		}
 	}
-	return *rec.entry, true, nil
+	return Entry{}, false, nil
 }
 
 // unsentOf returns what the peer has not acknowledged, if anything.
@@ -312,6 +318,7 @@ func (p pen) appendRun(a *account, w writer, r run) error {
 	}
 	at := span{n, n}
 	back := a.back()
+	var refs []ref
 	for i, e := range r.entries {
 		rec := record{peer: a.peer, back: back, entry: &e}
 		if i == len(r.entries)-1 {
@@ -321,13 +328,16 @@ func (p pen) appendRun(a *account, w writer, r run) error {
 		if err := p.put(bLog, number(n), rec.encode()); err != nil {
 			return err
 		}
-		if p.get(bRef, w.refKey(e.Ref)) == nil {
-			if err := p.put(bRef, w.refKey(e.Ref), number(n)); err != nil {
-				return err
-			}
+		if _, found, err := p.paid(w, e.Ref); err != nil {
+			return err
+		} else if !found && !slices.ContainsFunc(r.entries[:i], func(f Entry) bool { return f.Ref == e.Ref }) {
+			refs = append(refs, ref{tagOf(w.refKey(e.Ref)), n})
 		}
 		back = n
 		n++
+	}
+	if err := p.addRefs(at.last, refs); err != nil {
+		return err
 	}
 	last := r.last()
 	h.seq, h.cum, h.tip, h.at = last.Seq, last.Cum, last.Hash(), at.last

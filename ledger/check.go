@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/peersea/sea/identity"
@@ -244,14 +245,11 @@ func (c *checker) entry(a *account, rec record, n uint64, value []byte) error {
 	if len(c.run.entries) > MaxRun {
 		return fmt.Errorf("more than %d entries without a signature", MaxRun)
 	}
-	at, found, err := read(c.book, bRef, w.refKey(e.Ref), decodeNumber)
+	first, err := c.first(w, e.Ref, n)
 	if err != nil {
 		return err
 	}
-	if !found || at > n {
-		return errors.New("it is missing from the payments by reference")
-	}
-	if at == n {
+	if first {
 		c.refs++
 		c.rep.Payments++
 	}
@@ -285,6 +283,23 @@ func (c *checker) entry(a *account, rec record, n uint64, value []byte) error {
 	}
 	c.rep.Heads++
 	return nil
+}
+
+// first tells whether the index has record n as w's first payment for ref; if it
+// has none that is not later, that is an error.
+func (c *checker) first(w writer, ref identity.Hash, n uint64) (bool, error) {
+	numbers, err := c.tagged(w, ref)
+	if err != nil || slices.Contains(numbers, n) {
+		return true, err
+	}
+	_, found, err := c.paid(w, ref)
+	if err != nil {
+		return false, err
+	}
+	if !found || !slices.ContainsFunc(numbers, func(at uint64) bool { return at < n }) {
+		return false, errors.New("it is missing from the payments by reference")
+	}
+	return false, nil
 }
 
 // halves compares the line bucket with what the log made.
@@ -328,7 +343,17 @@ func (c *checker) halves() error {
 
 // indexes makes sure that nothing stands in the indexes beside what log found.
 func (c *checker) indexes() error {
-	return errors.Join(c.count(bHead, c.rep.Heads), c.count(bRef, c.refs))
+	if err := c.count(bHead, c.rep.Heads); err != nil {
+		return err
+	}
+	if c.get(bRef, refRunsKey) == nil { // the first schema
+		return c.count(bRef, c.refs)
+	}
+	got, err := c.countRefs()
+	if err == nil && got != c.refs {
+		err = damage(c, bRef, nil, nil, fmt.Sprintf("%d references are there, the log makes %d", got, c.refs))
+	}
+	return err
 }
 
 func (c *checker) count(b bucket, want uint64) error {

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/peersea/sea/identity"
 )
 
 // TestCheckFinds writes books that are wrong although every checksum in them is
@@ -54,7 +52,7 @@ func TestCheckFinds(t *testing.T) {
 			e := c.clone().pay(nil, 5).last
 			n, err := b.next()
 			return errors.Join(err, b.put(bLog, number(n), record{peer: who, back: a.back(), entry: &e}.encode()),
-				b.put(bRef, a.mine.refKey(e.Ref), number(n)))
+				b.addRefs(n, []ref{{tagOf(a.mine.refKey(e.Ref)), n}}))
 		}, "not signed"},
 		{"a wrong way back", func(b *batch, a *account, c *chain) error {
 			a.own.at--
@@ -98,11 +96,18 @@ func TestCheckFinds(t *testing.T) {
 			return b.put(bLine, writer{x.mine.line, High}.key(), newHalf(third.Entity()).encode())
 		}, "3 records are there"},
 		{"a ref too many", func(b *batch, a *account, c *chain) error {
-			return b.put(bRef, a.mine.refKey(identity.Hash{9}), number(1))
-		}, "4 records are there"},
+			return b.addRefs(4, []ref{{7, 1}})
+		}, "4 references are there"},
 		{"a ref too few", func(b *batch, a *account, c *chain) error {
-			return b.remove(bRef, a.mine.refKey(c.last.Ref))
+			_, err := b.takeRefs(refRun{3, 3})
+			return errors.Join(err, b.put(bRef, refRunsKey, encodeRefRuns(nil)))
 		}, "missing from the payments"},
+		{"a record of refs that no run has", func(b *batch, a *account, c *chain) error {
+			return b.put(bRef, ref{7, 1}.blockKey(9), encodeRefs([]ref{{7, 1}}))
+		}, "no run of references has this record"},
+		{"a run of refs that is too short", func(b *batch, a *account, c *chain) error {
+			return b.put(bRef, refRunsKey, encodeRefRuns([]refRun{{3, 4}}))
+		}, "not as long"},
 		{"a head too many", func(b *batch, a *account, c *chain) error {
 			return b.put(bHead, a.mine.headKey(1, 2), span{1, 2}.encode())
 		}, "3 records are there"},
@@ -202,7 +207,7 @@ func TestVersion(t *testing.T) {
 		"read":  func() error { _, err := OpenReadOnly(path, key.Entity(), Config{}); return err },
 		"check": func() error { _, err := Check(path); return err },
 	} {
-		if err := open(); !errors.Is(err, ErrVersion) || !strings.Contains(err.Error(), "version 7, this program reads version 1") {
+		if err := open(); !errors.Is(err, ErrVersion) || !strings.Contains(err.Error(), "version 7, this program reads version 2") {
 			t.Errorf("%s: got %v, want %v", what, err, ErrVersion)
 		}
 	}

@@ -10,8 +10,9 @@ import (
 	"github.com/peersea/sea/identity"
 )
 
-// maxBatch is how many operations share one transaction at most.
-const maxBatch = 256
+// maxBatch is how many operations share one transaction at most: a few
+// milliseconds of work, and a megabyte of log.
+const maxBatch = 4096
 
 // op is one operation that writes: do checks and then writes; what it returns
 // is the operation's own failure, before it has written anything.
@@ -172,6 +173,7 @@ type draft struct {
 	a       account
 	state   State
 	entries []Entry
+	tip     identity.Hash // of the last of them
 }
 
 // open reads the account with peer for an operation other than a payment. The

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -167,11 +168,13 @@ func start(s store, self identity.Entity, signer identity.Signer, sums bool, cfg
 		holds: map[*Hold]struct{}{}, due: map[identity.Hash]*Hold{}, watchers: map[*watcher]struct{}{},
 		met: map[identity.Entity]struct{}{},
 	}
+	old := false
 	err := s.view(func(g getter) error {
 		k := book{g}
 		if err := checkMeta(k, self); err != nil {
 			return err
 		}
+		old = k.schema() != schema
 		if sums {
 			if err := k.sums(); err != nil {
 				return err
@@ -189,6 +192,9 @@ func start(s store, self identity.Entity, signer identity.Signer, sums bool, cfg
 			return nil
 		})
 	})
+	if err == nil && signer != nil && old {
+		err = upgrade(s)
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open ledger: %w", err), s.close())
 	}
@@ -398,11 +404,8 @@ func checkMeta(k book, self identity.Entity) error {
 
 // readMeta returns whose file it is.
 func readMeta(k book) (identity.Entity, error) {
-	// The version stands first whatever a later version does after it.
-	raw := k.get(bMeta, []byte("schema"))
-	if len(raw) >= 4 && !bytes.Equal(raw[:4], []byte{0, 0, 0, schema}) {
-		return identity.Entity{}, fmt.Errorf("%w: the file is of version %d, this program reads version %d",
-			ErrVersion, uint32(raw[0])<<24|uint32(raw[1])<<16|uint32(raw[2])<<8|uint32(raw[3]), schema)
+	if n := k.schema(); n != schema && n != firstSchema {
+		return identity.Entity{}, fmt.Errorf("%w: the file is of version %d, this program reads version %d", ErrVersion, n, schema)
 	}
 	for _, key := range []string{"schema", "self"} {
 		if v, err := k.value(bMeta, []byte(key)); err != nil {
@@ -419,4 +422,25 @@ func readMeta(k book) (identity.Entity, error) {
 		return identity.Entity{}, damage(k, bMeta, []byte("self"), nil, "it is not a key and the unit "+Unit)
 	}
 	return identity.Entity(v[:32]), nil
+}
+
+// schema is the file's: its number stands first whatever a later version does
+// after it. A record that is too short for one is this version's, and damaged.
+func (k book) schema() uint32 {
+	raw := k.get(bMeta, []byte("schema"))
+	if len(raw) < 4 {
+		return schema
+	}
+	return binary.BigEndian.Uint32(raw)
+}
+
+// upgrade makes a file of the first schema one of this.
+func upgrade(s store) error {
+	return s.update(func(t setter) error {
+		p := newPen(t)
+		if err := p.upgradeRefs(); err != nil {
+			return err
+		}
+		return p.put(bMeta, []byte("schema"), binary.BigEndian.AppendUint32(nil, schema))
+	})
 }

@@ -102,19 +102,19 @@ func (b *batch) pay(peer identity.Entity, amount Amount, ref identity.Hash) (Ent
 		if err := b.checkRoom(a); err != nil {
 			return Entry{}, err
 		}
-		b.draft = &draft{a: a, state: state}
+		b.draft = &draft{a: a, state: state, tip: a.own.tip}
 	}
 	d := b.draft
 	first, found, err := b.paid(d.a.mine, ref)
 	if err != nil {
 		return Entry{}, fmt.Errorf("%w: %w", errStore, err)
 	}
-	seq, cum, tip := d.a.own.seq, d.a.own.cum, d.a.own.tip
+	seq, cum := d.a.own.seq, d.a.own.cum
 	for _, e := range d.entries {
 		if e.Ref == ref {
 			first, found = e, true
 		}
-		seq, cum, tip = e.Seq, e.Cum, e.Hash()
+		seq, cum = e.Seq, e.Cum
 	}
 	switch {
 	case found && first.Amount != amount:
@@ -130,10 +130,10 @@ func (b *batch) pay(peer identity.Entity, amount Amount, ref identity.Hash) (Ent
 		return first, err
 	}
 	e := Entry{
-		Line: d.a.mine.line, Side: d.a.mine.side, Epoch: d.a.own.epoch, Seq: seq + 1, Prev: tip,
+		Line: d.a.mine.line, Side: d.a.mine.side, Epoch: d.a.own.epoch, Seq: seq + 1, Prev: d.tip,
 		Cum: cum, Tick: tickOf(b.l.cfg.Now()), Kind: KindPay, Amount: amount, Ref: ref,
 	}
-	d.entries = append(d.entries, e)
+	d.entries, d.tip = append(d.entries, e), e.Hash()
 	return e, nil
 }
 
@@ -232,6 +232,12 @@ func (b *batch) newGrant(a account, state State, limit Amount, expiry int64) err
 func (l *Ledger) checkPeer(peer identity.Entity) error {
 	if peer == l.self {
 		return ErrSelf
+	}
+	l.mu.Lock()
+	_, met := l.standing[peer] // its key was looked at when the line began
+	l.mu.Unlock()
+	if met {
+		return nil
 	}
 	return peer.Check()
 }

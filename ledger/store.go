@@ -42,7 +42,7 @@ const (
 	bLog   bucket = "log"   // number → entry or grant, of both sides, append only
 	bLine  bucket = "line"  // line, side → half: where a half-chain stands
 	bHead  bucket = "head"  // line, side, epoch, seq → numbers of the run that ends there
-	bRef   bucket = "ref"   // line, side, ref → number of the first payment for it
+	bRef   bucket = "ref"   // which payment was the first for a reference: see refs.go
 	bOut   bucket = "out"   // line → how far the peer has acknowledged, if not everything
 	bProof bucket = "proof" // line, number → what shows why the line is not open
 
@@ -57,8 +57,12 @@ var buckets = []bucket{bMeta, bLog, bLine, bHead, bRef, bOut, bProof, bCheckpoin
 // gets when it is opened for writing; opened for reading they are empty.
 var added = []bucket{bCheckpoint}
 
-// schema is the version of the file as a whole.
-const schema = 1
+// schema is the version of the file as a whole. The first, which had another
+// index of references, is read, and made this one when it is opened for writing.
+const (
+	schema      = 2
+	firstSchema = 1
+)
 
 // ErrDamaged is returned, in a *DamageError, when the file does not hold what
 // was written to it.

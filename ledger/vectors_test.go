@@ -104,7 +104,7 @@ func makeGolden(t testing.TB) *golden {
 	stored(bLine, w.key(), half{peer: from, epoch: 1, seq: 3, cum: last.Cum, tip: last.Hash(), at: 3,
 		grantSeq: 1, grantLimit: 50_000_000, grantExpiry: 1_800_000_000, grantAt: 4}.encode())
 	stored(bHead, w.headKey(1, 3), span{2, 3}.encode())
-	stored(bRef, w.refKey(last.Ref), number(3))
+	stored(bRef, ref{tagOf(w.refKey(last.Ref)), 3}.blockKey(3), encodeRefs([]ref{{tagOf(w.refKey(last.Ref)), 3}}))
 	stored(bOut, line[:], unsent{peer: from, seq: 1, grant: 0}.encode())
 	fork := c.clone().runs[0]
 	stored(bProof, append(line[:], number(1)...), proof{kind: proofFork, tick: 176_000_000, peer: from, held: &fork, shown: &c.clone().runs[1]}.encode())
