@@ -42,7 +42,7 @@ func startBanks(ctx context.Context, dir string, each int) (b *banks, err error)
 			_ = b.close()
 		}
 	}()
-	keys, err := newKeys(ctx, 2*each)
+	keys, err := newKeys(ctx, 2*each, identity.DefaultWork)
 	if err != nil {
 		return b, err
 	}
@@ -170,10 +170,10 @@ func inParallel(ctx context.Context, workers int, more func(i int) bool, f func(
 	return int(done.Load()), err
 }
 
-func newKeys(ctx context.Context, n int) ([]*identity.Key, error) {
+func newKeys(ctx context.Context, n, work int) ([]*identity.Key, error) {
 	var all []*identity.Key
 	for range n {
-		key, err := identity.NewKey(ctx, identity.DefaultWork)
+		key, err := identity.NewKey(ctx, work)
 		if err != nil {
 			return nil, err
 		}

@@ -152,7 +152,7 @@ func ledgerLone(ctx context.Context, dir string, report func(figure)) error {
 // ledgerMillion measures a file of a million entries.
 func ledgerMillion(ctx context.Context, dir string, report func(figure)) error {
 	path := filepath.Join(dir, "million.db")
-	keys, err := newKeys(ctx, 17)
+	keys, err := newKeys(ctx, 17, 0)
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ const (
 // verification, one by one, and a batch of one against the single path.
 func ledgerVerify(ctx context.Context, _ string, report func(figure)) error {
 	const purpose identity.Purpose = "sea/bench/1"
-	keys, err := newKeys(ctx, batchSize)
+	keys, err := newKeys(ctx, batchSize, 0)
 	if err != nil {
 		return err
 	}
