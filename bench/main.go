@@ -28,7 +28,7 @@ type figure struct {
 	Name    string   `json:"name"`
 	Value   float64  `json:"value"`
 	Unit    string   `json:"unit"`
-	Against string   `json:"against,omitempty"` // what the ratio compares with
+	Against string   `json:"against,omitempty"` // what the ratio compares with, or what Value is made of
 	Ratio   *float64 `json:"ratio,omitempty"`   // value divided by that of Against
 }
 
@@ -88,6 +88,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		ratio := ""
 		if f.Ratio != nil {
 			ratio = fmt.Sprintf("%.3g × (%s)", *f.Ratio, f.Against)
+		} else if f.Against != "" {
+			ratio = "(" + f.Against + ")"
 		}
 		fmt.Fprintf(out, "%-28s %12.4g %-8s %s\n", f.Name, f.Value, f.Unit, ratio)
 	}

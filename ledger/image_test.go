@@ -15,11 +15,29 @@ import (
 )
 
 // TestCrashImages makes what a power cut may leave of the file in the middle of
-// each commit: any part of the new pages, whole or torn, before the new meta
-// page, and with that one torn. From each image the ledger must come up as it
-// was before the commit, and agree with its peer once they meet.
+// each commit: the file after every write of it, the last one whole or torn; any
+// part of the new pages, whole or torn, before the new meta page; and with that
+// one torn. From each image the ledger must come up as it was before the commit,
+// and agree with its peer once they meet. With SEA_TEST_FULL, as in .ci/run,
+// there are more than 10,000 images.
 func TestCrashImages(t *testing.T) {
-	r := rand.New(rand.NewPCG(7, 7))
+	rounds, want := 1, 40
+	if os.Getenv("SEA_TEST_FULL") != "" {
+		rounds, want = 110, 10_000
+	}
+	images := 0
+	for round := range rounds {
+		images += crashRound(t, rand.New(rand.NewPCG(7, uint64(round))))
+	}
+	t.Logf("%d images", images)
+	if images < want {
+		t.Errorf("only %d images", images)
+	}
+}
+
+// crashRound is some commits on two new ledgers. It returns how many images it
+// made of them.
+func crashRound(t *testing.T, r *rand.Rand) (images int) {
 	keys := [2]*identity.Key{keyOf(t, 1), keyOf(t, 2)}
 	dir := t.TempDir()
 	cfg := Config{test: true, Now: func() time.Time { return testTime }}
@@ -41,15 +59,14 @@ func TestCrashImages(t *testing.T) {
 		return b
 	}
 	var mail [][]byte // from side 0 to side 1
-	images := 0
-	for step := range 40 / min(slow, 4) {
+	for step := range 16 / min(slow, 4) {
 		i := step % 2
 		l, peer := ls[i], keys[1-i].Entity()
 		before, other, was := load(i), load(1-i), l.Line(peer)
 		var err error
 		switch step / 2 % 4 {
 		case 0:
-			_, err = l.Pay(t.Context(), peer, Amount(1+step), identity.HashOf([]byte{byte(step)}))
+			err = payMany(t, l, peer, 1+r.IntN(1<<r.IntN(8)))
 		case 1:
 			err = l.Grant(peer, Amount(step), time.Time{})
 		default: // side 0 sends, side 1 takes and answers, side 0 takes that
@@ -74,10 +91,19 @@ func TestCrashImages(t *testing.T) {
 			bring(t, dir, [2][]byte{image, other}, [2]*identity.Key{keys[i], keys[1-i]}, was, cfg)
 		}
 	}
-	t.Logf("%d images", images)
-	if images < 100/slow {
-		t.Errorf("only %d images", images)
-	}
+	return images
+}
+
+// payMany makes n payments in one transaction.
+func payMany(t *testing.T, l *Ledger, peer identity.Entity, n int) error {
+	return l.submit(t.Context(), LineOf(l.self, peer), func(b *batch) error {
+		for range n {
+			if _, err := b.pay(peer, 1, NewRef()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // bring opens an image of one side and a copy of the other, and has them meet.
@@ -135,6 +161,16 @@ func crashImages(r *rand.Rand, before, after []byte) [][]byte {
 		return nil // nothing was committed
 	}
 	images := [][]byte{before, grown}
+	// bbolt writes the pages in their order, and the meta page when they are synced.
+	for i, at := range data {
+		image := bytes.Clone(grown)
+		for _, at := range data[:i] {
+			copy(image[at:at+page], after[at:at+page])
+		}
+		cut := at + r.IntN(page)
+		copy(image[at:cut], after[at:cut])
+		images = append(images, image)
+	}
 	for range 3 {
 		image := bytes.Clone(grown)
 		for _, at := range data {
