@@ -83,7 +83,7 @@ func (k book) growthOf(a account) (is, next growth, limit Amount, err error) {
 	if err != nil || a.own.grantSeq == 0 {
 		return growth{}, growth{}, limit, err
 	}
-	if !found || is.seq != a.own.grantSeq { // the owner's own, or one from before a backup
+	if !found || is.seq != a.own.grantSeq { // the file is older than the grant, which a peer has brought back
 		is = growth{}
 		next = growth{peer: a.peer, seq: a.own.grantSeq, base: limit, since: a.repaid(), until: a.repaid()}
 		return is, next, limit, nil
@@ -132,6 +132,15 @@ func (l *Ledger) Grow(ctx context.Context, peer identity.Entity) (by Amount, err
 		return fail(err)
 	}
 	return <-grew, nil
+}
+
+// beginGrowth has a limit that the owner has just given begin to grow.
+func (b *batch) beginGrowth(a account, limit Amount) error {
+	g := growth{peer: a.peer, seq: a.own.grantSeq + 1, base: limit, since: a.repaid(), until: a.repaid()}
+	if err := b.put(bGrowth, a.mine.line[:], g.encode()); err != nil {
+		return fmt.Errorf("%w: %w", errStore, err)
+	}
+	return nil
 }
 
 func (b *batch) grow(peer identity.Entity) (Amount, error) {

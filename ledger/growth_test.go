@@ -51,9 +51,8 @@ func TestGrowth(t *testing.T) {
 	if err := l.Grant(x.self, 100*Credit, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	grow(0) // what was repaid before the grant is in it
 	both(49 * Credit)
-	grow(0) // less than a step
+	grow(0) // less than a step; what was repaid before the grant is in it
 	both(2 * Credit)
 	grow(51 * Credit / 10)
 	line := l.Line(x.self)

@@ -217,9 +217,6 @@ func smallFile(t *testing.T) (path string, key *identity.Key) {
 	if err := l.Grant(payer.Entity(), 100, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.Grow(t.Context(), payer.Entity()); err != nil {
-		t.Fatal(err)
-	}
 	other, _ := openTest(t, third, Config{})
 	if _, err := other.Pay(t.Context(), payee.Entity(), 4, identity.HashOf([]byte("other"))); err != nil {
 		t.Fatal(err)

@@ -199,7 +199,10 @@ func (b *batch) grant(peer identity.Entity, limit Amount, expiry int64) error {
 	if err := b.checkRoom(a); err != nil {
 		return err
 	}
-	return b.newGrant(a, state, limit, expiry)
+	if err := b.newGrant(a, state, limit, expiry); err != nil {
+		return err
+	}
+	return b.beginGrowth(a, limit)
 }
 
 // newGrant signs the next grant and writes it.
