@@ -48,7 +48,7 @@ func scriptParams(dir string) testscript.Params {
 		Dir: dir,
 		Setup: func(e *testscript.Env) error {
 			for name, from := range map[string]string{
-				"examples": "../../examples", "hostile": "../../compute/testdata",
+				"examples": "../../examples", "hostile": "../../compute/testdata", "proofs": "../../ledger/testdata",
 			} {
 				abs, err := filepath.Abs(from)
 				if err != nil {
