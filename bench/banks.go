@@ -88,7 +88,7 @@ func startBank(ctx context.Context, dir string, key *identity.Key, bootstrap []s
 	if err := listener.Open("127.0.0.1:0"); err != nil {
 		return nil, "", errors.Join(err, l.Close())
 	}
-	b := &bank{ledger: l, credit: credit.New(l), done: make(chan error, 1)}
+	b := &bank{ledger: l, credit: credit.New(l, credit.Config{}), done: make(chan error, 1)}
 	b.node = node.New(key, node.Config{
 		Network:   "bench",
 		Dialers:   map[string]transport.Dialer{"ws": wsnet.NewDialer(wsnet.DialConfig{})},

@@ -171,6 +171,9 @@ func (c *checker) log() error {
 		id := LineOf(c.self, rec.peer)
 		a := c.lines[id]
 		if a == nil {
+			if err := rec.peer.Check(); err != nil {
+				return bad("peer: %v", err)
+			}
 			fresh := accountOf(c.self, rec.peer)
 			fresh.own, fresh.other = newHalf(rec.peer), newHalf(rec.peer)
 			a = &fresh
