@@ -185,6 +185,9 @@ func (l *Ledger) TakeCheckpoint(ctx context.Context, peer identity.Entity, messa
 	if err := l.checkPeer(peer); err != nil {
 		return fail(err)
 	}
+	if err := l.Writable(); err != nil {
+		return fail(err) // as in Position: the disk may hold more than can be read here
+	}
 	m, err := decodePactMessage(message)
 	if err != nil {
 		return fail(err)

@@ -25,6 +25,9 @@ func TestDiskFails(t *testing.T) {
 	if _, err := m.ls[0].Hold(peer, 1); !errors.Is(err, ErrReadOnly) {
 		t.Errorf("a hold: got %v, want %v", err, ErrReadOnly)
 	}
+	if _, err := m.ls[0].Position(peer); !errors.Is(err, ErrReadOnly) {
+		t.Errorf("what it holds: got %v, want %v, because the disk may hold more", err, ErrReadOnly)
+	}
 	if err := m.crash(0); err != nil {
 		t.Fatal(err)
 	}

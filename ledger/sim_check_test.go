@@ -54,43 +54,39 @@ func (s *sim) pact(i, j int) (p pact) {
 // more: nobody can show it, as calls end with the process.
 func (s *sim) forget(i, j int) {
 	k := s.nodes[i].link[j]
-	known := func(n uint64) bool {
-		e := k.left[n-1]
-		for _, at := range [2]int{i, j} {
-			a := s.account(at, i+j-at)
-			w, h := a.mine, a.own
-			if at == j {
-				w, h = a.theirs, a.other
-			}
-			err := s.nodes[at].disk.view(func(g getter) error {
-				if h.seq < n {
-					return nil
+	entries, pacts := 0, 0
+	for _, at := range [2]int{i, j} {
+		d := s.nodes[at].disk
+		for _, kv := range []image{d.cache, d.disk} { // a commit that failed may be on the disk
+			err := (&memStore{cache: kv}).view(func(g getter) error {
+				a, err := book{g}.account(s.entity(at), s.entity(i+j-at))
+				if err != nil {
+					return err
 				}
-				got, _, err := book{g}.entryAt(w, h.epoch, n)
-				if err == nil && got == e {
-					err = errNothing
+				w, h := a.mine, a.own
+				if at == j {
+					w, h = a.theirs, a.other
 				}
-				return err
+				n := sort.Search(min(len(k.left), int(h.seq)), func(n int) bool {
+					e, _, err2 := book{g}.entryAt(w, h.epoch, uint64(n+1))
+					err = errors.Join(err, err2)
+					return e != k.left[n]
+				})
+				entries = max(entries, n)
+				p, err2 := book{g}.pact(w.line, a.peer)
+				for _, c := range []*Checkpoint{p.agreed, p.proposed} {
+					if c != nil && c.N <= uint64(len(k.pacts)) && c.Hash() == k.pacts[c.N-1].Hash() {
+						pacts = max(pacts, int(c.N))
+					}
+				}
+				return errors.Join(err, err2)
 			})
-			if errors.Is(err, errNothing) {
-				return true
-			} else if err != nil {
+			if err != nil {
 				s.fail("node %d: %w", at, err)
 			}
 		}
-		return false
 	}
-	n := sort.Search(len(k.left), func(n int) bool { return !known(uint64(n + 1)) })
-	k.left = k.left[:n]
-	n = 0
-	for _, p := range []pact{s.pact(i, j), s.pact(j, i)} {
-		for _, c := range []*Checkpoint{p.agreed, p.proposed} {
-			if c != nil && c.N <= uint64(len(k.pacts)) && c.Hash() == k.pacts[c.N-1].Hash() {
-				n = max(n, int(c.N))
-			}
-		}
-	}
-	k.pacts = k.pacts[:n]
+	k.left, k.pacts = k.left[:entries], k.pacts[:pacts]
 }
 
 // proposes notes the checkpoints in a message on the line whose low side is i:
@@ -238,8 +234,7 @@ func (s *sim) exposed(n *simNode, h *simHold) {
 	owed := func(k *simLink) Amount { return max(0, s.account(n.i, k.to).balance()) }
 	var used, limit Amount
 	if k.granted {
-		used = owed(k)
-		limit = k.limit
+		used, limit = owed(k), k.limit
 		if k.expiry > 0 && s.now >= k.expiry {
 			limit = 0
 		}
@@ -249,17 +244,30 @@ func (s *sim) exposed(n *simNode, h *simHold) {
 			}
 		}
 	} else {
-		limit = DefaultStrangers
-		for _, other := range n.links {
-			if !other.granted {
-				used += owed(other)
+		newcomer := func(k *simLink) bool {
+			a := s.account(n.i, k.to)
+			return min(a.own.cum, a.other.cum) < Credit/10
+		}
+		var fresh Amount // what newcomers use: half is theirs, and more of it takes nothing from others
+		add := func(k *simLink, a Amount) {
+			if k.granted {
+				return
+			} else if newcomer(k) {
+				fresh += a
+			} else {
+				used += a
 			}
+		}
+		for _, other := range n.links {
+			add(other, owed(other))
 		}
 		for _, other := range n.holds {
-			if !n.link[other.to].granted {
-				used += other.most
-			}
+			add(n.link[other.to], other.most)
 		}
+		if limit = DefaultStrangers; newcomer(k) && fresh > limit/2 {
+			s.fail("I7: node %d lets newcomers owe %d of %d", n.i, fresh, limit/2)
+		}
+		used += min(fresh, limit/2)
 	}
 	if used > limit {
 		s.fail("I7: node %d lets %d owe %d of %d", n.i, h.to, used, limit)

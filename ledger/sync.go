@@ -16,9 +16,15 @@ var ErrOutOfStep = errors.New("out of step")
 // Position returns the message that tells peer what is held here of its
 // half-chain and which of its grants, with its own signatures. Each side sends
 // one before anything else after it has started or found the other again; the
-// other gives it to Compare.
+// other gives it to Compare. Errors are ErrReadOnly and ErrClosed: a ledger that
+// does not know what its disk holds does not say.
 func (l *Ledger) Position(peer identity.Entity) ([]byte, error) {
 	var out []byte
+	// After a commit that failed the disk may hold more than can be read here. A
+	// peer whose file was put back would take that for all it had signed.
+	if err := l.Writable(); err != nil {
+		return nil, fmt.Errorf("position on the line with %s: %w", peer.Short(), err)
+	}
 	err := l.store.view(func(g getter) error {
 		k := book{g}
 		a, err := k.account(l.self, peer)
