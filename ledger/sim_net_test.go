@@ -267,6 +267,7 @@ func (s *sim) work() {
 	case 2, 3:
 		if s.rnd.IntN(4) > 0 {
 			s.backup(n)
+		} else if s.counts["restores"] >= max(1, len(s.nodes)/5) { // a line that lost something stays fenced
 		} else if k := slices.IndexFunc(s.nodes, func(n *simNode) bool { return n.up && len(n.copies) > 0 }); k >= 0 {
 			s.restore(s.nodes[k])
 		}
@@ -305,7 +306,6 @@ func (s *sim) pay(i, j int, ref identity.Hash, amount Amount) {
 	if !n.up {
 		return
 	}
-	s.paid++
 	_, err := n.l.Pay(background, s.entity(j), amount, ref)
 	s.settled(i, j, simPay{ref, amount}, err)
 	s.check(i, j)
@@ -318,6 +318,8 @@ func (s *sim) settled(i, j int, p simPay, err error) {
 	switch {
 	case err == nil:
 		k.sum += p.amount
+		s.paid++
+		s.counts["payments"]++
 		s.note("%d pays %d %d", i, j, p.amount)
 	case errors.Is(err, ErrLine) && k.lost:
 	case errors.Is(err, errCrash):
@@ -361,7 +363,6 @@ func (s *sim) burst(i int) {
 	n.disk.gate, n.disk.waiting = make(chan struct{}), make(chan struct{}, len(all))
 	for k := range all {
 		s.refs++
-		s.paid++
 		o := &one{to: peers[s.rnd.IntN(2)], pay: simPay{
 			identity.HashOf([]byte{byte(s.refs), byte(s.refs >> 8), byte(s.refs >> 16), byte(i)}), Amount(1 + s.rnd.IntN(1000))}}
 		all[k] = o

@@ -59,7 +59,7 @@ type sim struct {
 	nodes  []*simNode
 	side   []int // of the cut that each node is on
 	quiet  bool  // nothing goes wrong any more
-	paid   int   // payments begun
+	paid   int   // payments made
 	refs   int
 	sum    uint64 // of all that happened: equal for equal seeds
 	counts map[string]int
@@ -424,7 +424,7 @@ func TestSimulationFinds(t *testing.T) {
 		{name: "send before fsync", want: "I2 I3 I5", late: func(w []bucket) bool { return has(w, bHead) && has(w, bOut) }},
 		{name: "reply before fsync", want: "I3 I5", late: func(w []bucket) bool { return has(w, bHead) && !has(w, bOut) }},
 		{name: "proposal only in memory", want: "I3 I5 I6 I10", late: func(w []bucket) bool { return has(w, bCheckpoint) }},
-		{name: "unfenced restore", want: "I2 I3 I4", unfenced: true},
+		{name: "unfenced restore", want: "I1 I2 I3 I4", unfenced: true},
 		{name: "a clock that stands still", want: "I7", frozen: true},
 	} {
 		t.Run(bug.name, func(t *testing.T) {
