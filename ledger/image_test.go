@@ -21,7 +21,7 @@ import (
 // and agree with its peer once they meet. With SEA_TEST_FULL, as in .ci/run,
 // there are more than 10,000 images.
 func TestCrashImages(t *testing.T) {
-	rounds, want := 1, 40
+	rounds, want := 1, 20
 	if os.Getenv("SEA_TEST_FULL") != "" {
 		rounds, want = 110, 10_000
 	}
