@@ -80,6 +80,9 @@ type checker struct {
 	acc   *account
 	refs  uint64
 
+	runs    []refRun // of the index of references
+	indexed bool     // it has runs: the file is not of the first schema
+
 	signed signatures // that wait until there are enough
 	values [][]byte   // the records they stand in
 	places []uint64   // and those records' numbers
@@ -145,9 +148,12 @@ func (c *checker) meta() (err error) {
 }
 
 // log replays the log, record by record.
-func (c *checker) log() error {
+func (c *checker) log() (err error) {
+	if c.runs, c.indexed, err = read(c.book, bRef, refRunsKey, decodeRefRuns); err != nil {
+		return err
+	}
 	var next uint64 = 1
-	err := c.scan(bLog, nil, func(key, value []byte) (bool, error) {
+	err = c.scan(bLog, nil, func(key, value []byte) (bool, error) {
 		bad := func(format string, args ...any) (bool, error) {
 			if err := c.settle(); err != nil {
 				return false, err // an earlier record is bad
@@ -291,7 +297,7 @@ func (c *checker) entry(a *account, rec record, n uint64, value []byte) error {
 // first tells whether the index has record n as w's first payment for ref; if it
 // has none that is not later, that is an error.
 func (c *checker) first(w writer, ref identity.Hash, n uint64) (bool, error) {
-	numbers, err := c.tagged(w, ref)
+	numbers, err := c.taggedIn(c.runs, c.indexed, w, ref)
 	if err != nil || slices.Contains(numbers, n) {
 		return true, err
 	}

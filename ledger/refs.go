@@ -107,12 +107,18 @@ func decodePairs(b []byte, what string) ([][2]uint64, error) {
 // tagged returns the log numbers of the payments whose tag is that of w's
 // payment for ref: of that one, if it was ever made, and of hardly any other.
 func (k book) tagged(w writer, of identity.Hash) ([]uint64, error) {
-	key := w.refKey(of)
 	runs, found, err := read(k, bRef, refRunsKey, decodeRefRuns)
 	if err != nil {
 		return nil, err
 	}
-	if !found { // the first schema
+	return k.taggedIn(runs, found, w, of)
+}
+
+// taggedIn is tagged in the runs of the index; there are none in the first
+// schema.
+func (k book) taggedIn(runs []refRun, indexed bool, w writer, of identity.Hash) ([]uint64, error) {
+	key := w.refKey(of)
+	if !indexed {
 		n, found, err := read(k, bRef, key, decodeNumber)
 		if err != nil || !found {
 			return nil, err
