@@ -33,7 +33,8 @@ func answer(said []byte) (Result, error) {
 	job := Job{Limits: DefaultLimits()}
 	job.Limits.OutputBytes = 1000
 	job.Limits.Files = 4
-	s := newSession(nil, job, nil, Live{}, newSink(job, Live{}), deaf(said))
+	s := newSession(&Engine{}, job, nil, Live{}, newSink(job, Live{}), deaf(said))
+	s.room = &room{} // of a worker's first job
 	err := s.read()
 	return s.out.result(), err
 }
@@ -52,6 +53,7 @@ func value(t testing.TB, v any) []byte {
 func goodAnswer(t testing.TB) []byte {
 	return frames(t, func(w *frameWriter) error {
 		return errors.Join(
+			w.put(frameTaken, nil),
 			w.number(frameBegun, 1),
 			w.send(frameStdout, []byte("hello")),
 			w.send(frameStderr, []byte("oh")),
@@ -144,10 +146,14 @@ func TestLateAnswers(t *testing.T) {
 		say  func(w *frameWriter) error
 		want string
 	}{
-		"other job":  {func(w *frameWriter) error { return w.number(frameBegun, 2) }, "job 2"},
-		"output":     {func(w *frameWriter) error { return w.put(frameStdout, []byte("x")) }, "out of turn"},
-		"not begun":  {func(w *frameWriter) error { return w.value(frameResult, outcome{End: Exit, Fuel: 1}) }, "out of turn"},
-		"no number":  {func(w *frameWriter) error { return w.put(frameBegun, nil) }, "number"},
+		"other job": {func(w *frameWriter) error { return w.number(frameBegun, 2) }, "job 2"},
+		"output":    {func(w *frameWriter) error { return w.put(frameStdout, []byte("x")) }, "out of turn"},
+		"not begun": {func(w *frameWriter) error { return w.value(frameResult, outcome{End: Exit, Fuel: 1}) }, "out of turn"},
+		"no number": {func(w *frameWriter) error { return w.put(frameBegun, nil) }, "number"},
+		"taken twice": {func(w *frameWriter) error {
+			return errors.Join(w.put(frameTaken, nil), w.put(frameTaken, nil))
+		}, "out of turn"},
+		"taken late": {func(w *frameWriter) error { return errors.Join(begin(w), w.put(frameTaken, nil)) }, "kind"},
 		"end alone":  {func(w *frameWriter) error { return w.put(frameEnd, []byte{1}) }, "out of turn"},
 		"hello once": {func(w *frameWriter) error { return w.put(frameHello, []byte{workerVersion}) }, "out of turn"},
 	} {
