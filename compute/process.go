@@ -16,7 +16,7 @@ import (
 )
 
 // helloWall is how long a new process may take to say hello.
-const helloWall = 20 * time.Second
+const helloWall = 20 * time.Second * slowdown
 
 // spawner starts processes from one thread that lives as long as they may:
 // Linux ends a child with PDEATHSIG when the thread that made it ends
