@@ -114,7 +114,8 @@ func (k book) reached(a account, agreed *Checkpoint) (sides [2]Reach, err error)
 		if err != nil {
 			return sides, err
 		}
-		own.Epoch, own.Seq, own.Tip, own.Cum = e.Epoch, e.Seq, e.Hash(), e.Cum
+		r := e.reach()
+		own.Epoch, own.Seq, own.Tip, own.Cum = r.Epoch, r.Seq, r.Tip, r.Cum
 	}
 	return sides, nil
 }
@@ -122,6 +123,8 @@ func (k book) reached(a account, agreed *Checkpoint) (sides [2]Reach, err error)
 func (h half) reach() Reach {
 	return Reach{Epoch: h.epoch, Seq: h.seq, Tip: h.tip, Cum: h.cum, Grant: h.grantSeq, Limit: h.grantLimit}
 }
+
+func (e Entry) reach() Reach { return Reach{Epoch: e.Epoch, Seq: e.Seq, Tip: e.Hash(), Cum: e.Cum} }
 
 // propose signs the next checkpoint of a line whose low side this is, unless
 // one is under way.
@@ -348,7 +351,7 @@ func (b *batch) prefix(a account, c Checkpoint, signed bool) (refused, err error
 	own, other := c.Sides[a.mine.side], c.Sides[a.theirs.side]
 	if held, err := b.holds(a.mine, a.own, own); err != nil {
 		return nil, fmt.Errorf("%w: %w", errStore, err)
-	} else if held != isHeld && signed {
+	} else if held != isHeld && signed && own.Epoch >= a.own.epoch {
 		return b.fence(a, proof{kind: proofLostPact, pacts: []Checkpoint{c}})
 	} else if held == isOther {
 		return nil, fmt.Errorf("%w: checkpoint %d has another entry %d of ours", ErrContradiction, c.N, own.Seq)
@@ -402,13 +405,13 @@ const (
 // holds compares s with w's half-chain.
 func (k book) holds(w writer, h half, s Reach) (int, error) {
 	switch {
+	case s.Seq > h.seq || s.Epoch > h.epoch:
+		return isAhead, nil
 	case s.Seq == 0:
 		return isHeld, nil
-	case s.Seq > h.seq:
-		return isAhead, nil
 	}
 	e, _, err := k.entryAt(w, h.epoch, s.Seq)
-	if err == nil && (e.Hash() != s.Tip || e.Cum != s.Cum || e.Epoch != s.Epoch) {
+	if err == nil && (e.Hash() != s.Tip || e.Cum != s.Cum || e.Epoch > s.Epoch) {
 		return isOther, nil
 	}
 	return isHeld, err

@@ -130,9 +130,21 @@ func (k book) runAt(s span) (run, error) {
 	return out, nil
 }
 
-// runFrom returns the first run of w that ends at seq or later, with its span;
-// found is false when there is none.
+// runFrom returns the run of w that has entry seq, with its span; found is false
+// when there is none. epoch is the one that w is in: the entry may be of one
+// before.
 func (k book) runFrom(w writer, epoch uint32, seq uint64) (out run, at span, found bool, err error) {
+	for e := epoch; e >= firstEpoch; e-- {
+		out, at, found, err = k.runIn(w, e, seq)
+		if err != nil || found && out.first().Seq <= seq {
+			return out, at, found, err
+		}
+	}
+	return run{}, span{}, false, nil
+}
+
+// runIn returns the first run of w and epoch that ends at seq or later.
+func (k book) runIn(w writer, epoch uint32, seq uint64) (out run, at span, found bool, err error) {
 	prefix := w.headKey(epoch, 0)[:len(w.key())+4]
 	err = k.scan(bHead, w.headKey(epoch, seq), func(key, value []byte) (bool, error) {
 		if !bytes.HasPrefix(key, prefix) {
@@ -154,7 +166,7 @@ func (k book) runFrom(w writer, epoch uint32, seq uint64) (out run, at span, fou
 	if out, err = k.runAt(at); err != nil {
 		return run{}, span{}, false, err
 	}
-	if last := out.last(); last.Line != w.line || last.Side != w.side || last.Seq < seq || out.first().Seq > seq && seq > 0 {
+	if last := out.last(); last.Line != w.line || last.Side != w.side || last.Epoch != epoch || last.Seq < seq {
 		return run{}, span{}, false, damage(k, bHead, w.headKey(epoch, seq), nil, "it points at another run")
 	}
 	return out, at, true, nil

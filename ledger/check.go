@@ -14,17 +14,18 @@ import (
 
 // Report is what Check found in a file that holds, or up to where it does not.
 type Report struct {
-	Entity   identity.Entity `json:"entity"`
-	Bytes    int64           `json:"bytes"`
-	Lines    int             `json:"lines"`
-	Records  uint64          `json:"records"` // of the log
-	Entries  uint64          `json:"entries"`
-	Heads    uint64          `json:"heads"` // signatures over entries
-	Grants   uint64          `json:"grants"`
-	Payments uint64          `json:"payments"` // references that were paid for
-	Outbox   uint64          `json:"outbox"`   // lines with something to deliver
-	Proofs   uint64          `json:"proofs"`
-	Agreed   uint64          `json:"agreed"` // lines with a checkpoint that both sides signed
+	Entity     identity.Entity `json:"entity"`
+	Bytes      int64           `json:"bytes"`
+	Lines      int             `json:"lines"`
+	Records    uint64          `json:"records"` // of the log
+	Entries    uint64          `json:"entries"`
+	Heads      uint64          `json:"heads"` // signatures over entries
+	Grants     uint64          `json:"grants"`
+	Payments   uint64          `json:"payments"` // references that were paid for
+	Outbox     uint64          `json:"outbox"`   // lines with something to deliver
+	Proofs     uint64          `json:"proofs"`
+	Agreed     uint64          `json:"agreed"`     // lines with a checkpoint that both sides signed
+	Recoveries uint64          `json:"recoveries"` // epochs that both sides agreed to begin
 
 	// Fenced and Disputed count the lines that are not open. The file is in
 	// order nevertheless.
@@ -269,10 +270,19 @@ func (c *checker) entry(a *account, rec record, n uint64, value []byte) error {
 	r := c.run
 	r.sig = rec.sig
 	c.run = run{}
+	if err := c.recovered(a, w, h); err != nil {
+		return err
+	}
+	if e.Epoch != h.epoch {
+		return fmt.Errorf("it is of epoch %d, nothing begins that after epoch %d", e.Epoch, h.epoch)
+	}
 	if err := r.follows(h.seq, h.cum, h.tip); err != nil {
 		return err
 	}
 	for i, e := range r.entries[1:] {
+		if e.Epoch != r.entries[i].Epoch {
+			return fmt.Errorf("entry %d is of another epoch than the one before it in its run", e.Seq)
+		}
 		if e.Prev != r.entries[i].Hash() {
 			return fmt.Errorf("prev of entry %d is not the hash of entry %d", e.Seq, e.Seq-1)
 		}
@@ -311,22 +321,52 @@ func (c *checker) first(w writer, ref identity.Hash, n uint64) (bool, error) {
 	return false, nil
 }
 
+// recovered moves h to the epochs that recoveries begin where it stands.
+func (c *checker) recovered(a *account, w writer, h *half) error {
+	for {
+		v, found, err := c.recovery(w, h.epoch+1)
+		if err != nil || !found || !v.begins(*h) {
+			return err
+		}
+		writer, other := a.peer, c.self
+		if w == a.mine {
+			writer, other = other, writer
+		}
+		if v.Line != w.line || v.Side != w.side {
+			return errors.New("a recovery of it is of another half-chain")
+		}
+		if err := v.verify(writer, &other); err != nil {
+			return err
+		}
+		h.epoch = v.Epoch
+		c.rep.Recoveries++
+	}
+}
+
 // halves compares the line bucket with what the log made.
 func (c *checker) halves() error {
 	seen := 0
 	err := c.accounts(c.self, func(a account) error {
 		want := c.lines[a.mine.line]
-		if want == nil {
+		logged := want != nil
+		if !logged {
+			fresh := accountOf(c.self, a.peer)
+			fresh.own, fresh.other = newHalf(a.peer), newHalf(a.peer)
+			want = &fresh
+		} else {
+			seen++
+		}
+		if err := errors.Join(c.recovered(want, want.mine, &want.own), c.recovered(want, want.theirs, &want.other)); err != nil {
+			return damage(c, bLine, a.mine.key(), nil, err.Error())
+		}
+		if !logged && want.own.epoch+want.other.epoch == 2*firstEpoch {
 			// A line of which all was lost has no records, only a proof of that.
 			if state, _, err := c.state(a.mine.line); err != nil {
 				return err
-			} else if state != StateFenced || a.own != newHalf(a.peer) || a.other != newHalf(a.peer) {
+			} else if state != StateFenced {
 				return damage(c, bLine, a.mine.key(), nil, "the log has no record of this line")
 			}
-			c.rep.Lines++
-			return nil
 		}
-		seen++
 		for _, h := range []struct {
 			w         writer
 			got, want half
@@ -352,7 +392,7 @@ func (c *checker) halves() error {
 
 // indexes makes sure that nothing stands in the indexes beside what log found.
 func (c *checker) indexes() error {
-	if err := c.count(bHead, c.rep.Heads); err != nil {
+	if err := errors.Join(c.count(bRecovery, c.rep.Recoveries), c.count(bHead, c.rep.Heads)); err != nil {
 		return err
 	}
 	if c.get(bRef, refRunsKey) == nil { // the first schema

@@ -35,7 +35,7 @@ type Checkpoint struct {
 
 // Reach is how far one side of a line has come: its newest entry and grant.
 type Reach struct {
-	Epoch uint32        // of the entry; 1 when there is none
+	Epoch uint32        // that this side is in, from 1; the entry may be of one before
 	Seq   uint64        // 0 when there is none
 	Tip   identity.Hash // of the entry; zero when there is none
 	Cum   Amount
@@ -51,8 +51,6 @@ const (
 	// that the low side has signed, and of one that both have.
 	ProposalSize   = pactSize + 64
 	CheckpointSize = pactSize + 2*64
-
-	maxEpoch = 1 << 30
 )
 
 // Time is when the low side says it proposed c, to 10 s.
@@ -131,13 +129,13 @@ func (r *reader) reach() Reach {
 	switch {
 	case r.err != nil:
 	case s.Epoch < firstEpoch || s.Epoch > maxEpoch:
-		r.fail(ErrFormat, "a side's epoch is not 1 to 2^30")
+		r.fail(ErrFormat, "a side's epoch is not 1 to %d", maxEpoch)
 	case s.Seq > maxSeq || s.Grant > maxSeq:
 		r.fail(ErrFormat, "a side's number is above 2^62 - 1")
 	case (s.Seq == 0) != (s.Tip == identity.Hash{}):
 		r.fail(ErrFormat, "a side's tip is zero when it has no entry and never else")
-	case s.Seq == 0 && (cum != 0 || s.Epoch != firstEpoch):
-		r.fail(ErrFormat, "a side without an entry has promised something or was recovered")
+	case s.Seq == 0 && cum != 0:
+		r.fail(ErrFormat, "a side without an entry has promised something")
 	case cum > maxAmount || limit > maxAmount:
 		r.fail(ErrFormat, "an amount of a side is 2^62 or more")
 	case s.Grant == 0 && limit != 0:

@@ -21,5 +21,5 @@
 //
 // Only one process may sign for a key on a line: a second one that opens the
 // file is told ErrInUse, and a file put back from an old copy is fenced as soon
-// as a peer shows what is missing.
+// as a peer shows what is missing, and rebuilt from what the peer holds (Recall).
 package ledger

@@ -37,6 +37,9 @@ const (
 	// firstEpoch is that of a half-chain which was never recovered.
 	firstEpoch = 1
 
+	// maxEpoch is how often a half-chain may be recovered, and one more.
+	maxEpoch = 1000
+
 	// maxSeq leaves room above every number that is used.
 	maxSeq = 1<<62 - 1
 
@@ -57,7 +60,7 @@ const (
 	KindSettle  Kind = 3 // a lock paid out by its preimage
 	KindVoid    Kind = 4 // a lock given back
 	KindFold    Kind = 5 // the last voucher of a job, made part of cum
-	KindRecover Kind = 6 // a new epoch after a lost disk
+	KindRecover Kind = 6 // a new epoch after a lost disk; see Recovery, which needs no entry
 	KindRebase  Kind = 7 // the first entry after a checkpoint was sealed
 	KindClose   Kind = 8 // the last entry
 )
@@ -157,8 +160,8 @@ func (r *reader) entry() Entry {
 		r.fail(ErrKind, "entry kind %d has no meaning here", uint8(e.Kind))
 	case e.Kind != KindPay:
 		r.fail(ErrKind, "entry kind %s is not taken by this version, only PAY is", e.Kind)
-	case e.Epoch != firstEpoch:
-		r.fail(ErrFormat, "epoch is %d: this version knows only epoch %d, before any RECOVER", e.Epoch, firstEpoch)
+	case e.Epoch < firstEpoch || e.Epoch > maxEpoch:
+		r.fail(ErrFormat, "epoch is %d, not 1 to %d", e.Epoch, maxEpoch)
 	case e.Seq == 0 || e.Seq > maxSeq:
 		r.fail(ErrFormat, "seq is not 1 to 2^62 - 1")
 	case (e.Seq == 1) != (e.Prev == identity.Hash{}):

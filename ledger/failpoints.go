@@ -18,5 +18,8 @@ const (
 	failCheckpointProposed     = "ledger:checkpoint-proposed"      // low: on the disk, not sent
 	failCheckpointVerified     = "ledger:checkpoint-verified"      // either: checked, nothing signed
 	failCheckpointSigned       = "ledger:checkpoint-signed"        // high: signed, nothing on the disk
-	failCheckpointCommitted    = "ledger:checkpoint-committed"     // either: on the disk, not answered
+	failRecoverTaken           = "ledger:recover-taken"            // who rebuilds: what came is on the disk
+	failRecoverConsented       = "ledger:recover-consented"        // the peer: on the disk, not answered
+
+	failCheckpointCommitted = "ledger:checkpoint-committed" // either: on the disk, not answered
 )

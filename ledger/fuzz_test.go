@@ -74,6 +74,18 @@ func FuzzPact(f *testing.F) {
 	oneSpelling(f, seeds(f, "file: cp"), decodePact, pact.encode)
 }
 
+func FuzzRecovery(f *testing.F) {
+	oneSpelling(f, seeds(f, "recovery"), DecodeRecovery, Recovery.Encode)
+}
+
+func FuzzRecall(f *testing.F) {
+	oneSpelling(f, seeds(f, "recall", "recall of all"), decodeRecall, recall.encode)
+}
+
+func FuzzRecalled(f *testing.F) {
+	oneSpelling(f, seeds(f, "recalled", "recalled and agreed"), decodeRecalled, recalled.encode)
+}
+
 func FuzzRecord(f *testing.F) {
 	oneSpelling(f, seeds(f, "file: log"), decodeRecord, record.encode)
 }

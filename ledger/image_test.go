@@ -223,6 +223,10 @@ func smallFile(t *testing.T) (path string, key *identity.Key) {
 	}
 	deliver(t, other, l)
 	agree(t, l, other)
+	lost, _ := openTest(t, third, Config{})
+	if _, err := rebuild(t, lost, l); err != nil {
+		t.Fatal(err)
+	}
 	fork := newChain(t, payer, payee.Entity()).pay(nil, 11)
 	if _, err := l.Receive(t.Context(), payer.Entity(), fork.push(0)); !errors.Is(err, ErrContradiction) {
 		t.Fatal(err)

@@ -59,7 +59,8 @@ func (s Side) other() Side { return s ^ 1 }
 //	  │
 //	  └─ the peer's signed entries contradict each other ───────▶ Disputed
 //
-// Neither ends by itself. A line that is both shows as fenced.
+// Neither ends by itself. Recall and what follows it open a fenced line again. A
+// line that is both shows as fenced.
 type State string
 
 // The states.
@@ -68,7 +69,8 @@ const (
 	StateOpen State = "open"
 
 	// StateFenced: this ledger is older than what the peer has of it, as after a
-	// backup was restored. Nothing is signed on the line, what comes is taken.
+	// backup was restored. Nothing is signed on the line until it is rebuilt, see Recall; what
+	// comes is taken.
 	StateFenced State = "fenced"
 
 	// StateDisputed: the peer signed two things that cannot both be. Nothing more of

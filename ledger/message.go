@@ -19,6 +19,8 @@ const (
 	typeAck      = 3
 
 	typeCheckpoint = 4 // see pactMessage
+	typeRecall     = 5 // see recall
+	typeRecalled   = 6
 
 	// MaxMessage is the longest message in bytes: it fits into a routed call.
 	MaxMessage = 60_000

@@ -67,6 +67,9 @@ func (p proof) shows() string {
 // different entries under one number, or one does not name the other's entry as
 // the one before its own.
 func (r run) forks(s run) bool {
+	if r.first().Epoch != s.first().Epoch {
+		return false // between the two its writer was recovered, which the other side agreed to
+	}
 	tips := make(map[uint64]identity.Hash, 2*MaxRun) // number → hash, as r has it
 	tips[r.first().Seq-1] = r.first().Prev
 	for _, e := range r.entries {

@@ -103,7 +103,9 @@ func (b *batch) receive(peer identity.Entity, p push) (_ ack, refused, err error
 	store := func(err error) (ack, error, error) { return ack{}, nil, fmt.Errorf("%w: %w", errStore, err) }
 
 	fresh, bad, err := b.compare(a, p.runs)
-	if err != nil {
+	if errors.Is(err, errOldEpoch) {
+		return ack{}, nil, err
+	} else if err != nil {
 		return store(err)
 	}
 	if bad != nil { // whatever else is in the message
@@ -177,6 +179,9 @@ func (b *batch) compare(a account, runs []run) (fresh []run, bad *proof, err err
 			if err != nil {
 				return nil, nil, err
 			}
+			if kept := heldRun.entries[common-heldRun.first().Seq]; kept.Epoch != e.Epoch {
+				return nil, nil, errOldEpoch // it was on its way when its writer lost it
+			}
 			if held != e.Hash() {
 				return nil, &proof{kind: proofFork, held: heldRun, shown: &r}, nil
 			}
@@ -185,12 +190,18 @@ func (b *batch) compare(a account, runs []run) (fresh []run, bad *proof, err err
 			}
 		}
 		// The part that is new. Its signature still covers it.
-		rest := run{entries: r.entries[h.seq+1-r.first().Seq:], sig: r.sig}
+		rest := r.from(int(h.seq + 1 - r.first().Seq))
+		if rest.first().Epoch != h.epoch {
+			return nil, nil, errOldEpoch
+		}
 		if rest.follows(h.seq, h.cum, h.tip) != nil {
 			bad = &proof{kind: proofSum, shown: &r}
 			if h.seq > 0 {
 				if _, bad.held, err = b.heldAt(a, h, fresh, h.seq); err != nil {
 					return nil, nil, err
+				}
+				if bad.held.last().Epoch != h.epoch {
+					return nil, nil, errOldEpoch // not what both signed to go on from
 				}
 				if rest.first().Prev != h.tip {
 					bad.kind = proofFork

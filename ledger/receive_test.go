@@ -113,7 +113,7 @@ func TestRefused(t *testing.T) {
 		{"held", next(func(e *Entry) { e.Held = 1 }), ErrFormat},
 		{"no ref", next(func(e *Entry) { e.Ref = identity.Hash{} }), ErrFormat},
 		{"a body", next(func(e *Entry) { e.Body[0] = 1 }), ErrFormat},
-		{"the next epoch", next(func(e *Entry) { e.Epoch = 2 }), ErrFormat},
+		{"the next epoch", next(func(e *Entry) { e.Epoch = 2 }), ErrOutOfStep},
 		{"a tick after the end of time", next(func(e *Entry) { e.Tick = 1 << 60 }), ErrFormat},
 		{"seq zero", next(func(e *Entry) { e.Seq = 0 }), ErrFormat},
 		{"LOCK", next(func(e *Entry) { e.Kind = KindLock }), ErrKind},

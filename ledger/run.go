@@ -18,6 +18,10 @@ type run struct {
 	sig     [64]byte
 }
 
+// from is the part of r that begins with its i-th entry. The signature still
+// covers it.
+func (r run) from(i int) run { return run{entries: r.entries[i:], sig: r.sig} }
+
 func (r run) first() Entry { return r.entries[0] }
 func (r run) last() Entry  { return r.entries[len(r.entries)-1] }
 func (r run) head() Head   { return Head{Entry: r.last(), Sig: r.sig} }
@@ -57,6 +61,8 @@ func (r *reader) run() run {
 			switch last := out.last(); {
 			case e.Line != last.Line || e.Side != last.Side:
 				r.fail(ErrFormat, "a run over two half-chains")
+			case e.Epoch != last.Epoch:
+				r.fail(ErrFormat, "a run over two epochs")
 			case e.Seq != last.Seq+1:
 				r.fail(ErrFormat, "entry %d follows entry %d in a run", e.Seq, last.Seq)
 			case e.Prev != tip:

@@ -46,16 +46,16 @@ const (
 	bOut   bucket = "out"   // line → how far the peer has acknowledged, if not everything
 	bProof bucket = "proof" // line, number → what shows why the line is not open
 
-	bCheckpoint bucket = "cp" // line → its newest checkpoint, and the one proposed
-
-	bGrowth bucket = "growth" // line → how far our grant on it has grown by itself
+	bCheckpoint bucket = "cp"      // line → its newest checkpoint, and the one proposed
+	bRecovery   bucket = "recover" // line, side, epoch → what began it
+	bGrowth     bucket = "growth"  // line → how far our grant on it has grown by itself
 )
 
-var buckets = []bucket{bMeta, bLog, bLine, bHead, bRef, bOut, bProof, bCheckpoint, bGrowth}
+var buckets = []bucket{bMeta, bLog, bLine, bHead, bRef, bOut, bProof, bCheckpoint, bGrowth, bRecovery}
 
 // added are those of buckets that a file made by an earlier program lacks, and
 // gets when it is opened for writing; opened for reading they are empty.
-var added = []bucket{bCheckpoint}
+var added = []bucket{bCheckpoint, bGrowth, bRecovery}
 
 // schema is the version of the file as a whole. The first, which had another
 // index of references, is read, and made this one when it is opened for writing.

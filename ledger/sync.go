@@ -147,6 +147,14 @@ func (b *batch) compareOwn(peer identity.Entity, p position) (refused, err error
 	}
 	store := func(err error) (error, error) { return nil, fmt.Errorf("%w: %w", errStore, err) }
 
+	if p.head != nil && p.head.Entry.Epoch < a.own.epoch {
+		if held, err := b.holds(a.mine, a.own, p.head.Entry.reach()); err != nil {
+			return store(err)
+		} else if held != isHeld {
+			return nil, fmt.Errorf("%w: it shows our entry %d of epoch %d, and signed that it held none such",
+				ErrContradiction, p.seq(), p.head.Entry.Epoch)
+		}
+	}
 	lost := p.seq() > a.own.seq
 	if p.head != nil && !lost {
 		held, _, err := b.entryAt(a.mine, a.own.epoch, p.seq())

@@ -95,6 +95,23 @@ func makeGolden(t testing.TB) *golden {
 	add("checkpoint proposed", "the low side's message with its proposal", pactMessage{line: line, proposed: &pact}.encode(), false, nil)
 	add("checkpoint agreed", "the high side's answer", pactMessage{line: line, agreed: &pact}.encode(), false, nil)
 
+	again := Recovery{Line: line, Side: SideOf(from, to), Epoch: 2, Seq: 3, Tip: last.Hash(), Cum: last.Cum}
+	for i, k := range []*identity.Key{g.payer, g.payee} {
+		said, err := k.Sign(RecoveryPurpose, again.terms())
+		if err != nil {
+			t.Fatal(err)
+		}
+		*[]*[64]byte{&again.Sig, &again.Consent}[i] = said.Sig
+	}
+	add("recovery", "the payer goes on after entry 3 in epoch 2, the payee holds nothing newer; both sign all but the last 128 bytes for sea/recover/1",
+		again.Encode(), false, map[string]any{"side": again.Side, "epoch": 2, "seq": 3, "tip": again.Tip, "cum": again.Cum})
+	add("recall", "the payer, of a file that has entry 1, asks for what comes after it",
+		recall{line: line, epoch: 1, seq: 1, tip: first.Hash()}.encode(), false, nil)
+	add("recalled", "the payee's answer", recalled{line: line, known: true, newest: 3, epoch: 1, runs: c.runs[1:]}.encode(), false, nil)
+	add("recall of all", "the payer has all, and asks for the consent", recall{line: line, epoch: 1, seq: 3, tip: last.Hash(), with: &again}.encode(), false, nil)
+	add("recalled and agreed", "the payee's answer",
+		recalled{line: line, known: true, newest: 3, epoch: 2, recoveries: []Recovery{again}, agreed: true}.encode(), false, nil)
+
 	w := writer{line, SideOf(from, to)}
 	stored := func(b bucket, key, payload []byte) {
 		add(fmt.Sprintf("file: %s", b), "a value of the bucket "+string(b)+" in the payee's file, with its checksum",
@@ -116,6 +133,7 @@ func makeGolden(t testing.TB) *golden {
 			seal(bProof, append(line[:], number(2)...), proof{kind: proofPacts, tick: 176_000_000, peer: from, pacts: []Checkpoint{pact, twice}}.encode()),
 			false, map[string]any{"key": hex.EncodeToString(append(line[:], number(2)...))})
 	}
+	stored(bRecovery, w.recoveryKey(2), again.Encode())
 	stored(bMeta, []byte("schema"), []byte{0, 0, 0, schema})
 	return g
 }
@@ -167,6 +185,11 @@ func TestVectors(t *testing.T) {
 		"ack":                  againAck,
 		"ack of a grant":       againAck,
 		"checkpoint":           func(b []byte) ([]byte, error) { c, err := DecodeCheckpoint(b); return c.Encode(), err },
+		"recovery":             func(b []byte) ([]byte, error) { v, err := DecodeRecovery(b); return v.Encode(), err },
+		"recall":               func(b []byte) ([]byte, error) { m, err := decodeRecall(b); return m.encode(), err },
+		"recalled":             func(b []byte) ([]byte, error) { m, err := decodeRecalled(b); return m.encode(), err },
+		"recall of all":        func(b []byte) ([]byte, error) { m, err := decodeRecall(b); return m.encode(), err },
+		"recalled and agreed":  func(b []byte) ([]byte, error) { m, err := decodeRecalled(b); return m.encode(), err },
 		"checkpoint asked for": againPact,
 		"checkpoint proposed":  againPact,
 		"checkpoint agreed":    againPact,
@@ -256,6 +279,13 @@ func TestFlippedVectors(t *testing.T) {
 				low, high = high, low
 			}
 			return c.Verify(low, high)
+		},
+		"recovery": func(b []byte) error {
+			v, err := DecodeRecovery(b)
+			if err != nil {
+				return err
+			}
+			return v.verify(payer, &payee)
 		},
 		"checkpoint agreed": func(b []byte) error {
 			m, err := decodePactMessage(b)

@@ -18,7 +18,7 @@ positive when they owe this node. A peer is named by its public key; the first
 digits are enough once there is a line with it.`,
 	}
 	group.AddCommand(newCreditList(c), newCreditShow(c), newCreditLimit(c), newCreditPay(c),
-		newCreditHistory(c), newCreditExport(c), newCreditProve(c), newCreditCheck(c))
+		newCreditHistory(c), newCreditExport(c), newCreditProve(c), newCreditCheck(c), newCreditRebuild(c))
 	return asGroup(group)
 }
 
@@ -111,6 +111,9 @@ func (c *cli) printLine(l ledger.Line) error {
 	}
 	if l.State == ledger.StateDisputed {
 		state += "; \"seaworker credit prove " + l.Peer.Short() + " > FILE\" exports it"
+	}
+	if l.State == ledger.StateFenced {
+		state += "; \"seaworker credit rebuild " + l.Peer.Short() + "\" takes back from them what is missing"
 	}
 	if l.Undelivered {
 		state += "; something we signed has not reached them yet"

@@ -101,6 +101,7 @@ func (c *Credit) Init(h *plugins.Host) error {
 	h.Node.Handle(ScopeSync, c.sync)
 	h.Node.Handle(ScopePush, c.push)
 	h.Node.Handle(ScopeCheckpoint, c.checkpoint)
+	h.Node.Handle(ScopeRecover, c.recall)
 	return nil
 }
 

@@ -152,6 +152,10 @@ func (w *walk) metas() (torn *Error, err error) {
 	switch {
 	case err0 != nil && err1 != nil:
 		return nil, err0
+	case err1 != nil && second.tx > first.tx:
+		return nil, err1 // its checksum fits, and that is all that bbolt asks for
+	case err0 != nil && first.tx > second.tx:
+		return nil, err0
 	case err0 == nil && (err1 != nil || first.tx > second.tx):
 		w.m = first
 	default:
