@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	bbolt "go.etcd.io/bbolt"
@@ -33,6 +35,9 @@ type bolt struct {
 	torn   error // what is wrong with the file, though it can be used
 	walked bool  // its pages were looked at
 	db     *bbolt.DB
+
+	durable    atomic.Int64 // the newest transaction that is on the disk
+	committing sync.Mutex   // held by update
 }
 
 // boltOptions are for one open; test spares the fsync and keeps the file small. They are told by the issues of bbolt: without
@@ -78,7 +83,7 @@ func openBolt(path string, readOnly, test bool, timeout time.Duration) (*bolt, e
 		}
 	}
 	if readOnly {
-		return b, nil
+		return b, b.mark()
 	}
 	if err := b.close(); err != nil {
 		return nil, err
@@ -91,7 +96,23 @@ func openBolt(path string, readOnly, test bool, timeout time.Duration) (*bolt, e
 	if err := again.addBuckets(); err != nil {
 		return nil, errors.Join(err, again.close())
 	}
-	return again, nil
+	// A process that was killed in a commit may have left it in the system's
+	// memory only, where we would read it.
+	if !test {
+		if err := again.db.Sync(); err != nil {
+			return nil, errors.Join(fmt.Errorf("sync %s: %w", path, err), again.close())
+		}
+	}
+	return again, again.mark()
+}
+
+// mark takes what can be read now for durable.
+func (b *bolt) mark() (err error) {
+	defer rescue(&err)()
+	return b.db.View(func(tx *bbolt.Tx) error {
+		b.durable.Store(int64(tx.ID()))
+		return nil
+	})
 }
 
 // addBuckets makes the buckets that an older file lacks.
@@ -214,12 +235,48 @@ func (b *bolt) known() (err error) {
 
 func (b *bolt) view(f func(getter) error) (err error) {
 	defer rescue(&err)()
-	return b.db.View(func(tx *bbolt.Tx) error { return f(boltTx{b, tx}) })
+	tx, err := b.begin()
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	return f(boltTx{b, tx})
+}
+
+// begin reads what is on the disk. bbolt shows a commit as soon as it is
+// written, before it is synced and also when that fails; what a message is made
+// of has to be there after a power cut. So this waits for the one, and the other
+// is ErrReadOnly.
+func (b *bolt) begin() (*bbolt.Tx, error) {
+	tx, err := b.db.Begin(false)
+	if err != nil || int64(tx.ID()) <= b.durable.Load() {
+		return tx, err
+	}
+	if err := tx.Rollback(); err != nil {
+		return nil, err
+	}
+	b.committing.Lock()
+	defer b.committing.Unlock()
+	tx, err = b.db.Begin(false)
+	if err == nil && int64(tx.ID()) > b.durable.Load() {
+		err = errors.Join(fmt.Errorf("%w until it is opened again: the disk failed what can be read", ErrReadOnly), tx.Rollback())
+	}
+	return tx, err
 }
 
 func (b *bolt) update(f func(setter) error) (err error) {
 	defer rescue(&err)()
-	return b.db.Update(func(tx *bbolt.Tx) error { return f(boltTx{b, tx}) })
+	b.committing.Lock()
+	defer b.committing.Unlock()
+	var id int
+	err = b.db.Update(func(tx *bbolt.Tx) error {
+		id = tx.ID()
+		return f(boltTx{b, tx})
+	})
+	if err == nil {
+		b.durable.Store(int64(id))
+	}
+	return err
 }
 
 func (b *bolt) copyTo(path string) (err error) {
