@@ -101,7 +101,46 @@ func (k book) half(w writer, peer identity.Entity) (half, error) {
 	case h.peer != peer:
 		return half{}, damage(k, bLine, w.key(), nil, "it is of another peer")
 	}
+	if len(h.locks) > 0 {
+		if h.locks, err = k.locks(w, len(h.locks)); err != nil {
+			return half{}, err
+		}
+	}
 	return h, nil
+}
+
+// locks returns the n locks of w that are not closed.
+func (k book) locks(w writer, n int) ([]lock, error) {
+	all := make([]lock, 0, n)
+	err := k.scan(bLock, w.key(), func(key, value []byte) (bool, error) {
+		if !bytes.HasPrefix(key, w.key()) {
+			return false, nil
+		}
+		if len(key) != len(w.key())+32 || len(all) == n {
+			return false, damage(k, bLock, key, value, "it is one more than the line has")
+		}
+		payload, err := unseal(k, bLock, key, value)
+		if err != nil {
+			return false, err
+		}
+		one, err := decodeLock(payload)
+		if err != nil {
+			return false, damage(k, bLock, key, value, err.Error())
+		}
+		one.id = identity.Hash(key[len(w.key()):])
+		all = append(all, one)
+		return true, nil
+	})
+	if err == nil && len(all) != n {
+		err = damage(k, bLine, w.key(), nil, fmt.Sprintf("it says %d locks, %d are there", n, len(all)))
+	}
+	return all, err
+}
+
+// evidence returns what was promised of a lock of w.
+func (k book) evidence(w writer, lock identity.Hash) (evidence, error) {
+	e, _, err := read(k, bClaim, w.refKey(lock), decodeEvidence)
+	return e, err
 }
 
 // record returns the n-th record of the log, which has to be there.
@@ -124,7 +163,7 @@ func (k book) runAt(s span) (run, error) {
 		if rec.entry == nil || rec.signed != (n == s.last) {
 			return run{}, damage(k, bLog, number(n), nil, "it is not the part of a run that it should be")
 		}
-		out.entries = append(out.entries, *rec.entry)
+		out.add(*rec.entry, rec.body)
 		out.sig = rec.sig
 	}
 	return out, nil
@@ -317,9 +356,9 @@ func (p pen) save(a account) error {
 	return errors.Join(p.put(bLine, a.mine.key(), a.own.encode()), p.put(bLine, a.theirs.key(), a.other.encode()))
 }
 
-// appendRun writes a run that continues w's half-chain h to the log and moves h
-// to its end. The caller saves the account.
-func (p pen) appendRun(a *account, w writer, r run) error {
+// appendRun writes a run that continues w's half-chain to the log and moves that
+// to t, where it stands then. The caller saves the account.
+func (p pen) appendRun(a *account, w writer, r run, t tally) error {
 	h := &a.own
 	if w == a.theirs {
 		h = &a.other
@@ -332,7 +371,7 @@ func (p pen) appendRun(a *account, w writer, r run) error {
 	back := a.back()
 	var refs []ref
 	for i, e := range r.entries {
-		rec := record{peer: a.peer, back: back, entry: &e}
+		rec := record{peer: a.peer, back: back, entry: &e, body: r.body(i)}
 		if i == len(r.entries)-1 {
 			rec.signed, rec.sig = true, r.sig
 		}
@@ -340,10 +379,12 @@ func (p pen) appendRun(a *account, w writer, r run) error {
 		if err := p.put(bLog, number(n), rec.encode()); err != nil {
 			return err
 		}
-		if _, found, err := p.paid(w, e.Ref); err != nil {
-			return err
-		} else if !found && !slices.ContainsFunc(r.entries[:i], func(f Entry) bool { return f.Ref == e.Ref }) {
-			refs = append(refs, ref{tagOf(w.refKey(e.Ref)), n})
+		if e.Kind.moves() {
+			if _, found, err := p.paid(w, e.Ref); err != nil {
+				return err
+			} else if !found && !slices.ContainsFunc(r.entries[:i], func(f Entry) bool { return f.Kind.moves() && f.Ref == e.Ref }) {
+				refs = append(refs, ref{tagOf(w.refKey(e.Ref)), n})
+			}
 		}
 		back = n
 		n++
@@ -351,9 +392,32 @@ func (p pen) appendRun(a *account, w writer, r run) error {
 	if err := p.addRefs(at.last, refs); err != nil {
 		return err
 	}
-	last := r.last()
-	h.seq, h.cum, h.tip, h.at = last.Seq, last.Cum, last.Hash(), at.last
+	if err := p.putLocks(w, h.tally(), t); err != nil {
+		return err
+	}
+	h.stand(t, at.last)
 	return p.put(bHead, w.headKey(h.epoch, h.seq), at.encode())
+}
+
+// putLocks makes the records of w's locks, which are those of from, those of to.
+func (p pen) putLocks(w writer, from, to tally) error {
+	for _, k := range from.locks {
+		if _, ok := to.find(k.id); ok {
+			continue
+		}
+		if err := errors.Join(p.remove(bLock, w.refKey(k.id)), p.remove(bClaim, w.refKey(k.id))); err != nil {
+			return err
+		}
+	}
+	for _, k := range to.locks {
+		if was, ok := from.find(k.id); ok && was == k {
+			continue
+		}
+		if err := p.put(bLock, w.refKey(k.id), k.encode()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // appendGrant writes a grant of w to the log and makes it the one that counts.

@@ -26,6 +26,7 @@ type Report struct {
 	Proofs     uint64          `json:"proofs"`
 	Agreed     uint64          `json:"agreed"`     // lines with a checkpoint that both sides signed
 	Recoveries uint64          `json:"recoveries"` // epochs that both sides agreed to begin
+	Locks      uint64          `json:"locks"`      // that are not closed
 
 	// Fenced and Disputed count the lines that are not open. The file is in
 	// order nevertheless.
@@ -119,7 +120,7 @@ func (c *checker) settle() error {
 }
 
 func (c *checker) all() error {
-	for _, step := range []func() error{c.meta, c.log, c.halves, c.indexes, c.outbox, c.pacts, c.growths, c.evidence} {
+	for _, step := range []func() error{c.meta, c.log, c.halves, c.claims, c.indexes, c.outbox, c.pacts, c.growths, c.evidence} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -251,17 +252,19 @@ func (c *checker) entry(a *account, rec record, n uint64, value []byte) error {
 		return errors.New("its line is not the one with its peer")
 	}
 	c.acc, c.of = a, w
-	c.run.entries = append(c.run.entries, e)
+	c.run.add(e, rec.body)
 	if len(c.run.entries) > MaxRun {
 		return fmt.Errorf("more than %d entries without a signature", MaxRun)
 	}
-	first, err := c.first(w, e.Ref, n)
-	if err != nil {
-		return err
-	}
-	if first {
-		c.refs++
-		c.rep.Payments++
+	if e.Kind.moves() {
+		first, err := c.first(w, e.Ref, n)
+		if err != nil {
+			return err
+		}
+		if first {
+			c.refs++
+			c.rep.Payments++
+		}
 	}
 	c.rep.Entries++
 	if !rec.signed {
@@ -276,22 +279,27 @@ func (c *checker) entry(a *account, rec record, n uint64, value []byte) error {
 	if e.Epoch != h.epoch {
 		return fmt.Errorf("it is of epoch %d, nothing begins that after epoch %d", e.Epoch, h.epoch)
 	}
-	if err := r.follows(h.seq, h.cum, h.tip); err != nil {
+	t, err := r.follows(h.tally())
+	if err != nil {
 		return err
 	}
-	for i, e := range r.entries[1:] {
-		if e.Epoch != r.entries[i].Epoch {
-			return fmt.Errorf("entry %d is of another epoch than the one before it in its run", e.Seq)
-		}
-		if e.Prev != r.entries[i].Hash() {
-			return fmt.Errorf("prev of entry %d is not the hash of entry %d", e.Seq, e.Seq-1)
+	payee := c.self
+	if w == a.mine {
+		payee = a.peer
+	}
+	for _, x := range r.bodies {
+		had := len(c.signed.batch)
+		if c.signed.body(signer, payee, x); len(c.signed.batch) > had {
+			if err := c.later(n, value); err != nil {
+				return err
+			}
 		}
 	}
 	c.signed.head(signer, r.head())
 	if err := c.later(n, value); err != nil {
 		return err
 	}
-	h.seq, h.cum, h.tip, h.at = e.Seq, e.Cum, e.Hash(), n
+	h.stand(t, n)
 	want := span{n - uint64(len(r.entries)) + 1, n}
 	got, found, err := read(c.book, bHead, w.headKey(h.epoch, h.seq), decodeSpan)
 	if err != nil {
@@ -371,7 +379,7 @@ func (c *checker) halves() error {
 			w         writer
 			got, want half
 		}{{a.mine, a.own, want.own}, {a.theirs, a.other, want.other}} {
-			if h.got != h.want {
+			if !h.got.equal(h.want) {
 				return damage(c, bLine, h.w.key(), c.get(bLine, h.w.key()),
 					fmt.Sprintf("it says entry %d, cum %d, grant %d; the log says entry %d, cum %d, grant %d",
 						h.got.seq, h.got.cum, h.got.grantSeq, h.want.seq, h.want.cum, h.want.grantSeq))
@@ -388,6 +396,45 @@ func (c *checker) halves() error {
 		return damage(c, bLine, nil, nil, fmt.Sprintf("%d lines are there, the log has %d", seen, len(c.lines)))
 	}
 	return c.count(bLine, 2*uint64(c.rep.Lines))
+}
+
+// claims makes sure that what was promised of each lock was.
+func (c *checker) claims() error {
+	locks, claims := uint64(0), uint64(0)
+	for _, a := range c.lines {
+		for _, half := range []struct {
+			w     writer
+			h     half
+			payer identity.Entity
+		}{{a.mine, a.own, c.self}, {a.theirs, a.other, a.peer}} {
+			for _, k := range half.h.locks {
+				locks++
+				key := half.w.refKey(k.id)
+				e, found, err := read(c.book, bClaim, key, decodeEvidence)
+				if err != nil {
+					return err
+				}
+				if !found {
+					continue
+				}
+				claims++
+				bad := func(why string) error { return damage(c, bClaim, key, c.get(bClaim, key), why) }
+				if e == (evidence{}) || e.preimage != nil && !(settlement{k.id, *e.preimage}).fits(k) {
+					return bad("it is no preimage and no voucher of its lock")
+				}
+				if v := e.voucher; v != nil {
+					if !v.fits(k) || v.Line != half.w.line || v.Side != half.w.side {
+						return bad("its voucher does not fit its lock")
+					}
+					if err := v.Verify(half.payer); err != nil {
+						return bad(err.Error())
+					}
+				}
+			}
+		}
+	}
+	c.rep.Locks = locks
+	return errors.Join(c.count(bLock, locks), c.count(bClaim, claims))
 }
 
 // indexes makes sure that nothing stands in the indexes beside what log found.
@@ -522,6 +569,11 @@ func (c *checker) evidence() error {
 		p, err := decodeProof(payload)
 		if err == nil {
 			err = p.verify(c.self)
+		}
+		if err == nil && p.kind == proofLock {
+			if a := c.lines[p.shown.first().Line]; a == nil || !p.breaks(a.other.tally()) {
+				err = errors.New("it breaks no rule of locks")
+			}
 		}
 		if err == nil && (len(key) != 40 || !bytes.Equal(key[:32], p.line().bytes())) {
 			err = errors.New("its key is not its line")

@@ -24,25 +24,25 @@ func TestCheckFinds(t *testing.T) {
 		{"a run with another's signature", func(b *batch, a *account, c *chain) error {
 			d := c.clone()
 			d.key = third
-			return b.appendRun(a, a.mine, d.pay(nil, 5).runs[2])
+			return write(b, a, d.pay(nil, 5).runs[2])
 		}, "bad signature"},
 		{"an altered amount", func(b *batch, a *account, c *chain) error {
 			r := c.clone().pay(nil, 5).runs[2]
 			r.entries[0].Amount++
 			r.entries[0].Cum++
-			return b.appendRun(a, a.mine, r)
+			return write(b, a, r)
 		}, "bad signature"},
 		{"a sum that is wrong and signed", func(b *batch, a *account, c *chain) error {
-			return b.appendRun(a, a.mine, c.clone().pay(func(e *Entry) { e.Cum += 2 }, 5).runs[2])
+			return write(b, a, c.clone().pay(func(e *Entry) { e.Cum += 2 }, 5).runs[2])
 		}, "and its amount of 5"},
 		{"a missing entry", func(b *batch, a *account, c *chain) error {
-			return b.appendRun(a, a.mine, c.clone().pay(nil, 5).pay(nil, 6).runs[3])
+			return write(b, a, c.clone().pay(nil, 5).pay(nil, 6).runs[3])
 		}, "entry 5 follows entry 3"},
 		{"a broken link", func(b *batch, a *account, c *chain) error {
-			return b.appendRun(a, a.mine, c.clone().pay(func(e *Entry) { e.Prev[0] ^= 1 }, 5).runs[2])
+			return write(b, a, c.clone().pay(func(e *Entry) { e.Prev[0] ^= 1 }, 5).runs[2])
 		}, "is not the hash of entry 3"},
 		{"a broken link inside a run", func(b *batch, a *account, c *chain) error {
-			return b.appendRun(a, a.mine, c.clone().pay(func(e *Entry) {
+			return write(b, a, c.clone().pay(func(e *Entry) {
 				if e.Seq == 5 {
 					e.Prev[0] ^= 1
 				}
@@ -56,7 +56,7 @@ func TestCheckFinds(t *testing.T) {
 		}, "not signed"},
 		{"a wrong way back", func(b *batch, a *account, c *chain) error {
 			a.own.at--
-			return b.appendRun(a, a.mine, c.clone().pay(nil, 5).runs[2])
+			return write(b, a, c.clone().pay(nil, 5).runs[2])
 		}, "record before it"},
 		{"a gap in the log", func(b *batch, a *account, c *chain) error {
 			g := grantBy(t, owner, who, 1, 5, 0)

@@ -62,7 +62,9 @@ func (l *Ledger) commit() {
 		select {
 		case o := <-l.queue:
 			ops = append(ops, o)
+		case <-l.nudge:
 		case <-l.quit:
+			l.saveLast()
 			return
 		}
 	drain:
@@ -86,10 +88,14 @@ func (l *Ledger) transact(ops []*op) {
 	b := &batch{l: l, touched: map[identity.Entity]account{}, states: map[identity.Entity]State{}}
 	written := false
 	l.refill()
+	said := l.sayings()
 	err := l.Writable()
 	if err == nil {
 		err = l.store.update(func(s setter) error {
 			b.pen = newPen(s)
+			if err := b.saySaved(said); err != nil {
+				return err
+			}
 			for _, o := range ops {
 				if o.err = o.do(b); errors.Is(o.err, errStore) {
 					return o.err
@@ -128,11 +134,19 @@ func (l *Ledger) transact(ops []*op) {
 		l.keptBudget = *b.budget
 	}
 	l.mu.Lock()
-	for _, a := range b.touched {
-		l.stand(a, b.states[a.peer])
+	if written {
+		l.heard(said)
+		for _, s := range said {
+			if s.w.side != SideOf(l.self, s.peer) {
+				b.changes = append(b.changes, Change{Peer: s.peer, Promised: true})
+			}
+		}
 	}
 	for _, p := range b.arrived {
-		l.pays(p.peer, p.entry)
+		l.pays(p.peer, p.entry.Ref, l.news(p))
+	}
+	for _, a := range b.touched {
+		l.stand(a, b.states[a.peer])
 	}
 	l.mu.Unlock()
 	for _, o := range ops {
@@ -140,6 +154,20 @@ func (l *Ledger) transact(ops []*op) {
 	}
 	for _, c := range b.changes {
 		l.tell(c)
+	}
+}
+
+// saveLast writes what vouchers came after the last commit, when the ledger closes.
+func (l *Ledger) saveLast() {
+	said := l.sayings()
+	l.mu.Lock()
+	broken := l.broken
+	l.mu.Unlock()
+	if len(said) == 0 || broken != nil {
+		return
+	}
+	if err := l.store.update(func(s setter) error { return newPen(s).saySaved(said) }); err != nil {
+		l.log.Error("the last vouchers are not on the disk", "err", err)
 	}
 }
 
@@ -162,18 +190,79 @@ type batch struct {
 	budget  *budget // as it was written, if it was
 }
 
-// arrival is a payment that a peer has made to us.
+// arrival is an entry of a peer.
 type arrival struct {
 	peer  identity.Entity
 	entry Entry
+	body  body
+}
+
+// news is by how much p makes our claim higher, beyond what was promised before.
+// l.mu is held.
+func (l *Ledger) news(p arrival) Amount {
+	var of identity.Hash
+	switch b := p.body.(type) {
+	case nil:
+		return p.entry.Amount
+	case Voucher:
+		of = b.Lock
+	case settlement:
+		of = b.lock
+	default:
+		return 0
+	}
+	k, ok := l.standing[p.peer].other.find(of)
+	if !ok {
+		return p.entry.Amount
+	}
+	return max(p.entry.Amount-k.due(l.said[of]), 0)
 }
 
 // draft is a run that is not signed yet.
 type draft struct {
-	a       account
-	state   State
-	entries []Entry
-	tip     identity.Hash // of the last of them
+	a     account
+	state State
+	run   run
+	t     tally // after the run
+}
+
+// begin returns the run under way for peer with room for n entries more, or a
+// new one. add puts it under way.
+func (b *batch) begin(peer identity.Entity, n int) (*draft, error) {
+	if d := b.draft; d != nil && d.a.peer == peer && len(d.run.entries)+n <= MaxRun {
+		return d, nil
+	}
+	a, state, err := b.open(peer)
+	if err != nil {
+		return nil, err
+	}
+	if state == StateFenced {
+		return nil, &StateError{Peer: peer, State: state}
+	}
+	if err := b.checkRoom(a); err != nil {
+		return nil, err
+	}
+	return &draft{a: a, state: state, t: a.own.tally()}, nil
+}
+
+// add writes the next entry of d.
+func (b *batch) add(d *draft, kind Kind, amount Amount, ref identity.Hash, x body) (Entry, error) {
+	e := Entry{
+		Line: d.a.mine.line, Side: d.a.mine.side, Epoch: d.t.epoch, Seq: d.t.seq + 1, Prev: d.t.tip,
+		Tick: tickOf(b.l.cfg.Now()), Kind: kind, Amount: amount, Ref: ref,
+	}
+	if x != nil {
+		e.Body = bodyHash(x)
+	}
+	t, err := d.t.move(e, x)
+	if err != nil {
+		return Entry{}, err
+	}
+	e.Cum, e.Held = t.cum, t.held
+	d.t = t.reach(e, x)
+	d.run.add(e, x)
+	b.draft = d
+	return e, nil
 }
 
 // open reads the account with peer for an operation other than a payment. The
@@ -210,7 +299,7 @@ func (b *batch) flush() error {
 	}
 	d := b.draft
 	b.draft = nil
-	head, err := signHead(b.l.signer, d.entries[len(d.entries)-1])
+	head, err := signHead(b.l.signer, d.run.last())
 	if err != nil {
 		return fmt.Errorf("%w: %w", errStore, err)
 	}
@@ -221,7 +310,8 @@ func (b *batch) flush() error {
 	if !more {
 		acked.seq, acked.grant = d.a.own.seq, d.a.own.grantSeq
 	}
-	err = b.appendRun(&d.a, d.a.mine, run{entries: d.entries, sig: head.Sig})
+	d.run.sig = head.Sig
+	err = b.appendRun(&d.a, d.a.mine, d.run, d.t)
 	if err == nil {
 		err = b.owe(d.a, acked.seq, acked.grant)
 	}

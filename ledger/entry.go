@@ -52,8 +52,8 @@ const (
 // Kind says what an entry does. The numbers are stable.
 type Kind uint8
 
-// The kinds. Only Pay is written and taken by this version; the others have
-// their number and are refused with their name.
+// The kinds. Those up to Fold are written and taken by this version; the others
+// have their number and are refused with their name.
 const (
 	KindPay     Kind = 1 // a promise of amount for what ref names
 	KindLock    Kind = 2 // amount set aside for a job or a hop
@@ -66,6 +66,9 @@ const (
 )
 
 var kindNames = [...]string{"", "PAY", "LOCK", "SETTLE", "VOID", "FOLD", "RECOVER", "REBASE", "CLOSE"}
+
+// moves says whether an entry of kind k makes cum higher.
+func (k Kind) moves() bool { return k == KindPay || k == KindSettle || k == KindFold }
 
 // String returns the kind's name in capitals, or its number.
 func (k Kind) String() string {
@@ -87,16 +90,18 @@ type Entry struct {
 	Prev  identity.Hash
 
 	// Cum is all the writer has ever promised on this line, this entry
-	// included, and Held what of it is under open locks. Both are below 2^62.
+	// included, and Held what is under open locks beside it. Both together are
+	// below 2^62.
 	Cum, Held Amount
 
-	// Tick is the writer's clock: 10 s units since 1970. Nobody relies on it.
+	// Tick is the writer's clock: 10 s units since 1970. Nobody relies on it,
+	// but that it tells whether a VOID came before its lock's expiry.
 	Tick uint64
 
 	Kind   Kind
 	Amount Amount        // above zero, below 2^62
 	Ref    identity.Hash // what it is for, the order of a job; never zero
-	Body   identity.Hash // of what a kind says beside this; zero for PAY
+	Body   identity.Hash // of what the kind says beside this; zero for PAY
 }
 
 // Time is when the writer says it wrote e, to 10 s.
@@ -158,8 +163,8 @@ func (r *reader) entry() Entry {
 	case r.err != nil:
 	case e.Kind < KindPay || e.Kind > KindClose:
 		r.fail(ErrKind, "entry kind %d has no meaning here", uint8(e.Kind))
-	case e.Kind != KindPay:
-		r.fail(ErrKind, "entry kind %s is not taken by this version, only PAY is", e.Kind)
+	case e.Kind > KindFold:
+		r.fail(ErrKind, "entry kind %s is not taken by this version", e.Kind)
 	case e.Epoch < firstEpoch || e.Epoch > maxEpoch:
 		r.fail(ErrFormat, "epoch is %d, not 1 to %d", e.Epoch, maxEpoch)
 	case e.Seq == 0 || e.Seq > maxSeq:
@@ -172,18 +177,22 @@ func (r *reader) entry() Entry {
 		r.fail(ErrFormat, "amount is negative or 2^62 and more")
 	case cum > maxAmount:
 		r.fail(ErrFormat, "cum is 2^62 or more")
-	case cum < amount:
+	case held > maxAmount-cum:
+		r.fail(ErrFormat, "cum and held are 2^62 or more together")
+	case e.Kind.moves() && cum < amount:
 		r.fail(ErrFormat, "cum is below amount")
-	case e.Seq == 1 && cum != amount:
-		r.fail(ErrFormat, "cum is not amount in the first entry")
-	case held != 0:
-		r.fail(ErrFormat, "held is not zero, but no lock can be open in this version")
+	case e.Kind == KindLock && held < amount:
+		r.fail(ErrFormat, "held is below amount in a LOCK")
+	case e.Seq == 1 && e.Kind != KindPay && e.Kind != KindLock:
+		r.fail(ErrFormat, "the first entry is a %s", e.Kind)
+	case e.Seq == 1 && cum+held != amount:
+		r.fail(ErrFormat, "cum or held is not amount in the first entry")
 	case e.Tick >= maxTick:
 		r.fail(ErrFormat, "tick is 2^40 or more")
 	case e.Ref == identity.Hash{}:
 		r.fail(ErrFormat, "ref is zero: a payment names what it is for")
-	case e.Body != identity.Hash{}:
-		r.fail(ErrFormat, "body hash is not zero, but PAY has no body")
+	case (e.Kind == KindPay) != (e.Body == identity.Hash{}):
+		r.fail(ErrFormat, "body hash is zero for PAY and for no other kind")
 	}
 	e.Cum, e.Held, e.Amount = Amount(cum), Amount(held), Amount(amount)
 	return e

@@ -3,6 +3,8 @@ package ledger
 import (
 	"bytes"
 	"testing"
+
+	"github.com/peersea/sea/identity"
 )
 
 // oneSpelling fuzzes a decoder: what it takes, its encoder gives back.
@@ -51,11 +53,11 @@ func FuzzGrant(f *testing.F) {
 }
 
 func FuzzPosition(f *testing.F) {
-	oneSpelling(f, seeds(f, "position", "position of a grant", "position of nothing"), decodePosition, position.encode)
+	oneSpelling(f, seeds(f, "position", "position of a grant", "position of nothing", "position of claims"), decodePosition, position.encode)
 }
 
 func FuzzPush(f *testing.F) {
-	oneSpelling(f, seeds(f, "push", "push of a grant"), decodePush, push.encode)
+	oneSpelling(f, seeds(f, "push", "push of a grant", "push of a lock's life"), decodePush, push.encode)
 }
 
 func FuzzAck(f *testing.F) {
@@ -87,7 +89,7 @@ func FuzzRecalled(f *testing.F) {
 }
 
 func FuzzRecord(f *testing.F) {
-	oneSpelling(f, seeds(f, "file: log"), decodeRecord, record.encode)
+	oneSpelling(f, append(seeds(f, "file: log"), makeGolden(f).bytes["record of a fold"]), decodeRecord, record.encode)
 }
 
 func FuzzHalf(f *testing.F) {
@@ -104,6 +106,61 @@ func FuzzUnsent(f *testing.F) {
 
 func FuzzProof(f *testing.F) {
 	oneSpelling(f, seeds(f, "file: proof", "file: proof of two checkpoints"), decodeProof, proof.encode)
+}
+
+func FuzzLockTerms(f *testing.F) {
+	oneSpelling(f, seeds(f, "terms of a lock"), DecodeLockTerms, LockTerms.Encode)
+}
+
+func FuzzVoucher(f *testing.F) {
+	oneSpelling(f, seeds(f, "voucher"), DecodeVoucher, Voucher.Encode)
+}
+
+func FuzzRelease(f *testing.F) {
+	oneSpelling(f, seeds(f, "release"), DecodeRelease, Release.Encode)
+}
+
+func FuzzLock(f *testing.F) {
+	oneSpelling(f, seeds(f, "file: lock"), decodeLock, lock.encode)
+}
+
+func FuzzEvidence(f *testing.F) {
+	oneSpelling(f, seeds(f, "file: claim"), decodeEvidence, evidence.encode)
+}
+
+// FuzzApply takes a push as a half-chain's beginning and holds what comes of it
+// against its parts: held is what is open, a claim is never above what was
+// promised and locked, and cum never falls.
+func FuzzApply(f *testing.F) {
+	for _, s := range seeds(f, "push", "push of a lock's life") {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p, err := decodePush(b)
+		if err != nil {
+			return
+		}
+		at := tally{epoch: firstEpoch}
+		for _, r := range p.runs {
+			for i, e := range r.entries {
+				next, err := at.apply(e, r.body(i))
+				if err != nil {
+					return
+				}
+				var held, all Amount
+				for _, k := range next.locks {
+					if all += k.rest(); !k.void {
+						held += k.rest()
+					}
+				}
+				claim := next.claim(func(identity.Hash) evidence { return evidence{} })
+				if next.held != held || next.held != e.Held || next.cum < at.cum || claim != next.cum || next.most() != next.cum+all {
+					t.Fatalf("after %+v: %+v", e, next)
+				}
+				at = next
+			}
+		}
+	})
 }
 
 func FuzzParseAmount(f *testing.F) {

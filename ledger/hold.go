@@ -65,7 +65,9 @@ type Hold struct {
 
 // standing is what is kept in memory of each line, to answer Hold.
 type standing struct {
-	balance Amount
+	balance Amount // what we may claim less what the peer may
+	own     tally
+	other   tally
 	repaid  Amount // of what the peer promised, what it owes no more
 	granted bool   // we gave a grant, expired or not
 	limit   Amount
@@ -88,14 +90,32 @@ func (s standing) owed() Amount {
 // each commit; l.mu is held.
 func (l *Ledger) stand(a account, state State) {
 	s := standing{
-		balance: a.balance(), repaid: a.repaid(), state: state,
+		own: a.own.tally(), other: a.other.tally(), repaid: a.repaid(), state: state,
 		granted: a.own.grantSeq > 0, limit: a.own.grantLimit, expiry: a.own.grantExpiry,
 		theirs: a.other.grantSeq > 0, credit: a.other.grantLimit, until: a.other.grantExpiry,
 	}
-	old := l.standing[a.peer]
+	before := l.standing[a.peer]
+	for was, now := range map[*tally]*tally{&before.own: &s.own, &before.other: &s.other} {
+		for _, k := range was.locks {
+			if _, ok := now.find(k.id); !ok {
+				delete(l.said, k.id)
+				delete(l.unsaved, k.id)
+			}
+		}
+		l.locks += len(now.locks) - len(was.locks)
+	}
+	l.restand(a.peer, s)
+}
+
+// restand puts s, with the claims as they are now, in the place of what is known
+// of the peer. l.mu is held.
+func (l *Ledger) restand(peer identity.Entity, s standing) {
+	said := func(lock identity.Hash) evidence { return l.said[lock] }
+	s.balance = s.other.claim(said) - s.own.claim(said)
+	old := l.standing[peer]
 	l.owes[old.pool()] -= old.owed()
 	l.owes[s.pool()] += s.owed()
-	l.standing[a.peer] = s
+	l.standing[peer] = s
 }
 
 // Hold sets most aside in what peer may owe us, before work for it starts. The
@@ -176,8 +196,8 @@ func (e *LimitError) fits(most Amount) bool {
 	return err == nil && used <= e.Limit
 }
 
-// For says what the peer will pay with. As soon as its payment for ref is
-// booked the hold is smaller by as much, at the same moment: what was held is
+// For says what the peer will pay with. As soon as its payment or its voucher for
+// ref is booked the hold is smaller by as much, at the same moment: what was held is
 // owed then, and never counts twice. On nil it does nothing.
 func (h *Hold) For(ref identity.Hash) {
 	if h == nil {
@@ -192,13 +212,14 @@ func (h *Hold) For(ref identity.Hash) {
 	h.l.due[ref] = h
 }
 
-// pays takes the peer's payment e out of the hold that was for it. l.mu is held.
-func (l *Ledger) pays(peer identity.Entity, e Entry) {
-	h := l.due[e.Ref]
+// pays takes amount, which the peer has promised for ref, out of the hold that was
+// for it. l.mu is held.
+func (l *Ledger) pays(peer identity.Entity, ref identity.Hash, amount Amount) {
+	h := l.due[ref]
 	if h == nil || h.peer != peer || h.debtor {
 		return
 	}
-	if h.most -= min(h.most, e.Amount); h.most == 0 {
+	if h.most -= min(h.most, amount); h.most == 0 {
 		l.drop(h)
 	}
 }

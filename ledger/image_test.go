@@ -223,6 +223,13 @@ func smallFile(t *testing.T) (path string, key *identity.Key) {
 	}
 	deliver(t, other, l)
 	agree(t, l, other)
+	e, err := l.Lock(t.Context(), third.Entity(), 100, identity.HashOf([]byte("job")), LockTerms{Expiry: 200_000_000, Quote: testQuote})
+	if err == nil {
+		_, err = l.SignVoucher(third.Entity(), e.Hash(), 40, 40_000)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	lost, _ := openTest(t, third, Config{})
 	if _, err := rebuild(t, lost, l); err != nil {
 		t.Fatal(err)

@@ -76,6 +76,41 @@ func (c *chain) pay(edit func(*Entry), amounts ...Amount) *chain {
 	return c
 }
 
+// lock adds a run of a LOCK.
+func (c *chain) lock(amount Amount, t LockTerms) *chain {
+	return c.say(KindLock, amount, c.last.Held+amount, c.last.Cum, identity.HashOf([]byte("order")), t)
+}
+
+// say adds a run of one entry with a body, whatever is wrong with it.
+func (c *chain) say(kind Kind, amount, held, cum Amount, ref identity.Hash, b body) *chain {
+	c.t.Helper()
+	e := Entry{
+		Line: c.line, Side: c.side, Epoch: firstEpoch, Seq: c.last.Seq + 1, Cum: cum, Held: held,
+		Tick: 90, Kind: kind, Amount: amount, Ref: ref, Body: bodyHash(b),
+	}
+	if c.last.Seq > 0 {
+		e.Prev = c.last.Hash()
+	}
+	c.last = e
+	h, err := signHead(c.key, e)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	r := run{sig: h.Sig}
+	r.add(e, b)
+	c.runs = append(c.runs, r)
+	return c
+}
+
+// write appends r to our own half-chain of a, whatever is wrong with it.
+func write(b *batch, a *account, r run) error {
+	t, err := r.follows(a.own.tally())
+	if last := r.last(); err != nil {
+		t = tally{epoch: last.Epoch, seq: last.Seq, cum: last.Cum, held: last.Held, tip: last.Hash(), locks: a.own.locks}
+	}
+	return b.appendRun(a, a.mine, r, t)
+}
+
 // push is the message with the runs from the i-th on.
 func (c *chain) push(i int) []byte { return push{line: c.line, runs: c.runs[i:]}.encode() }
 

@@ -68,6 +68,7 @@ type Ledger struct {
 	verifier *identity.Verifier
 
 	queue chan *op
+	nudge chan struct{} // there is something in unsaved
 	quit  chan struct{} // closed by Close
 	done  chan struct{} // closed when the committer has ended
 	once  sync.Once
@@ -84,6 +85,9 @@ type Ledger struct {
 	due       map[identity.Hash]*Hold      // those of holds that wait for a payment
 	watchers  map[*watcher]struct{}
 	met       map[identity.Entity]struct{} // whose checkpoints are known, see Checkpoint: MaxLines
+	said      map[identity.Hash]evidence   // of the locks in standing: maxAllLocks, and our own
+	unsaved   map[identity.Hash]unsaved    // those of said that are not on the disk
+	locks     int                          // how many are in standing
 }
 
 // Open opens the ledger of self's key at path, or makes it. It returns ErrInUse
@@ -163,10 +167,11 @@ func (c Config) filled() (Config, error) {
 func start(s store, self identity.Entity, signer identity.Signer, sums bool, cfg Config) (*Ledger, error) {
 	l := &Ledger{
 		self: self, cfg: cfg, log: cfg.Log, store: s, signer: signer,
-		queue: make(chan *op, maxBatch), quit: make(chan struct{}), done: make(chan struct{}),
+		queue: make(chan *op, maxBatch), nudge: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 		verifier: identity.NewVerifier(knownKeys), strangers: cfg.Strangers, standing: map[identity.Entity]standing{},
 		holds: map[*Hold]struct{}{}, due: map[identity.Hash]*Hold{}, watchers: map[*watcher]struct{}{},
-		met: map[identity.Entity]struct{}{},
+		met:  map[identity.Entity]struct{}{},
+		said: map[identity.Hash]evidence{}, unsaved: map[identity.Hash]unsaved{},
 	}
 	old := false
 	err := s.view(func(g getter) error {
@@ -187,6 +192,17 @@ func start(s store, self identity.Entity, signer identity.Signer, sums bool, cfg
 			state, _, err := k.state(a.mine.line)
 			if err != nil {
 				return err
+			}
+			for w, h := range map[writer]half{a.mine: a.own, a.theirs: a.other} {
+				for _, one := range h.locks {
+					e, err := k.evidence(w, one.id)
+					if err != nil {
+						return err
+					}
+					if e != (evidence{}) {
+						l.said[one.id] = e
+					}
+				}
 			}
 			l.stand(a, state) // nobody else knows l yet
 			return nil
@@ -349,9 +365,10 @@ func (l *Ledger) show(k book, a account, held map[identity.Entity]aside) (Line, 
 		IMayOwe:  a.other.limitAt(now), TheyMayOwe: a.own.limitAt(now),
 		TheyMayUntil: expiryOf(a.own.grantExpiry), IMayUntil: expiryOf(a.other.grantExpiry),
 		Repaid: a.repaid(),
-		Mine:   Half{a.own.seq, a.own.cum, a.own.tip},
-		Theirs: Half{a.other.seq, a.other.cum, a.other.tip},
+		Mine:   l.showHalf(a.own.tally()),
+		Theirs: l.showHalf(a.other.tally()),
 	}
+	out.Claim = out.Theirs.Claim - out.Mine.Claim
 	if !undelivered {
 		out.Acked = out.Signed
 	}
@@ -360,7 +377,7 @@ func (l *Ledger) show(k book, a account, held map[identity.Entity]aside) (Line, 
 		return Line{Peer: a.peer, State: StateDamaged, Reason: err.Error()}, err
 	}
 	if c := p.agreed; c != nil {
-		half := func(s Reach) Half { return Half{s.Seq, s.Cum, s.Tip} }
+		half := func(s Reach) Half { return Half{Seq: s.Seq, Cum: s.Cum, Tip: s.Tip, Claim: s.Cum} }
 		out.Agreed = Agreed{N: c.N, Tick: c.Tick, Hash: c.Hash(), Mine: half(c.Sides[a.mine.side]), Theirs: half(c.Sides[a.theirs.side])}
 	}
 	if out.Stranger {
@@ -375,6 +392,13 @@ func (l *Ledger) show(k book, a account, held map[identity.Entity]aside) (Line, 
 	}
 	out.Warning = out.warnings(now)
 	return out, nil
+}
+
+func (l *Ledger) showHalf(t tally) Half {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	claim := t.claim(func(lock identity.Hash) evidence { return l.said[lock] })
+	return Half{t.seq, t.cum, t.tip, claim, t.held}
 }
 
 // limitAt is what h's grant allows at t, zero without one.

@@ -92,6 +92,9 @@ type Line struct {
 	// Repaid is what of the peer's promises it owes no more: the smaller of what
 	// each side has promised the other.
 	Repaid Amount `json:"repaid_micro"`
+	// Claim is what we may claim less what the peer may: Balance, and what
+	// vouchers and preimages promise beside it. It is what limits count.
+	Claim Amount `json:"claim_micro"`
 
 	// TheyMayOwe is the limit of the grant we gave, zero once it has expired.
 	// Without any the peer is a Stranger, and it is the budget that all
@@ -156,4 +159,9 @@ type Half struct {
 	Seq uint64        `json:"seq"` // number of entries
 	Cum Amount        `json:"cum_micro"`
 	Tip identity.Hash `json:"tip"` // of the newest entry; zero when there is none
+
+	// Claim is what the other side may claim in all: Cum, and beside it what
+	// vouchers and preimages promise of locks. Locked is set aside in open locks.
+	Claim  Amount `json:"claim_micro"`
+	Locked Amount `json:"locked_micro"`
 }

@@ -10,7 +10,8 @@ import (
 // and the line, and is big-endian and of fixed-width fields like the entries in
 // it. Who speaks is known from the way it came.
 //
-//	position   the newest head and grant of yours that I hold, with your signatures
+//	position   the newest head and grant of yours that I hold, with your signatures,
+//	           and what I claim of your locks
 //	push       a grant and runs of mine that you have not acknowledged
 //	ack        the answer to a push: how far I hold your half-chain now
 const (
@@ -31,8 +32,9 @@ const (
 // position is what its sender holds of the receiver's half-chain.
 type position struct {
 	line  LineID
-	head  *Head  // nil when it holds no entry
-	grant *Grant // nil when it holds none
+	head  *Head     // nil when it holds no entry
+	grant *Grant    // nil when it holds none
+	shown []exhibit // of the receiver's locks, MaxLocks at most
 }
 
 func (p position) encode() []byte {
@@ -44,6 +46,12 @@ func (p position) encode() []byte {
 	b = append(b, flagByte(p.grant != nil))
 	if p.grant != nil {
 		b = append(b, p.grant.Encode()...)
+	}
+	if len(p.shown) > 0 { // else it is what it was before there were locks
+		b = append(b, byte(len(p.shown)))
+	}
+	for _, x := range p.shown {
+		b = x.append(b)
 	}
 	return b
 }
@@ -64,6 +72,15 @@ func decodePosition(b []byte) (position, error) {
 			r.fail(ErrFormat, "its grant is of another line")
 		}
 		p.grant = &g
+	}
+	if r.err == nil && r.at < len(r.b) {
+		n := int(r.u8())
+		if n < 1 || n > MaxLocks {
+			r.fail(ErrFormat, "it shows %d locks, not 1 to %d", n, MaxLocks)
+		}
+		for i := 0; i < n && r.err == nil; i++ {
+			p.shown = append(p.shown, r.exhibit(p.line))
+		}
 	}
 	return p, r.end()
 }

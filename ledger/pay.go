@@ -17,7 +17,7 @@ var (
 	ErrSelf = errors.New("a key has no line with itself")
 
 	// ErrRef is returned when a payment names nothing, or when what it names
-	// was paid before with another amount.
+	// was paid or locked for before otherwise.
 	ErrRef = errors.New("bad payment reference")
 
 	// ErrLines is returned when a new peer would be one too many.
@@ -91,50 +91,39 @@ func (l *Ledger) Pay(ctx context.Context, peer identity.Entity, amount Amount, r
 
 // pay adds a payment to the run under way, or begins one.
 func (b *batch) pay(peer identity.Entity, amount Amount, ref identity.Hash) (Entry, error) {
-	if b.draft == nil || b.draft.a.peer != peer || len(b.draft.entries) == MaxRun {
-		a, state, err := b.open(peer)
-		if err != nil {
-			return Entry{}, err
-		}
-		if state == StateFenced {
-			return Entry{}, &StateError{Peer: peer, State: state}
-		}
-		if err := b.checkRoom(a); err != nil {
-			return Entry{}, err
-		}
-		b.draft = &draft{a: a, state: state, tip: a.own.tip}
+	d, err := b.begin(peer, 1)
+	if err != nil {
+		return Entry{}, err
 	}
-	d := b.draft
+	first, found, err := b.paidBy(d, ref)
+	switch {
+	case err != nil:
+		return Entry{}, err
+	case found && first.Amount != amount:
+		return first, fmt.Errorf("%w: %s credits were paid for it before, not %s", ErrRef, first.Amount, amount)
+	case found:
+		return first, nil
+	}
+	for _, k := range d.t.locks {
+		if k.ref == ref {
+			return Entry{}, fmt.Errorf("%w: %s credits are locked for it", ErrRef, k.amount)
+		}
+	}
+	return b.add(d, KindPay, amount, ref, nil)
+}
+
+// paidBy returns our first payment for ref, the run under way included.
+func (b *batch) paidBy(d *draft, ref identity.Hash) (Entry, bool, error) {
 	first, found, err := b.paid(d.a.mine, ref)
 	if err != nil {
-		return Entry{}, fmt.Errorf("%w: %w", errStore, err)
+		return Entry{}, false, fmt.Errorf("%w: %w", errStore, err)
 	}
-	seq, cum := d.a.own.seq, d.a.own.cum
-	for _, e := range d.entries {
-		if e.Ref == ref {
+	for _, e := range d.run.entries {
+		if e.Ref == ref && e.Kind.moves() && !found {
 			first, found = e, true
 		}
-		seq, cum = e.Seq, e.Cum
 	}
-	switch {
-	case found && first.Amount != amount:
-		err = fmt.Errorf("%w: %s credits were paid for it before, not %s", ErrRef, first.Amount, amount)
-	case found:
-	default:
-		cum, err = cum.add(amount)
-	}
-	if err != nil || found {
-		if len(d.entries) == 0 {
-			b.draft = nil
-		}
-		return first, err
-	}
-	e := Entry{
-		Line: d.a.mine.line, Side: d.a.mine.side, Epoch: d.a.own.epoch, Seq: seq + 1, Prev: d.tip,
-		Cum: cum, Tick: tickOf(b.l.cfg.Now()), Kind: KindPay, Amount: amount, Ref: ref,
-	}
-	d.entries, d.tip = append(d.entries, e), e.Hash()
-	return e, nil
+	return first, found, nil
 }
 
 // PaidFor returns the first payment for ref on the line with peer: ours, or the

@@ -42,6 +42,8 @@ func (p proof) verify(self identity.Entity) error {
 		proves = p.held != nil && p.held.forks(*p.shown)
 	case proofSum:
 		proves = p.shown.missums(p.held)
+	case proofLock: // the rest is in the half-chain: see breaks
+		proves = p.shown != nil && (p.held == nil || !p.held.forks(*p.shown))
 	case proofPacts:
 		proves = p.held == nil && p.shown == nil && p.pacts[0].conflicts(p.pacts[1], w.side)
 	case proofPactFork:
@@ -61,6 +63,17 @@ func (p proof) shows() string {
 		return fmt.Sprintf("our entry %d", p.shown.last().Seq)
 	}
 	return fmt.Sprintf("our checkpoint %d", p.pacts[0].N)
+}
+
+// breaks says whether a proofLock's run cannot follow t, where the half-chain
+// stood when it came.
+func (p proof) breaks(t tally) bool {
+	first := p.shown.first().Seq
+	if first > t.seq+1 || p.shown.last().Seq <= t.seq {
+		return false
+	}
+	_, err := p.shown.from(int(t.seq + 1 - first)).follows(t)
+	return err != nil
 }
 
 // forks says whether r and s cannot be parts of one half-chain: they have
@@ -93,20 +106,20 @@ func (r run) forks(s run) bool {
 // missums says whether a sum in r is wrong: between its entries, or from held,
 // the run before it in the same half-chain.
 func (r run) missums(held *run) bool {
-	cums := make(map[uint64]Amount, 2*MaxRun)
+	before := make(map[uint64]Entry, 2*MaxRun)
 	if held != nil {
 		if held.forks(r) {
 			return false
 		}
 		for _, e := range held.entries {
-			cums[e.Seq] = e.Cum
+			before[e.Seq] = e
 		}
 	}
 	for _, e := range r.entries {
-		if before, ok := cums[e.Seq-1]; ok && (e.Cum < before || e.Cum-before != e.Amount) {
+		if last, ok := before[e.Seq-1]; ok && !e.steps(last.Cum, last.Held) {
 			return true
 		}
-		cums[e.Seq] = e.Cum
+		before[e.Seq] = e
 	}
 	return false
 }
@@ -114,6 +127,8 @@ func (r run) missums(held *run) bool {
 // why is what the peer that sent the proof is told.
 func (p proof) why() error {
 	switch p.kind {
+	case proofLock:
+		return fmt.Errorf("%w: an entry up to %d breaks the rules of locks", ErrContradiction, p.shown.last().Seq)
 	case proofFork:
 		return fmt.Errorf("%w: an entry up to %d is not the one that was signed before with its number", ErrContradiction, p.shown.last().Seq)
 	case proofPacts:

@@ -128,7 +128,7 @@ func (p proof) shortest() proof {
 // too.
 func (r run) since(seq uint64) run {
 	if seq > r.first().Seq {
-		r.entries = r.entries[seq-r.first().Seq:]
+		return r.from(int(seq - r.first().Seq))
 	}
 	return r
 }

@@ -255,6 +255,7 @@ func (b *batch) takeRecalled(peer identity.Entity, m recalled) (next []byte, err
 	// Everything is checked before anything is written.
 	h := a.own
 	type step struct {
+		t        tally // after run
 		run      *run
 		recovery *Recovery
 	}
@@ -276,12 +277,12 @@ func (b *batch) takeRecalled(peer identity.Entity, m recalled) (next []byte, err
 			return nil, fmt.Errorf("%w: entry %d of epoch %d after entry %d of epoch %d", ErrOutOfStep,
 				r.first().Seq, r.first().Epoch, h.seq, h.epoch)
 		}
-		if err := r.follows(h.seq, h.cum, h.tip); err != nil {
+		t, err := r.follows(h.tally())
+		if err != nil {
 			return nil, fmt.Errorf("%w: our own entries: %w", ErrContradiction, err)
 		}
-		last := r.last()
-		h.seq, h.cum, h.tip = last.Seq, last.Cum, last.Hash()
-		steps = append(steps, step{run: &r})
+		h.stand(t, h.at)
+		steps = append(steps, step{run: &r, t: t})
 		recover()
 	}
 	switch {
@@ -300,7 +301,7 @@ func (b *batch) takeRecalled(peer identity.Entity, m recalled) (next []byte, err
 			a.own.epoch = s.recovery.Epoch
 			err = b.put(bRecovery, a.mine.recoveryKey(a.own.epoch), s.recovery.Encode())
 		} else {
-			err = b.appendRun(&a, a.mine, *s.run)
+			err = b.appendRun(&a, a.mine, *s.run, s.t)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", errStore, err)

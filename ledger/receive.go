@@ -42,7 +42,7 @@ func (l *Ledger) Receive(ctx context.Context, peer identity.Entity, message []by
 		return fail(err)
 	}
 	// Signatures before the queue: many callers, many cores.
-	if err := p.verify(l.verifier, accountOf(l.self, peer).theirs, peer); err != nil {
+	if err := p.verify(l.verifier, accountOf(l.self, peer).theirs, peer, l.self); err != nil {
 		return fail(err)
 	}
 	failpoint.Hit(failReceiveVerified)
@@ -68,8 +68,9 @@ func (l *Ledger) Receive(ctx context.Context, peer identity.Entity, message []by
 	return answer.encode(), nil
 }
 
-// verify checks that w, which is peer, signed all that is in p.
-func (p push) verify(v *identity.Verifier, w writer, peer identity.Entity) error {
+// verify checks that w, which is peer, signed all that is in p, and self the
+// releases in it.
+func (p push) verify(v *identity.Verifier, w writer, peer, self identity.Entity) error {
 	all := signatures{by: v}
 	if p.line != w.line {
 		return fmt.Errorf("%w: its line is %s", ErrStranger, p.line)
@@ -85,6 +86,9 @@ func (p push) verify(v *identity.Verifier, w writer, peer identity.Entity) error
 			return fmt.Errorf("%w: entry %d is of the other side", ErrStranger, r.first().Seq)
 		}
 		all.head(peer, r.head())
+		for _, x := range r.bodies {
+			all.body(peer, self, x)
+		}
 	}
 	_, err := all.verify()
 	return err
@@ -102,7 +106,7 @@ func (b *batch) receive(peer identity.Entity, p push) (_ ack, refused, err error
 	}
 	store := func(err error) (ack, error, error) { return ack{}, nil, fmt.Errorf("%w: %w", errStore, err) }
 
-	fresh, bad, err := b.compare(a, p.runs)
+	fresh, tallies, bad, err := b.compare(a, p.runs)
 	if errors.Is(err, errOldEpoch) {
 		return ack{}, nil, err
 	} else if err != nil {
@@ -130,7 +134,7 @@ func (b *batch) receive(peer identity.Entity, p push) (_ ack, refused, err error
 		return store(err)
 	}
 	if len(fresh) > 0 || g != nil {
-		if err := b.checkRoom(a); err != nil {
+		if err := errors.Join(b.checkRoom(a), b.checkLocks(a, tallies)); err != nil {
 			return ack{}, nil, err
 		}
 		if g != nil {
@@ -138,12 +142,12 @@ func (b *batch) receive(peer identity.Entity, p push) (_ ack, refused, err error
 				return store(err)
 			}
 		}
-		for _, r := range fresh {
-			if err := b.appendRun(&a, a.theirs, r); err != nil {
+		for i, r := range fresh {
+			if err := b.appendRun(&a, a.theirs, r, tallies[i]); err != nil {
 				return store(err)
 			}
-			for _, e := range r.entries {
-				b.arrived = append(b.arrived, arrival{peer, e})
+			for i, e := range r.entries {
+				b.arrived = append(b.arrived, arrival{peer, e, r.body(i)})
 			}
 		}
 		if err := b.keep(a, state); err != nil {
@@ -163,9 +167,9 @@ func (b *batch) receive(peer identity.Entity, p push) (_ ack, refused, err error
 }
 
 // compare returns the runs that continue what is held of the peer's half-chain,
-// cut where they overlap it. bad tells that they, or they and what is held,
+// cut where they overlap it, and where it stands after each. bad tells that they, or they and what is held,
 // cannot be one half-chain.
-func (b *batch) compare(a account, runs []run) (fresh []run, bad *proof, err error) {
+func (b *batch) compare(a account, runs []run) (fresh []run, tallies []tally, bad *proof, err error) {
 	h := a.other
 	for _, r := range runs {
 		if r.first().Seq > h.seq+1 {
@@ -177,13 +181,13 @@ func (b *batch) compare(a account, runs []run) (fresh []run, bad *proof, err err
 			e := r.entries[common-r.first().Seq]
 			held, heldRun, err := b.heldAt(a, h, fresh, common)
 			if err != nil {
-				return nil, nil, err
+				return nil, nil, nil, err
 			}
 			if kept := heldRun.entries[common-heldRun.first().Seq]; kept.Epoch != e.Epoch {
-				return nil, nil, errOldEpoch // it was on its way when its writer lost it
+				return nil, nil, nil, errOldEpoch // it was on its way when its writer lost it
 			}
 			if held != e.Hash() {
-				return nil, &proof{kind: proofFork, held: heldRun, shown: &r}, nil
+				return nil, nil, &proof{kind: proofFork, held: heldRun, shown: &r}, nil
 			}
 			if r.last().Seq == common {
 				continue
@@ -192,28 +196,48 @@ func (b *batch) compare(a account, runs []run) (fresh []run, bad *proof, err err
 		// The part that is new. Its signature still covers it.
 		rest := r.from(int(h.seq + 1 - r.first().Seq))
 		if rest.first().Epoch != h.epoch {
-			return nil, nil, errOldEpoch
+			return nil, nil, nil, errOldEpoch
 		}
-		if rest.follows(h.seq, h.cum, h.tip) != nil {
+		t, wrong := rest.follows(h.tally())
+		if wrong != nil {
 			bad = &proof{kind: proofSum, shown: &r}
 			if h.seq > 0 {
 				if _, bad.held, err = b.heldAt(a, h, fresh, h.seq); err != nil {
-					return nil, nil, err
+					return nil, nil, nil, err
 				}
 				if bad.held.last().Epoch != h.epoch {
-					return nil, nil, errOldEpoch // not what both signed to go on from
+					return nil, nil, nil, errOldEpoch // not what both signed to go on from
 				}
 				if rest.first().Prev != h.tip {
 					bad.kind = proofFork
 				}
 			}
-			return nil, bad, nil
+			if bad.kind == proofSum && !r.missums(bad.held) {
+				if len(fresh) > 0 {
+					return fresh, tallies, nil, nil // what comes before it is kept first: it proves the rest
+				}
+				bad.kind = proofLock
+			}
+			return nil, nil, bad, nil
 		}
-		last := rest.last()
-		h.seq, h.cum, h.tip = last.Seq, last.Cum, last.Hash()
-		fresh = append(fresh, rest)
+		h.stand(t, h.at)
+		fresh, tallies = append(fresh, rest), append(tallies, t)
 	}
-	return fresh, nil, nil
+	return fresh, tallies, nil, nil
+}
+
+// checkLocks refuses locks that would be more than are kept in all.
+func (b *batch) checkLocks(a account, tallies []tally) error {
+	if len(tallies) == 0 {
+		return nil
+	}
+	more := len(tallies[len(tallies)-1].locks) - len(a.other.locks)
+	b.l.mu.Lock()
+	defer b.l.mu.Unlock()
+	if more > 0 && b.l.locks+more > maxAllLocks {
+		return fmt.Errorf("%w: %d on all lines", ErrLocks, maxAllLocks)
+	}
+	return nil
 }
 
 // heldAt returns the hash of the peer's entry seq and the run it is in, from

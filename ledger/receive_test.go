@@ -40,6 +40,9 @@ func TestContradictions(t *testing.T) {
 		{"a cum that skips", func() []byte {
 			return base.clone().pay(func(e *Entry) { e.Cum += 7 }, 5).push(3)
 		}, ErrContradiction},
+		{"held without a lock", func() []byte {
+			return base.clone().pay(func(e *Entry) { e.Held = 1 }, 5).push(3)
+		}, ErrContradiction},
 		{"a sum that is wrong inside a run", func() []byte {
 			return base.clone().pay(func(e *Entry) {
 				if e.Seq == 6 {
@@ -110,13 +113,14 @@ func TestRefused(t *testing.T) {
 		{"negative", next(func(e *Entry) { e.Amount = -5 }), ErrFormat},
 		{"2^62", next(func(e *Entry) { e.Cum = 1 << 62 }), ErrFormat},
 		{"cum wraps", next(func(e *Entry) { e.Cum, e.Amount = 3, maxAmount }), ErrFormat},
-		{"held", next(func(e *Entry) { e.Held = 1 }), ErrFormat},
+		{"held without end", next(func(e *Entry) { e.Held = maxAmount }), ErrFormat},
 		{"no ref", next(func(e *Entry) { e.Ref = identity.Hash{} }), ErrFormat},
 		{"a body", next(func(e *Entry) { e.Body[0] = 1 }), ErrFormat},
 		{"the next epoch", next(func(e *Entry) { e.Epoch = 2 }), ErrOutOfStep},
 		{"a tick after the end of time", next(func(e *Entry) { e.Tick = 1 << 60 }), ErrFormat},
 		{"seq zero", next(func(e *Entry) { e.Seq = 0 }), ErrFormat},
-		{"LOCK", next(func(e *Entry) { e.Kind = KindLock }), ErrKind},
+		{"LOCK without its body", next(func(e *Entry) { e.Kind = KindLock }), ErrFormat},
+		{"RECOVER", next(func(e *Entry) { e.Kind = KindRecover }), ErrKind},
 		{"CLOSE", next(func(e *Entry) { e.Kind = KindClose }), ErrKind},
 		{"kind 0", next(func(e *Entry) { e.Kind = 0 }), ErrKind},
 		{"kind 9", next(func(e *Entry) { e.Kind = 9 }), ErrKind},

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/peersea/sea/identity"
 )
@@ -17,6 +18,7 @@ type record struct {
 	back uint64 // number of the line's record before this one, 0 for none
 
 	entry  *Entry // one of the two
+	body   body   // the entry's, nil when it has none
 	signed bool   // the entry ends a run and sig is its head's
 	sig    [64]byte
 	grant  *Grant
@@ -40,6 +42,9 @@ func (rec record) encode() []byte {
 		return append(b, rec.grant.Encode()...)
 	}
 	b = rec.entry.append(b)
+	if rec.body != nil {
+		b = rec.body.append(b)
+	}
 	b = append(b, flagByte(rec.signed))
 	if rec.signed {
 		b = append(b, rec.sig[:]...)
@@ -57,7 +62,7 @@ func decodeRecord(b []byte) (record, error) {
 	switch kind {
 	case recordEntry:
 		e := r.entry()
-		rec.entry = &e
+		rec.entry, rec.body = &e, r.body(e)
 		if rec.signed = r.flag("whether it is signed"); rec.signed {
 			rec.sig = r.sig()
 		}
@@ -79,6 +84,7 @@ type half struct {
 	cum   Amount
 	tip   identity.Hash
 	at    uint64 // number of the newest entry, always a run's last; 0 for none
+	locks []lock // not closed, by id; they have their own records
 
 	grantSeq    uint64 // of this side's newest grant; 0 for none
 	grantLimit  Amount
@@ -100,7 +106,31 @@ func (h half) encode() []byte {
 	b = binary.BigEndian.AppendUint64(b, h.grantSeq)
 	b = binary.BigEndian.AppendUint64(b, uint64(h.grantLimit))
 	b = binary.BigEndian.AppendUint64(b, uint64(h.grantExpiry))
-	return binary.BigEndian.AppendUint64(b, h.grantAt)
+	b = binary.BigEndian.AppendUint64(b, h.grantAt)
+	if len(h.locks) > 0 { // else it is what it was before there were any
+		b = append(b, byte(len(h.locks)))
+	}
+	return b
+}
+
+// tally is where the half-chain stands.
+func (h half) tally() tally {
+	t := tally{epoch: h.epoch, seq: h.seq, cum: h.cum, tip: h.tip, locks: h.locks}
+	for _, k := range h.locks {
+		if !k.void {
+			t.held += k.rest()
+		}
+	}
+	return t
+}
+
+// stand moves h to t, whose last entry has the number at.
+func (h *half) stand(t tally, at uint64) {
+	h.seq, h.cum, h.tip, h.locks, h.at = t.seq, t.cum, t.tip, t.locks, at
+}
+
+func (h half) equal(g half) bool {
+	return slices.Equal(h.locks, g.locks) && slices.Equal(h.encode(), g.encode())
 }
 
 func decodeHalf(b []byte) (half, error) {
@@ -110,7 +140,65 @@ func decodeHalf(b []byte) (half, error) {
 		peer: identity.Entity(r.hash()), epoch: r.u32(), seq: r.u64(), cum: Amount(r.u64()), tip: r.hash(), at: r.u64(),
 		grantSeq: r.u64(), grantLimit: Amount(r.u64()), grantExpiry: int64(r.u64()), grantAt: r.u64(),
 	}
+	if r.err == nil && r.at < len(r.b) {
+		n := int(r.u8())
+		if n < 1 || n > MaxLocks {
+			r.fail(ErrFormat, "it has %d locks, not 1 to %d", n, MaxLocks)
+		} else {
+			h.locks = make([]lock, n) // the book reads them
+		}
+	}
 	return h, r.end()
+}
+
+// encode makes the record of a lock; its id is the key.
+func (k lock) encode() []byte {
+	b := append(make([]byte, 0, 192+sumSize), version)
+	b = binary.BigEndian.AppendUint64(b, k.seq)
+	b = append(b, k.ref[:]...)
+	b = binary.BigEndian.AppendUint64(b, uint64(k.amount))
+	b = binary.BigEndian.AppendUint64(b, uint64(k.folded))
+	b = append(b, flagByte(k.void))
+	return k.terms.append(b)
+}
+
+func decodeLock(b []byte) (lock, error) {
+	r := reader{b: b, what: "lock record"}
+	r.version()
+	k := lock{seq: r.u64(), ref: r.hash(), amount: Amount(r.u64()), folded: Amount(r.u64()), void: r.flag("whether it is void")}
+	k.terms = r.lockTerms()
+	if k.amount < 1 || k.amount > maxAmount || k.folded < 0 || k.folded >= k.amount {
+		r.fail(ErrFormat, "%d of %d is folded", k.folded, k.amount)
+	}
+	return k, r.end()
+}
+
+func (e evidence) encode() []byte {
+	b := append(make([]byte, 0, 256), version)
+	b = append(b, flagByte(e.voucher != nil))
+	if e.voucher != nil {
+		b = e.voucher.append(b)
+	}
+	b = append(b, flagByte(e.preimage != nil))
+	if e.preimage != nil {
+		b = append(b, e.preimage[:]...)
+	}
+	return b
+}
+
+func decodeEvidence(b []byte) (evidence, error) {
+	r := reader{b: b, what: "claim record"}
+	r.version()
+	var e evidence
+	if r.flag("whether there is a voucher") {
+		v := r.voucher()
+		e.voucher = &v
+	}
+	if r.flag("whether there is a preimage") {
+		p := [32]byte(r.hash())
+		e.preimage = &p
+	}
+	return e, r.end()
 }
 
 // span is the numbers of a run's first and last entry in the log, which stand
@@ -170,6 +258,7 @@ const (
 	proofPacts    = 4 // two checkpoints that contradict each other
 	proofPactFork = 5 // a checkpoint that is no prefix of the half-chain shown is of
 	proofLostPact = 6 // a checkpoint of entries that are not here
+	proofLock     = 7 // shown breaks the rules of locks after the half-chain here, whose last run is held
 )
 
 // maxProofs is how many a line keeps; one is enough to close it.
@@ -195,8 +284,8 @@ func decodeProof(b []byte) (proof, error) {
 	r := reader{b: b, what: "proof"}
 	r.version()
 	p := proof{kind: r.u8(), tick: r.u64(), peer: r.entity("peer")}
-	if p.kind < proofFork || p.kind > proofLostPact {
-		r.fail(ErrFormat, "its kind is %d, not 1 to 6", p.kind)
+	if p.kind < proofFork || p.kind > proofLock {
+		r.fail(ErrFormat, "its kind is %d, not 1 to 7", p.kind)
 	}
 	for _, to := range []**run{&p.held, &p.shown} {
 		if r.flag("whether there is a run") {

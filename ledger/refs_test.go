@@ -117,7 +117,7 @@ func TestFirstSchema(t *testing.T) {
 		}
 		err = p.scan(bLog, nil, func(at, value []byte) (bool, error) {
 			rec, err := p.record(binary.BigEndian.Uint64(at))
-			if err != nil || rec.entry == nil {
+			if err != nil || rec.entry == nil || !rec.entry.Kind.moves() {
 				return true, err
 			}
 			w := writer{rec.entry.Line, rec.entry.Side}

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"encoding/binary"
-	"fmt"
 
 	"github.com/peersea/sea/identity"
 )
@@ -15,27 +14,59 @@ const MaxRun = 64
 // are signed, sent and stored: nobody keeps half of one.
 type run struct {
 	entries []Entry
+	bodies  []body // of the entries; may be shorter when the last have none
 	sig     [64]byte
+}
+
+// body is what entry i says beside its fields, nil for PAY.
+func (r run) body(i int) body {
+	if i < len(r.bodies) {
+		return r.bodies[i]
+	}
+	return nil
+}
+
+// add appends an entry. It leaves the signature as it is.
+func (r *run) add(e Entry, b body) {
+	if b != nil {
+		r.bodies = append(r.bodies, make([]body, len(r.entries)-len(r.bodies))...)
+		r.bodies = append(r.bodies, b)
+	}
+	r.entries = append(r.entries, e)
 }
 
 // from is the part of r that begins with its i-th entry. The signature still
 // covers it.
-func (r run) from(i int) run { return run{entries: r.entries[i:], sig: r.sig} }
+func (r run) from(i int) run {
+	return run{entries: r.entries[i:], bodies: r.bodies[min(i, len(r.bodies)):], sig: r.sig}
+}
 
 func (r run) first() Entry { return r.entries[0] }
 func (r run) last() Entry  { return r.entries[len(r.entries)-1] }
 func (r run) head() Head   { return Head{Entry: r.last(), Sig: r.sig} }
 
-// encode appends the number of entries, the entries, and the signature.
+// encode appends the number of entries, the entries, each with its body behind
+// it, and the signature.
 func (r run) encode(b []byte) []byte {
 	b = binary.BigEndian.AppendUint16(b, uint16(len(r.entries)))
-	for _, e := range r.entries {
+	for i, e := range r.entries {
 		b = e.append(b)
+		if x := r.body(i); x != nil {
+			b = x.append(b)
+		}
 	}
 	return append(b, r.sig[:]...)
 }
 
-func (r run) size() int { return 2 + len(r.entries)*EntrySize + 64 }
+func (r run) size() int {
+	n := 2 + len(r.entries)*EntrySize + 64
+	for _, x := range r.bodies {
+		if x != nil {
+			n += len(x.append(nil))
+		}
+	}
+	return n
+}
 
 // run reads what encode wrote. The links inside are checked, because what they
 // do not hold together the signature does not cover; the signature is not.
@@ -52,8 +83,10 @@ func (r *reader) run() run {
 	out := run{entries: make([]Entry, 0, n)}
 	var tip identity.Hash
 	for i := range n {
-		raw := r.b[r.at : r.at+EntrySize]
+		at := r.at
 		e := r.entry()
+		raw := r.b[at:r.at]
+		x := r.body(e)
 		if r.err != nil {
 			return run{}
 		}
@@ -70,27 +103,20 @@ func (r *reader) run() run {
 			}
 		}
 		tip = identity.HashOf(raw)
-		out.entries = append(out.entries, e)
+		out.add(e, x)
 	}
 	out.sig = r.sig()
 	return out
 }
 
-// follows says why r cannot come after an entry with this seq, cum and hash, or
-// nil. The run's own sums are checked with it.
-func (r run) follows(seq uint64, cum Amount, tip identity.Hash) error {
+// follows returns where the half-chain stands after r, or why r cannot come next
+// after t.
+func (r run) follows(t tally) (tally, error) {
+	var err error
 	for i, e := range r.entries {
-		switch {
-		case e.Seq != seq+1:
-			return fmt.Errorf("entry %d follows entry %d", e.Seq, seq)
-		case i == 0 && e.Prev != tip: // the others' are held together already
-			return fmt.Errorf("prev of entry %d is not the hash of entry %d", e.Seq, seq)
-		case e.Cum < cum:
-			return fmt.Errorf("cum falls from %d to %d in entry %d", cum, e.Cum, e.Seq)
-		case e.Cum-cum != e.Amount:
-			return fmt.Errorf("cum of entry %d is %d, not %d and its amount of %d", e.Seq, e.Cum, cum, e.Amount)
+		if t, err = t.apply(e, r.body(i)); err != nil {
+			return t, err
 		}
-		seq, cum = e.Seq, e.Cum
 	}
-	return nil
+	return t, nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
@@ -64,7 +65,7 @@ func (s *search) carry(c call) result {
 		}
 	}
 	r.at = s.content(i, m.cache)
-	if fresh := s.contents[r.at].standing; l.standing[peer] != fresh {
+	if fresh := s.contents[r.at].standing; !reflect.DeepEqual(l.standing[peer], fresh) {
 		r.err = errors.Join(r.err, fmt.Errorf("I10: in memory the line stands at %+v, read again at %+v", l.standing[peer], fresh))
 	}
 	_, r.asked = l.met[peer]

@@ -30,6 +30,23 @@ func (s *signatures) checkpoint(by identity.Entity, c Checkpoint, side Side) {
 	s.add(identity.Signed{By: by, Purpose: CheckpointPurpose, Body: c.terms(), Sig: c.Sigs[side][:]}, "checkpoint", c.N)
 }
 
+// body adds what is signed in the body of an entry of payer: a FOLD's voucher, and
+// the release of a VOID, which is payee's.
+func (s *signatures) body(payer, payee identity.Entity, b body) {
+	switch b := b.(type) {
+	case Voucher:
+		s.voucher(payer, b)
+	case voiding:
+		if x := b.release; x != nil {
+			s.add(identity.Signed{By: payee, Purpose: ReleasePurpose, Body: x.terms(), Sig: x.Sig[:]}, "release at", uint64(x.Cum))
+		}
+	}
+}
+
+func (s *signatures) voucher(payer identity.Entity, v Voucher) {
+	s.add(identity.Signed{By: payer, Purpose: VoucherPurpose, Body: v.terms(), Sig: v.Sig[:]}, "voucher over", uint64(v.Cum))
+}
+
 func (s *signatures) add(one identity.Signed, what string, n uint64) {
 	s.batch = append(s.batch, one)
 	s.of = append(s.of, fmt.Sprintf("%s %d", what, n))

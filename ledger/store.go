@@ -49,13 +49,16 @@ const (
 	bCheckpoint bucket = "cp"      // line → its newest checkpoint, and the one proposed
 	bRecovery   bucket = "recover" // line, side, epoch → what began it
 	bGrowth     bucket = "growth"  // line → how far our grant on it has grown by itself
+
+	bLock  bucket = "lock"  // line, side, lock → a lock that is not closed
+	bClaim bucket = "claim" // line, side, lock → what was promised of it beside the half-chain
 )
 
-var buckets = []bucket{bMeta, bLog, bLine, bHead, bRef, bOut, bProof, bCheckpoint, bGrowth, bRecovery}
+var buckets = []bucket{bMeta, bLog, bLine, bHead, bRef, bOut, bProof, bCheckpoint, bGrowth, bRecovery, bLock, bClaim}
 
 // added are those of buckets that a file made by an earlier program lacks, and
 // gets when it is opened for writing; opened for reading they are empty.
-var added = []bucket{bCheckpoint, bGrowth, bRecovery}
+var added = []bucket{bCheckpoint, bGrowth, bRecovery, bLock, bClaim}
 
 // schema is the version of the file as a whole. The first, which had another
 // index of references, is read, and made this one when it is opened for writing.

@@ -14,7 +14,9 @@ import (
 var ErrOutOfStep = errors.New("out of step")
 
 // Position returns the message that tells peer what is held here of its
-// half-chain and which of its grants, with its own signatures. Each side sends
+// half-chain and which of its grants, with its own signatures, and what is claimed
+// here of its locks: the highest voucher, a preimage, or for a lock that it made
+// void and of which nothing is claimed a release. Each side sends
 // one before anything else after it has started or found the other again; the
 // other gives it to Compare. Errors are ErrReadOnly and ErrClosed: a ledger that
 // does not know what its disk holds does not say.
@@ -25,13 +27,17 @@ func (l *Ledger) Position(peer identity.Entity) ([]byte, error) {
 	if err := l.Writable(); err != nil {
 		return nil, fmt.Errorf("position on the line with %s: %w", peer.Short(), err)
 	}
-	err := l.store.view(func(g getter) error {
+	claims, err := l.claims(peer)
+	if err != nil {
+		return nil, fmt.Errorf("position on the line with %s: %w", peer.Short(), err)
+	}
+	err = l.store.view(func(g getter) error {
 		k := book{g}
 		a, err := k.account(l.self, peer)
 		if err != nil {
 			return err
 		}
-		p := position{line: a.mine.line}
+		p := position{line: a.mine.line, shown: claims}
 		if a.other.seq > 0 {
 			_, r, err := k.entryAt(a.theirs, a.other.epoch, a.other.seq)
 			if err != nil {
@@ -56,7 +62,8 @@ func (l *Ledger) Position(peer identity.Entity) ([]byte, error) {
 // outbox, what it lacks is there again. If it shows an entry of ours that we do
 // not have, this ledger is older than it should be: the line is fenced, which
 // is a *StateError from now on. A grant of ours that we do not have is taken
-// back in. Errors are ErrFormat, ErrVersion, ErrKind, ErrStranger, identity's
+// back in. A voucher of ours that we do not have is too, and is folded if we are
+// through with its lock; a preimage settles its lock; a release closes it. Errors are ErrFormat, ErrVersion, ErrKind, ErrStranger, identity's
 // for signatures, *StateError, ErrReadOnly and ErrClosed.
 func (l *Ledger) Compare(ctx context.Context, peer identity.Entity, message []byte) error {
 	fail := func(err error) error { return fmt.Errorf("compare with %s: %w", peer.Short(), err) }
@@ -97,6 +104,9 @@ func (l *Ledger) Compare(ctx context.Context, peer identity.Entity, message []by
 		if err != nil {
 			return fail(err)
 		}
+	}
+	if err := l.answer(ctx, peer, p.shown); err != nil {
+		return fail(err)
 	}
 	return nil
 }

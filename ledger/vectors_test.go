@@ -135,6 +135,7 @@ func makeGolden(t testing.TB) *golden {
 	}
 	stored(bRecovery, w.recoveryKey(2), again.Encode())
 	stored(bMeta, []byte("schema"), []byte{0, 0, 0, schema})
+	g.locks(t, add, stored)
 	return g
 }
 
@@ -246,14 +247,14 @@ func TestFlippedVectors(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return p.verify(identity.NewVerifier(1), a.theirs, payer)
+			return p.verify(identity.NewVerifier(1), a.theirs, payer, payee)
 		},
 		"push of a grant": func(b []byte) error {
 			p, err := decodePush(b)
 			if err != nil {
 				return err
 			}
-			return p.verify(identity.NewVerifier(1), a.mine, payee)
+			return p.verify(identity.NewVerifier(1), a.mine, payee, payer)
 		},
 		"position": func(b []byte) error {
 			p, err := decodePosition(b)
@@ -345,7 +346,7 @@ func adopt(t *testing.T, l *Ledger, peer identity.Entity, runs []run, g *Grant) 
 			}
 		}
 		for _, r := range runs {
-			if err := b.appendRun(&a, a.mine, r); err != nil {
+			if err := write(b, &a, r); err != nil {
 				return err
 			}
 		}

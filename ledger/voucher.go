@@ -66,6 +66,8 @@ func (v Voucher) Verify(payer identity.Entity) error {
 // struct after the version, big-endian. All but the signature is what is signed.
 func (v Voucher) Encode() []byte { return append(v.terms(), v.Sig[:]...) }
 
+func (v Voucher) append(b []byte) []byte { return append(b, v.Encode()...) }
+
 // DecodeVoucher reads what Encode wrote. It does not verify the signature.
 // Errors are ErrFormat and ErrVersion.
 func DecodeVoucher(b []byte) (Voucher, error) {

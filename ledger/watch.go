@@ -12,6 +12,9 @@ type Change struct {
 	// Incoming: the peer's entries or grant came. PaidFor and Line tell more.
 	Incoming bool
 
+	// Promised: a voucher of the peer's, or a preimage of a lock of its, is kept.
+	Promised bool
+
 	// Delivered: the peer has acknowledged all we signed.
 	Delivered bool
 }

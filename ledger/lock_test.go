@@ -1,0 +1,501 @@
+package ledger
+
+import (
+	"crypto/sha256"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/peersea/sea/identity"
+)
+
+// trade is two ledgers with a lock of 100 between them.
+type trade struct {
+	*testing.T
+	payer, payee *Ledger
+	paths        [2]string
+	keys         [2]*identity.Key
+	lock         identity.Hash
+	ref          identity.Hash
+	now          time.Time
+}
+
+var testQuote = identity.HashOf([]byte("quote"))
+
+func newTrade(t *testing.T, hash identity.Hash) *trade {
+	x := &trade{T: t, keys: [2]*identity.Key{keyOf(t, 1), keyOf(t, 2)}, now: testTime, ref: identity.HashOf([]byte("order"))}
+	x.payer, x.paths[0] = openTest(t, x.keys[0], x.config())
+	x.payee, x.paths[1] = openTest(t, x.keys[1], x.config())
+	e, err := x.payer.Lock(t.Context(), x.payee.self, 100, x.ref, x.terms(hash))
+	x.must(err)
+	x.lock = e.Hash()
+	x.deliver()
+	return x
+}
+
+func (x *trade) config() Config { return Config{Now: func() time.Time { return x.now }} }
+
+func (x *trade) terms(hash identity.Hash) LockTerms {
+	return LockTerms{Expiry: tickOf(testTime) + 60, Quote: testQuote, Hash: hash}
+}
+
+func (x *trade) must(err error) {
+	x.Helper()
+	if err != nil {
+		x.Fatal(err)
+	}
+}
+
+// voucher has the payer sign cum and, unless it is lost, the payee take it.
+func (x *trade) voucher(cum Amount, lost bool) {
+	x.Helper()
+	v, err := x.payer.SignVoucher(x.payee.self, x.lock, cum, uint64(cum)*1000)
+	x.must(err)
+	if !lost {
+		x.must(x.payee.TakeVoucher(x.Context(), x.payer.self, v))
+	}
+}
+
+func (x *trade) release(cum Amount) *Release {
+	x.Helper()
+	r, err := x.payee.Release(x.payer.self, x.lock, cum)
+	x.must(err)
+	return &r
+}
+
+func (x *trade) fold(rel *Release) {
+	x.Helper()
+	x.must(x.payer.Fold(x.Context(), x.payee.self, x.lock, rel))
+}
+
+// deliver carries what the payer has signed to the payee.
+func (x *trade) deliver() {
+	x.Helper()
+	for {
+		b, err := x.payer.Next(x.payee.self)
+		x.must(err)
+		if b == nil {
+			return
+		}
+		b, err = x.payee.Receive(x.Context(), x.payer.self, b)
+		x.must(err)
+		x.must(x.payer.Acked(x.Context(), x.payee.self, b))
+	}
+}
+
+// meet has the payee show the payer what it holds, until nothing more comes.
+func (x *trade) meet() {
+	x.Helper()
+	for range 3 { // a claim is folded, then a release is shown, then it is closed
+		b, err := x.payee.Position(x.payer.self)
+		x.must(err)
+		x.must(x.payer.Compare(x.Context(), x.payee.self, b))
+		x.deliver()
+	}
+}
+
+// crash opens the payee's ledger (1) or the payer's (0) again as a crash left it:
+// with what was synced before the last voucher was signed or taken.
+func (x *trade) crash(i int, image string) {
+	x.Helper()
+	l := []**Ledger{&x.payer, &x.payee}[i]
+	(*l).Close()
+	again, err := Open(image, x.keys[i], x.config())
+	x.must(err)
+	x.Cleanup(func() {
+		again.Close()
+		if _, err := Check(image); err != nil {
+			x.Error(err)
+		}
+	})
+	*l = again
+}
+
+func (x *trade) image(i int) string {
+	x.Helper()
+	path := x.TempDir() + "/image.db"
+	x.must([]*Ledger{x.payer, x.payee}[i].Snapshot(path))
+	return path
+}
+
+// want compares what both sides see: the same claim, from the same bytes.
+func (x *trade) want(cum, claim, locked Amount) {
+	x.Helper()
+	mine, theirs := x.payer.Line(x.payee.self), x.payee.Line(x.payer.self)
+	if mine.Mine != theirs.Theirs || mine.Claim != -theirs.Claim {
+		x.Errorf("the sides differ: %+v and %+v", mine.Mine, theirs.Theirs)
+	}
+	if h := theirs.Theirs; h.Cum != cum || h.Claim != claim || h.Locked != locked {
+		x.Errorf("got cum %d, claim %d, locked %d, want %d, %d, %d", h.Cum, h.Claim, h.Locked, cum, claim, locked)
+	}
+	if mine.State != StateOpen || theirs.State != StateOpen {
+		x.Errorf("the lines are %s and %s: %s", mine.State, theirs.State, theirs.Reason)
+	}
+}
+
+func TestLockVoucherFoldVoid(t *testing.T) {
+	x := newTrade(t, identity.Hash{})
+	x.want(0, 0, 100)
+	x.voucher(30, false)
+	x.want(0, 30, 100)
+	x.voucher(40, false)
+	x.voucher(20, false) // what is lower changes nothing
+	x.want(0, 40, 100)
+	if _, err := x.payee.Release(x.payer.self, x.lock, 39); !errors.Is(err, ErrVoucher) {
+		t.Errorf("a release below what is held: got %v", err)
+	}
+	x.fold(x.release(40))
+	x.deliver()
+	x.want(40, 40, 0)
+	if n := len(x.payer.Locks(x.payee.self)) + len(x.payee.Locks(x.payer.self)); n != 0 {
+		t.Errorf("%d locks are left", n)
+	}
+	e, found, err := x.payee.PaidFor(x.payer.self, x.ref)
+	if err != nil || !found || e.Kind != KindFold || e.Amount != 40 {
+		t.Errorf("paid: got %+v, %v, %v", e, found, err)
+	}
+	if err := x.payer.Fold(t.Context(), x.payee.self, x.lock, nil); !errors.Is(err, ErrLock) {
+		t.Errorf("again: got %v", err)
+	}
+	if _, err := x.payer.Lock(t.Context(), x.payee.self, 5, x.ref, x.terms(identity.Hash{})); !errors.Is(err, ErrRef) {
+		t.Errorf("another lock for what is paid: got %v", err)
+	}
+	var kinds []string
+	for p, err := range x.payee.History(Filter{}) {
+		x.must(err)
+		if kinds = append(kinds, p.Kind); p.Kind == "FOLD" != (p.Amount == 40) {
+			t.Errorf("posting %+v", p)
+		}
+	}
+	if len(kinds) != 3 {
+		t.Errorf("history is %v", kinds)
+	}
+}
+
+func TestClaimNeverFolded(t *testing.T) {
+	x := newTrade(t, identity.Hash{})
+	x.voucher(30, false)
+	x.now = x.now.Add(time.Hour) // after the expiry
+	x.want(0, 30, 100)
+	if _, err := x.payee.Hold(x.payer.self, DefaultStrangers/2-29); !errors.Is(err, ErrLimit) {
+		t.Errorf("a claim does not count in the limit: got %v", err)
+	}
+	x.payer.Close()
+	x.payee.Close()
+	if rep, err := Check(x.paths[1]); err != nil || rep.Locks != 1 {
+		t.Errorf("got %+v, %v", rep, err)
+	}
+}
+
+// TestClaimVoidedEarly has the payer take the lock back before its expiry,
+// without the payee: its entries are taken and the claim stays.
+func TestClaimVoidedEarly(t *testing.T) {
+	x := newTrade(t, identity.Hash{})
+	x.voucher(30, false)
+	x.void(nil)
+	x.deliver()
+	x.want(0, 30, 0)
+	x.meet() // an honest payer folds it after all
+	x.want(30, 30, 0)
+	if n := len(x.payee.Locks(x.payer.self)); n != 0 {
+		t.Errorf("%d locks are left", n)
+	}
+}
+
+// void writes a VOID whatever the rules of Fold are.
+func (x *trade) void(rel *Release) {
+	x.Helper()
+	x.must(x.payer.submit(x.Context(), LineOf(x.payer.self, x.payee.self), func(b *batch) error {
+		d, err := b.begin(x.payee.self, 1)
+		if err != nil {
+			return err
+		}
+		k, _ := d.t.find(x.lock)
+		_, err = b.add(d, KindVoid, k.rest(), k.ref, voiding{x.lock, rel})
+		return err
+	}))
+}
+
+func TestClaimVoidedAfterExpiry(t *testing.T) {
+	x := newTrade(t, identity.Hash{})
+	x.voucher(30, false)
+	x.now = x.now.Add(time.Hour)
+	x.void(nil)
+	x.deliver()
+	x.want(0, 30, 0) // a voucher always counts
+	x.meet()
+	x.want(30, 30, 0)
+}
+
+func TestFoldWithoutReleaseWaitsForExpiry(t *testing.T) {
+	x := newTrade(t, identity.Hash{})
+	x.voucher(30, false)
+	x.fold(nil)
+	x.deliver()
+	x.want(30, 30, 70)
+	x.now = x.now.Add(time.Hour)
+	x.fold(nil)
+	x.deliver()
+	x.want(30, 30, 0)
+	x.meet() // and the payee's release closes what nothing more is claimed of
+	if n := len(x.payer.Locks(x.payee.self)) + len(x.payee.Locks(x.payer.self)); n != 0 {
+		t.Errorf("%d locks are left", n)
+	}
+}
+
+// TestPayerForgetsVouchers crashes the payer after a voucher that no commit
+// followed: it folds less, and the rest when the payee shows what it holds.
+func TestPayerForgetsVouchers(t *testing.T) {
+	x := newTrade(t, identity.Hash{})
+	x.voucher(30, false)
+	x.must(pay(x.payer, x.payee.self, 1)) // 30 is on the disk
+	image := x.image(0)
+	x.voucher(50, false)
+	x.crash(0, image)
+	x.deliver()
+	x.fold(nil)
+	x.deliver()
+	if h := x.payee.Line(x.payer.self).Theirs; h.Cum != 31 || h.Claim != 51 {
+		t.Errorf("before they meet: got %+v", h)
+	}
+	x.meet()
+	x.want(51, 51, 50)
+}
+
+// TestPayeeForgetsVouchers crashes the payee before the commit that follows a
+// voucher: that one is lost here, and the payer folds it nevertheless.
+func TestPayeeForgetsVouchers(t *testing.T) {
+	x := newTrade(t, identity.Hash{})
+	x.voucher(30, false)
+	x.must(x.payee.submit(t.Context(), LineID{}, func(*batch) error { return nil }))
+	image := x.image(1)
+	x.voucher(50, false)
+	x.crash(1, image)
+	if h := x.payee.Line(x.payer.self).Theirs; h.Claim != 30 {
+		t.Errorf("after the crash: got %+v", h)
+	}
+	x.fold(x.release(30))
+	x.deliver()
+	x.want(50, 50, 0)
+}
+
+// TestClosedVouchersLast closes both ledgers right after a voucher.
+func TestClosedVouchersLast(t *testing.T) {
+	x := newTrade(t, identity.Hash{})
+	x.voucher(30, false)
+	x.crash(0, x.paths[0])
+	x.crash(1, x.paths[1])
+	x.want(0, 30, 100)
+}
+
+func TestSettle(t *testing.T) {
+	preimage := [32]byte{1, 2, 3}
+	x := newTrade(t, sha256.Sum256(preimage[:]))
+	if err := x.payer.Settle(t.Context(), x.payee.self, x.lock, [32]byte{}); !errors.Is(err, ErrVoucher) {
+		t.Errorf("another preimage: got %v", err)
+	}
+	if _, err := x.payer.SignVoucher(x.payee.self, x.lock, 5, 0); !errors.Is(err, ErrVoucher) {
+		t.Errorf("a voucher: got %v", err)
+	}
+	x.must(x.payee.Reveal(t.Context(), x.payer.self, x.lock, preimage))
+	if h := x.payee.Line(x.payer.self).Theirs; h.Claim != 100 || h.Cum != 0 {
+		t.Errorf("with the preimage: got %+v", h)
+	}
+	x.crash(1, x.paths[1])
+	x.meet() // the payer learns of it and settles
+	x.want(100, 100, 0)
+}
+
+func TestPreimageVoidedEarly(t *testing.T) {
+	preimage := [32]byte{1, 2, 3}
+	x := newTrade(t, sha256.Sum256(preimage[:]))
+	x.void(nil)
+	x.deliver()
+	x.want(0, 0, 0)
+	x.must(x.payee.Reveal(t.Context(), x.payer.self, x.lock, preimage))
+	x.meet()
+	x.want(100, 100, 0)
+}
+
+func TestPreimageVoidedAfterExpiry(t *testing.T) {
+	preimage := [32]byte{1, 2, 3}
+	x := newTrade(t, sha256.Sum256(preimage[:]))
+	x.now = x.now.Add(time.Hour)
+	x.fold(nil)
+	x.deliver()
+	x.want(0, 0, 0)
+	if err := x.payee.Reveal(t.Context(), x.payer.self, x.lock, preimage); !errors.Is(err, ErrLock) {
+		t.Errorf("too late: got %v", err)
+	}
+}
+
+// TestHoldMakesRoomForVouchers holds room for a quantum and lets the voucher for
+// it take its place: nothing counts twice.
+func TestHoldMakesRoomForVouchers(t *testing.T) {
+	x := newTrade(t, identity.Hash{})
+	h, err := x.payee.Hold(x.payer.self, DefaultStrangers/2)
+	x.must(err)
+	h.For(x.ref)
+	x.voucher(30, false)
+	if used := x.payee.Strangers().Used; used != DefaultStrangers/2 {
+		t.Errorf("used is %d", used)
+	}
+	x.fold(x.release(30))
+	x.deliver()
+	if used := x.payee.Strangers().Used; used != DefaultStrangers/2 {
+		t.Errorf("after the fold: used is %d", used)
+	}
+}
+
+func TestVouchersRefused(t *testing.T) {
+	x := newTrade(t, identity.Hash{})
+	if _, err := x.payer.SignVoucher(x.payee.self, x.lock, 101, 0); !errors.Is(err, ErrAmount) {
+		t.Errorf("above the lock: got %v", err)
+	}
+	if _, err := x.payer.SignVoucher(x.payee.self, x.ref, 1, 0); !errors.Is(err, ErrLock) {
+		t.Errorf("of no lock: got %v", err)
+	}
+	good := Voucher{Line: LineOf(x.payer.self, x.payee.self), Side: SideOf(x.payer.self, x.payee.self), Lock: x.lock, Cum: 9, Quote: testQuote}
+	tests := []struct {
+		name string
+		edit func(*Voucher)
+		by   int
+		want error
+	}{
+		{"above the lock", func(v *Voucher) { v.Cum = 101 }, 0, ErrVoucher},
+		{"for another quote", func(v *Voucher) { v.Quote[0]++ }, 0, ErrVoucher},
+		{"of another lock", func(v *Voucher) { v.Lock[0]++ }, 0, ErrLock},
+		{"of another line", func(v *Voucher) { v.Line[0]++ }, 0, ErrStranger},
+		{"of the other side", func(v *Voucher) { v.Side ^= 1 }, 0, ErrStranger},
+		{"signed by the payee", func(v *Voucher) {}, 1, identity.ErrBadSignature},
+	}
+	for _, test := range tests {
+		v := good
+		test.edit(&v)
+		v, err := v.sign(x.keys[test.by])
+		x.must(err)
+		if err := x.payee.TakeVoucher(t.Context(), x.payer.self, v); !errors.Is(err, test.want) {
+			t.Errorf("%s: got %v, want %v", test.name, err, test.want)
+		}
+	}
+	x.want(0, 0, 100)
+}
+
+// TestLockIsOnePerRef asks for a lock again.
+func TestLockIsOnePerRef(t *testing.T) {
+	x := newTrade(t, identity.Hash{})
+	e, err := x.payer.Lock(t.Context(), x.payee.self, 100, x.ref, x.terms(identity.Hash{}))
+	if err != nil || e.Hash() != x.lock {
+		t.Errorf("again: got %v, %v", e.Hash(), err)
+	}
+	if _, err := x.payer.Lock(t.Context(), x.payee.self, 99, x.ref, x.terms(identity.Hash{})); !errors.Is(err, ErrRef) {
+		t.Errorf("with another amount: got %v", err)
+	}
+	if _, err := x.payer.Pay(t.Context(), x.payee.self, 99, x.ref); !errors.Is(err, ErrRef) {
+		t.Errorf("a payment for it: got %v", err)
+	}
+	for i := range MaxLocks - 1 {
+		_, err := x.payer.Lock(t.Context(), x.payee.self, 1, identity.HashOf([]byte{byte(i)}), x.terms(identity.Hash{}))
+		x.must(err)
+	}
+	if _, err := x.payer.Lock(t.Context(), x.payee.self, 1, NewRef(), x.terms(identity.Hash{})); !errors.Is(err, ErrLocks) {
+		t.Errorf("one too many: got %v", err)
+	}
+	x.deliver()
+	x.want(0, 0, 100+MaxLocks-1)
+}
+
+func pay(l *Ledger, to identity.Entity, amount Amount) error {
+	_, err := l.Pay(background, to, amount, NewRef())
+	return err
+}
+
+// TestLockLies has a payer sign what breaks the rules of locks.
+func TestLockLies(t *testing.T) {
+	payer, payee := keyOf(t, 1), keyOf(t, 2)
+	terms := LockTerms{Expiry: 99, Quote: testQuote}
+	base := newChain(t, payer, payee.Entity()).lock(100, terms)
+	lock := base.last.Hash()
+	voucher := func(cum Amount) Voucher {
+		v, err := Voucher{Line: base.line, Side: base.side, Lock: lock, Cum: cum, Quote: testQuote}.sign(payer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	ref := base.last.Ref
+	tests := []struct {
+		name string
+		do   func(c *chain) *chain
+		want error
+	}{
+		{"held falls without a reason", func(c *chain) *chain { return c.pay(func(e *Entry) { e.Held = 0 }, 5) }, ErrContradiction},
+		{"a fold of more than its voucher", func(c *chain) *chain {
+			return c.say(KindFold, 20, 80, 20, ref, voucher(10))
+		}, ErrContradiction},
+		{"a fold above the lock", func(c *chain) *chain {
+			return c.say(KindFold, 101, 0, 101, ref, voucher(101))
+		}, ErrContradiction},
+		{"a fold twice", func(c *chain) *chain {
+			return c.say(KindFold, 10, 90, 10, ref, voucher(10)).say(KindFold, 10, 80, 20, ref, voucher(10))
+		}, ErrContradiction},
+		{"a fold for another order", func(c *chain) *chain {
+			return c.say(KindFold, 10, 90, 10, testQuote, voucher(10))
+		}, ErrContradiction},
+		{"a void of a part", func(c *chain) *chain {
+			return c.say(KindVoid, 50, 50, 0, ref, voiding{lock: lock})
+		}, ErrContradiction},
+		{"a void twice", func(c *chain) *chain {
+			return c.say(KindVoid, 100, 0, 0, ref, voiding{lock: lock}).say(KindVoid, 100, 0, 0, ref, voiding{lock: lock})
+		}, ErrContradiction},
+		{"a void of no lock", func(c *chain) *chain {
+			return c.say(KindVoid, 100, 0, 0, ref, voiding{lock: ref})
+		}, ErrContradiction},
+		{"a settlement by nothing", func(c *chain) *chain {
+			return c.say(KindSettle, 100, 0, 100, ref, settlement{lock: lock})
+		}, ErrContradiction},
+		{"a voucher signed by nobody", func(c *chain) *chain {
+			v := voucher(10)
+			v.Sig[0] ^= 1
+			return c.say(KindFold, 10, 90, 10, ref, v)
+		}, identity.ErrBadSignature},
+		{"a release signed by the payer", func(c *chain) *chain {
+			x, err := Release{Line: base.line, Side: base.side, Lock: lock}.sign(payer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c.say(KindVoid, 100, 0, 0, ref, voiding{lock, &x})
+		}, identity.ErrBadSignature},
+		{"a body that is not the one named", func(c *chain) *chain {
+			c = c.say(KindFold, 10, 90, 10, ref, voucher(10))
+			c.runs[1].bodies[0] = voucher(11)
+			return c
+		}, ErrFormat},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			l, path := openTest(t, payee, Config{})
+			c := test.do(base.clone())
+			var err error
+			for range 2 { // what is good before it may be taken first
+				if _, err = l.Receive(t.Context(), payer.Entity(), c.push(0)); err != nil {
+					break
+				}
+			}
+			if !errors.Is(err, test.want) {
+				t.Fatalf("got %v, want %v", err, test.want)
+			}
+			state := StateOpen
+			if test.want == ErrContradiction && l.Line(payer.Entity()).Theirs.Seq > 0 {
+				state = StateDisputed
+			}
+			if got := l.Line(payer.Entity()).State; got != state {
+				t.Errorf("the line is %s, want %s", got, state)
+			}
+			l.Close()
+			if _, err := Check(path); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
