@@ -3,6 +3,7 @@ package ledger
 import (
 	"crypto/sha256"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,13 +18,13 @@ type trade struct {
 	keys         [2]*identity.Key
 	lock         identity.Hash
 	ref          identity.Hash
-	now          time.Time
+	late         atomic.Int64 // how much later than testTime it is
 }
 
 var testQuote = identity.HashOf([]byte("quote"))
 
 func newTrade(t *testing.T, hash identity.Hash) *trade {
-	x := &trade{T: t, keys: [2]*identity.Key{keyOf(t, 1), keyOf(t, 2)}, now: testTime, ref: identity.HashOf([]byte("order"))}
+	x := &trade{T: t, keys: [2]*identity.Key{keyOf(t, 1), keyOf(t, 2)}, ref: identity.HashOf([]byte("order"))}
 	x.payer, x.paths[0] = openTest(t, x.keys[0], x.config())
 	x.payee, x.paths[1] = openTest(t, x.keys[1], x.config())
 	e, err := x.payer.Lock(t.Context(), x.payee.self, 100, x.ref, x.terms(hash))
@@ -33,7 +34,9 @@ func newTrade(t *testing.T, hash identity.Hash) *trade {
 	return x
 }
 
-func (x *trade) config() Config { return Config{Now: func() time.Time { return x.now }} }
+func (x *trade) config() Config {
+	return Config{Now: func() time.Time { return testTime.Add(time.Duration(x.late.Load())) }}
+}
 
 func (x *trade) terms(hash identity.Hash) LockTerms {
 	return LockTerms{Expiry: tickOf(testTime) + 60, Quote: testQuote, Hash: hash}
@@ -175,7 +178,7 @@ func TestLockVoucherFoldVoid(t *testing.T) {
 func TestClaimNeverFolded(t *testing.T) {
 	x := newTrade(t, identity.Hash{})
 	x.voucher(30, false)
-	x.now = x.now.Add(time.Hour) // after the expiry
+	x.late.Store(int64(time.Hour)) // after the expiry
 	x.want(0, 30, 100)
 	if _, err := x.payee.Hold(x.payer.self, DefaultStrangers/2-29); !errors.Is(err, ErrLimit) {
 		t.Errorf("a claim does not count in the limit: got %v", err)
@@ -219,7 +222,7 @@ func (x *trade) void(rel *Release) {
 func TestClaimVoidedAfterExpiry(t *testing.T) {
 	x := newTrade(t, identity.Hash{})
 	x.voucher(30, false)
-	x.now = x.now.Add(time.Hour)
+	x.late.Store(int64(time.Hour))
 	x.void(nil)
 	x.deliver()
 	x.want(0, 30, 0) // a voucher always counts
@@ -233,7 +236,7 @@ func TestFoldWithoutReleaseWaitsForExpiry(t *testing.T) {
 	x.fold(nil)
 	x.deliver()
 	x.want(30, 30, 70)
-	x.now = x.now.Add(time.Hour)
+	x.late.Store(int64(time.Hour))
 	x.fold(nil)
 	x.deliver()
 	x.want(30, 30, 0)
@@ -320,7 +323,7 @@ func TestPreimageVoidedEarly(t *testing.T) {
 func TestPreimageVoidedAfterExpiry(t *testing.T) {
 	preimage := [32]byte{1, 2, 3}
 	x := newTrade(t, sha256.Sum256(preimage[:]))
-	x.now = x.now.Add(time.Hour)
+	x.late.Store(int64(time.Hour))
 	x.fold(nil)
 	x.deliver()
 	x.want(0, 0, 0)
