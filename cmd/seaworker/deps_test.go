@@ -77,7 +77,7 @@ var walled = map[string][]string{
 	"github.com/coder/websocket":       {"node/transport/wsnet"},
 	"github.com/tetratelabs/wazero":    {"compute"},
 	"github.com/landlock-lsm/":         {"compute"},
-	"github.com/elastic/":              {"compute"},
+	"github.com/elastic/":              {"compute", "ledger"}, // the ledger: in tests, to make writes fail
 	"kernel.org/":                      {"compute"},
 	"go.etcd.io/bbolt":                 {"ledger", "plugins/state"},
 	"github.com/fxamacker/cbor":        {"identity/cbor"},
