@@ -127,12 +127,12 @@ they may owe  %s
 i may owe     %s
 held          %s
 promised      %s by them in %d entries, %s by us in %d
-repaid        %s by them
+%srepaid        %s by them
 agreed        %s
 state         %s
 `,
 		l.Peer, credits(int64(l.Balance)), theyMayOwe(l), credits(int64(l.IMayOwe))+until(l.IMayUntil), credits(int64(l.Held)),
-		credits(int64(l.Theirs.Cum)), l.Theirs.Seq, credits(int64(l.Mine.Cum)), l.Mine.Seq,
+		credits(int64(l.Theirs.Cum)), l.Theirs.Seq, credits(int64(l.Mine.Cum)), l.Mine.Seq, vouchedText(l),
 		credits(int64(l.Repaid)), agreedText(l.Agreed), state)
 	return err
 }
@@ -155,6 +155,16 @@ func until(t time.Time) string {
 		return ""
 	}
 	return " until " + t.UTC().Format("2006-01-02 15:04 UTC")
+}
+
+// vouchedText is the line about jobs that are paid as they run, "" without any.
+func vouchedText(l ledger.Line) string {
+	theirs, ours := l.Theirs.Claim-l.Theirs.Cum, l.Mine.Claim-l.Mine.Cum
+	if theirs+ours+l.Theirs.Locked+l.Mine.Locked == 0 {
+		return ""
+	}
+	return fmt.Sprintf("vouched       %s by them with %s locked, %s by us with %s, for jobs that are not paid yet\n",
+		credits(int64(theirs)), credits(int64(l.Theirs.Locked)), credits(int64(ours)), credits(int64(l.Mine.Locked)))
 }
 
 // agreedText says what both sides last signed together.

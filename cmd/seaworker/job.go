@@ -100,6 +100,9 @@ func (c *cli) printJob(j market.Job) {
 		line("seller", "%s", j.Seller)
 		line("price", "%s a job and %s a Gfuel, at most %s", credits(int64(j.Price.Fee)), credits(int64(j.Price.PerGfuel)), credits(int64(j.Ceiling)))
 	}
+	if j.Locked > 0 {
+		line("paid", "as it ran: %s locked, %s vouched", credits(int64(j.Locked)), credits(int64(j.Vouched)))
+	}
 	if j.Receipt != (identity.Hash{}) {
 		line("receipt", "%s", j.Receipt)
 		line("used", "%s fuel of %s", commas(j.Fuel), commas(j.FuelLimit))

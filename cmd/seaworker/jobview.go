@@ -158,6 +158,9 @@ func (c *cli) finish(j market.Job, v *jobView) error {
 		if j.Cost > 0 {
 			fmt.Fprintf(c.stderr, "  it cost %s for %s fuel\n", credits(int64(j.Cost)), commas(j.Fuel))
 		}
+		if j.Vouched > 0 && !j.Paid {
+			fmt.Fprintf(c.stderr, "  %s of %s was vouched for as it ran: its seller may claim that\n", credits(int64(j.Vouched)), credits(int64(j.Locked)))
+		}
 		if j.Hint != "" {
 			fmt.Fprintf(c.stderr, "  hint: %s\n", clean(j.Hint))
 		}

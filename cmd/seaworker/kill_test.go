@@ -15,18 +15,21 @@ import (
 var (
 	buyerPoints = []string{
 		"market:job-persisted", "market:ask-sent", "market:quote-received",
-		"market:order-persisted", "market:order-sent",
+		"market:order-persisted", "market:order-sent", "market:locked", "market:vouched",
 		"market:delivery-persisted", "market:output-fetched",
 		"market:pay-before", "ledger:pay-before-commit", "ledger:pay-committed", "market:pay-after",
 		"ledger:ack-received", "ledger:ack-committed",
 	}
 	sellerPoints = []string{
 		"market:quote-signed", "market:sale-persisted", "market:inputs-fetched",
-		"market:running", "market:ran", "market:receipt-signed",
+		"market:running", "market:voucher-taken", "market:ran", "market:receipt-signed",
 		"market:delivery-kept", "market:delivery-sent",
 		"ledger:receive-verified", "ledger:receive-committed", "market:paid",
 	}
 )
+
+// longPoints are those of a job that is paid as it runs.
+var longPoints = map[string]bool{"market:locked": true, "market:vouched": true, "market:voucher-taken": true}
 
 // beforeDisk are the points at which the buyer's job may not be on its disk yet:
 // asking commits to nothing and does not wait for it. A job that was lost there
@@ -51,7 +54,15 @@ func TestKill(t *testing.T) {
 	if err := seller.api.do(t.Context(), http.MethodPut, "/credit/"+buyer.status.Entity.String()+"/limit", creditAmount{Micro: 1e9}, nil); err != nil {
 		t.Fatal(err)
 	}
-	trade := func(t *testing.T) error {
+	quantum := uint64(100e6)
+	if err := seller.api.do(t.Context(), http.MethodPut, "/offer", offerChange{Quantum: &quantum}, nil); err != nil {
+		t.Fatal(err)
+	}
+	trade := func(t *testing.T, long bool) error {
+		if long { // 3 Gfuel, half a second and more
+			_, err := buyer.submit(t, examples.Primes, nil, market.Spec{Name: "primes", Args: []string{"primes", "60000000"}})
+			return err
+		}
 		_, err := buyer.submit(t, examples.WordFreq, examples.Loomings, market.Spec{Name: "wordfreq", Args: []string{"wordfreq", "3"}})
 		return err
 	}
@@ -61,7 +72,7 @@ func TestKill(t *testing.T) {
 		t.Logf("killing the buyer at %s", point)
 		buyer.stop(t)
 		buyer = startBuyer(t, point)
-		err := trade(t) // the daemon may die before it answers
+		err := trade(t, longPoints[point]) // the daemon may die before it answers
 		buyer.died(t)
 		buyer = startBuyer(t, "")
 		if err == nil || !beforeDisk[point] || buyer.jobs(t) > jobs {
@@ -74,7 +85,7 @@ func TestKill(t *testing.T) {
 		seller.stop(t)
 		seller = startSeller(t, point)
 		buyer.linked(t)
-		if err := trade(t); err != nil {
+		if err := trade(t, longPoints[point]); err != nil {
 			t.Fatal(err)
 		}
 		seller.died(t)

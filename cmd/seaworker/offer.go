@@ -26,6 +26,7 @@ type offerChange struct {
 	FuelCap        *uint64 `json:"fuel,omitempty"`
 	WallMillis     *uint64 `json:"wall_ms,omitempty"`
 	Slowest        *uint64 `json:"slowest_rate,omitempty"`
+	Quantum        *uint64 `json:"quantum,omitempty"`
 	StrangersMicro *int64  `json:"strangers_micro,omitempty"`
 }
 
@@ -54,6 +55,9 @@ func (in offerChange) apply(p *market.Policy) {
 	}
 	if in.Slowest != nil {
 		p.Slowest = *in.Slowest
+	}
+	if in.Quantum != nil {
+		p.Quantum = *in.Quantum
 	}
 }
 
@@ -99,15 +103,20 @@ func (c *cli) printOffer(v offerView) error {
 	if v.Slowest > 0 {
 		slowest = "stopped, and billed to that point, below " + commas(v.Slowest) + " fuel a second of processor time"
 	}
+	quantum := "as they run, in steps that suit this machine and what the buyer may owe"
+	if v.Quantum > 0 {
+		quantum = "as they run, every " + commas(v.Quantum) + " fuel"
+	}
 	_, err := fmt.Fprintf(c.stdout, `selling    %s
 price      %s per Gfuel, %s per job
 a job      at most %s fuel, %d MiB of memory, %d MiB of output, %d s
 slow jobs  %s
+long jobs  paid %s
 jobs       %d at a time, %d waiting, %d of one buyer
 strangers  may owe %s all together, and owe or hold %s of it
 `,
 		selling, credits(int64(v.PerGfuel)), credits(int64(v.Fee)),
-		commas(v.Caps.Fuel), v.Caps.MemoryPages/16, v.Caps.OutputBytes>>20, v.Caps.WallMillis/1000, slowest,
+		commas(v.Caps.Fuel), v.Caps.MemoryPages/16, v.Caps.OutputBytes>>20, v.Caps.WallMillis/1000, slowest, quantum,
 		v.Slots, v.Queue, v.PerBuyer,
 		credits(v.StrangersMicro), credits(v.StrangersUsedMicro))
 	return err
@@ -115,7 +124,7 @@ strangers  may owe %s all together, and owe or hold %s of it
 
 func newOfferSet(c *cli) *cobra.Command {
 	var sell bool
-	var price, fee, strangers, memory, fuel, slowest string
+	var price, fee, strangers, memory, fuel, slowest, quantum string
 	var slots uint32
 	cmd := &cobra.Command{
 		Use:   "set",
@@ -169,6 +178,13 @@ the daemon's run: its flags and config.toml say it at each start.`,
 				}
 				change.Slowest = &n
 			}
+			if flags.Changed("quantum") {
+				n, err := parseCount(quantum)
+				if err != nil {
+					return usagef("write it as 500M; 0 suits this machine", "--quantum: %v", err)
+				}
+				change.Quantum = &n
+			}
 			api, err := c.running(cmd.Context())
 			if err != nil {
 				return err
@@ -190,5 +206,6 @@ the daemon's run: its flags and config.toml say it at each start.`,
 	flags.StringVar(&memory, "memory", "", "let a job have at most `N` bytes of memory")
 	flags.StringVar(&fuel, "fuel", "", "let a job use at most `N` fuel")
 	flags.StringVar(&slowest, "slowest-rate", "", "stop and bill a job that does fewer than `N` fuel a second of processor time; 0 for none")
+	flags.StringVar(&quantum, "quantum", "", "have a long job paid every `N` fuel as it runs; 0 suits this machine")
 	return cmd
 }

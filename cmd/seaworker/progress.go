@@ -21,7 +21,7 @@ const barWidth = 12
 
 // line is what stands there at now; "" is nothing.
 //
-//	███░░░░░░░░░  15.20 of 57.20 Gfuel  15.2 cr  4.05 Gfuel/s  done in 10s
+//	███░░░░░░░░░  15.20 of 57.20 Gfuel  15.2 cr, 14 cr vouched  4.05 Gfuel/s  done in 10s
 //
 // The whole is what the job is expected to use; where that is unknown or was
 // too little, what it may use, and the time is what is left of that.
@@ -42,6 +42,9 @@ func (p *progress) line(now time.Time, u market.Update) string {
 		whole, words = p.expect, "done in"
 	}
 	text := share(u.Fuel, whole) + fmt.Sprintf("  %s of %s Gfuel  %s", gfuel(u.Fuel), gfuel(whole), credits(int64(u.Cost)))
+	if u.Vouched > 0 {
+		text += fmt.Sprintf(", %s vouched", credits(int64(u.Vouched)))
+	}
 	passed := now.Sub(p.began).Seconds()
 	if passed < 1 || u.Fuel <= p.first {
 		return text // too early to tell a rate

@@ -23,6 +23,7 @@ func TestProgressLine(t *testing.T) {
 		"until its limit": {0, 2 * time.Second, market.Update{Fuel: 5e9, FuelLimit: 9e9, Cost: 5e6}, "██████░░░░░░  5.00 of 9.00 Gfuel  5 cr  2.00 Gfuel/s  its limit in 2s"},
 		"expected":        {6e9, 2 * time.Second, market.Update{Fuel: 5e9, FuelLimit: 99e9, Cost: 5e6}, "██████████░░  5.00 of 6.00 Gfuel  5 cr  2.00 Gfuel/s  done in 0s"},
 		"more than that":  {4e9, 2 * time.Second, market.Update{Fuel: 5e9, FuelLimit: 10e9, Cost: 5e6}, "██████░░░░░░  5.00 of 10.00 Gfuel  5 cr  2.00 Gfuel/s  its limit in 2s"},
+		"vouched":         {0, 0, market.Update{Fuel: 5e9, FuelLimit: 10e9, Cost: 5e6, Vouched: 4e6}, "██████░░░░░░  5.00 of 10.00 Gfuel  5 cr, 4 cr vouched"},
 		"for ever":        {0, 2 * time.Second, market.Update{Fuel: 1e9 + 1, FuelLimit: 1 << 62}, "░░░░░░░░░░░░  1.00 of 4611686018.43 Gfuel  0 cr  0.00 Gfuel/s  its limit in 277h46m40s"},
 	} {
 		t.Run(name, func(t *testing.T) {

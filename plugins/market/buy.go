@@ -372,7 +372,7 @@ func (m *Market) Quotes(ctx context.Context, s Spec) ([]Quoted, error) {
 	for _, q := range quotes {
 		all = append(all, Quoted{
 			Seller: q.seller, At: q.at, Offer: q.offer, Price: q.Price,
-			FuelLimit: q.job.Limits.Fuel, Slowest: q.Quote.Slowest, Ceiling: q.Ceiling, Until: time.UnixMilli(q.Until),
+			FuelLimit: q.job.Limits.Fuel, Slowest: q.Quote.Slowest, Ceiling: q.Ceiling, Quantum: q.Quantum, Until: time.UnixMilli(q.Until),
 		})
 	}
 	for _, f := range refusals {
@@ -393,7 +393,7 @@ func (m *Market) order(ctx context.Context, j *job, q quoted) (no *Refused, err 
 	if err := m.connect(ctx, q.at); err != nil {
 		return refuse(Unreachable, "seller %s cannot be linked to: %v", q.seller.Short(), err), nil
 	}
-	hold, err := m.credit.Reserve(q.seller, q.Ceiling)
+	hold, err := m.reserve(q.seller, q.Quote)
 	if err != nil {
 		return refuse(RefusedCredit, "%v", err), nil
 	}
@@ -412,6 +412,9 @@ func (m *Market) order(ctx context.Context, j *job, q quoted) (no *Refused, err 
 		text := fmt.Sprintf("quote: up to %d fuel, up to %s credits", q.job.Limits.Fuel, q.Ceiling)
 		if r.Spec.Limits.Fuel == 0 && q.job.Limits.Fuel < q.Covers(r.Spec.MaxCredit, q.offer.Caps.Fuel) {
 			text += ", as much as the seller lets us owe"
+		}
+		if q.Ceiling > q.offer.Room {
+			text += fmt.Sprintf("; the seller lends %s and holds the job there until we owe less", q.offer.Room)
 		}
 		r.event(eventRecord{Text: text, Seller: q.seller})
 	})

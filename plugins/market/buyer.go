@@ -67,6 +67,7 @@ func (m *Market) startBuyer() {
 	for _, j := range all {
 		m.spawn(func(ctx context.Context) { m.drive(ctx, j) })
 	}
+	m.spawn(m.sweepLocks)
 }
 
 // endBuyer tells those who watch that nothing more happens.
@@ -214,7 +215,7 @@ func (m *Market) fail(j *job, no *Refused) {
 		if no.Reason == Cancelled {
 			r.State = CancelledBy
 		}
-		r.Ended = time.Now().UnixMilli()
+		r.Ended, r.Vouched = time.Now().UnixMilli(), max(r.Vouched, j.gone.vouched)
 		r.event(eventRecord{Text: r.Error, Reason: no.Reason})
 	})
 }

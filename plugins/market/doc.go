@@ -7,7 +7,8 @@
 // disk before it is sent, unless it promises nothing, so a crash of either side
 // at any point is harmless: both come back, take up the trade where it was, and
 // the buyer pays at most once, at most the quoted ceiling, and only for what
-// was delivered and checked.
+// was delivered and checked. A long job is paid as it runs: then what was
+// delivered is the last quantum at least.
 //
 // Market is the plugin and both roles. As a buyer it takes a Spec and keeps a
 // Job with its history; as a seller it has a Policy and keeps a Sale for each
@@ -23,6 +24,8 @@
 //	market:quote-received     a quote was chosen
 //	market:order-persisted    the order is on disk, not sent
 //	market:order-sent         the seller has taken the order
+//	market:locked             the ledger has the lock of a job that runs
+//	market:vouched            a voucher is signed, not sent
 //	market:output-fetched     all output is here and checked
 //	market:delivery-persisted receipt, delivery and output are on disk, nothing is paid
 //	market:pay-before         about to pay
@@ -34,6 +37,7 @@
 //	market:sale-persisted     the order is on disk, not answered
 //	market:inputs-fetched     module and inputs are here
 //	market:running            the guest is about to run
+//	market:voucher-taken      the ledger has a voucher
 //	market:ran                the guest has ended, nothing is signed
 //	market:receipt-signed     receipt and delivery exist in memory only
 //	market:delivery-kept      receipt, delivery and output are on disk

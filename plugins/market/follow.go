@@ -49,6 +49,7 @@ type trade struct {
 	running   bool      // the seller has said so
 	input     uint64    // bytes of module and input
 	cancelled time.Time // when the seller was told to stop
+	purse     purse
 }
 
 // followOrder sends the order, as often as it takes, follows it to its delivery,
@@ -68,11 +69,12 @@ func (m *Market) followOrder(ctx context.Context, j *job, r *jobRecord) error {
 	}
 	hold := j.hold
 	if j.hold = nil; hold == nil { // after a restart; the order is a promise already
-		if hold, err = m.credit.Reserve(r.Quote.By, t.quote.Ceiling); err != nil {
+		if hold, err = m.reserve(r.Quote.By, t.quote); err != nil {
 			m.log.Warn("an order is above what we may owe", "job", r.ID.Short(), "peer", r.Quote.By.Short(), "err", err)
 		}
 	}
 	defer hold.Release()
+	t.openPurse(hold)
 	for _, b := range jobBlobs(t.work) {
 		t.input += b.Size
 	}
@@ -91,6 +93,7 @@ func (m *Market) followOrder(ctx context.Context, j *job, r *jobRecord) error {
 			return err
 		}
 		if !done {
+			t.vouch(ctx)
 			continue
 		}
 		if r := j.copy(); r.Delivery != nil {
@@ -209,7 +212,10 @@ func (t *trade) call(ctx context.Context) (follow, error) {
 		}()
 	}
 	seen := t.j.seen()
-	at := cursor{Stdout: t.j.out.Size(), Stderr: t.j.err.Size(), Fuel: seen.fuel, Input: seen.sent, Running: t.running, Wait: followMillis}
+	at := cursor{
+		Stdout: t.j.out.Size(), Stderr: t.j.err.Size(), Fuel: seen.fuel, Input: seen.sent,
+		Running: t.running, Held: t.purse.held, Voucher: t.purse.newest, Wait: t.purse.wait(),
+	}
 	if !t.cancelled.IsZero() {
 		at.Wait = min(at.Wait, uint64(t.m.cfg.Patience.Milliseconds()))
 	}
@@ -269,7 +275,7 @@ func (t *trade) stopSeller(ctx context.Context) (again bool, err error) {
 // end, good or bad.
 func (t *trade) take(ctx context.Context, f follow) (done bool, err error) {
 	if f.Refusal != nil {
-		return true, t.refused(*f.Refusal)
+		return true, t.refused(ctx, f)
 	}
 	total := t.j.out.Size() + t.j.err.Size() + uint64(len(f.Stdout)+len(f.Stderr))
 	if total > t.work.Limits.OutputBytes {
@@ -278,11 +284,13 @@ func (t *trade) take(ctx context.Context, f follow) (done bool, err error) {
 	if err := t.j.write(f.Stdout, f.Stderr); err != nil {
 		return true, err
 	}
+	t.purse.shown = max(t.purse.shown, min(f.Fuel, t.work.Limits.Fuel))
 	t.j.advance(progress{fuel: min(f.Fuel, t.work.Limits.Fuel), sent: min(f.Input, t.input), input: t.input})
 	if f.State == SaleRunning && !t.running {
 		t.running = true
 		t.j.update(func(r *jobRecord) { r.event(eventRecord{Text: "the guest runs", Seller: r.Quote.By}) })
 	}
+	t.isHeld(f.Held)
 	if f.Delivery == nil {
 		_, err := t.stopSeller(ctx)
 		return false, err
@@ -296,6 +304,9 @@ func (t *trade) take(ctx context.Context, f follow) (done bool, err error) {
 		}
 		return false, nil // the rest of it
 	}
+	if again, err := t.lacksRelease(ctx, f); again || err != nil {
+		return false, err
+	}
 	outcome, err := t.check(ctx, f)
 	if err != nil {
 		return true, err
@@ -307,8 +318,8 @@ func (t *trade) take(ctx context.Context, f follow) (done bool, err error) {
 }
 
 // refused ends an order that came to nothing.
-func (t *trade) refused(st identity.Statement) error {
-	seller := t.r.Quote.By
+func (t *trade) refused(ctx context.Context, f follow) error {
+	seller, st := t.r.Quote.By, *f.Refusal
 	no, err := OpenRefusal(st)
 	if err == nil && (st.By != seller || no.Of != t.hash) {
 		err = errors.New("it is not about this order")
@@ -320,6 +331,7 @@ func (t *trade) refused(st identity.Statement) error {
 	if stop := t.j.copy().Stop; no.Reason == Cancelled && stop != "" {
 		refused.Reason = stop // it was the buyer's wish, whose reason counts
 	}
+	t.giveUp(ctx, f.Release)
 	again := slices.Contains(dropped, no.Reason)
 	other := slices.Contains(elsewhere, no.Reason)
 	if !again && !other {
@@ -340,6 +352,7 @@ func (t *trade) refused(st identity.Statement) error {
 			r.Avoid = append(r.Avoid, seller)
 		}
 		r.drop()
+		t.j.gone.vouched = 0 // what was vouched is owed to that seller, not for the next order
 		r.event(eventRecord{Text: clip(refused.Text), Reason: no.Reason, Seller: seller})
 	})
 	if count > maxDropped {
@@ -380,11 +393,13 @@ func (t *trade) check(ctx context.Context, f follow) (compute.Outcome, error) {
 		return bad("the receipt is in tariff %d", rec.Tariff)
 	case !ok || d.Cost != cost || d.Cost > t.quote.Ceiling:
 		return bad("the bill is %s credits, by the quote it is %s", d.Cost, cost)
-	case d.Reason == TooSlow && rec.End != compute.Interrupted:
+	case d.Reason != "" && rec.End != compute.Interrupted:
 		return bad("it says that it stopped the job, and the receipt does not")
 	case d.Reason == TooSlow && t.quote.Slowest == 0:
 		return bad("it stopped the job as too slow, and its quote has no slowest rate")
-	case rec.End == compute.Interrupted && d.Reason != TooSlow && t.cancelled.IsZero() && !t.wallOver():
+	case (d.Reason == NoVoucher || d.Reason == CreditLimit) && t.quote.Quantum == 0:
+		return bad("it stopped the job for want of vouchers, and its quote has none")
+	case rec.End == compute.Interrupted && d.Reason == "" && t.cancelled.IsZero() && !t.wallOver():
 		return bad("it stopped the job before its time was over")
 	}
 	raw := f.Outcome

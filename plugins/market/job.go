@@ -136,6 +136,11 @@ type Job struct {
 	Cost ledger.Amount `json:"cost_micro"`
 	// Paid is whether this node's ledger has the entry for Cost.
 	Paid bool `json:"paid"`
+	// Locked is what was set aside in the ledger for a job that is paid as it
+	// runs, Vouched what of it the seller may claim before Cost is paid, as far
+	// as this node knows. Both are 0 for one that is paid on delivery.
+	Locked  ledger.Amount `json:"locked_micro"`
+	Vouched ledger.Amount `json:"vouched_micro"`
 
 	// Receipt is the receipt's hash, zero before there is one. End, Exit and
 	// Trap are how the guest ended: Exit is nil unless it ended by itself.
@@ -182,6 +187,8 @@ type Update struct {
 	Fuel      uint64        `json:"fuel"`
 	FuelLimit uint64        `json:"fuel_limit"`
 	Cost      ledger.Amount `json:"cost_micro"`
+	// Vouched is how much of it the seller has vouchers for.
+	Vouched ledger.Amount `json:"vouched_micro"`
 	// Sent is how much the seller has of the Input's bytes, module included;
 	// Fetched how much is here of the Output folder's.
 	Sent    uint64 `json:"sent"`
@@ -204,7 +211,9 @@ type Quoted struct {
 	FuelLimit uint64        `json:"fuel_limit"`
 	Slowest   uint64        `json:"slowest_rate"`
 	Ceiling   ledger.Amount `json:"ceiling_micro"`
-	Until     time.Time     `json:"until,omitzero"`
+	// Quantum is the fuel between two vouchers; 0 is paid on delivery.
+	Quantum uint64    `json:"quantum"`
+	Until   time.Time `json:"until,omitzero"`
 	// Reason, Error and Hint are set when the answer was no.
 	Reason Reason `json:"reason,omitempty"`
 	Error  string `json:"error,omitempty"`
@@ -239,9 +248,12 @@ type Sale struct {
 	Fuel    uint64          `json:"fuel"`
 	Cost    ledger.Amount   `json:"cost_micro"`
 	Ceiling ledger.Amount   `json:"ceiling_micro"`
-	Receipt identity.Hash   `json:"receipt,omitzero"`
-	Taken   time.Time       `json:"taken"`
-	Ended   time.Time       `json:"ended,omitzero"`
+	// Vouched is what of the cost may be claimed by vouchers while the sale is
+	// under way.
+	Vouched ledger.Amount `json:"vouched_micro"`
+	Receipt identity.Hash `json:"receipt,omitzero"`
+	Taken   time.Time     `json:"taken"`
+	Ended   time.Time     `json:"ended,omitzero"`
 }
 
 // SaleState is where a sale stands: taken → running → delivered → paid, or

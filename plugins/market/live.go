@@ -15,6 +15,7 @@ type progress struct {
 	fuel            uint64 // used, as the seller says
 	sent, input     uint64 // bytes of module and input that the seller has, of how many
 	fetched, output uint64 // bytes of the output folder that are here, of how many
+	vouched         ledger.Amount
 }
 
 // job is a job of this buyer that has not ended, in memory.
@@ -76,6 +77,7 @@ func (j *job) job() Job {
 	if r.Receipt == nil {
 		v.Fuel = j.seen().fuel
 	}
+	v.Vouched = max(v.Vouched, j.seen().vouched)
 	return v
 }
 
@@ -106,6 +108,7 @@ func (j *job) advance(p progress) {
 	old := j.gone
 	j.gone = progress{
 		max(p.fuel, old.fuel), max(p.sent, old.sent), max(p.input, old.input), max(p.fetched, old.fetched), max(p.output, old.output),
+		max(p.vouched, old.vouched),
 	}
 	if j.gone != old {
 		j.touch()
@@ -188,7 +191,7 @@ func (m *Market) Watch(ctx context.Context, id ID, from Cursor) iter.Seq2[Update
 func (j *job) since(at Cursor, p progress) (u Update, err error) {
 	r := j.copy()
 	u = Update{
-		Fuel: p.fuel, Cost: r.costOf(p.fuel), Sent: p.sent, Input: p.input, Fetched: p.fetched, Output: p.output, Next: at,
+		Fuel: p.fuel, Cost: r.costOf(p.fuel), Vouched: max(p.vouched, r.Vouched), Sent: p.sent, Input: p.input, Fetched: p.fetched, Output: p.output, Next: at,
 	}
 	if work, err := r.work(); err == nil && r.Order != nil {
 		u.FuelLimit = work.Limits.Fuel
@@ -230,7 +233,7 @@ func (m *Market) watchEnded(ctx context.Context, id ID, at Cursor, yield func(Up
 		yield(Update{}, err)
 		return
 	}
-	u := Update{Fuel: j.Fuel, FuelLimit: j.FuelLimit, Cost: j.Cost, Next: at}
+	u := Update{Fuel: j.Fuel, FuelLimit: j.FuelLimit, Cost: j.Cost, Vouched: j.Vouched, Next: at}
 	for _, e := range j.History {
 		if e.Seq >= at.Event {
 			u.Events = append(u.Events, e)
@@ -248,7 +251,7 @@ func (m *Market) watchEnded(ctx context.Context, id ID, at Cursor, yield func(Up
 		}
 		at = next
 	}
-	yield(Update{Fuel: j.Fuel, FuelLimit: j.FuelLimit, Cost: j.Cost, Next: at, Job: &j}, nil)
+	yield(Update{Fuel: j.Fuel, FuelLimit: j.FuelLimit, Cost: j.Cost, Vouched: j.Vouched, Next: at, Job: &j}, nil)
 }
 
 // watchLog shows a stream that has ended, as far as it is kept.

@@ -26,6 +26,13 @@ type credit interface {
 	Reserve(peer identity.Entity, most ledger.Amount) (*ledger.Hold, error)
 	Pay(ctx context.Context, peer identity.Entity, amount ledger.Amount, ref identity.Hash) (ledger.Entry, error)
 	PaidFor(peer identity.Entity, ref identity.Hash) (ledger.Entry, bool, error)
+	Lock(ctx context.Context, peer identity.Entity, amount ledger.Amount, ref identity.Hash, t ledger.LockTerms) (ledger.Entry, error)
+	Locks(peer identity.Entity) []ledger.Lock
+	SignVoucher(peer identity.Entity, lock identity.Hash, cum ledger.Amount, fuel uint64) (ledger.Voucher, error)
+	TakeVoucher(ctx context.Context, peer identity.Entity, v ledger.Voucher) error
+	Release(peer identity.Entity, lock identity.Hash, cum ledger.Amount) (ledger.Release, error)
+	Lines() []ledger.Line
+	Fold(ctx context.Context, peer identity.Entity, lock identity.Hash, rel *ledger.Release) error
 	Granted(peer identity.Entity) bool
 	Strangers() ledger.Strangers
 	Watch(f func(ledger.Change)) (stop func())
@@ -50,7 +57,8 @@ type Config struct {
 	// DefaultPatience.
 	Patience time.Duration
 	// InputPatience is how long a seller waits for a buyer that has gone before
-	// it sent its input: 0 is DefaultInputPatience.
+	// it sent its input, and holds a guest for the next voucher or for room: 0
+	// is DefaultInputPatience.
 	InputPatience time.Duration
 }
 
@@ -64,6 +72,7 @@ type Market struct {
 	cfg    Config
 
 	leastRate uint64 // see the constant
+	fastest   uint64 // fuel per second; see fastestRate
 
 	node plugins.Node // from Init on
 	log  *slog.Logger
@@ -88,7 +97,7 @@ func New(key identity.Signer, book *Book, credit credit, engine engine, cfg Conf
 		cfg.InputPatience = DefaultInputPatience
 	}
 	return &Market{
-		key: key, book: book, blobs: book.blobs, credit: credit, engine: engine, cfg: cfg, leastRate: leastRate,
+		key: key, book: book, blobs: book.blobs, credit: credit, engine: engine, cfg: cfg, leastRate: leastRate, fastest: fastestRate,
 		log: slog.New(slog.DiscardHandler),
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/peersea/sea/compute"
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/internal/failpoint"
-	"github.com/peersea/sea/ledger"
 	"github.com/peersea/sea/plugins/state"
 	"github.com/peersea/sea/plugins/storage"
 )
@@ -96,10 +95,7 @@ func (m *Market) run(ctx context.Context, s *sale) (compute.Result, *Refused, er
 	if err := errors.Join(s.out.Reset(), s.err.Reset()); err != nil {
 		return none, nil, err
 	}
-	result, err := m.engine.Run(ctx, s.work, m.blobs, compute.Live{
-		Stdout: tell{s, s.out}, Stderr: tell{s, s.err}, Progress: s.progress,
-		Tenant: s.buyer.String(), Control: &s.control, Slowest: s.quote.Slowest,
-	})
+	result, err := m.runPaid(ctx, s)
 	failpoint.Hit("market:ran")
 	switch {
 	case errors.Is(err, compute.ErrImport):
@@ -115,16 +111,6 @@ func (m *Market) run(ctx context.Context, s *sale) (compute.Result, *Refused, er
 		return none, refuse(EngineFailed, "the seller's engine failed"), nil
 	}
 	return result, nil, nil
-}
-
-// progress takes in the fuel used so far.
-func (s *sale) progress(fuel uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if fuel > s.fuel {
-		s.fuel = fuel
-		s.touch()
-	}
 }
 
 // getInputs fetches what is not here from the buyer. All of it is pinned when it
@@ -223,6 +209,8 @@ func (m *Market) deliver(s *sale, result compute.Result) (*Refused, error) {
 	bill := Delivery{Order: s.order, Receipt: receipt.Hash(compute.ReceiptPurpose), Cost: cost}
 	if result.TooSlow() {
 		bill.Reason = TooSlow
+	} else if result.End == compute.Interrupted {
+		bill.Reason = s.stopped()
 	}
 	delivery, err := bill.Sign(m.key)
 	if err != nil {
@@ -241,12 +229,7 @@ func (m *Market) deliver(s *sale, result compute.Result) (*Refused, error) {
 		return nil, err
 	}
 	failpoint.Hit("market:delivery-kept")
-	s.mu.Lock()
-	hold := s.hold
-	s.mu.Unlock()
-	if hold.Lower(cost); cost == 0 {
-		hold.Release()
-	}
+	m.holdBill(s, cost)
 	m.blobs.Share(s.buyer, r.outputBlobs()...)
 	s.update(func(old *saleRecord) { *old = *r })
 	if cost == 0 {
@@ -390,12 +373,12 @@ func (m *Market) checkPaid(buyer identity.Entity) {
 		if r.State != SaleDelivered {
 			continue
 		}
-		e, paid, err := m.credit.PaidFor(buyer, s.order)
+		paid, err := m.paidFor(s, r.Cost)
 		if err != nil {
 			m.log.Error("cannot read the ledger", "err", err)
 			return
 		}
-		if !paid || e.Side != ledger.SideOf(buyer, m.key.Entity()) || e.Amount < r.Cost {
+		if !paid {
 			continue
 		}
 		failpoint.Hit("market:paid")
@@ -586,7 +569,7 @@ func (m *Market) allSales() ([]Sale, error) {
 	for _, s := range live {
 		v := s.copy().sale()
 		s.mu.Lock()
-		v.Fuel = s.fuel
+		v.Fuel, v.Vouched = s.fuel, s.tab.vouched
 		s.mu.Unlock()
 		all = append(all, v)
 	}

@@ -29,6 +29,9 @@ type Policy struct {
 	// Slowest is the fewest fuel per second of processor time that a job may do
 	// at this price; below it is stopped and billed to that point. 0 is none.
 	Slowest uint64 `cbor:"slowest,omitempty" json:"slowest_rate"`
+	// Quantum is the fuel between two vouchers of a long job, at least 10^6; 0
+	// goes by the pace of this machine and by what the buyer may owe.
+	Quantum uint64 `cbor:"quantum,omitempty" json:"quantum"`
 	// Slots is how many jobs run at once, 1 to 1,024; Queue how many more
 	// orders may wait, 0 to 10,000; PerBuyer how many of both one buyer may
 	// have, at least 1.
@@ -74,7 +77,18 @@ func (p Policy) Check() error {
 	case p.Caps.Fuel < 1 || p.Caps.Fuel > compute.MaxFuel:
 		return fmt.Errorf("fuel is %d, want 1 to %d", p.Caps.Fuel, uint64(compute.MaxFuel))
 	}
+	if err := checkQuantum(p.Quantum); err != nil {
+		return err
+	}
 	return checkSlowest(p.Slowest)
+}
+
+// checkQuantum refuses quanta that nobody could follow.
+func checkQuantum(fuel uint64) error {
+	if fuel != 0 && (fuel < leastQuantum || fuel > compute.MaxFuel) {
+		return fmt.Errorf("the quantum is %d fuel, want 0 or %d to %d", fuel, uint64(leastQuantum), uint64(compute.MaxFuel))
+	}
+	return nil
 }
 
 // checkSlowest refuses a rate that no job could have.

@@ -123,7 +123,7 @@ func TestStrangers(t *testing.T) {
 	const buyers = 3
 	sea := nodetest.New(t, buyers+1)
 	seller := newTrader(t, sea, buyers, &tricky{runs: make(chan struct{}, 100)}, nil)
-	seller.sell(func(p *Policy) { p.Slots = 8 })
+	seller.sell(func(p *Policy) { p.Slots, p.Quantum = 8, 4*Gfuel }) // each is paid at once, and held in full
 	running, done := make(chan struct{}, 10), make(chan struct{})
 	scripted(seller, func(_ context.Context, job compute.Job, _ compute.Live) compute.Result {
 		running <- struct{}{}

@@ -8,7 +8,7 @@ import "fmt"
 type Reason string
 
 // The reasons. Those from NoSeller to Expired cost nothing; the guest's own,
-// and TooSlow, cost what ran.
+// and those for which the seller stops it, cost what ran.
 const (
 	OutOfFuel   Reason = "out_of_fuel"  // the guest used up its fuel limit
 	Trapped     Reason = "trap"         // the guest broke a rule of WebAssembly
@@ -44,7 +44,12 @@ const (
 	NotPaid       Reason = "not_paid"         // the buyer's ledger would not make the payment
 	Internal      Reason = "internal"         // this node failed; its log says more
 	TooSlow       Reason = "too_slow"         // below the slowest rate of the quote; what ran is paid
+	NoVoucher     Reason = "no_voucher"       // no voucher came for what the guest had used; what ran is paid
+	CreditLimit   Reason = "credit_limit"     // the buyer came to owe all that it may; what ran is paid
 )
+
+// stopReasons are the reasons for which a seller ends a guest and bills what ran.
+var stopReasons = []Reason{TooSlow, NoVoucher, CreditLimit}
 
 var hints = map[Reason]string{
 	OutOfFuel:     "give it more with --fuel, or a higher --max-credit",
@@ -80,6 +85,8 @@ var hints = map[Reason]string{
 	NotPaid:       "see credit list and credit check",
 	Internal:      "see the node's log",
 	TooSlow:       "what ran was paid, and how slow it was is its seller's word; try another with --to, one with a lower slowest rate in quote",
+	NoVoucher:     "what ran is owed; keep this node running and within reach of the seller while the job runs, and see its log for why a voucher could not be given",
+	CreditLimit:   "what ran is owed; ask the seller for a grant (credit limit) as high as the job may cost, or ask for less with --fuel or --max-credit",
 }
 
 // Hint says what to do about it, in one sentence without a full stop.

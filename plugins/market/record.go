@@ -2,6 +2,7 @@ package market
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/peersea/sea/compute"
@@ -48,6 +49,12 @@ type jobRecord struct {
 	Order    *identity.Statement `cbor:"order"`
 	Receipt  *identity.Statement `cbor:"receipt"`
 	Delivery *identity.Statement `cbor:"delivery"`
+
+	// Lock is the ledger's lock for the order, Vouched the highest voucher that
+	// this node remembers, Release what the seller closes the lock with.
+	Lock    identity.Hash `cbor:"lock,omitzero"`
+	Vouched ledger.Amount `cbor:"vouched,omitempty"`
+	Release []byte        `cbor:"release,omitempty"`
 
 	// Outcome is the result without its bytes.
 	Outcome []byte `cbor:"outcome"`
@@ -116,6 +123,7 @@ func (r *jobRecord) event(e eventRecord) {
 // made. The history keeps what happened.
 func (r *jobRecord) drop() {
 	r.At, r.Ask, r.Quote, r.Order = addr.Addr{}, nil, nil, nil
+	r.Lock, r.Vouched, r.Release = identity.Hash{}, 0, nil
 }
 
 // job is the record as others see it. Signatures were verified when the
@@ -123,7 +131,7 @@ func (r *jobRecord) drop() {
 func (r *jobRecord) job() Job {
 	j := Job{
 		ID: r.ID, Spec: r.Spec, State: r.State, Reason: r.Reason, Error: r.Error, Hint: r.Reason.Hint(),
-		Created: time.UnixMilli(r.Created), Paid: r.Paid, At: r.At,
+		Created: time.UnixMilli(r.Created), Paid: r.Paid, At: r.At, Vouched: r.Vouched,
 		Stdout: r.Out.Blob, Stderr: r.Err.Blob,
 	}
 	if r.Ended != 0 {
@@ -136,7 +144,13 @@ func (r *jobRecord) job() Job {
 		j.Seller = r.Quote.By
 		if q, err := readQuote(r.Quote.Body); err == nil {
 			j.Price, j.Ceiling, j.JobHash = q.Price, q.Ceiling, q.Job
+			if r.Lock != (identity.Hash{}) {
+				j.Locked = q.Ceiling
+			}
 		}
+	}
+	if r.Vouched > 0 && !r.Paid {
+		j.Hint = strings.Replace(j.Hint, "nothing was paid", "what was vouched for may be claimed, and nothing else", 1)
 	}
 	if job, err := r.work(); err == nil {
 		j.FuelLimit = job.Limits.Fuel

@@ -37,6 +37,8 @@ type sale struct {
 	fuel    uint64
 	input   uint64 // bytes of module and input that are here
 	hold    *ledger.Hold
+	room    ledger.Amount // that the hold is of
+	tab     tab
 	changed chan struct{}
 	stop    context.CancelFunc // ends the guest, while there is one
 	driven  bool               // perform has it
@@ -83,9 +85,10 @@ func (m *Market) readSales() error {
 
 // resume takes a sale's room again, and counts or shares what it has.
 func (m *Market) resume(s *sale) {
-	most := s.quote.Ceiling
+	m.findLock(s)
+	most := s.quote.part(s.tab.vouched)
 	if s.rec.State == SaleDelivered {
-		most = s.rec.Cost
+		most = max(s.rec.Cost-s.tab.vouched, 0)
 		all := s.rec.outputBlobs()
 		s.pinned = m.blobs.Pin(all...)
 		m.blobs.Share(s.buyer, all...)
@@ -101,7 +104,10 @@ func (m *Market) resume(s *sale) {
 	if s.hold, err = m.credit.Hold(s.buyer, most); err != nil { // it is owed all the same
 		m.log.Warn("an order is above what its buyer may owe", "peer", s.buyer.Short(), "err", err)
 	}
-	s.hold.For(s.order)
+	s.room = most
+	if s.quote.Quantum == 0 || s.rec.State == SaleDelivered {
+		s.hold.For(s.order)
+	}
 }
 
 func (s SaleState) final() bool { return s == SalePaid || s == SaleRefused }
@@ -130,7 +136,10 @@ func (m *Market) newSale(r *saleRecord) (*sale, error) {
 func (m *Market) startSeller() {
 	stop := m.credit.Watch(func(c ledger.Change) {
 		if c.Incoming {
-			m.spawn(func(context.Context) { m.checkPaid(c.Peer) })
+			m.spawn(func(ctx context.Context) {
+				m.takeVouchers(ctx, c.Peer)
+				m.checkPaid(c.Peer)
+			})
 		}
 	})
 	m.spawn(func(ctx context.Context) {
@@ -250,10 +259,13 @@ func (m *Market) take(from rpc.Peer, o Order, hash identity.Hash, in orderReques
 	}
 	_, raced := m.selling.kept[hash]
 	if no == nil && !raced {
-		if s.hold, err = m.credit.Hold(from.Node, q.Ceiling); err != nil {
+		s.room = q.part(0)
+		if s.hold, err = m.credit.Hold(from.Node, s.room); err != nil {
 			no = refuse(RefusedCredit, "%v", err)
 		}
-		s.hold.For(hash)
+		if q.Quantum == 0 { // else it stands for what runs, before and after each voucher
+			s.hold.For(hash)
+		}
 	}
 	if no == nil && !raced {
 		m.selling.sales[hash] = s
@@ -353,22 +365,27 @@ func (m *Market) serveFollow(ctx context.Context, from rpc.Peer, in followReques
 	if s.buyer != from.Node || !from.Direct {
 		return follow{}, rpc.Errorf(rpc.Refused, "the order is somebody else's")
 	}
+	if len(in.Voucher) > 0 {
+		if err := m.brought(ctx, s, in.Voucher); err != nil {
+			return follow{}, rpc.Errorf(rpc.BadRequest, "%v", err)
+		}
+	}
 	wait := time.NewTimer(time.Duration(min(in.Wait, followMillis)) * time.Millisecond)
 	defer wait.Stop()
 	for over := false; ; {
 		var begun <-chan time.Time
 		s.mu.Lock()
-		changed, r, fuel, input := s.changed, s.rec, s.fuel, s.input
+		changed, r, fuel, input, held := s.changed, s.rec, s.fuel, s.input, s.tab.held
 		s.mu.Unlock()
 		f, err := m.followOf(&r, s.out, s.err, in.cursor)
 		if err != nil {
 			return follow{}, err
 		}
-		f.Fuel, f.Input = fuel, input
+		f.Fuel, f.Input, f.Held = fuel, input, held
 		if r.Delivery != nil {
 			failpoint.Hit("market:delivery-sent")
 		}
-		if over || r.Delivery != nil || r.Refusal != nil || len(f.Stdout)+len(f.Stderr) > 0 || fuel > in.Fuel || input > in.Input {
+		if over || r.Delivery != nil || r.Refusal != nil || len(f.Stdout)+len(f.Stderr) > 0 || fuel > in.Fuel || input > in.Input || held != in.Held {
 			return f, nil
 		}
 		if r.State == SaleRunning && !in.Running {
@@ -409,6 +426,11 @@ func (m *Market) followEnded(from rpc.Peer, in followRequest) (follow, error) {
 // is in the record.
 func (m *Market) followOf(r *saleRecord, out, serr *spool, at cursor) (f follow, err error) {
 	f = follow{State: r.State, Fuel: r.Fuel, Refusal: r.Refusal, Receipt: r.Receipt, Delivery: r.Delivery}
+	if r.Delivery != nil || r.Refusal != nil {
+		if f.Release, err = m.release(r); err != nil {
+			return f, err
+		}
+	}
 	if r.Delivery == nil {
 		if out == nil {
 			return f, nil

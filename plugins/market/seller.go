@@ -59,6 +59,7 @@ type seller struct {
 	}
 
 	paid chan identity.Entity // a payment may have come from
+	rate rate
 }
 
 // bucket counts what one buyer asks.
@@ -259,15 +260,17 @@ func (m *Market) quote(buyer identity.Entity, a Ask, job compute.Job, asked iden
 	if no := m.mayTake(p, buyer); no != nil {
 		return Quote{}, no
 	}
-	hold, err := m.credit.Hold(buyer, ceiling)
+	q := Quote{
+		Ask: asked, Job: job.Hash(), Price: p.Price, Slowest: p.Slowest, Ceiling: ceiling,
+		Quantum: m.quantum(p, job.Limits.Fuel, m.room(buyer)),
+		Until:   time.Now().Add(quoteTime).UnixMilli(),
+	}
+	hold, err := m.credit.Hold(buyer, q.part(0))
 	if err != nil {
 		return Quote{}, refuse(RefusedCredit, "%v", err)
 	}
 	hold.Release()
-	return Quote{
-		Ask: asked, Job: job.Hash(), Price: p.Price, Slowest: p.Slowest, Ceiling: ceiling,
-		Until: time.Now().Add(quoteTime).UnixMilli(),
-	}, nil
+	return q, nil
 }
 
 // mayTake says why no more orders are taken, from this buyer or at all.

@@ -184,6 +184,7 @@ func (t *trade) persist(f follow, o compute.Outcome) error {
 		r.State = Verifying
 		r.Reason, r.Error = "", ""
 		r.Receipt, r.Delivery, r.Outcome = f.Receipt, f.Delivery, o.Encode()
+		r.Release, r.Vouched = f.Release, t.purse.vouched
 		r.Out, r.Err = out, serr
 		r.event(eventRecord{Text: "delivered, output checked", Seller: r.Quote.By})
 	})
@@ -244,8 +245,8 @@ func (m *Market) settle(ctx context.Context, j *job, r *jobRecord) error {
 	}
 	failpoint.Hit("market:pay-before")
 	text := "nothing to pay"
-	if d.Cost > 0 {
-		e, err := m.pay(ctx, j, r, d)
+	if d.Cost > 0 || r.Lock != (identity.Hash{}) {
+		e, err := m.pay(ctx, j, r, d, rec.Fuel)
 		if err != nil {
 			return err
 		}
@@ -269,11 +270,11 @@ func (m *Market) settle(ctx context.Context, j *job, r *jobRecord) error {
 // disk that is full or a line that is fenced may be well again. The error is
 // ctx's, or *Refused when it never will be, or was not for as long as a seller
 // waits.
-func (m *Market) pay(ctx context.Context, j *job, r *jobRecord, d Delivery) (ledger.Entry, error) {
+func (m *Market) pay(ctx context.Context, j *job, r *jobRecord, d Delivery, fuel uint64) (ledger.Entry, error) {
 	last := time.UnixMilli(r.Created).Add(r.Spec.Timeout + saleAge)
 	told := false
 	for pause := firstPause; ; pause = min(2*pause, lastPay) {
-		e, err := m.credit.Pay(ctx, r.Quote.By, d.Cost, d.Order)
+		e, err := m.payOnce(ctx, r, d, fuel)
 		if ctx.Err() != nil {
 			return e, ctx.Err()
 		}
@@ -316,8 +317,13 @@ func ended(rec compute.Receipt, stop Reason, outcome []byte) (State, Reason, str
 		if stop == Cancelled {
 			return CancelledBy, Cancelled, fmt.Sprintf("cancelled at %d fuel", rec.Fuel)
 		}
-		if stop == TooSlow {
+		switch stop {
+		case TooSlow:
 			return Failed, TooSlow, fmt.Sprintf("the seller stopped it at %d fuel: it was slower than the quote's slowest rate", rec.Fuel)
+		case NoVoucher:
+			return Failed, NoVoucher, fmt.Sprintf("the seller stopped it at %d fuel: no voucher came for what it had used", rec.Fuel)
+		case CreditLimit:
+			return Failed, CreditLimit, fmt.Sprintf("the seller stopped it at %d fuel: this node came to owe as much as it may there", rec.Fuel)
 		}
 		return Failed, Timeout, fmt.Sprintf("stopped at %d fuel, its time was over", rec.Fuel)
 	}

@@ -3,6 +3,7 @@ package market
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/peersea/sea/compute"
 	"github.com/peersea/sea/identity"
@@ -161,6 +162,9 @@ type Quote struct {
 	// Slowest is the fuel per second of processor time below which the seller
 	// may stop the job, paid to that point; 0 is none.
 	Slowest uint64 `cbor:"slowest,omitempty"`
+	// Quantum is the fuel after which the seller wants the next voucher; 0 is
+	// never: the job is paid on delivery, once.
+	Quantum uint64 `cbor:"quantum,omitempty"`
 	// Ceiling is the price of the job's whole fuel: no bill is higher.
 	Ceiling ledger.Amount `cbor:"ceiling"`
 	// Until is when it ends, in milliseconds of Unix time by the seller's clock.
@@ -192,6 +196,9 @@ func (q Quote) check() error {
 		return fmt.Errorf("it holds until %d", q.Until)
 	}
 	if err := checkSlowest(q.Slowest); err != nil {
+		return err
+	}
+	if err := checkQuantum(q.Quantum); err != nil {
 		return err
 	}
 	return checkAmount("ceiling", q.Ceiling)
@@ -274,8 +281,9 @@ type Delivery struct {
 	Receipt identity.Hash `cbor:"receipt"`
 	// Cost is the quote's price for the receipt's fuel.
 	Cost ledger.Amount `cbor:"cost"`
-	// Reason is why the seller stopped the job, TooSlow, and empty when it did
-	// not or the job's own wall time was over.
+	// Reason is why the seller stopped the job: TooSlow, NoVoucher or
+	// CreditLimit. It is empty when it did not, or the job's own wall time was
+	// over.
 	Reason Reason `cbor:"reason,omitempty"`
 }
 
@@ -297,8 +305,8 @@ func OpenDelivery(s identity.Statement) (Delivery, error) {
 }
 
 func (d Delivery) check() error {
-	if d.Reason != "" && d.Reason != TooSlow {
-		return fmt.Errorf("the job was stopped for the reason %q, want %s or none", clip(string(d.Reason)), TooSlow)
+	if d.Reason != "" && !slices.Contains(stopReasons, d.Reason) {
+		return fmt.Errorf("the job was stopped for the reason %q, want none or one of %s", clip(string(d.Reason)), stopReasons)
 	}
 	return checkAmount("cost", d.Cost)
 }

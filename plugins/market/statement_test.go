@@ -317,7 +317,7 @@ func FuzzMessage(f *testing.F) {
 	offer, ask, quote, refusal, order, delivery, cancel := st(0), st(1), st(2), st(3), st(4), st(5), st(6)
 	kinds := []any{
 		&offerAnswer{offer}, &askRequest{ask}, &askAnswer{Quote: &quote}, &askAnswer{Refusal: &refusal},
-		&orderRequest{order, quote, ask, cursor{1, 2, 3, 4, true, 5}}, &followRequest{identity.Hash{1}, cursor{}},
+		&orderRequest{order, quote, ask, cursor{1, 2, 3, 4, true, NoVoucher, 5, []byte{6}}}, &followRequest{identity.Hash{1}, cursor{}},
 		&follow{State: SaleDelivered, Fuel: 7, Stdout: []byte("x"), StdoutSize: 1, Receipt: &delivery, Delivery: &delivery, Outcome: []byte{1}},
 		&cancelRequest{cancel}, &dueRequest{identity.Hash{2}}, &dueAnswer{true},
 	}

@@ -206,7 +206,7 @@ func TestRefusals(t *testing.T) {
 		{"price per Gfuel", nil, func(s *Spec) { s.MaxPrice = ledger.Credit - 1 }, RefusedPrice},
 		{"fee above the cap", func(p *Policy) { p.Fee = 11 * ledger.Credit }, nil, RefusedPrice},
 		{"fuel above the cap", nil, func(s *Spec) { s.Limits.Fuel = 10*Gfuel + 1 }, RefusedPrice},
-		{"credit", nil, func(s *Spec) { s.Limits.Fuel, s.MaxCredit = 11*Gfuel, 12*ledger.Credit }, RefusedCredit},
+		{"credit", func(p *Policy) { p.PerGfuel = 1000 * ledger.Credit }, func(s *Spec) { s.Limits.Fuel, s.MaxCredit = Gfuel/90, 12*ledger.Credit }, RefusedCredit},
 		{"fuel", func(p *Policy) { p.Caps.Fuel = 1000 }, func(s *Spec) { s.Limits.Fuel = 1001 }, Fuel},
 		{"memory", func(p *Policy) { p.Caps.MemoryPages = 100 }, nil, Memory},
 		{"output", func(p *Policy) { p.Caps.OutputBytes = 100 }, nil, Output},
@@ -261,7 +261,7 @@ func TestSellerRefuses(t *testing.T) {
 		{"not selling", func(p *Policy) { p.Selling = false }, nil, NotSelling},
 		{"price", nil, func(a *Ask, _ *compute.Job) { a.PerGfuel = 5 }, RefusedPrice},
 		{"cap", nil, func(a *Ask, _ *compute.Job) { a.Credit = 5 }, RefusedPrice},
-		{"credit", nil, func(a *Ask, j *compute.Job) { j.Limits.Fuel = 11 * Gfuel }, RefusedCredit},
+		{"credit", func(p *Policy) { p.PerGfuel = 1000 * ledger.Credit }, func(a *Ask, j *compute.Job) { a.PerGfuel, j.Limits.Fuel = 1000*ledger.Credit, Gfuel/90 }, RefusedCredit},
 		{"memory", nil, func(a *Ask, j *compute.Job) { j.Limits.MemoryPages = compute.MaxMemoryPages }, Memory},
 	}
 	for _, test := range tests {

@@ -68,15 +68,21 @@ type cursor struct {
 	Stderr uint64 `cbor:"stderr"`
 	Fuel   uint64 `cbor:"fuel"`
 	Input  uint64 `cbor:"input"`
-	// Running is whether the buyer knows that the guest runs.
+	// Running is whether the buyer knows that the guest runs, Held why it knows
+	// that it is held.
 	Running bool   `cbor:"running"`
+	Held    Reason `cbor:"held,omitempty"`
 	Wait    uint64 `cbor:"wait"`
+	// Voucher is the buyer's newest, as the ledger encodes it.
+	Voucher []byte `cbor:"voucher,omitempty"`
 }
 
 // follow is where an order stands, and the next bytes of its output.
 type follow struct {
 	State SaleState `cbor:"state"`
 	Fuel  uint64    `cbor:"fuel"`
+	// Held is why the guest is: NoVoucher, CreditLimit or, while it runs, "".
+	Held Reason `cbor:"held,omitempty"`
 	// Input is how many bytes of module and input the seller has.
 	Input uint64 `cbor:"input"`
 	// Stdout and Stderr begin at the cursor; the sizes are those of the whole
@@ -91,6 +97,9 @@ type follow struct {
 	Refusal  *identity.Statement `cbor:"refusal"`
 	Receipt  *identity.Statement `cbor:"receipt"`
 	Delivery *identity.Statement `cbor:"delivery"`
+	// Release lets the buyer close its lock by paying what the delivery says,
+	// or nothing after a refusal. It is empty before the lock is here.
+	Release []byte `cbor:"release,omitempty"`
 	// Outcome is what the receipt's result is the hash of. It is empty when it
 	// is longer than outcomeBytes: then it is fetched as a blob of OutcomeSize.
 	Outcome     []byte `cbor:"outcome"`

@@ -1,0 +1,258 @@
+package market
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/peersea/sea/identity"
+	"github.com/peersea/sea/internal/failpoint"
+	"github.com/peersea/sea/ledger"
+)
+
+// lockTime is how long after the job's own time its lock stays open at least: what
+// is vouched stays a claim for ever, and the rest nobody needs by then.
+const lockTime = time.Hour
+
+// lockAgain is the pause before a lock or a voucher that the ledger would not
+// make is tried again.
+const lockAgain = time.Second
+
+// purse is what a buyer pays an order with while it runs. A lock is made when
+// half of the first quantum is used, so that a job that ends before costs no
+// lock; vouchers follow for each quantum that the seller shows, never for the
+// last one: that is paid when the output was checked.
+type purse struct {
+	quantum uint64       // 0 pays on delivery
+	most    uint64       // fuel; no voucher is for more
+	hold    *ledger.Hold // of what may still come
+
+	lock    identity.Hash // zero before it is made
+	newest  []byte        // voucher, encoded
+	vouched ledger.Amount
+	covered uint64 // the fuel that is for
+
+	shown    uint64        // fuel, by the seller of this order
+	began    time.Time     // when the guest was first seen to run
+	pause    time.Duration // until a voucher that is due can be given; 0 is none
+	told     bool          // that the ledger does not do it
+	held     Reason        // what the seller said last
+	released time.Time     // until when the seller's release is waited for
+}
+
+// reserve sets aside what the order of a quote may make us owe. One that does
+// not fit, were it alone, may run in parts.
+func (m *Market) reserve(seller identity.Entity, q Quote) (*ledger.Hold, error) {
+	hold, err := m.credit.Reserve(seller, q.Ceiling)
+	var limit *ledger.LimitError
+	if q.Quantum > 0 && errors.As(err, &limit) && limit.Held == 0 {
+		return m.credit.Reserve(seller, q.part(0))
+	}
+	return hold, err
+}
+
+// openPurse begins, with the lock of an earlier run if there is one.
+func (t *trade) openPurse(hold *ledger.Hold) {
+	if t.quote.Quantum == 0 || t.work.Limits.Fuel <= t.quote.Quantum {
+		return
+	}
+	t.purse = purse{quantum: t.quote.Quantum, most: t.work.Limits.Fuel - t.quote.Quantum, hold: hold}
+	for _, k := range t.m.credit.Locks(t.r.Quote.By) {
+		if k.Mine && k.Ref == t.hash && !k.Void {
+			t.locked(k.Lock)
+		}
+	}
+}
+
+// locked takes in that there is a lock.
+func (t *trade) locked(lock identity.Hash) {
+	t.purse.lock = lock
+	t.j.update(func(r *jobRecord) { r.Lock = lock })
+}
+
+// isHeld takes in whether the guest is held, and says so when only somebody's
+// help lets it go on.
+func (t *trade) isHeld(why Reason) {
+	if why == t.purse.held {
+		return
+	}
+	t.purse.held = why
+	if why == CreditLimit {
+		t.j.update(func(r *jobRecord) {
+			r.event(eventRecord{Text: "the seller holds the job: this node owes as much as it may there", Reason: why, Seller: r.Quote.By})
+		})
+	}
+}
+
+// wait is how long an answer may take, in milliseconds.
+func (p purse) wait() uint64 {
+	if p.pause > 0 {
+		return min(uint64(p.pause.Milliseconds())+1, followMillis)
+	}
+	return followMillis
+}
+
+// vouch gives the voucher that is due, if one is. It is for what the seller has
+// shown, and not for more than the fastest machine can have done.
+func (t *trade) vouch(ctx context.Context) {
+	p := &t.purse
+	p.pause = 0
+	if p.quantum == 0 || !t.running || over(t.j.stop) {
+		return
+	}
+	if p.began.IsZero() {
+		p.began = time.Now()
+	}
+	if p.shown < p.quantum/2 {
+		return
+	}
+	if err := t.pay(ctx, p.shown); err != nil && ctx.Err() == nil {
+		p.pause = lockAgain
+		if !p.told {
+			p.told = true
+			t.m.log.Warn("a job cannot be paid as it runs", "job", t.r.ID.Short(), "peer", t.r.Quote.By.Short(), "err", err)
+			t.j.update(func(r *jobRecord) {
+				r.event(eventRecord{Text: clip(fmt.Sprintf("no voucher can be given now, trying again: %v", err)), Reason: NoVoucher, Seller: r.Quote.By})
+			})
+		}
+	}
+}
+
+// pay locks, and vouches for the fuel that is shown.
+func (t *trade) pay(ctx context.Context, shown uint64) error {
+	p, seller := &t.purse, t.r.Quote.By
+	if p.lock == (identity.Hash{}) {
+		e, err := t.m.credit.Lock(ctx, seller, t.quote.Ceiling, t.hash, ledger.LockTerms{
+			Expiry: lockExpiry(time.UnixMilli(t.r.Created).Add(t.r.Spec.Timeout + lockTime)),
+			Quote:  t.r.Quote.Hash(QuotePurpose),
+		})
+		if err != nil {
+			return fmt.Errorf("lock %s credits: %w", t.quote.Ceiling, err)
+		}
+		t.locked(e.Hash())
+		failpoint.Hit("market:locked")
+	}
+	due := min(shown, p.most)
+	if due <= p.covered || shown-p.covered < p.quantum {
+		return nil
+	}
+	if can := time.Duration(float64(due) / float64(t.m.fastest) * float64(time.Second)); time.Since(p.began) < can {
+		p.pause = can - time.Since(p.began)
+		return nil
+	}
+	cost, ok := t.quote.Cost(due)
+	if !ok {
+		return errors.New("it costs more than there is")
+	}
+	v, err := t.m.credit.SignVoucher(seller, p.lock, cost, due)
+	if err != nil {
+		return fmt.Errorf("sign a voucher: %w", err)
+	}
+	p.newest, p.vouched, p.covered = v.Encode(), cost, due
+	p.hold.Lower(t.quote.part(cost))
+	t.j.advance(progress{vouched: cost})
+	failpoint.Hit("market:vouched")
+	return nil
+}
+
+// lacksRelease says whether to ask again for a seller's release of the lock: the
+// lock is on another way than the order.
+func (t *trade) lacksRelease(ctx context.Context, f follow) (again bool, err error) {
+	if t.purse.lock == (identity.Hash{}) || len(f.Release) > 0 {
+		return false, nil
+	}
+	if t.purse.released.IsZero() {
+		t.purse.released = time.Now().Add(t.m.cfg.Patience)
+	}
+	if time.Now().After(t.purse.released) {
+		return false, nil
+	}
+	select {
+	case <-time.After(firstPause):
+		return true, nil
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+}
+
+// giveUp closes the lock of an order that came to nothing.
+func (t *trade) giveUp(ctx context.Context, release []byte) {
+	if t.purse.lock == (identity.Hash{}) || len(release) == 0 {
+		return
+	}
+	if err := t.m.fold(ctx, t.r.Quote.By, t.purse.lock, release); err != nil {
+		t.m.log.Warn("a lock stays open until it expires", "job", t.r.ID.Short(), "peer", t.r.Quote.By.Short(), "err", err)
+	}
+}
+
+// payOnce pays a delivery: out of its lock, or by itself when there is none.
+func (m *Market) payOnce(ctx context.Context, r *jobRecord, d Delivery, fuel uint64) (ledger.Entry, error) {
+	if r.Lock == (identity.Hash{}) {
+		return m.credit.Pay(ctx, r.Quote.By, d.Cost, d.Order)
+	}
+	e, paid, err := m.credit.PaidFor(r.Quote.By, d.Order)
+	if err != nil || paid {
+		return e, err
+	}
+	// The ledger folds the highest voucher: that is the bill.
+	if _, err := m.credit.SignVoucher(r.Quote.By, r.Lock, d.Cost, fuel); err != nil {
+		return ledger.Entry{}, err
+	}
+	if err := m.fold(ctx, r.Quote.By, r.Lock, r.Release); err != nil {
+		return ledger.Entry{}, err
+	}
+	e, _, err = m.credit.PaidFor(r.Quote.By, d.Order)
+	return e, err
+}
+
+// fold pays what is vouched and closes the lock, if its seller released it.
+func (m *Market) fold(ctx context.Context, seller identity.Entity, lock identity.Hash, release []byte) error {
+	var rel *ledger.Release
+	if len(release) > 0 {
+		r, err := ledger.DecodeRelease(release)
+		if err != nil {
+			return err
+		}
+		rel = &r
+	}
+	return m.credit.Fold(ctx, seller, lock, rel)
+}
+
+// sweepLocks closes old locks, now and then.
+func (m *Market) sweepLocks(ctx context.Context) {
+	tick := time.NewTicker(lockTime)
+	defer tick.Stop()
+	for {
+		m.closeLocks(ctx, time.Now())
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// closeLocks takes back what is left in locks of ours that have expired: of
+// orders whose seller vanished, or was not paid. What is vouched stays a claim.
+func (m *Market) closeLocks(ctx context.Context, now time.Time) {
+	for _, line := range m.credit.Lines() {
+		if line.Mine.Locked == 0 {
+			continue
+		}
+		for _, k := range m.credit.Locks(line.Peer) {
+			m.orders.Lock()
+			underWay := m.orders.trades[k.Ref] != nil
+			m.orders.Unlock()
+			if !k.Mine || k.Void || underWay || k.Terms.Expiry >= lockExpiry(now) {
+				continue
+			}
+			if err := m.fold(ctx, line.Peer, k.Lock, nil); err != nil && ctx.Err() == nil {
+				m.log.Warn("a lock that has expired stays open", "peer", line.Peer.Short(), "err", err)
+			}
+		}
+	}
+}
+
+// lockExpiry is the ledger's tick at a time.
+func lockExpiry(at time.Time) uint64 { return uint64(at.Unix()) / 10 }
