@@ -311,6 +311,12 @@ func (b *batch) takeRecalled(peer identity.Entity, m recalled) (next []byte, err
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errStore, err)
 	}
+	if state == StateOpen && m.newest == 0 && m.epoch == a.own.epoch {
+		if len(steps) == 0 {
+			return nil, nil
+		}
+		return nil, b.keep(a, state) // nothing was ever promised: there is nothing to recover, and nothing is signed
+	}
 	if state == StateOpen && len(m.runs) > 0 && len(steps) > 0 { // until all is here, and agreed on
 		last := m.runs[len(m.runs)-1]
 		pr := proof{kind: proofLost, peer: peer, tick: tickOf(b.l.cfg.Now()), shown: &run{entries: []Entry{last.last()}, sig: last.sig}}

@@ -136,6 +136,25 @@ func TestRebuild(t *testing.T) {
 	}
 }
 
+// TestRebuildNothing rebuilds a line on which nothing was ever promised: nothing
+// is signed for it, so the line goes on whatever becomes of the answer.
+func TestRebuildNothing(t *testing.T) {
+	l, peer := lowAndHigh(t)
+	message, err := l.Recall(peer.self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := peer.AnswerRecall(t.Context(), l.self, message); err != nil { // which is lost
+		t.Fatal(err)
+	}
+	if n, err := rebuild(t, l, peer); err != nil || n != 1 {
+		t.Fatalf("rebuilt by %d messages, %v", n, err)
+	}
+	paid(t, l, peer, 3)
+	meet(t, l, peer)
+	sameLine(t, l, peer)
+}
+
 // TestRebuildLong rebuilds a half-chain that does not fit into a message, while
 // each answer is lost once and the process ends after each.
 func TestRebuildLong(t *testing.T) {

@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	// tickTime is how often checkpoints are proposed on the lines that changed.
+	// tickTime is how often a round of checkpoints is proposed, on the lines that
+	// changed.
 	tickTime = 10 * time.Second
 
 	// maxTries is how often a line is proposed again when that failed: then its
@@ -21,8 +22,12 @@ const (
 	// maxAsked is how many messages about checkpoints a peer may send in a tick.
 	maxAsked = 8
 
-	// maxRounds is how many messages one Agree sends: ask, show and propose.
+	// maxRounds is how many messages are sent for one: ask, show and propose.
 	maxRounds = 4
+
+	// maxAgreeing is how many peers are asked at one time, each for a tick at
+	// most. Payments do not wait for them.
+	maxAgreeing = 8
 )
 
 // changed notes that a line may need a new checkpoint, where proposing it is up
@@ -38,34 +43,54 @@ func (c *Credit) changed(peer identity.Entity) {
 	}
 }
 
-// agreeAll proposes a checkpoint on every line that has changed.
+// agreeAll proposes a checkpoint on every line that has changed, unless the
+// round before still goes on.
 func (c *Credit) agreeAll(ctx context.Context) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	clear(c.asked)
+	if c.agreeing > 0 {
+		return
+	}
+	type turn struct {
+		peer  identity.Entity
+		tries int
+	}
+	round := make(chan turn, len(c.stale))
 	for peer, tries := range c.stale {
-		delete(c.stale, peer)
+		round <- turn{peer, tries}
+	}
+	close(round)
+	clear(c.stale)
+	for range min(maxAgreeing, len(round)) {
+		c.agreeing++
 		c.work.Go(func() {
-			select {
-			case c.calls <- struct{}{}:
-				defer func() { <-c.calls }()
-			case <-ctx.Done():
-				return
-			}
-			err := c.agree(ctx, peer)
-			if err == nil {
-				return
-			}
-			c.log.Debug("no checkpoint", "peer", peer, "err", err)
-			if final(err) || errors.Is(err, rpc.ErrUnreachable) || tries+1 >= maxTries {
-				return
+			for t := range round {
+				c.propose(ctx, t.peer, t.tries)
 			}
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			if _, there := c.stale[peer]; !there && len(c.stale) < maxPeers {
-				c.stale[peer] = tries + 1
-			}
+			c.agreeing--
 		})
+	}
+}
+
+// propose tries to agree with a peer, which failed so many times before.
+func (c *Credit) propose(ctx context.Context, peer identity.Entity, tries int) {
+	ctx, cancel := context.WithTimeout(ctx, tickTime)
+	defer cancel()
+	err := c.agree(ctx, peer)
+	if err == nil {
+		return
+	}
+	c.log.Debug("no checkpoint", "peer", peer, "err", err)
+	if final(err) || errors.Is(err, rpc.ErrUnreachable) || tries+1 >= maxTries {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, there := c.stale[peer]; !there && len(c.stale) < maxPeers {
+		c.stale[peer] = tries + 1
 	}
 }
 

@@ -1,12 +1,17 @@
 package credit_test
 
 import (
+	"context"
 	"errors"
+	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/ledger"
+	"github.com/peersea/sea/ledger/ledgertest"
 	"github.com/peersea/sea/node/addr"
 	"github.com/peersea/sea/node/nodetest"
 	"github.com/peersea/sea/node/rpc"
@@ -84,6 +89,61 @@ func TestCheckpointManners(t *testing.T) {
 		synctest.Wait()
 		if err := ask(low, high); err != nil {
 			t.Errorf("in the next tick: %v", err)
+		}
+	})
+}
+
+// TestCheckpointsNeverHold has a crowd that answers no checkpoint: few of them are
+// asked at one time, and payments do not wait.
+func TestCheckpointsNeverHold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const crowd = 20
+		s := nodetest.New(t, crowd)
+		at := 0
+		for i := range s.Keys {
+			if ledger.SideOf(s.Keys[i].Entity(), s.Keys[at].Entity()) == ledger.Low {
+				at = i
+			}
+		}
+		low := run(t, s, at, filepath.Join(t.TempDir(), "ledger.db"))
+		var peers []identity.Entity
+		var asked, most atomic.Int64
+		for i, key := range s.Keys {
+			if i == at {
+				continue
+			}
+			l := ledgertest.Open(t, filepath.Join(t.TempDir(), "ledger.db"), key, ledger.Config{})
+			peers = append(peers, l.Entity())
+			defer s.Nodes[i].Handle(credit.ScopeSync, func(_ context.Context, from rpc.Peer, _ []byte) ([]byte, error) {
+				return l.Position(from.Node)
+			})()
+			defer s.Nodes[i].Handle(credit.ScopePush, func(ctx context.Context, from rpc.Peer, body []byte) ([]byte, error) {
+				return l.Receive(ctx, from.Node, body)
+			})()
+			defer s.Nodes[i].Handle(credit.ScopeCheckpoint, func(ctx context.Context, _ rpc.Peer, _ []byte) ([]byte, error) {
+				most.Store(max(most.Load(), asked.Add(1)))
+				defer asked.Add(-1)
+				<-ctx.Done()
+				return nil, ctx.Err()
+			})()
+		}
+		for range 4 {
+			for _, peer := range peers {
+				if _, err := low.Pay(t.Context(), peer, 5, ledger.NewRef()); err != nil {
+					t.Fatal(err)
+				}
+				start := time.Now()
+				if err := low.plugin.Deliver(t.Context(), peer); err != nil {
+					t.Fatal(err)
+				}
+				if took := time.Since(start); took > time.Second {
+					t.Fatalf("a payment waited %v", took)
+				}
+			}
+			time.Sleep(10 * time.Second)
+		}
+		if n := most.Load(); n < 1 || n > 16 { // a call that was given up may last until its node hears of it
+			t.Errorf("%d peers asked at one time", n)
 		}
 	})
 }

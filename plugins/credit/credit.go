@@ -28,7 +28,8 @@ const (
 	// time; the others have their turn at the next look at the outbox.
 	maxPeers = 1000
 
-	// maxCalls is how many calls are under way at one time.
+	// maxCalls is how many calls are under way at one time, beside those for
+	// checkpoints.
 	maxCalls = 16
 
 	callTime = 20 * time.Second // for one call
@@ -56,6 +57,8 @@ type Credit struct {
 	waiters map[*waiter]struct{}      // one for each Deliver
 	stale   map[identity.Entity]int   // see checkpoint.go: maxPeers
 	asked   map[identity.Entity]int   // calls to ScopeCheckpoint in this tick: maxPeers
+
+	agreeing int // goroutines of the round of checkpoints: maxAgreeing
 }
 
 var _ plugins.Plugin = (*Credit)(nil)
