@@ -199,6 +199,6 @@ func checkInChild(ctx context.Context, path string) (v checkView, err error) {
 	}
 	return checkView{
 		Error: "reading the file ended the process that did: " + err.Error(),
-		Hint:  "put a backup of the whole folder back",
+		Hint:  "put a backup of ledger.db back, or move it away; then \"seaworker credit rebuild\" asks the peers for what is missing",
 	}, nil
 }

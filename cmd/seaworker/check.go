@@ -17,7 +17,7 @@ func newCheckFile(c *cli) *cobra.Command {
 			report, err := ledger.Check(args[0])
 			v := checkView{OK: err == nil, Entries: report.Entries, Lines: report.Lines}
 			if err != nil {
-				v.Error, v.Hint = err.Error(), "put a backup of the whole folder back; what peers owe and are owed, they hold too"
+				v.Error, v.Hint = err.Error(), "put a backup of ledger.db back, or move it away; then \"seaworker credit rebuild\" asks the peers for what is missing"
 			}
 			return json.NewEncoder(c.stdout).Encode(v)
 		},

@@ -101,7 +101,7 @@ func (d *daemon) openStores(cfg config) (err error) {
 	conf := ledger.Config{Strangers: strangers(int64(microOf(cfg.Strangers))), Log: d.log.With("component", "ledger")}
 	d.ledger, err = ledger.Open(d.dir.ledger(), d.key, conf)
 	if err != nil {
-		return explainLedger(d.dir, err)
+		return explainLedger(d.dir, d.key.Entity(), err)
 	}
 	d.opened(d.ledger.Close)
 	return nil
@@ -217,6 +217,7 @@ func (d *daemon) online(ctx context.Context, bootstrap []string, ready func() er
 		defer stop()
 		ran = d.plugins.Run(runs)
 	})
+	wait.Go(func() { d.keepHeads(runs) })
 	err := ready()
 	if err != nil {
 		stop()
@@ -292,12 +293,12 @@ func newLog(w io.Writer, level string) *slog.Logger {
 }
 
 // explainLedger says what to do about a ledger that does not open.
-func explainLedger(dir folder, err error) error {
+func explainLedger(dir folder, self identity.Entity, err error) error {
 	switch {
 	case errors.Is(err, ledger.ErrInUse):
 		return failf(exitUsage, reasonUsage, "stop the other process, or use another --dir", "the ledger in %s is in use: %v", dir, err)
 	case errors.Is(err, ledger.ErrDamaged):
-		return failf(exitMismatch, reasonMismatch, "run \"seaworker credit check\", and put a backup of the whole folder back", "%v", err)
+		return failf(exitMismatch, reasonMismatch, damagedHint(dir, self), "%v", err)
 	}
 	return err
 }

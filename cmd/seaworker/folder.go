@@ -13,6 +13,7 @@ type folder string
 
 func (f folder) key() string     { return filepath.Join(string(f), "key") }
 func (f folder) ledger() string  { return filepath.Join(string(f), "ledger.db") }
+func (f folder) heads() string   { return filepath.Join(string(f), "heads") }
 func (f folder) plugins() string { return filepath.Join(string(f), "plugins") }
 func (f folder) cache() string   { return filepath.Join(string(f), "cache") }
 func (f folder) acme() string    { return filepath.Join(string(f), "acme") }

@@ -40,8 +40,8 @@ func newCreditRebuild(c *cli) *cobra.Command {
 put back, or the ledger's file is gone. Each peer shows the newest promise that it
 holds of this node, with this node's own signature, and all before it; then both
 sign that the line goes on from there. Until then nothing is signed on it. Without
-PEER it asks those that have shown that they hold more. A whole ledger is rebuilt
-by naming every peer.`,
+PEER it asks those that have shown that they hold more, and those of whom the file
+"heads", a copy beside the ledger that is a minute old at most, knows more.`,
 		Example: "  seaworker credit rebuild\n  seaworker credit rebuild 9b1c04",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			api, err := c.running(cmd.Context())
@@ -82,7 +82,7 @@ by naming every peer.`,
 
 // postRebuild rebuilds one line after the other: it is rare.
 func (a *api) postRebuild(r *http.Request, in rebuildAsk) ([]rebuiltLine, error) {
-	peers := a.d.credit.Fenced()
+	peers := a.d.lostHeads()
 	if len(in.Peers) > 0 {
 		peers = peers[:0]
 	}
@@ -122,7 +122,7 @@ func (a *api) rebuild(ctx context.Context, peer identity.Entity) error {
 func rebuildHint(err error) string {
 	switch {
 	case errors.Is(err, ledger.ErrFork):
-		return "stop the node, move ledger.db away, start it, and rebuild by naming every peer; what was signed here since was never sent, pay it again"
+		return "stop the node, move ledger.db away, start it, and rebuild again; what was signed here since was never sent, pay it again"
 	case errors.Is(err, rpc.ErrUnreachable), errors.Is(err, context.DeadlineExceeded):
 		return "try again when the peer is there"
 	case errors.Is(err, rpc.ErrNoHandler):
