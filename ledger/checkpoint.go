@@ -24,7 +24,8 @@ type Checkpoint struct {
 
 	Sides [2]Reach // by Side
 
-	// Locks is the hash of the locks that are open at these heads, zero for none.
+	// Locks has room for a summary of the open locks. It is zero in this version:
+	// the two tips name every LOCK and what became of it.
 	Locks identity.Hash
 
 	// Prev is the hash of checkpoint N - 1, zero for the first.
