@@ -312,3 +312,47 @@ func TestRebuildRefused(t *testing.T) {
 		t.Errorf("another's: got %v, want %v", err, ErrStranger)
 	}
 }
+
+// TestRebuildLocks rebuilds a half-chain with a lock that is half folded.
+func TestRebuildLocks(t *testing.T) {
+	l, peer := lowAndHigh(t)
+	paid(t, l, peer, 1)
+	lock, err := l.Lock(t.Context(), peer.self, 100, NewRef(), LockTerms{Expiry: tickOf(testTime) + 100, Quote: NewRef()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	deliver(t, l, peer)
+	agree(t, l, peer)
+	again := copyOf(t, l)
+	v, err := l.SignVoucher(peer.self, lock.Hash(), 40, 7)
+	if err == nil {
+		err = peer.TakeVoucher(t.Context(), l.self, v)
+	}
+	if err == nil {
+		err = l.Fold(t.Context(), peer.self, lock.Hash(), nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	paid(t, l, peer, 5)
+	deliver(t, l, peer)
+	agree(t, l, peer)
+	for _, l := range []*Ledger{again(), openCopy(t, t.TempDir()+"/new.db", l.signer)} {
+		position, err := peer.Position(l.self)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Compare(t.Context(), peer.self, position); !errors.Is(err, ErrLine) {
+			t.Fatalf("compare: got %v, want it fenced", err)
+		}
+		if _, err := rebuild(t, l, peer); err != nil {
+			t.Fatal(err)
+		}
+		meet(t, l, peer)
+		agree(t, l, peer)
+		sameLine(t, l, peer)
+		if got := l.Line(peer.self).Mine; got.Cum != 46 || got.Locked != 60 {
+			t.Errorf("got %+v", got)
+		}
+	}
+}
