@@ -76,6 +76,7 @@ type trader struct {
 	keeps  storage.Config
 	via    plugins.Node        // nil is node
 	lends  func(credit) credit // nil is the ledger itself
+	swift  uint64              // what the market's fastestRate is; 0 leaves it
 
 	stop func()
 }
@@ -116,6 +117,9 @@ func (tr *trader) start() {
 		lends = tr.lends(lends)
 	}
 	tr.Market = New(tr.key, book, lends, tr.engine, tr.cfg)
+	if tr.swift != 0 {
+		tr.fastest = tr.swift
+	}
 	via := tr.via
 	if via == nil {
 		via = tr.node

@@ -147,20 +147,51 @@ func (tr *trader) running(job compute.Job) *sale {
 
 // vouching is a buyer and a seller whose ledgers are watched, with quanta of
 // testQuantum.
-func vouching(t *testing.T, patience time.Duration) (buyer, seller *trader, bought, sold *watched) {
+func vouching(t *testing.T) (buyer, seller *trader, bought, sold *watched) {
 	t.Helper()
 	sea := nodetest.New(t, 2)
 	bought, sold = &watched{}, &watched{}
 	buyer = newTrader(t, sea, 0, &tricky{}, func(tr *trader) {
+		tr.swift = 1 << 62 // these guests are
 		tr.lends = func(c credit) credit { bought.credit = c; return bought }
 	})
 	seller = newTrader(t, sea, 1, &tricky{}, func(tr *trader) {
-		tr.cfg.InputPatience = patience
+		tr.cfg.InputPatience = time.Hour // see endPatience
 		tr.lends = func(c credit) credit { sold.credit = c; return sold }
 	})
 	seller.sell(func(p *Policy) { p.Quantum = testQuantum })
-	buyer.fastest = 1 << 62 // these guests are
 	return buyer, seller, bought, sold
+}
+
+// endPatience has the seller end the guest that it holds for that reason. A
+// voucher that is on its way may let it go on once more.
+func endPatience(seller *trader, why Reason) {
+	for ended := false; !ended; <-time.After(time.Millisecond) {
+		for _, s := range seller.liveSales() {
+			s.mu.Lock()
+			if s.tab.held == why {
+				s.tab.since = time.Now().Add(-2 * seller.Market.cfg.InputPatience)
+				s.touch()
+			}
+			ended = ended || s.tab.stopped == why
+			s.mu.Unlock()
+		}
+	}
+}
+
+// delivered waits for a sale that is, and whose room is settled.
+func (tr *trader) delivered() Sale {
+	tr.t.Helper()
+	for {
+		sales, err := tr.Sales(1)
+		if err != nil {
+			tr.t.Fatal(err)
+		}
+		if len(sales) == 1 && sales[0].State == SaleDelivered && tr.ledger.Strangers().Used == sales[0].Cost {
+			return sales[0]
+		}
+		<-time.After(time.Millisecond)
+	}
 }
 
 func longJob(tr *trader) Spec {
@@ -179,7 +210,7 @@ func price(fuel uint64) ledger.Amount {
 // closes the lock.
 func TestVouchers(t *testing.T) {
 	t.Parallel()
-	buyer, seller, bought, _ := vouching(t, time.Minute)
+	buyer, seller, bought, _ := vouching(t)
 	var mu sync.Mutex
 	steps := map[string]int{}
 	bought.set(func(step string) error {
@@ -231,7 +262,7 @@ func TestVoucherSteps(t *testing.T) {
 
 func loseVoucher(t *testing.T, who, step string, nth int) {
 	t.Parallel()
-	buyer, seller, bought, sold := vouching(t, time.Minute)
+	buyer, seller, bought, sold := vouching(t)
 	lost, gone := make(chan struct{}), make(chan struct{})
 	var once sync.Once
 	n := 0
@@ -264,7 +295,6 @@ func loseVoucher(t *testing.T, who, step string, nth int) {
 	close(gone)
 	<-stopped
 	loser.start()
-	buyer.fastest = 1 << 62
 	j := buyer.wait(id)
 	if j.State != Done || !j.Paid || j.Cost != price(testLimit) {
 		for _, e := range j.History {
@@ -281,35 +311,28 @@ func loseVoucher(t *testing.T, who, step string, nth int) {
 func TestNoVoucher(t *testing.T) {
 	t.Parallel()
 	for _, after := range []int{0, 1, 5} {
-		buyer, seller, bought, _ := vouching(t, 300*time.Millisecond)
+		buyer, seller, bought, _ := vouching(t)
+		refused := make(chan struct{})
 		n := 0
 		bought.set(func(step string) error {
-			if step == "before a voucher" {
-				if n++; n > after {
-					return ledger.ErrReadOnly
-				}
+			if step != "before a voucher" {
+				return nil
+			}
+			if n++; n == after+1 {
+				close(refused) // what was given before has been taken
+			}
+			if n > after {
+				return ledger.ErrReadOnly
 			}
 			return nil
 		})
 		paced(seller, testLimit)
 		id := buyer.submit(longJob(buyer))
-		var vouched, cost ledger.Amount
-		for { // the buyer's ledger would not pay the bill either
-			sales, err := seller.Sales(1)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(sales) == 1 && sales[0].State == SaleDelivered {
-				vouched, cost = sales[0].Vouched, sales[0].Cost
-				break
-			}
-			<-time.After(10 * time.Millisecond)
-		}
-		if rest := cost - vouched; rest > price(running(testQuantum)) || (vouched == 0) != (after == 0) {
-			t.Errorf("after %d vouchers the seller is owed %s beyond the %s that are vouched", after, rest, vouched)
-		}
-		if used := seller.ledger.Strangers().Used; used != cost {
-			t.Errorf("after %d vouchers strangers use %s, want %s", after, used, cost)
+		<-refused
+		endPatience(seller, NoVoucher)
+		sale := seller.delivered() // the buyer's ledger would not pay the bill either
+		if rest := sale.Cost - sale.Vouched; rest > price(running(testQuantum)) || (sale.Vouched == 0) != (after == 0) {
+			t.Errorf("after %d vouchers the seller is owed %s beyond the %s that are vouched", after, rest, sale.Vouched)
 		}
 		bought.allow()
 		j := buyer.wait(id)
@@ -324,7 +347,7 @@ func TestNoVoucher(t *testing.T) {
 // it: what it used by then is the bill, and can be verified.
 func TestHeld(t *testing.T) {
 	t.Parallel()
-	buyer, seller, bought, _ := vouching(t, 300*time.Millisecond)
+	buyer, seller, bought, _ := vouching(t)
 	seller.engine = workers(t)
 	seller.halt()
 	seller.start()
@@ -335,24 +358,8 @@ func TestHeld(t *testing.T) {
 		return nil
 	})
 	id := buyer.submit(Spec{Module: buyer.put(endless)})
-	for u, err := range buyer.Watch(t.Context(), id, Cursor{}) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if u.Job != nil || slices.ContainsFunc(u.Events, func(e Event) bool { return e.Reason == NoVoucher }) {
-			break
-		}
-	}
-	for {
-		sales, err := seller.Sales(1)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(sales) == 1 && sales[0].State == SaleDelivered {
-			break
-		}
-		<-time.After(10 * time.Millisecond)
-	}
+	endPatience(seller, NoVoucher)
+	seller.delivered()
 	bought.allow()
 	j := buyer.wait(id)
 	if j.State != Failed || j.Reason != NoVoucher || j.End != compute.Interrupted || !j.Paid || j.Fuel < held(testQuantum) || j.Cost >= j.Ceiling {
@@ -371,7 +378,7 @@ func TestHeld(t *testing.T) {
 func TestBuyerGone(t *testing.T) {
 	t.Parallel()
 	for _, after := range []int{0, 1, 4} {
-		buyer, seller, _, sold := vouching(t, 300*time.Millisecond)
+		buyer, seller, _, sold := vouching(t)
 		full, gone := make(chan struct{}), make(chan struct{})
 		var once sync.Once
 		n := 0
@@ -397,19 +404,10 @@ func TestBuyerGone(t *testing.T) {
 		<-full
 		buyer.halt()
 		close(gone)
-		for {
-			sales, err := seller.Sales(1)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(sales) == 1 && sales[0].State == SaleDelivered {
-				rest := sales[0].Cost - sales[0].Vouched
-				if used := seller.ledger.Strangers().Used; used != sales[0].Cost || rest > price(running(testQuantum)) || sales[0].Reason != NoVoucher {
-					t.Errorf("after %d: %+v, strangers use %s", after, sales[0], used)
-				}
-				break
-			}
-			<-time.After(10 * time.Millisecond)
+		endPatience(seller, NoVoucher)
+		sale := seller.delivered()
+		if rest := sale.Cost - sale.Vouched; rest > price(running(testQuantum)) || sale.Reason != NoVoucher || (sale.Vouched == 0) != (after == 0) {
+			t.Errorf("after %d: %+v", after, sale)
 		}
 	}
 }
@@ -419,7 +417,7 @@ func TestBuyerGone(t *testing.T) {
 // nothing for fuel that no machine can have used.
 func TestSellerTakesVouchers(t *testing.T) {
 	t.Parallel()
-	buyer, seller, _, _ := vouching(t, time.Minute)
+	buyer, seller, _, _ := vouching(t)
 	buyer.Market.cfg.Patience = 300 * time.Millisecond
 	shown := make(chan struct{})
 	scripted(seller, func(ctx context.Context, _ compute.Job, live compute.Live) compute.Result {
@@ -451,10 +449,12 @@ func TestSellerTakesVouchers(t *testing.T) {
 		t.Errorf("%d locks are open before they expire", n)
 	}
 
-	buyer, seller, _, _ = vouching(t, 300*time.Millisecond)
+	buyer, seller, _, _ = vouching(t)
 	buyer.fastest = 1 // fuel a second
 	paced(seller, testLimit)
-	j = buyer.run(longJob(buyer))
+	id = buyer.submit(longJob(buyer))
+	endPatience(seller, NoVoucher)
+	j = buyer.wait(id)
 	if j.Reason != NoVoucher || j.Vouched != 0 || j.Cost > price(running(testQuantum)) {
 		t.Errorf("too fast: %s (%s), vouched %s, cost %s", j.Reason, j.Error, j.Vouched, j.Cost)
 	}
@@ -464,7 +464,7 @@ func TestSellerTakesVouchers(t *testing.T) {
 // at the limit, goes on when there is room, and ends there when none comes.
 func TestSteps(t *testing.T) {
 	t.Parallel()
-	buyer, seller, _, _ := vouching(t, 2*time.Minute)
+	buyer, seller, _, _ := vouching(t)
 	s := longJob(buyer)
 	s.Limits.Fuel, s.MaxCredit = 12*Gfuel, 12*ledger.Credit
 	paced(seller, 12*Gfuel)
@@ -491,10 +491,12 @@ func TestSteps(t *testing.T) {
 		t.Fatalf("%s, %s (%s), cost %s", j.State, j.Reason, j.Error, j.Cost)
 	}
 
-	buyer, seller, _, _ = vouching(t, 300*time.Millisecond)
+	buyer, seller, _, _ = vouching(t)
 	paced(seller, 12*Gfuel)
 	s.Module = longJob(buyer).Module
-	j = buyer.run(s)
+	id = buyer.submit(s)
+	endPatience(seller, CreditLimit)
+	j = buyer.wait(id)
 	if j.State != Failed || j.Reason != CreditLimit || !j.Paid || j.Cost > 6*ledger.Credit || !strings.Contains(j.Hint, "grant") {
 		t.Errorf("%s, %s (%s), cost %s", j.State, j.Reason, j.Error, j.Cost)
 	}
