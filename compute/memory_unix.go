@@ -9,6 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// memoryOnHeap tells whether guests' memories are on Go's heap.
+const memoryOnHeap = false
+
 // withMemory lets guests' memories come from the system instead of Go's heap: a
 // large limit then costs nothing until it is used, and Go's collector neither
 // zeroes nor counts it.

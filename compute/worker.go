@@ -225,10 +225,15 @@ func (w *worker) prepare(t *turn) (err error) {
 	stack := uint64(l.Depth) * stackBytes(t.interpreter)
 	room := inputRoom(inputClass(t.guest.job))
 	if t.interpreter {
-		// A heap twice the guest's memory would be over the process's limit.
+		// Garbage would grow to the heap's size, and the process's limit has no
+		// room for that beside the guest's memory.
+		heap := room + 2*l.OutputBytes + stack
+		if memoryOnHeap {
+			heap += memory
+		}
 		var now runtime.MemStats
 		runtime.ReadMemStats(&now)
-		debug.SetMemoryLimit(int64(now.Sys) + int64(memory+room+stack) + memorySlack/2)
+		debug.SetMemoryLimit(int64(now.Sys) + int64(heap) + memorySlack/2)
 	} else {
 		// This collection is the last but for those between the guests, and when
 		// a call of one asks for it.

@@ -75,7 +75,7 @@ func (l *Ledger) claims(peer identity.Entity) ([]exhibit, error) {
 			all = append(all, exhibit{voucher: e.voucher})
 		case k.due(e) > 0:
 			all = append(all, exhibit{lock: k.id, preimage: e.preimage})
-		case k.void && l.signer != nil && s.state == StateOpen:
+		case k.void && !k.byPreimage() && l.signer != nil && s.state == StateOpen:
 			x, err := Release{Line: w.line, Side: w.side, Lock: k.id, Cum: k.folded}.sign(l.signer)
 			if err != nil {
 				return nil, err

@@ -408,6 +408,45 @@ func TestLockIsOnePerRef(t *testing.T) {
 	x.want(0, 0, 100+MaxLocks-1)
 }
 
+// TestLocksOfStrangers: when all locks are taken, those who are known get one.
+func TestLocksOfStrangers(t *testing.T) {
+	x := newTrade(t, identity.Hash{})
+	x.payee.mu.Lock()
+	x.payee.locks += maxAllLocks - 1
+	x.payee.mu.Unlock()
+	_, err := x.payer.Lock(t.Context(), x.payee.self, 1, NewRef(), x.terms(identity.Hash{}))
+	x.must(err)
+	message, err := x.payer.Next(x.payee.self)
+	x.must(err)
+	if _, err := x.payee.Receive(t.Context(), x.payer.self, message); !errors.Is(err, ErrLocks) {
+		t.Errorf("a stranger's: got %v, want %v", err, ErrLocks)
+	}
+	x.must(x.payee.Grant(x.payer.self, 1, time.Time{}))
+	_, err = x.payee.Receive(t.Context(), x.payer.self, message)
+	x.must(err)
+}
+
+// TestVoidThenVouchers has a payer take its lock back, get the release that is
+// due then, and go on with vouchers: closing the lock would unmake them.
+func TestVoidThenVouchers(t *testing.T) {
+	x := newTrade(t, identity.Hash{})
+	x.voucher(30, true)
+	x.void(nil)
+	x.deliver()
+	b, err := x.payee.Position(x.payer.self)
+	x.must(err)
+	p, err := decodePosition(b)
+	x.must(err)
+	if len(p.shown) != 1 || p.shown[0].release == nil {
+		t.Fatalf("shown: %+v, want a release", p.shown)
+	}
+	v, err := x.payer.SignVoucher(x.payee.self, x.lock, 90, 1)
+	x.must(err)
+	if err := x.payee.TakeVoucher(t.Context(), x.payer.self, v); !errors.Is(err, ErrVoucher) {
+		t.Errorf("a voucher after it: got %v, want %v", err, ErrVoucher)
+	}
+}
+
 func pay(l *Ledger, to identity.Entity, amount Amount) error {
 	_, err := l.Pay(background, to, amount, NewRef())
 	return err

@@ -10,7 +10,8 @@ import (
 )
 
 // maxAllLocks bounds the locks of all lines together, because they are kept in
-// memory. A peer's LOCK beyond it is refused, until others are closed.
+// memory: beyond it a LOCK is refused, until others are closed, unless we gave
+// its peer a grant or it has repaid before. Those have MaxLocks each.
 const maxAllLocks = 1 << 16
 
 // Lock is a lock that is not closed for good, as a ledger shows it.

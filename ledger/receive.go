@@ -226,7 +226,8 @@ func (b *batch) compare(a account, runs []run) (fresh []run, tallies []tally, ba
 	return fresh, tallies, nil, nil
 }
 
-// checkLocks refuses locks that would be more than are kept in all.
+// checkLocks refuses locks that would be more than are kept in all, of peers
+// whom we gave nothing and who have repaid nothing: keys cost little.
 func (b *batch) checkLocks(a account, tallies []tally) error {
 	if len(tallies) == 0 {
 		return nil
@@ -234,7 +235,8 @@ func (b *batch) checkLocks(a account, tallies []tally) error {
 	more := len(tallies[len(tallies)-1].locks) - len(a.other.locks)
 	b.l.mu.Lock()
 	defer b.l.mu.Unlock()
-	if more > 0 && b.l.locks+more > maxAllLocks {
+	known := a.own.grantSeq > 0 || a.repaid() >= repaidEnough
+	if more > 0 && !known && b.l.locks+more > maxAllLocks {
 		return fmt.Errorf("%w: %d on all lines", ErrLocks, maxAllLocks)
 	}
 	return nil

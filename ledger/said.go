@@ -48,6 +48,9 @@ func (l *Ledger) say(peer identity.Entity, w writer, id identity.Hash, e evidenc
 		return evidence{}, fmt.Errorf("%w: %s", ErrLock, id.Short()) // closed meanwhile
 	}
 	before := l.said[id]
+	if k.void && e.voucher != nil && w.side != SideOf(l.self, peer) && k.due(e) > k.due(before) {
+		return evidence{}, fmt.Errorf("%w: the lock is void", ErrVoucher) // a release may be out already
+	}
 	if more := k.due(e) - k.due(before); more > 0 || before == (evidence{}) {
 		l.said[id], l.unsaved[id] = e, unsaved{peer, w}
 		l.restand(peer, s)

@@ -219,14 +219,15 @@ func (m *Market) fold(ctx context.Context, seller identity.Entity, lock identity
 	return m.credit.Fold(ctx, seller, lock, rel)
 }
 
-// sweepLocks closes old locks, now and then.
+// sweepLocks closes old locks, now and then. The first time is not at the start:
+// the jobs that go on then have to be found first, with what they still owe.
 func (m *Market) sweepLocks(ctx context.Context) {
 	tick := time.NewTicker(lockTime)
 	defer tick.Stop()
 	for {
-		m.closeLocks(ctx, time.Now())
 		select {
 		case <-tick.C:
+			m.closeLocks(ctx, time.Now())
 		case <-ctx.Done():
 			return
 		}
