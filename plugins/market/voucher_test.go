@@ -418,7 +418,7 @@ func TestBuyerGone(t *testing.T) {
 func TestSellerTakesVouchers(t *testing.T) {
 	t.Parallel()
 	buyer, seller, _, _ := vouching(t)
-	buyer.Market.cfg.Patience = 300 * time.Millisecond
+	buyer.Market.cfg.Patience = 5 * time.Second
 	shown := make(chan struct{})
 	scripted(seller, func(ctx context.Context, _ compute.Job, live compute.Live) compute.Result {
 		live.Progress(testLimit) // a lie
