@@ -32,7 +32,7 @@ func ledgerSuite(ctx context.Context, report func(figure)) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	for _, part := range []func(context.Context, string, func(figure)) error{ledgerRates, ledgerLone, ledgerVerify, ledgerMillion} {
+	for _, part := range []func(context.Context, string, func(figure)) error{ledgerRates, ledgerLone, ledgerVouchers, ledgerVerify, ledgerMillion} {
 		if err := part(ctx, dir, report); err != nil {
 			return err
 		}
