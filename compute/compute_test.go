@@ -161,7 +161,7 @@ func countWhatIsThere(t testing.TB) whatIsThere {
 // A goroutine that has said that it is done is there for a moment longer.
 func (w whatIsThere) leaves(t testing.TB, slack int) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; runtime.Gosched() {
 		now := countWhatIsThere(t)
 		if now.goroutines <= w.goroutines+slack && now.files <= w.files+slack && now.children <= w.children+slack {
 			return
