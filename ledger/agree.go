@@ -152,6 +152,9 @@ func (b *batch) propose(peer identity.Entity) (*pactMessage, error) {
 	if next.Sides, err = b.reached(a, p.agreed); err != nil {
 		return store(err)
 	}
+	if next.Locks, err = b.rootAt(a, next.Sides); err != nil {
+		return store(err)
+	}
 	if next, err = next.sign(b.l.signer, Low); err != nil {
 		return nil, err
 	}
@@ -197,9 +200,13 @@ func (l *Ledger) TakeCheckpoint(ctx context.Context, peer identity.Entity, messa
 		return fail(err)
 	}
 	if !same {
+		found, err := l.findRoots(peer, m)
+		if err != nil {
+			return fail(err)
+		}
 		var refused error
-		err := l.submit(ctx, m.line, func(b *batch) (err error) {
-			out, refused, err = b.takePact(peer, m)
+		err = l.submit(ctx, m.line, func(b *batch) (err error) {
+			out, refused, err = b.takePact(peer, m, found)
 			return err
 		})
 		if err == nil { // else they are not ours to read if ctx ended
@@ -268,7 +275,7 @@ func (l *Ledger) sameAgain(peer identity.Entity, m pactMessage) (out *Checkpoint
 // takePact takes in m, whose signatures are good, and returns the newest
 // checkpoint. A refusal comes back apart from err when there is something to
 // write for it.
-func (b *batch) takePact(peer identity.Entity, m pactMessage) (out *Checkpoint, refused, err error) {
+func (b *batch) takePact(peer identity.Entity, m pactMessage, found roots) (out *Checkpoint, refused, err error) {
 	a, state, err := b.open(peer)
 	if err != nil {
 		return nil, nil, err
@@ -281,12 +288,12 @@ func (b *batch) takePact(peer identity.Entity, m pactMessage) (out *Checkpoint, 
 		return nil, nil, fmt.Errorf("%w: %w", errStore, err)
 	}
 	if m.agreed != nil {
-		if p, refused, err = b.adopt(a, p, *m.agreed); refused != nil || err != nil {
+		if p, refused, err = b.adopt(a, p, *m.agreed, found); refused != nil || err != nil {
 			return nil, refused, err
 		}
 	}
 	if m.proposed != nil {
-		if p, refused, err = b.countersign(a, p, *m.proposed); refused != nil || err != nil {
+		if p, refused, err = b.countersign(a, p, *m.proposed, found); refused != nil || err != nil {
 			return nil, refused, err
 		}
 	}
@@ -294,7 +301,7 @@ func (b *batch) takePact(peer identity.Entity, m pactMessage) (out *Checkpoint, 
 }
 
 // adopt takes in a checkpoint that both sides signed.
-func (b *batch) adopt(a account, p pact, c Checkpoint) (_ pact, refused, err error) {
+func (b *batch) adopt(a account, p pact, c Checkpoint, found roots) (_ pact, refused, err error) {
 	if p.agreed != nil && c.conflicts(*p.agreed, a.theirs.side) {
 		refused, err := b.dispute(a, proof{kind: proofPacts, pacts: []Checkpoint{*p.agreed, c}})
 		return p, refused, err
@@ -302,7 +309,7 @@ func (b *batch) adopt(a account, p pact, c Checkpoint) (_ pact, refused, err err
 	if c.N <= p.n() {
 		return p, nil, nil
 	}
-	refused, err = b.prefix(a, c, true)
+	refused, err = b.prefix(a, c, found, true)
 	if refused != nil || err != nil {
 		return p, refused, err
 	}
@@ -314,7 +321,7 @@ func (b *batch) adopt(a account, p pact, c Checkpoint) (_ pact, refused, err err
 }
 
 // countersign signs a proposal of the low side, if it is true and new.
-func (b *batch) countersign(a account, p pact, c Checkpoint) (_ pact, refused, err error) {
+func (b *batch) countersign(a account, p pact, c Checkpoint, found roots) (_ pact, refused, err error) {
 	switch {
 	case p.agreed != nil && c.conflicts(*p.agreed, a.theirs.side):
 		refused, err := b.dispute(a, proof{kind: proofPacts, pacts: []Checkpoint{*p.agreed, c}})
@@ -326,7 +333,7 @@ func (b *batch) countersign(a account, p pact, c Checkpoint) (_ pact, refused, e
 	case !p.differs(c.Sides):
 		return p, nil, fmt.Errorf("%w: checkpoint %d says nothing new", ErrOutOfStep, c.N)
 	}
-	refused, err = b.prefix(a, c, false)
+	refused, err = b.prefix(a, c, found, false)
 	if refused != nil || err != nil {
 		return p, refused, err
 	}
@@ -338,9 +345,9 @@ func (b *batch) countersign(a account, p pact, c Checkpoint) (_ pact, refused, e
 	return p, nil, b.keepPact(c.Line, p)
 }
 
-// prefix returns why c does not fit what is held of the line. signed tells that
-// c bears our own signature.
-func (b *batch) prefix(a account, c Checkpoint, signed bool) (refused, err error) {
+// prefix returns why c does not fit what is held of the line, whose roots were
+// found. signed tells that c bears our own signature.
+func (b *batch) prefix(a account, c Checkpoint, found roots, signed bool) (refused, err error) {
 	own, other := c.Sides[a.mine.side], c.Sides[a.theirs.side]
 	if held, err := b.holds(a.mine, a.own, own); err != nil {
 		return nil, fmt.Errorf("%w: %w", errStore, err)
@@ -377,10 +384,7 @@ func (b *batch) prefix(a account, c Checkpoint, signed bool) (refused, err error
 			return nil, fmt.Errorf("%w: checkpoint %d has another limit in grant %d", ErrContradiction, c.N, s.says.Grant)
 		}
 	}
-	if c.Locks != (identity.Hash{}) {
-		return nil, fmt.Errorf("%w: checkpoint %d has a summary of locks", ErrContradiction, c.N)
-	}
-	return nil, nil
+	return nil, found.check(c)
 }
 
 // isHeld, isAhead and isOther say how what a peer says of a half-chain is to

@@ -24,8 +24,8 @@ type Checkpoint struct {
 
 	Sides [2]Reach // by Side
 
-	// Locks has room for a summary of the open locks. It is zero in this version:
-	// the two tips name every LOCK and what became of it.
+	// Locks is the root of the locks that are not closed at these entries, see
+	// locksRoot; zero in a checkpoint of a program that knew no roots.
 	Locks identity.Hash
 
 	// Prev is the hash of checkpoint N - 1, zero for the first.

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"testing"
 
@@ -43,6 +44,15 @@ func (g *golden) locks(t testing.TB, add func(string, string, []byte, bool, map[
 		c.push(0), false, nil)
 	add("position of claims", "what the payee shows the payer: a voucher, a preimage and a release",
 		position{line: c.line, shown: []exhibit{{voucher: &v}, {lock: second, preimage: &preimage}, {release: &x}}}.encode(), false, nil)
+
+	ids := []identity.Hash{id, second}
+	if bytes.Compare(id[:], second[:]) > 0 {
+		ids[0], ids[1] = second, id
+	}
+	root, none := locksRoot(ids, ids[:1]), locksRoot(nil, nil)
+	add("root of the locks", "the locks of a checkpoint whose low side has two that are not closed, and whose high side has the first of them",
+		root[:], false, map[string]any{"low": ids, "high": ids[:1]})
+	add("root of no locks", "the locks of a checkpoint without any", none[:], false, nil)
 
 	w := writer{c.line, c.side}
 	stored(bLock, w.refKey(id), lock{id: id, seq: 1, ref: ref, amount: 10_000_000, folded: 4_000_000, terms: terms}.encode())
