@@ -39,7 +39,7 @@ func newConn(l *link) *Conn {
 }
 
 // Peer returns who is at the other end.
-func (c *Conn) Peer() rpc.Peer { return c.l.peer }
+func (c *Conn) Peer() rpc.Peer { return c.l.who() }
 
 // Transport returns the wire's name: "ws", "wss", "webrtc" or "mem".
 func (c *Conn) Transport() string {

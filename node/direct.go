@@ -177,7 +177,7 @@ func (l *link) answer(ctx context.Context, f *frame.Request) *frame.Reply {
 	// A peer that does not read its replies gets no more of them.
 	err := errors.Join(l.fast.awaitRoom(ctx), l.bulk.awaitRoom(ctx))
 	if err == nil {
-		body, err = l.s.n.serve(ctx, l.peer, f.Scope, f.Body)
+		body, err = l.s.n.serve(ctx, l.who(), f.Scope, f.Body)
 	}
 	if err == nil && len(body) > frame.MaxBody {
 		err = rpc.Errorf(rpc.TooLarge, "the answer has %d bytes, above %d", len(body), frame.MaxBody)

@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/node/internal/frame"
 	"github.com/peersea/sea/node/internal/hello"
 	"github.com/peersea/sea/node/internal/route"
@@ -163,7 +162,7 @@ func (l *link) info() Link {
 	l.mu.Unlock()
 	wire, remote := describe(l.conn)
 	return Link{
-		Peer: l.peer, Transport: wire, Remote: remote, Outbound: l.hs.Initiator, URL: l.url, Since: l.since,
+		Peer: l.who(), Transport: wire, Remote: remote, Outbound: l.hs.Initiator, URL: l.url, Since: l.since,
 		RTT: rtt, Observed: l.observed, Skew: l.proof.Skew, Agent: l.proof.Agent,
 	}
 }
@@ -378,7 +377,7 @@ func (l *link) strike(err error) {
 }
 
 // watch pings the peer when it is silent and gives the link up when it stays
-// so, when the wire takes nothing, or when the peer's certificate ends.
+// so, or when the wire takes nothing.
 func (l *link) watch() {
 	l.ping(nil)
 	timer := time.NewTimer(idleWait)
@@ -397,9 +396,6 @@ func (l *link) watch() {
 			return
 		case l.stuck(now):
 			l.end(frame.ReasonSilent, errors.New("the wire takes nothing"))
-			return
-		case !l.proof.Until.IsZero() && time.Now().After(l.proof.Until.Add(time.Second)):
-			l.end(frame.ReasonExpired, identity.ErrExpired)
 			return
 		case silent >= idleWait:
 			l.ping(nil)
@@ -486,6 +482,6 @@ func (l *link) greeted() {
 	l.greet = true
 	l.mu.Unlock()
 	if first {
-		l.s.n.events.emit(Event{Kind: Connected, Peer: l.peer})
+		l.s.n.events.emit(Event{Kind: Connected, Peer: l.who()})
 	}
 }

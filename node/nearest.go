@@ -10,7 +10,6 @@ import (
 	"github.com/peersea/sea/identity/cbor"
 	"github.com/peersea/sea/node/addr"
 	"github.com/peersea/sea/node/internal/contact"
-	"github.com/peersea/sea/node/internal/hello"
 	"github.com/peersea/sea/node/internal/route"
 	"github.com/peersea/sea/node/rpc"
 )
@@ -128,11 +127,7 @@ func (s *session) openContact(a nearAnswer, by identity.Entity) (Contact, error)
 		Peer: rpc.Peer{Addr: record.Addr(), Node: by, Entity: by},
 		URLs: record.URLs, Caps: record.Caps, Issued: record.Issued, Expires: record.Expires,
 	}
-	if a.Certificate != nil {
-		if c.Peer.Entity, _, err = hello.CheckCertificate(*a.Certificate, by, now); err != nil {
-			return bad(err)
-		}
-	}
+	c.Peer.Entity, _ = s.n.actsFor(by, a.Certificate, now) // logged there
 	return c, nil
 }
 

@@ -47,6 +47,10 @@ type Config struct {
 	// Certificate, when not nil, lets the node act for its signer.
 	Certificate *identity.Statement
 
+	// Revoked says whether entity has taken back a certificate that it signed;
+	// nil says that none is. It is called often and at once.
+	Revoked func(entity identity.Entity, c identity.Certificate) bool
+
 	// Dialers are the wires that can be dialled, by URL scheme ("ws", "wss").
 	Dialers map[string]transport.Dialer
 
@@ -82,11 +86,11 @@ type Config struct {
 
 // A Node is a peer in the sea. All methods may be called at once.
 type Node struct {
-	self   identity.Signer
-	cfg    Config
-	log    *slog.Logger
-	addr   addr.Addr
-	entity identity.Entity
+	self    identity.Signer
+	cfg     Config
+	log     *slog.Logger
+	addr    addr.Addr
+	granted *identity.Certificate // what cfg.Certificate says
 
 	handling sync.RWMutex
 	handlers map[string]rpc.Handler
@@ -133,11 +137,15 @@ func New(self identity.Signer, cfg Config) *Node {
 		cfg:      cfg,
 		log:      cfg.Log,
 		addr:     addr.OfNode(self.Entity()),
-		entity:   self.Entity(),
 		handlers: make(map[string]rpc.Handler),
 	}
 	if cfg.Certificate != nil {
-		n.entity = cfg.Certificate.By
+		if c, err := identity.OpenCertificate(*cfg.Certificate); err != nil || c.Node != self.Entity() {
+			n.log.Error("the certificate is not this node's: it acts for itself", "err", err)
+			n.cfg.Certificate = nil
+		} else {
+			n.granted = &c
+		}
 	}
 	n.handlers[scopeNearest] = n.serveNearest
 	n.handlers[scopePing] = n.servePing
@@ -147,9 +155,6 @@ func New(self identity.Signer, cfg Config) *Node {
 
 // Addr returns the node's address.
 func (n *Node) Addr() addr.Addr { return n.addr }
-
-// Entity returns who the node acts for: its certificate's signer, or its key.
-func (n *Node) Entity() identity.Entity { return n.entity }
 
 // Key returns the node's public key.
 func (n *Node) Key() identity.Entity { return n.self.Entity() }
@@ -227,7 +232,7 @@ func (n *Node) Call(ctx context.Context, to addr.Addr, scope string, body []byte
 		return nil, err
 	}
 	if to == n.addr {
-		me := rpc.Peer{Addr: n.addr, Node: n.self.Entity(), Entity: n.entity, Direct: true}
+		me := rpc.Peer{Addr: n.addr, Node: n.self.Entity(), Entity: n.Entity(), Direct: true}
 		return n.serve(ctx, me, scope, body)
 	}
 	if l := s.link(to); l != nil {

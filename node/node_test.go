@@ -232,7 +232,16 @@ func TestCertificate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		revoked := make(chan bool, 1)
 		n := sea.AddKey(key, func(c *node.Config) { c.Certificate = &cert })
+		doubter := sea.Add(func(c *node.Config) {
+			c.Revoked = func(by identity.Entity, c identity.Certificate) bool {
+				r := <-revoked
+				revoked <- r
+				return r && by == entity.Entity() && c.Node == key.Entity()
+			}
+		})
+		revoked <- false
 		if n.Entity() != entity.Entity() || n.Key() != key.Entity() {
 			t.Error("who the node is")
 		}
@@ -256,10 +265,40 @@ func TestCertificate(t *testing.T) {
 		if c, err := sea.Nodes[1].Nearest(t.Context(), n.Addr()); err != nil || c.Peer.Entity != entity.Entity() {
 			t.Errorf("contact %+v, %v", c, err)
 		}
+		sea.Link(0, 3)
+		sea.Link(2, 3)
+		shows := func(at *node.Node) identity.Entity {
+			for _, l := range at.Links() {
+				if l.Peer.Node == key.Entity() {
+					return l.Peer.Entity
+				}
+			}
+			t.Error("there is no link")
+			return identity.Entity{}
+		}
+		if got := shows(doubter); got != entity.Entity() {
+			t.Errorf("acts for %v", got)
+		}
+		<-revoked
+		revoked <- true
+		if got := shows(doubter); got != key.Entity() {
+			t.Errorf("revoked: acts for %v", got)
+		}
+		if got := shows(sea.Nodes[0]); got != entity.Entity() {
+			t.Errorf("who has not heard of it cannot know: acts for %v", got)
+		}
 		time.Sleep(70 * time.Second)
 		synctest.Wait()
-		if links := n.Links(); len(links) != 0 {
-			t.Errorf("the certificate has ended, the link has not: %+v", links)
+		if got := shows(sea.Nodes[0]); got != key.Entity() || n.Entity() != key.Entity() {
+			t.Errorf("it has ended: acts for %v", got)
+		}
+		for i, direct := range []bool{true, false} {
+			if _, err := n.Call(t.Context(), sea.Nodes[i].Addr(), "test:who", nil); err != nil {
+				t.Fatal(err)
+			}
+			if p := <-from; p.Entity != key.Entity() || p.Direct != direct {
+				t.Errorf("it has ended, direct %v: from %+v", direct, p)
+			}
 		}
 	})
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/node/addr"
 	"github.com/peersea/sea/node/internal/frame"
-	"github.com/peersea/sea/node/internal/hello"
 	"github.com/peersea/sea/node/internal/route"
 	"github.com/peersea/sea/node/rpc"
 )
@@ -293,14 +292,8 @@ func (r *router) judge(d route.Deliver) {
 // handle runs the handler for a routed request.
 func (r *router) handle(d route.Deliver) ([]byte, error) {
 	req := d.Req
-	from := rpc.Peer{Addr: addr.OfNode(req.Source), Node: req.Source, Entity: req.Source}
-	if req.Certificate != nil {
-		entity, _, err := hello.CheckCertificate(*req.Certificate, req.Source, time.Now())
-		if err != nil {
-			return nil, rpc.Errorf(rpc.Refused, "%v", err)
-		}
-		from.Entity = entity
-	}
+	from := rpc.Peer{Addr: addr.OfNode(req.Source), Node: req.Source}
+	from.Entity, _ = r.s.n.actsFor(req.Source, req.Certificate, time.Now()) // logged there
 	ctx, cancel := context.WithTimeout(r.s.ctx, routedWait)
 	defer cancel()
 	if req.Scope == scopeRTC {

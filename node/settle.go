@@ -307,11 +307,14 @@ func (s *session) up(l *link) {
 	defer close(l.told)
 	wire, remote := describe(l.conn)
 	s.n.log.Debug("link up", "peer", l.peer.Node, "transport", wire, "remote", remote, "outbound", l.hs.Initiator)
+	if why := l.proof.Refused; why != nil {
+		s.n.log.Warn("a peer's certificate does not count, it acts for itself", "peer", l.peer.Node, "err", why)
+	}
 	if skew := l.proof.Skew; skew.Abs() > skewWarn {
 		s.n.log.Warn("a peer's clock differs from ours", "peer", l.peer.Node, "ahead", skew)
 	}
 	s.router.step(route.LinkUp{Addr: l.peer.Addr})
-	s.n.events.emit(Event{Kind: LinkUp, Peer: l.peer})
+	s.n.events.emit(Event{Kind: LinkUp, Peer: l.who()})
 }
 
 // down takes a link out that has ended.
@@ -324,7 +327,7 @@ func (s *session) down(l *link) {
 	s.mu.Unlock()
 	s.n.log.Debug("link down", "peer", l.peer.Node, "err", l.why())
 	s.router.step(route.LinkDown{Addr: l.peer.Addr})
-	s.n.events.emit(Event{Kind: LinkDown, Peer: l.peer, Err: l.why()})
+	s.n.events.emit(Event{Kind: LinkDown, Peer: l.who(), Err: l.why()})
 }
 
 // await returns the link to a peer once there is one, nil when ctx ends first.

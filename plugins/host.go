@@ -18,8 +18,8 @@ type Node interface {
 	// Addr is where this node is to be found.
 	Addr() addr.Addr
 
-	// Entity is the key by which this node signs.
-	Entity() identity.Entity
+	// Key is the key by which this node signs.
+	Key() identity.Entity
 
 	// Call asks another node and waits for its answer; see node.Node.Call for
 	// sizes, times and errors.

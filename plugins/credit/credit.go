@@ -97,7 +97,7 @@ func New(l *ledger.Ledger, cfg Config) *Credit {
 
 // Init claims the scopes.
 func (c *Credit) Init(h *plugins.Host) error {
-	if h.Node.Entity() != c.ledger.Entity() {
+	if h.Node.Key() != c.ledger.Entity() {
 		return errors.New("the ledger is not that of the node's key")
 	}
 	c.node, c.log = h.Node, h.Log

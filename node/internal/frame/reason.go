@@ -15,7 +15,7 @@ const (
 	ReasonProtocol  Reason = 5 // the other side broke a rule of the protocol
 	ReasonSilent    Reason = 6 // nothing was heard for too long
 	ReasonRefused   Reason = 7 // key, certificate, network or clock not accepted
-	ReasonExpired   Reason = 8 // the certificate shown has ended
+	ReasonExpired   Reason = 8 // not sent any more: a node whose certificate has ended acts for itself
 	ReasonUnwanted  Reason = 9 // the user or the overlay gave the link up
 )
 

@@ -126,6 +126,10 @@ func TestCertificate(t *testing.T) {
 	ended.NotAfter = noon.Unix() - 1
 	forged := sign(good)
 	forged.Sig[40] ^= 1
+	own, err := good.Sign(node)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name string
 		cert *identity.Statement
@@ -135,20 +139,26 @@ func TestCertificate(t *testing.T) {
 		{"of another node", sign(another), "names another node"},
 		{"ended", sign(ended), "not valid at this time"},
 		{"forged", forged, "bad signature"},
+		{"its own", &own, "signed it itself"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ini := newParty(t, "initiator", nil)
 			ini.Certificate = c.cert
 			a, b := pipe(t)
 			_, _, rs, err := shake(t, ini, newParty(t, "responder", nil), a, b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := rs.Peer
 			if c.want == "" {
-				if err != nil || rs.Peer.Entity != entity.Entity() || rs.Peer.Until.Unix() != good.NotAfter {
-					t.Errorf("got %+v, %v", rs, err)
+				if p.Entity != entity.Entity() || p.Granted.NotAfter != good.NotAfter || p.Refused != nil {
+					t.Errorf("got %+v", p)
 				}
 				return
 			}
-			if err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("got %v, want %q", err, c.want)
+			// It is the node that it proves to be, and acts for nobody else.
+			if p.Node != node.Entity() || p.Entity != p.Node || p.Granted != nil || !strings.Contains(p.Refused.Error(), c.want) {
+				t.Errorf("got %+v, want it refused: %q", p, c.want)
 			}
 		})
 	}

@@ -34,17 +34,19 @@ type Proof struct {
 	// Node is the peer's key.
 	Node identity.Entity
 
-	// Entity is who it acts for: Certificate's signer, or Node.
+	// Entity is who it acts for: the signer of its certificate, or Node.
 	Entity identity.Entity
 
 	// Record is its contact record, Statement the same as it was signed.
 	Record    contact.Record
 	Statement identity.Statement
 
-	// Certificate lets Node act for Entity; nil when they are the same. Until
-	// is its last second.
-	Certificate *identity.Statement
-	Until       time.Time
+	// Granted is the certificate that lets Node act for Entity; nil when they
+	// are the same. Whoever looks later asks it again: it ends.
+	Granted *identity.Certificate
+
+	// Refused says why a certificate that was shown does not count, or is nil.
+	Refused error
 
 	// Skew is how far the peer's clock was ahead of ours, and the time the
 	// handshake's message took on its way.
@@ -90,7 +92,7 @@ func (p *Party) check(b, static []byte) (Proof, error) {
 	}
 	now := p.Now()
 	proof := Proof{
-		Node: in.Record.By, Entity: in.Record.By, Statement: in.Record, Certificate: in.Certificate,
+		Node: in.Record.By, Entity: in.Record.By, Statement: in.Record,
 		Skew: time.UnixMilli(in.Clock).Sub(now), Run: in.Run, Agent: rpc.Clean(in.Agent),
 	}
 	if len(in.Agent) > MaxAgent || !utf8.ValidString(in.Agent) {
@@ -118,26 +120,25 @@ func (p *Party) check(b, static []byte) (Proof, error) {
 		return Proof{}, fmt.Errorf("%w: %w", ErrPayload, err)
 	}
 	if in.Certificate != nil {
-		proof.Entity, proof.Until, err = CheckCertificate(*in.Certificate, proof.Node, now)
-		if err != nil {
-			return Proof{}, fmt.Errorf("%w: %w", ErrPayload, err)
+		c, err := CheckCertificate(*in.Certificate, proof.Node, now)
+		if proof.Refused = err; err == nil { // else it is still the node that it proves to be
+			proof.Entity, proof.Granted = in.Certificate.By, &c
 		}
 	}
 	return proof, nil
 }
 
-// CheckCertificate verifies that s lets node act at the time now, and returns
-// for whom and until when.
-func CheckCertificate(s identity.Statement, node identity.Entity, now time.Time) (identity.Entity, time.Time, error) {
+// CheckCertificate verifies that s lets node act for its signer, another key, at
+// the time now.
+func CheckCertificate(s identity.Statement, node identity.Entity, now time.Time) (identity.Certificate, error) {
 	c, err := identity.OpenCertificate(s)
-	if err != nil {
-		return identity.Entity{}, time.Time{}, err
+	switch {
+	case err != nil:
+		return c, err
+	case c.Node != node:
+		return c, fmt.Errorf("%w: it names another node", identity.ErrBadCertificate)
+	case s.By == node:
+		return c, fmt.Errorf("%w: the node signed it itself", identity.ErrBadCertificate)
 	}
-	if c.Node != node {
-		return identity.Entity{}, time.Time{}, fmt.Errorf("%w: it names another node", identity.ErrBadCertificate)
-	}
-	if err := c.ValidAt(now); err != nil {
-		return identity.Entity{}, time.Time{}, err
-	}
-	return s.By, time.Unix(c.NotAfter, 0), nil
+	return c, c.ValidAt(now)
 }
