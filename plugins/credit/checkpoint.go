@@ -112,6 +112,42 @@ func (c *Credit) agree(ctx context.Context, peer identity.Entity) error {
 	return nil
 }
 
+// Agree returns nil when both sides have signed a checkpoint of all that is on
+// the line with the peer, as far as it can be delivered. The high side asks the
+// low one to propose. Errors are those of delivering and of the call, and the
+// ledger's.
+func (c *Credit) Agree(ctx context.Context, with identity.Entity) error {
+	if err := c.Deliver(ctx, with); err != nil {
+		return err
+	}
+	if ledger.SideOf(c.ledger.Entity(), with) == ledger.Low {
+		return c.agree(ctx, with)
+	}
+	_, err := c.ask(ctx, with, ScopePropose, nil)
+	return err
+}
+
+// proposal has the low side propose at once, because the high one asked.
+func (c *Credit) proposal(ctx context.Context, from rpc.Peer, body []byte) ([]byte, error) {
+	switch {
+	case len(body) > 0:
+		return nil, rpc.Errorf(rpc.BadRequest, "nothing is said with it")
+	case ledger.SideOf(c.ledger.Entity(), from.Node) == ledger.High:
+		return nil, rpc.Errorf(rpc.BadRequest, "the high side of a line does not propose")
+	case !c.mayAsk(from.Node):
+		return nil, rpc.Errorf(rpc.Busy, "more than %d messages about checkpoints in %v", maxAsked, tickTime)
+	}
+	if !c.ledger.Line(from.Node).Known() {
+		return nil, nil
+	}
+	if err := c.Agree(ctx, from.Node); errors.Is(err, rpc.ErrUnreachable) || final(err) {
+		return nil, rpc.Errorf(rpc.Unavailable, "%v", err)
+	} else if err != nil {
+		return nil, c.refuse(from, err)
+	}
+	return nil, nil
+}
+
 // checkpoint signs what a low side proposes, if it is true.
 func (c *Credit) checkpoint(ctx context.Context, from rpc.Peer, body []byte) ([]byte, error) {
 	if ledger.SideOf(c.ledger.Entity(), from.Node) == ledger.Low {

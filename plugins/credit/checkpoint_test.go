@@ -147,3 +147,43 @@ func TestCheckpointsNeverHold(t *testing.T) {
 		}
 	})
 }
+
+// TestAgree has either side ask for a checkpoint now, and finds all that was
+// signed in it.
+func TestAgree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := nodetest.New(t, 2)
+		all := runAll(t, s)
+		for n := range 4 {
+			from, to := all[n%2], all[1-n%2]
+			for i, l := range all {
+				if _, err := l.Pay(t.Context(), all[1-i].Entity(), 5, ledger.NewRef()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := to.plugin.Deliver(t.Context(), from.Entity()); err != nil {
+				t.Fatal(err)
+			}
+			if err := from.plugin.Agree(t.Context(), to.Entity()); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			a, b := from.Line(to.Entity()), to.Line(from.Entity())
+			if a.Agreed.Mine != a.Mine || a.Agreed.Hash != b.Agreed.Hash || a.Agreed.Theirs != a.Theirs || a.Theirs != b.Mine {
+				t.Fatalf("round %d: got %+v and %+v", n, a, b)
+			}
+		}
+		low, high := 0, 1
+		if ledger.SideOf(all[0].Entity(), all[1].Entity()) == ledger.High {
+			low, high = 1, 0
+		}
+		for _, c := range []struct {
+			from, to int
+			body     []byte
+		}{{low, high, nil}, {high, low, []byte{1}}} {
+			if _, err := s.Nodes[c.from].Call(t.Context(), addr.OfNode(s.Nodes[c.to].Entity()), credit.ScopePropose, c.body); !errors.Is(err, rpc.ErrBadRequest) {
+				t.Errorf("from %d with %x: got %v", c.from, c.body, err)
+			}
+		}
+	})
+}

@@ -21,6 +21,7 @@ const (
 	ScopeSync       = "credit:sync"
 	ScopePush       = "credit:push"
 	ScopeCheckpoint = "credit:checkpoint"
+	ScopePropose    = "credit:propose"
 )
 
 const (
@@ -104,6 +105,7 @@ func (c *Credit) Init(h *plugins.Host) error {
 	h.Node.Handle(ScopeSync, c.sync)
 	h.Node.Handle(ScopePush, c.push)
 	h.Node.Handle(ScopeCheckpoint, c.checkpoint)
+	h.Node.Handle(ScopePropose, c.proposal)
 	h.Node.Handle(ScopeRecover, c.recall)
 	return nil
 }
