@@ -189,7 +189,7 @@ func (s *session) offer(ctx context.Context, to addr.Addr) (*link, error) {
 	if err != nil {
 		return nil, doing("offer", err)
 	}
-	reply, err := s.callRouted(ctx, to, addr.Addr{}, scopeRTC, body)
+	reply, err := s.callRouted(ctx, to, scopeRTC, body)
 	if err != nil {
 		return nil, err
 	}

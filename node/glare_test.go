@@ -20,6 +20,7 @@ import (
 type broker struct {
 	net  *memnet.Net
 	t    testing.TB
+	at   string // where it listens; empty is anywhere
 	open atomic.Int32
 	most atomic.Int32
 }
@@ -31,7 +32,7 @@ func (b *broker) begin() {
 }
 
 func (b *broker) Offer(context.Context) (transport.Offer, error) {
-	l, err := b.net.Listen("")
+	l, err := b.net.Listen(b.at)
 	if err != nil {
 		return nil, err
 	}

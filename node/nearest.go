@@ -17,6 +17,7 @@ import (
 // The node's own scopes.
 const (
 	scopeNearest = route.NearScope
+	scopeContact = route.ContactScope
 	scopePing    = "sea:ping"
 	scopeRTC     = "sea:rtc"
 )
@@ -40,9 +41,9 @@ type Contact struct {
 	Issued, Expires time.Time
 }
 
-// nearAnswer is what sea:nearest returns: the contact record and the
-// certificate, or null, of the node at the end of the path.
-type nearAnswer struct {
+// contactAnswer is what sea:contact returns, and sea:nearest: the contact record
+// and the certificate, or null, of the node that answers.
+type contactAnswer struct {
 	_           struct{} `cbor:",toarray"`
 	Record      identity.Statement
 	Certificate *identity.Statement
@@ -81,30 +82,43 @@ func (n *Node) nearest(ctx context.Context, target, not addr.Addr) (Contact, err
 // nearestOther asks the sea, beginning at a neighbour: the answer is never this
 // node.
 func (s *session) nearestOther(ctx context.Context, target, not addr.Addr) (Contact, error) {
-	reply, err := s.askRouted(ctx, target, not, scopeNearest, nil)
+	req := s.request(target, scopeNearest)
+	req.Not = not
+	c := &routedCall{s: s, to: target, until: time.Now().Add(routedWait)}
+	reply, err := c.askRouted(ctx, req)
 	if err != nil {
 		return Contact{}, err
 	}
+	return s.readContact(scopeNearest, reply)
+}
+
+// readContact reads the reply to sea:nearest or sea:contact, and keeps the key
+// that calls are sealed to.
+func (s *session) readContact(scope string, reply *route.Reply) (Contact, error) {
 	if err := rpc.FromWire(reply.Code, reply.Text); err != nil {
 		return Contact{}, err
 	}
-	var answer nearAnswer
+	var answer contactAnswer
 	if err := cbor.Unmarshal(reply.Body, &answer); err != nil {
-		return Contact{}, rpc.Errorf(rpc.BadRequest, "%s: the answer cannot be read: %v", scopeNearest, err)
+		return Contact{}, rpc.Errorf(rpc.BadRequest, "%s: the answer cannot be read: %v", scope, err)
 	}
-	return s.openContact(answer, reply.By)
+	c, err := s.openContact(answer, reply.By)
+	if err != nil {
+		return Contact{}, doing(scope, err)
+	}
+	return c, nil
 }
 
-// own returns this node's answer to sea:nearest.
-func (s *session) own() nearAnswer {
+// own returns this node's answer to sea:nearest and sea:contact.
+func (s *session) own() contactAnswer {
 	p := s.party.Load()
-	return nearAnswer{Record: p.Record, Certificate: p.Certificate}
+	return contactAnswer{Record: p.Record, Certificate: p.Certificate}
 }
 
 // openContact verifies an answer that by gave.
-func (s *session) openContact(a nearAnswer, by identity.Entity) (Contact, error) {
+func (s *session) openContact(a contactAnswer, by identity.Entity) (Contact, error) {
 	bad := func(err error) (Contact, error) {
-		return Contact{}, rpc.Errorf(rpc.BadRequest, "%s: %v", scopeNearest, err)
+		return Contact{}, rpc.Errorf(rpc.BadRequest, "%v", err)
 	}
 	if a.Record.By != by {
 		return bad(fmt.Errorf("the contact record is another node's"))
@@ -123,6 +137,7 @@ func (s *session) openContact(a nearAnswer, by identity.Entity) (Contact, error)
 	if record.Network != s.n.cfg.Network {
 		return bad(fmt.Errorf("the contact record is of another network"))
 	}
+	s.directory.learn(record)
 	c := Contact{
 		Peer: rpc.Peer{Addr: record.Addr(), Node: by, Entity: by},
 		URLs: record.URLs, Caps: record.Caps, Issued: record.Issued, Expires: record.Expires,
@@ -131,10 +146,10 @@ func (s *session) openContact(a nearAnswer, by identity.Entity) (Contact, error)
 	return c, nil
 }
 
-// serveNearest answers for this node: it is the end of the path.
-func (n *Node) serveNearest(_ context.Context, _ rpc.Peer, body []byte) ([]byte, error) {
+// serveContact answers for this node: it is the end of the path.
+func (n *Node) serveContact(_ context.Context, _ rpc.Peer, body []byte) ([]byte, error) {
 	if len(body) > 0 {
-		return nil, rpc.Errorf(rpc.BadRequest, "%s takes no body", scopeNearest)
+		return nil, rpc.Errorf(rpc.BadRequest, "there is no body to this scope")
 	}
 	s, err := n.current()
 	if err != nil {

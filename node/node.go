@@ -147,7 +147,8 @@ func New(self identity.Signer, cfg Config) *Node {
 			n.granted = &c
 		}
 	}
-	n.handlers[scopeNearest] = n.serveNearest
+	n.handlers[scopeNearest] = n.serveContact
+	n.handlers[scopeContact] = n.serveContact
 	n.handlers[scopePing] = n.servePing
 	n.handlers[scopeRTC] = n.serveRTC
 	return n
@@ -219,7 +220,8 @@ func (n *Node) serve(ctx context.Context, from rpc.Peer, scope string, body []by
 
 // Call asks the node at to and returns its answer. Over a link to it, bodies
 // and answers may have 1 MiB and there is no deadline but ctx's. Otherwise the
-// call is routed: 64 KiB, and 10 s at most. A call to the node's own address
+// call is routed, sealed so that only that node can read it: 64 KiB, and 10 s at
+// most. A call to the node's own address
 // goes to its own handler.
 //
 // Errors are the codes of package rpc, ctx's, and ErrOffline.
@@ -238,7 +240,7 @@ func (n *Node) Call(ctx context.Context, to addr.Addr, scope string, body []byte
 	if l := s.link(to); l != nil {
 		return l.call(ctx, scope, body)
 	}
-	return s.callRouted(ctx, to, addr.Addr{}, scope, body)
+	return s.callRouted(ctx, to, scope, body)
 }
 
 // current returns the session while the node is online.

@@ -16,6 +16,7 @@ import (
 	"github.com/peersea/sea/node/internal/frame"
 	"github.com/peersea/sea/node/internal/hello"
 	"github.com/peersea/sea/node/internal/route"
+	"github.com/peersea/sea/node/internal/sealed"
 	"github.com/peersea/sea/node/nodetest"
 	"github.com/peersea/sea/node/rpc"
 	"github.com/peersea/sea/node/transport"
@@ -26,6 +27,7 @@ import (
 type rogue struct {
 	t    testing.TB
 	key  *identity.Key
+	peer [sealed.KeySize]byte // the node's sealing key
 	conn transport.Conn
 	seal hello.Sealer
 	open hello.Opener
@@ -54,7 +56,7 @@ func newRogue(t testing.TB, w nodetest.Wire, key *identity.Key, url string) *rog
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rogue{t: t, key: key, conn: conn}
+	r := &rogue{t: t, key: key, peer: session.Peer.Record.Seal, conn: conn}
 	r.seal, r.open = session.Lane(false)
 	if _, ok := r.recv().(*frame.Welcome); !ok {
 		t.Fatal("no welcome")
@@ -80,21 +82,30 @@ func (r *rogue) send(f frame.Frame) {
 // recv returns the next frame that is no ping.
 func (r *rogue) recv() frame.Frame {
 	r.t.Helper()
+	f, err := r.next()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return f
+}
+
+// next is recv that returns errors.
+func (r *rogue) next() (frame.Frame, error) {
 	for {
 		msg, err := r.conn.Recv(r.t.Context())
 		if err != nil {
-			r.t.Fatal(err)
+			return nil, err
 		}
 		plain, err := r.open.Open(msg)
 		if err != nil {
-			r.t.Fatal(err)
+			return nil, err
 		}
 		f, err := frame.Decode(plain)
 		if err != nil {
-			r.t.Fatal(err)
+			return nil, err
 		}
 		if _, ok := f.(*frame.Ping); !ok {
-			return f
+			return f, nil
 		}
 	}
 }
@@ -109,13 +120,20 @@ func (r *rogue) closed() *frame.Close {
 	}
 }
 
-// request returns a signed request to a node.
+// request returns a signed request to the node at to, sealed to the one that the
+// rogue is linked to.
 func (r *rogue) request(to addr.Addr, scope string) *route.Request {
 	r.t.Helper()
 	now := time.Now()
-	q := &route.Request{Network: "test", To: to, Issued: now, Expires: now.Add(route.MaxLife), Scope: scope}
+	q := &route.Request{
+		Source: r.key.Entity(), Network: "test", To: to, Issued: now, Expires: now.Add(route.MaxLife), Scope: route.SealedScope,
+	}
 	for i := range q.ID {
 		q.ID[i] = byte(rand.Uint32())
+	}
+	var err error
+	if q.Body, _, err = sealed.Seal(r.peer, q.Binding(), sealed.Call{Scope: scope}); err != nil {
+		r.t.Fatal(err)
 	}
 	if err := q.Sign(r.key); err != nil {
 		r.t.Fatal(err)

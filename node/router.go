@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"crypto/rand"
 	"sync"
 	"time"
 
@@ -10,16 +9,12 @@ import (
 	"github.com/peersea/sea/node/addr"
 	"github.com/peersea/sea/node/internal/frame"
 	"github.com/peersea/sea/node/internal/route"
+	"github.com/peersea/sea/node/internal/sealed"
 	"github.com/peersea/sea/node/rpc"
 )
 
-// The times and bounds of routed calls.
+// The bounds of routed calls.
 const (
-	// routedWait is when a routed call is given up, retryWait when it is sent
-	// again through another neighbour.
-	routedWait = 10 * time.Second
-	retryWait  = 3 * time.Second
-
 	// maxServing is how many routed requests handlers may work on at once,
 	// those held until their time included.
 	maxServing = 256
@@ -44,9 +39,22 @@ type router struct {
 
 // An asking is a routed call of ours.
 type asking struct {
-	reply  chan *route.Reply // has room for one
-	failed chan rpc.Code     // has room for each attempt
-	first  []addr.Addr       // neighbours that attempts began through
+	reply  chan replied  // has room for one
+	failed chan rpc.Code // has room for each attempt
+	first  []handed      // neighbours that attempts began through
+}
+
+// handed tells which neighbour took an attempt.
+type handed struct {
+	attempt uint64
+	to      addr.Addr
+}
+
+// replied is the reply, and the neighbours that attempts before the answered one
+// began through.
+type replied struct {
+	reply *route.Reply
+	slow  []addr.Addr
 }
 
 func newRouter(s *session) *router {
@@ -108,8 +116,14 @@ func (r *router) tell(effect route.Effect) {
 	switch e := effect.(type) {
 	case route.Done:
 		if a := r.waiting[e.Key.ID]; a != nil {
+			var slow []addr.Addr
+			for _, h := range a.first {
+				if h.attempt < e.Key.Attempt {
+					slow = append(slow, h.to)
+				}
+			}
 			select {
-			case a.reply <- e.Reply:
+			case a.reply <- replied{e.Reply, slow}:
 			default: // another attempt's reply was first
 			}
 		}
@@ -119,7 +133,7 @@ func (r *router) tell(effect route.Effect) {
 		}
 	case route.Handed:
 		if a := r.waiting[e.Key.ID]; a != nil {
-			a.first = append(a.first, e.To)
+			a.first = append(a.first, handed{e.Key.Attempt, e.To})
 		}
 	}
 }
@@ -250,7 +264,7 @@ func (r *router) deliver(d route.Deliver) {
 	select {
 	case r.serving <- struct{}{}:
 	default:
-		r.finish(d.Key, d.Req, nil, rpc.Errorf(rpc.Busy, "too many routed requests"), false)
+		r.finish(d.Key, d.Req, inOpen(nil, rpc.Errorf(rpc.Busy, "too many routed requests")), false)
 		return
 	}
 	if !r.s.spawn(func() {
@@ -274,7 +288,7 @@ func (r *router) judge(d route.Deliver) {
 				return
 			}
 		case v.Err != nil:
-			r.finish(key, req, nil, v.Err, false)
+			r.finish(key, req, inOpen(nil, v.Err), false)
 			return
 		case v.Reply != nil:
 			r.step(route.Answered{From: r.s.n.addr, Attempt: key.Attempt, Reply: v.Reply})
@@ -282,40 +296,88 @@ func (r *router) judge(d route.Deliver) {
 		case v.Running:
 			return
 		default:
-			body, err := r.handle(d)
-			r.finish(key, req, body, err, true)
+			r.finish(key, req, r.carryOut(d), true)
 			return
 		}
 	}
 }
 
-// handle runs the handler for a routed request.
-func (r *router) handle(d route.Deliver) ([]byte, error) {
+// carryOut does what a request asks and returns what the reply says.
+func (r *router) carryOut(d route.Deliver) route.Reply {
 	req := d.Req
-	from := rpc.Peer{Addr: addr.OfNode(req.Source), Node: req.Source}
-	from.Entity, _ = r.s.n.actsFor(req.Source, req.Certificate, time.Now()) // logged there
+	if !req.Sealed() {
+		return inOpen(r.s.n.serve(r.s.ctx, source(req), req.Scope, nil))
+	}
+	call, answers, err := r.s.sealing.Open(req.Binding(), req.Body)
+	if answers == nil {
+		r.s.n.log.Debug("sealed call does not open", "peer", req.Source, "err", err)
+		return inOpen(nil, errStale)
+	}
+	var body []byte
+	if err == nil {
+		body, err = r.handle(d, call)
+	} else {
+		err = rpc.Errorf(rpc.BadRequest, "%v", err)
+	}
+	return r.closed(req, answers, body, err)
+}
+
+// errStale answers a call that does not open. It is in the open: there is no key
+// that both sides have.
+var errStale = rpc.Errorf(rpc.Expired, "the call does not open: it was sealed to a key of an earlier run")
+
+// source is who signed a request.
+func source(req *route.Request) rpc.Peer {
+	return rpc.Peer{Addr: addr.OfNode(req.Source), Node: req.Source, Entity: req.Source}
+}
+
+// handle runs the handler for a sealed call.
+func (r *router) handle(d route.Deliver, call sealed.Call) ([]byte, error) {
+	from := source(d.Req)
+	from.Entity, _ = r.s.n.actsFor(from.Node, call.Certificate, time.Now()) // logged there
 	ctx, cancel := context.WithTimeout(r.s.ctx, routedWait)
 	defer cancel()
-	if req.Scope == scopeRTC {
+	if call.Scope == scopeRTC {
 		// Which candidates may be tried depends on the way the offer came.
-		return r.s.takeOffer(ctx, from, d.From, req.Body)
+		return r.s.takeOffer(ctx, from, d.From, call.Body)
 	}
-	return r.s.n.serve(ctx, from, req.Scope, req.Body)
+	return r.s.n.serve(ctx, from, call.Scope, call.Body)
+}
+
+// inOpen is a reply that everybody on the way can read.
+func inOpen(body []byte, err error) route.Reply {
+	if err != nil {
+		code, text := rpc.Outcome(err)
+		return route.Reply{Code: code, Text: text}
+	}
+	return route.Reply{Body: body}
+}
+
+// closed is a reply that only the source can read.
+func (r *router) closed(req *route.Request, answers *sealed.Answers, body []byte, err error) route.Reply {
+	if err == nil && len(body) > frame.MaxRouted {
+		err = rpc.Errorf(rpc.TooLarge, "the answer has %d bytes, a routed one at most %d", len(body), frame.MaxRouted)
+	}
+	o := sealed.Outcome{Body: body}
+	if err != nil {
+		o.Body = nil
+		o.Code, o.Text = rpc.Outcome(err)
+	}
+	b, err := answers.Seal(req.Hash(), o)
+	if err != nil {
+		r.s.n.log.Error("answer cannot be sealed", "peer", req.Source, "err", err)
+		return inOpen(nil, rpc.ErrInternal)
+	}
+	return route.Reply{Body: b}
 }
 
 // finish signs the reply to a request and sends it on its way. kept tells that
 // the guard let the request in and keeps the reply for retries.
-func (r *router) finish(key route.Key, req *route.Request, body []byte, err error, kept bool) {
-	if err == nil && len(body) > frame.MaxRouted {
-		err = rpc.Errorf(rpc.TooLarge, "the answer has %d bytes, a routed one at most %d", len(body), frame.MaxRouted)
-	}
-	reply := &route.Reply{To: req.Source, Network: req.Network, ID: req.ID, Request: req.Hash(), Body: body}
-	if err != nil {
-		reply.Body = nil
-		reply.Code, reply.Text = rpc.Outcome(err)
-	}
+func (r *router) finish(key route.Key, req *route.Request, says route.Reply, kept bool) {
+	reply := &says
+	reply.To, reply.Network, reply.ID, reply.Request = req.Source, req.Network, req.ID, req.Hash()
 	if err := reply.Sign(r.s.n.self); err != nil {
-		r.s.n.log.Error("reply cannot be signed", "scope", req.Scope, "err", err)
+		r.s.n.log.Error("reply cannot be signed", "peer", req.Source, "err", err)
 		return
 	}
 	attempts := []uint64{key.Attempt}
@@ -326,79 +388,6 @@ func (r *router) finish(key route.Key, req *route.Request, body []byte, err erro
 	}
 	for _, attempt := range attempts {
 		r.step(route.Answered{From: r.s.n.addr, Attempt: attempt, Reply: reply})
-	}
-}
-
-// callRouted asks a node that we have no link to.
-func (s *session) callRouted(ctx context.Context, to, not addr.Addr, scope string, body []byte) ([]byte, error) {
-	reply, err := s.askRouted(ctx, to, not, scope, body)
-	if err != nil {
-		return nil, err
-	}
-	return reply.Body, rpc.FromWire(reply.Code, reply.Text)
-}
-
-// askRouted sends a signed request on its way and waits for the signed reply:
-// at once through one neighbour, after 3 s and 6 s, or when an attempt fails,
-// through others, and until 10 s have passed.
-func (s *session) askRouted(ctx context.Context, to, not addr.Addr, scope string, body []byte) (*route.Reply, error) {
-	if len(body) > frame.MaxRouted {
-		return nil, rpc.Errorf(rpc.TooLarge, "a body of %d bytes, a routed one at most %d", len(body), frame.MaxRouted)
-	}
-	now := time.Now()
-	req := &route.Request{
-		Network: s.n.cfg.Network, To: to, Not: not, Issued: now, Expires: now.Add(route.MaxLife),
-		Scope: scope, Body: body, Certificate: s.n.cfg.Certificate,
-	}
-	rand.Read(req.ID[:])
-	if err := req.Sign(s.n.self); err != nil {
-		return nil, err
-	}
-	a := &asking{reply: make(chan *route.Reply, 1), failed: make(chan rpc.Code, frame.MaxAttempt+1)}
-	r := s.router
-	r.mu.Lock()
-	r.waiting[req.ID] = a
-	r.mu.Unlock()
-	defer r.forget(req)
-
-	end := time.NewTimer(routedWait)
-	defer end.Stop()
-	retry := time.NewTimer(retryWait)
-	defer retry.Stop()
-	attempt, flying := uint64(0), 0
-	begin := func() {
-		r.mu.Lock()
-		avoid := append([]addr.Addr(nil), a.first...)
-		r.mu.Unlock()
-		flying++
-		r.step(route.Begin{Req: req, Attempt: attempt, Avoid: avoid})
-		retry.Reset(retryWait)
-	}
-	begin()
-	for {
-		again := false
-		select {
-		case reply := <-a.reply:
-			return reply, nil
-		case code := <-a.failed:
-			flying--
-			if attempt == frame.MaxAttempt && flying == 0 {
-				return nil, rpc.Errorf(code, "no way to %s from %d links", to.Short(), len(s.all()))
-			}
-			again = flying == 0
-		case <-retry.C:
-			again = true
-		case <-end.C:
-			return nil, rpc.Errorf(rpc.Timeout, "%s did not answer in %s", to.Short(), routedWait)
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-s.ctx.Done():
-			return nil, ErrOffline
-		}
-		if again && attempt < frame.MaxAttempt {
-			attempt++
-			begin()
-		}
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/peersea/sea/node/addr"
 	"github.com/peersea/sea/node/internal/contact"
 	"github.com/peersea/sea/node/internal/hello"
+	"github.com/peersea/sea/node/internal/sealed"
 	"github.com/peersea/sea/node/transport"
 )
 
@@ -34,14 +35,16 @@ const (
 
 // A session is a node's time online, from Online to Offline.
 type session struct {
-	n      *Node
-	ctx    context.Context // ends when Offline begins
-	cancel context.CancelCauseFunc
-	static hello.Static
-	run    [8]byte
-	party  atomic.Pointer[hello.Party] // renewed with the contact record
-	router *router
-	memory budget
+	n         *Node
+	ctx       context.Context // ends when Offline begins
+	cancel    context.CancelCauseFunc
+	static    hello.Static
+	sealing   *sealed.Key // opens routed calls to this node
+	directory directory
+	run       [8]byte
+	party     atomic.Pointer[hello.Party] // renewed with the contact record
+	router    *router
+	memory    budget
 
 	work sync.WaitGroup
 
@@ -97,8 +100,12 @@ func (n *Node) begin() (*session, error) {
 	if err != nil {
 		return nil, err
 	}
+	sealing, err := sealed.NewKey()
+	if err != nil {
+		return nil, err
+	}
 	s := &session{
-		n: n, static: static,
+		n: n, static: static, sealing: sealing,
 		links:   make(map[addr.Addr]*link),
 		claims:  make(map[addr.Addr]*claim),
 		offers:  make(map[addr.Addr]*offering),
@@ -130,7 +137,7 @@ func (s *session) renew() error {
 	}
 	now := time.Now()
 	record, err := contact.Record{
-		Network: s.n.cfg.Network, Key: s.static.Public(), URLs: s.n.cfg.PublicURLs, Caps: caps,
+		Network: s.n.cfg.Network, Key: s.static.Public(), Seal: s.sealing.Public(), URLs: s.n.cfg.PublicURLs, Caps: caps,
 		Issued: now, Expires: now.Add(recordLife),
 	}.Sign(s.n.self)
 	if err != nil {

@@ -313,6 +313,7 @@ func (s *session) up(l *link) {
 	if skew := l.proof.Skew; skew.Abs() > skewWarn {
 		s.n.log.Warn("a peer's clock differs from ours", "peer", l.peer.Node, "ahead", skew)
 	}
+	s.directory.learn(l.proof.Record)
 	s.router.step(route.LinkUp{Addr: l.peer.Addr})
 	s.n.events.emit(Event{Kind: LinkUp, Peer: l.who()})
 }

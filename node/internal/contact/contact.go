@@ -1,6 +1,7 @@
 // Package contact reads and writes contact records: what a node says about
 // where and how it can be reached, signed by its key. A record also vouches for
-// the X25519 key with which the node proves itself on links.
+// two X25519 keys: the one with which the node proves itself on links, and the
+// one that calls to it are sealed to.
 package contact
 
 import (
@@ -44,8 +45,12 @@ type Record struct {
 	// Network is the network it takes part in.
 	Network string
 
-	// Key is its X25519 public key.
+	// Key is the X25519 public key that it proves on links.
 	Key [32]byte
+
+	// Seal is the X25519 public key that calls to it are sealed to. It is not
+	// Key, so that neither protocol can be played against the other.
+	Seal [32]byte
 
 	// URLs are where others can dial it, at most MaxURLs, the best first.
 	URLs []string
@@ -80,6 +85,7 @@ type body struct {
 	Key     [32]byte `cbor:"key"`
 	URLs    []string `cbor:"urls"`
 	Caps    []string `cbor:"caps"`
+	Seal    [32]byte `cbor:"seal"`
 	Issued  int64    `cbor:"iat"`
 	Expires int64    `cbor:"exp"`
 }
@@ -91,7 +97,7 @@ func (r Record) Sign(s identity.Signer) (identity.Statement, error) {
 		return identity.Statement{}, err
 	}
 	b, err := cbor.Marshal(body{
-		Version: version, Network: r.Network, Key: r.Key, URLs: r.URLs, Caps: r.Caps,
+		Version: version, Network: r.Network, Key: r.Key, Seal: r.Seal, URLs: r.URLs, Caps: r.Caps,
 		Issued: r.Issued.UnixMilli(), Expires: r.Expires.UnixMilli(),
 	})
 	if err != nil {
@@ -124,7 +130,7 @@ func decode(b []byte) (Record, error) {
 		return Record{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	r := Record{
-		Network: in.Network, Key: in.Key, URLs: in.URLs, Caps: in.Caps,
+		Network: in.Network, Key: in.Key, Seal: in.Seal, URLs: in.URLs, Caps: in.Caps,
 		Issued: time.UnixMilli(in.Issued), Expires: time.UnixMilli(in.Expires),
 	}
 	return r, r.check()

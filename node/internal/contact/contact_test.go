@@ -29,6 +29,7 @@ type golden struct {
 	Node      string   `json:"node"`
 	Network   string   `json:"network"`
 	Key       string   `json:"x25519"`
+	Seal      string   `json:"x25519_seal"`
 	URLs      []string `json:"urls"`
 	Caps      []string `json:"caps"`
 	Issued    int64    `json:"iat_ms"`
@@ -41,7 +42,7 @@ var noon = time.UnixMilli(1_700_000_000_000)
 
 func sample() Record {
 	return Record{
-		Node: fixed.Key("contact").Entity(), Network: "sea", Key: sha256.Sum256([]byte("key")),
+		Node: fixed.Key("contact").Entity(), Network: "sea", Key: sha256.Sum256([]byte("key")), Seal: sha256.Sum256([]byte("seal")),
 		URLs: []string{"wss://node.example:4433/sea"}, Caps: []string{"relay", "rtc"},
 		Issued: noon, Expires: noon.Add(24 * time.Hour),
 	}
@@ -64,7 +65,7 @@ func TestGolden(t *testing.T) {
 			t.Errorf("%s: opened %+v, %v, want %+v", c.name, got, err, c.r)
 		}
 		all = append(all, golden{
-			c.name, c.r.Node.String(), c.r.Network, hex.EncodeToString(c.r.Key[:]), c.r.URLs, c.r.Caps,
+			c.name, c.r.Node.String(), c.r.Network, hex.EncodeToString(c.r.Key[:]), hex.EncodeToString(c.r.Seal[:]), c.r.URLs, c.r.Caps,
 			c.r.Issued.UnixMilli(), c.r.Expires.UnixMilli(), hex.EncodeToString(s.Body), hex.EncodeToString(s.Encode()),
 		})
 	}

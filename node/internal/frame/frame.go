@@ -9,11 +9,12 @@ const (
 	// MaxBody is the largest body of a direct request, reply or message.
 	MaxBody = 1 << 20
 
-	// MaxRouted is the largest body of a routed request or reply.
+	// MaxRouted is the largest body of a routed request or reply, before it is
+	// sealed.
 	MaxRouted = 64 << 10
 
 	// MaxStatement is the largest signed statement of a routed request or
-	// reply: its body, a certificate and the envelope.
+	// reply: its body, a certificate, the seal and the envelope.
 	MaxStatement = MaxRouted + 2<<10
 
 	// MaxFrame is the largest frame, joined: a body and its envelope.

@@ -29,7 +29,8 @@ func newParty(t testing.TB, name string, change func(*contact.Record)) *Party {
 		t.Fatal(err)
 	}
 	r := contact.Record{
-		Network: "vectors", Key: static.Public(), Issued: noon, Expires: noon.Add(24 * time.Hour),
+		Network: "vectors", Key: static.Public(), Seal: [32]byte(fixed.Bytes(name + " seal")),
+		Issued: noon, Expires: noon.Add(24 * time.Hour),
 	}
 	if change != nil {
 		change(&r)

@@ -10,6 +10,7 @@ import (
 	"github.com/peersea/sea/identity/cbor"
 	"github.com/peersea/sea/node/addr"
 	"github.com/peersea/sea/node/internal/frame"
+	"github.com/peersea/sea/node/internal/sealed"
 	"github.com/peersea/sea/node/rpc"
 )
 
@@ -22,9 +23,23 @@ const (
 // MaxLife is how long after its issue a request may still be carried out.
 const MaxLife = 30 * time.Second
 
-// NearScope is the one scope that is answered by the end of the path, whoever
-// that is; all others only by the node at the target.
-const NearScope = "sea:nearest"
+// What a routed request may ask for in the open: both without a body.
+const (
+	// NearScope is the one scope that is answered by the end of the path,
+	// whoever that is; all others only by the node at the target.
+	NearScope = "sea:nearest"
+
+	// ContactScope asks the node at the target for its contact record, whose
+	// key all else is sealed to.
+	ContactScope = "sea:contact"
+)
+
+// SealedScope is what all other requests bear: what they ask for is in the sealed
+// body.
+const SealedScope = "sea:sealed"
+
+// MaxBody is the largest body of a routed request or reply as it travels.
+const MaxBody = frame.MaxRouted + sealed.Overhead
 
 // ErrInvalid is returned, wrapped with the reason, when a statement is not a
 // routed request or reply.
@@ -49,11 +64,10 @@ type Request struct {
 	// at most MaxLife apart.
 	Issued, Expires time.Time
 
+	// Scope is NearScope or ContactScope, and then Body is empty, or it is
+	// SealedScope.
 	Scope string
 	Body  []byte
-
-	// Certificate, when not nil, names the entity that Source acts for.
-	Certificate *identity.Statement
 
 	// Signed is the statement as it came or was made, Encoded its bytes.
 	Signed  identity.Statement
@@ -63,20 +77,29 @@ type Request struct {
 // Near reports whether the end of the path answers, whoever it is.
 func (r *Request) Near() bool { return r.Scope == NearScope }
 
+// Sealed reports whether the body is sealed to the node at To.
+func (r *Request) Sealed() bool { return r.Scope == SealedScope }
+
+// Binding is what a sealed body is bound to. Source must be set.
+func (r *Request) Binding() sealed.Binding {
+	return sealed.Binding{
+		Network: r.Network, From: r.Source, To: r.To, ID: r.ID, Issued: r.Issued, Expires: r.Expires,
+	}
+}
+
 // Hash names the request.
 func (r *Request) Hash() identity.Hash { return r.Signed.Hash(RequestPurpose) }
 
 type requestBody struct {
-	Version     uint64              `cbor:"v"`
-	Network     string              `cbor:"net"`
-	ID          [16]byte            `cbor:"id"`
-	To          addr.Addr           `cbor:"to"`
-	Not         []byte              `cbor:"not"`
-	Issued      int64               `cbor:"iat"`
-	Expires     int64               `cbor:"exp"`
-	Scope       string              `cbor:"scope"`
-	Body        []byte              `cbor:"body"`
-	Certificate *identity.Statement `cbor:"cert"`
+	Version uint64    `cbor:"v"`
+	Network string    `cbor:"net"`
+	ID      [16]byte  `cbor:"id"`
+	To      addr.Addr `cbor:"to"`
+	Not     []byte    `cbor:"not"`
+	Issued  int64     `cbor:"iat"`
+	Expires int64     `cbor:"exp"`
+	Scope   string    `cbor:"scope"`
+	Body    []byte    `cbor:"body"`
 }
 
 const version = 1
@@ -90,7 +113,7 @@ func (r *Request) Sign(s identity.Signer) error {
 	in := requestBody{
 		Version: version, Network: r.Network, ID: r.ID, To: r.To,
 		Issued: r.Issued.UnixMilli(), Expires: r.Expires.UnixMilli(),
-		Scope: r.Scope, Body: r.Body, Certificate: r.Certificate,
+		Scope: r.Scope, Body: r.Body,
 	}
 	if r.Not != (addr.Addr{}) {
 		in.Not = r.Not[:]
@@ -124,7 +147,7 @@ func ReadRequest(b []byte) (*Request, error) {
 	r := &Request{
 		Source: signed.By, Network: in.Network, ID: in.ID, To: in.To,
 		Issued: time.UnixMilli(in.Issued), Expires: time.UnixMilli(in.Expires),
-		Scope: in.Scope, Body: in.Body, Certificate: in.Certificate, Signed: signed, Encoded: b,
+		Scope: in.Scope, Body: in.Body, Signed: signed, Encoded: b,
 	}
 	switch {
 	case len(in.Not) == addr.Size && addr.Addr(in.Not) != addr.Addr{}:
@@ -150,11 +173,17 @@ func (r *Request) check() error {
 	bad := func(format string, args ...any) error {
 		return fmt.Errorf("%w: request: %s", ErrInvalid, fmt.Sprintf(format, args...))
 	}
-	if err := rpc.CheckScope(r.Scope); err != nil {
-		return bad("%v", err)
-	}
-	if len(r.Body) > frame.MaxRouted {
-		return bad("a body of %d bytes, above %d", len(r.Body), frame.MaxRouted)
+	switch r.Scope {
+	case SealedScope:
+		if len(r.Body) > MaxBody {
+			return bad("a body of %d bytes, above %d", len(r.Body), MaxBody)
+		}
+	case NearScope, ContactScope:
+		if len(r.Body) > 0 {
+			return bad("%s takes no body", r.Scope)
+		}
+	default:
+		return bad("it is not sealed")
 	}
 	if r.Not != (addr.Addr{}) && !r.Near() {
 		return bad("only %s may leave a node out", NearScope)
@@ -162,9 +191,6 @@ func (r *Request) check() error {
 	issued, expires := r.Issued.UnixMilli(), r.Expires.UnixMilli()
 	if issued < 0 || expires < issued || expires-issued > MaxLife.Milliseconds() {
 		return bad("it holds for no time, or for longer than %s", MaxLife)
-	}
-	if r.Certificate != nil && len(r.Certificate.Body) > 1<<10 {
-		return bad("a certificate of %d bytes", len(r.Certificate.Body))
 	}
 	return nil
 }
@@ -179,7 +205,9 @@ type Reply struct {
 	ID      [16]byte
 	Request identity.Hash
 
-	// Code is rpc.OK or what went wrong; then Text may say more.
+	// Code is rpc.OK or why the request was not opened; then Text may say
+	// more. The answer to a request that was opened is sealed in Body,
+	// whatever it is.
 	Code rpc.Code
 	Text string
 	Body []byte
@@ -247,8 +275,8 @@ func ReadReply(b []byte) (*Reply, error) {
 }
 
 func (r *Reply) check() error {
-	if len(r.Body) > frame.MaxRouted {
-		return fmt.Errorf("%w: reply: a body of %d bytes, above %d", ErrInvalid, len(r.Body), frame.MaxRouted)
+	if len(r.Body) > MaxBody {
+		return fmt.Errorf("%w: reply: a body of %d bytes, above %d", ErrInvalid, len(r.Body), MaxBody)
 	}
 	if len(r.Text) > rpc.MaxText || !utf8.ValidString(r.Text) {
 		return fmt.Errorf("%w: reply: a text of %d bytes, above %d", ErrInvalid, len(r.Text), rpc.MaxText)

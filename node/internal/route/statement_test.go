@@ -45,27 +45,19 @@ func sampleRequest(scope string) *Request {
 
 func samples(t testing.TB) (requests []*Request, replies []*Reply, names []string) {
 	t.Helper()
-	ping, near, certified := sampleRequest("sea:ping"), sampleRequest(NearScope), sampleRequest("market:ask")
+	call, near, contact := sampleRequest(SealedScope), sampleRequest(NearScope), sampleRequest(ContactScope)
 	near.To, near.Not = addr.MakeString("target"), addr.OfNode(fixed.Key("source").Entity())
-	ping.Body = []byte("ping")
-	cert, err := identity.Certificate{
-		Node: fixed.Key("source").Entity(), Can: []string{"pay"}, Budget: 5_000_000,
-		NotBefore: noon.Unix(), NotAfter: noon.Unix() + 3600, Serial: 1,
-	}.Sign(fixed.Key("entity"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	certified.Certificate = &cert
-	requests = []*Request{ping, near, certified}
-	names = []string{"sea:ping", "sea:nearest without the source", "with a certificate", "ok", "no handler"}
+	call.Body = []byte("what is sealed does not matter here")
+	requests = []*Request{call, near, contact}
+	names = []string{"sealed", "sea:nearest without the source", "sea:contact", "sealed", "not opened"}
 	for _, r := range requests {
 		if err := r.Sign(fixed.Key("source")); err != nil {
 			t.Fatal(err)
 		}
 	}
-	reply := Reply{To: ping.Source, Network: "sea", ID: ping.ID, Request: ping.Hash(), Body: []byte("ping")}
+	reply := Reply{To: call.Source, Network: "sea", ID: call.ID, Request: call.Hash(), Body: []byte("sealed as well")}
 	none := reply
-	none.Body, none.Code, none.Text = []byte{}, rpc.NoHandler, "scope x is not served here"
+	none.Body, none.Code, none.Text = []byte{}, rpc.Expired, "the call does not open"
 	replies = []*Reply{&reply, &none}
 	for _, r := range replies {
 		if err := r.Sign(fixed.Key("destination")); err != nil {
@@ -147,14 +139,15 @@ func TestRequestRefused(t *testing.T) {
 		change func(*Request)
 		want   string
 	}{
-		{"scope", func(r *Request) { r.Scope = "A" }, "not one of"},
-		{"body", func(r *Request) { r.Body = make([]byte, frame.MaxRouted+1) }, "65537 bytes"},
+		{"scope in the open", func(r *Request) { r.Scope = "sea:ping" }, "it is not sealed"},
+		{"body in the open", func(r *Request) { r.Scope, r.Body = ContactScope, []byte{1} }, "sea:contact takes no body"},
+		{"body", func(r *Request) { r.Body = make([]byte, MaxBody+1) }, "66817 bytes"},
 		{"leaves a node out", func(r *Request) { r.Not[0] = 1 }, "only sea:nearest"},
 		{"ends before it begins", func(r *Request) { r.Expires = noon.Add(-time.Millisecond) }, "holds for no time"},
 		{"too long", func(r *Request) { r.Expires = noon.Add(MaxLife + time.Millisecond) }, "longer than 30s"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := sampleRequest("sea:ping")
+			r := sampleRequest(SealedScope)
 			c.change(r)
 			if err := r.Sign(fixed.Key("source")); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)
@@ -176,10 +169,9 @@ func TestRequestRefused(t *testing.T) {
 
 // The largest request and reply fit their frames.
 func TestLargest(t *testing.T) {
-	r := sampleRequest(strings.Repeat("x", rpc.MaxScope))
+	r := sampleRequest(SealedScope)
 	r.Network = strings.Repeat("n", 64)
-	r.Body = make([]byte, frame.MaxRouted)
-	r.Certificate = &identity.Statement{By: fixed.Key("entity").Entity(), Body: make([]byte, 1<<10)}
+	r.Body = make([]byte, MaxBody)
 	if err := r.Sign(fixed.Key("source")); err != nil {
 		t.Fatal(err)
 	}
