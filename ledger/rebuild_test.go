@@ -356,3 +356,49 @@ func TestRebuildLocks(t *testing.T) {
 		}
 	}
 }
+
+// TestFenceBehindJob puts a copy back from before an entry that has a body: the
+// head that the peer shows of it comes without, and is kept as it came. The
+// simulation found that the file did not open any more.
+func TestFenceBehindJob(t *testing.T) {
+	for _, kind := range []Kind{KindLock, KindFold, KindVoid} {
+		t.Run(kind.String(), func(t *testing.T) {
+			a, _ := openTest(t, keyOf(t, 1), Config{})
+			b, _ := openTest(t, keyOf(t, 2), Config{})
+			restore := copyOf(t, a)
+			lock, err := a.Lock(t.Context(), b.self, 100, identity.HashOf([]byte("order")), LockTerms{Expiry: tickOf(testTime) + 60})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if kind != KindLock {
+				if _, err := a.SignVoucher(b.self, lock.Hash(), 30, 1); err != nil {
+					t.Fatal(err)
+				}
+				if err := a.Fold(t.Context(), b.self, lock.Hash(), nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if kind == KindVoid {
+				if err := voidRaw(a, b.self, lock.Hash()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			deliver(t, a, b)
+			a = restore()
+			shown, err := b.Position(a.self)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := a.Compare(t.Context(), b.self, shown); !errors.Is(err, ErrLine) {
+				t.Errorf("compare: got %v, want a fenced line", err)
+			}
+			if line := a.Line(b.self); line.State != StateFenced {
+				t.Errorf("got %+v", line)
+			}
+			if _, err := rebuild(t, a, b); err != nil {
+				t.Fatal(err)
+			}
+			sameLine(t, a, b)
+		})
+	}
+}

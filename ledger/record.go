@@ -289,7 +289,12 @@ func decodeProof(b []byte) (proof, error) {
 	}
 	for _, to := range []**run{&p.held, &p.shown} {
 		if r.flag("whether there is a run") {
-			next := r.run()
+			next := run{}
+			if p.kind == proofLost {
+				next = r.bare()
+			} else {
+				next = r.run()
+			}
 			*to = &next
 		}
 	}
@@ -300,6 +305,16 @@ func decodeProof(b []byte) (proof, error) {
 		r.fail(ErrFormat, "it shows nothing")
 	}
 	return p, r.end()
+}
+
+// bare reads a run of one entry whose body is not there: all that a peer shows of
+// an entry that was lost is its head.
+func (r *reader) bare() run {
+	if n := r.u16(); r.err == nil && n != 1 {
+		r.fail(ErrFormat, "it shows %d entries, not one", n)
+	}
+	h := r.head()
+	return run{entries: []Entry{h.Entry}, sig: h.Sig}
 }
 
 // wants is how many checkpoints a proof of its kind has.

@@ -151,11 +151,19 @@ func (s *sim) arrived(i, j int, before uint64, message, answer []byte) {
 		s.fail("%w", err)
 		return
 	}
+	k := s.nodes[i].link[j]
 	for _, r := range p.runs {
-		for _, e := range r.entries {
+		for n, e := range r.entries {
+			if e.Seq <= before || e.Seq > a.seq || !e.Kind.moves() {
+				continue
+			}
+			more := e.Amount
+			if lock := k.other.of(e.Ref); lock != nil && r.body(n) != nil {
+				more = max(0, more-lock.due())
+			}
 			for _, h := range s.nodes[i].holds {
-				if h.to == j && h.ref == e.Ref && e.Seq > before && e.Seq <= a.seq {
-					h.most -= min(h.most, e.Amount)
+				if h.to == j && h.ref == e.Ref {
+					h.most -= min(h.most, more)
 				}
 			}
 		}
@@ -186,9 +194,13 @@ func (s *sim) check(i, j int) {
 		s.fail("I6: node %d has another checkpoint %d with %d than left", i, n, j)
 	}
 	k.mine, k.theirs, k.agreed = a.own, a.other, p.n()
-	if !k.lost && len(k.maybe) == 0 && a.own.cum != k.sum {
-		s.fail("I3: node %d has promised %d to %d, and was told %d", i, a.own.cum, j, k.sum)
+	s.follow(i, &k.own, a.mine, a.own)
+	s.follow(i, &k.other, a.theirs, a.other)
+	if !k.lost && len(k.maybe) == 0 && a.own.cum-k.own.jobs != k.sum {
+		s.fail("I3: node %d has paid %d to %d, and was told %d", i, a.own.cum-k.own.jobs, j, k.sum)
 	}
+	s.claims(i, j)
+	s.losses(i, j)
 	s.counted(i, j, a, b, k)
 	s.counted(j, i, b, a, back)
 }
@@ -231,7 +243,7 @@ func (k *simLink) follows(a account) error {
 // exposed holds node n's credit to its limits just after it gave some: I7.
 func (s *sim) exposed(n *simNode, h *simHold) {
 	k := n.link[h.to]
-	owed := func(k *simLink) Amount { return max(0, s.account(n.i, k.to).balance()) }
+	owed := func(k *simLink) Amount { return max(0, k.other.claim()-k.own.claim()) }
 	var used, limit Amount
 	if k.granted {
 		used, limit = owed(k), k.limit
@@ -314,18 +326,34 @@ func (s *sim) atRest() {
 			if k.lost {
 				continue
 			}
+			if b.Theirs.Claim > a.Mine.Claim {
+				s.fail("claim: %d claims %d of %d, who knows of %d", k.to, b.Theirs.Claim, n.i, a.Mine.Claim)
+			}
+			b.Theirs.Claim = a.Mine.Claim // the last vouchers may not have come
 			if a.Undelivered || a.Mine != b.Theirs || !a.Stranger && a.TheyMayOwe != b.IMayOwe {
 				s.fail("stuck: %d and %d have %+v and %+v after %v", n.i, k.to, a, b, s.now.Round(time.Second))
 			}
 			if s.nodes[k.to].link[n.i].lost {
 				continue
 			}
-			if a.Agreed.Hash != b.Agreed.Hash || a.Agreed.Mine != a.Mine || a.Agreed.Theirs != a.Theirs {
+			if a.Agreed.Hash != b.Agreed.Hash || !a.Agreed.Mine.reaches(a.Mine) || !a.Agreed.Theirs.reaches(a.Theirs) {
 				s.fail("stuck: the checkpoints of %d and %d are %+v and %+v, of %+v", n.i, k.to, a.Agreed, b.Agreed, a)
 			}
 			if a.Balance+b.Balance != 0 {
 				s.fail("I1: between %d and %d there are %d and %d", n.i, k.to, a.Balance, b.Balance)
 			}
 		}
+	}
+	s.jobsAtRest()
+}
+
+// reaches says whether a checkpoint names the newest entry: of locks and vouchers
+// its halves say nothing.
+func (h Half) reaches(now Half) bool { return h.Seq == now.Seq && h.Cum == now.Cum && h.Tip == now.Tip }
+
+// tamper has a bug change what node i knows of its line with j.
+func (s *sim) tamper(i, j int) {
+	if s.bug != nil && s.bug.tamper != nil {
+		s.bug.tamper(s.nodes[i].l, s.entity(j))
 	}
 }

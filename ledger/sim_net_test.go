@@ -78,7 +78,9 @@ func (s *sim) compare(n *simNode, with int, b []byte) error {
 	if s.bug != nil && s.bug.unfenced && n.restores > 0 {
 		return nil
 	}
-	return n.l.Compare(background, s.entity(with), b)
+	err := n.l.Compare(background, s.entity(with), b)
+	s.shows(n.i, with, b, err)
+	return err
 }
 
 // met notes that node i has seen what j holds of it.
@@ -124,6 +126,7 @@ func (s *sim) push(i, j int) {
 			return
 		}
 		s.arrived(j, i, before, b, answer)
+		s.tamper(j, i)
 		s.check(j, i)
 		s.wake(j, i)
 		s.send(j, i, answer, false, func() {
@@ -159,7 +162,13 @@ func (s *sim) agree(i, j, rounds int) {
 	}
 	s.proposes(i, j, b)
 	s.send(i, j, b, false, func() {
+		if s.bug != nil && s.bug.replies {
+			to.disk.late = func([]bucket) bool { return true }
+		}
 		answer, err := to.l.TakeCheckpoint(background, s.entity(i), b)
+		if s.bug != nil {
+			to.disk.late = s.bug.late
+		}
 		if !s.took(j, i, err) {
 			return
 		}
@@ -283,6 +292,8 @@ func (s *sim) work() {
 		s.burst(i)
 	case 14:
 		s.again(i, j)
+	case 19, 20, 21:
+		s.lockJob(i, j)
 	case 15, 16, 17, 18:
 		s.agree(i, j, 4)
 	default:
@@ -337,6 +348,9 @@ func (s *sim) again(i, j int) {
 		return
 	}
 	e := k.left[s.rnd.IntN(len(k.left))]
+	if e.Kind != KindPay {
+		return
+	}
 	got, err := n.l.Pay(background, s.entity(j), e.Amount, e.Ref)
 	if err != nil {
 		s.refused(n, "pay again", err)
@@ -479,6 +493,21 @@ func (s *sim) calm() {
 	for _, n := range s.nodes {
 		s.crash(n)
 	}
+	meet := func() { // and again: a claim is folded, a release shown, a lock closed
+		for _, n := range s.nodes {
+			for _, k := range n.links {
+				k.met = false
+				s.deliver(n.i, k.to)
+			}
+		}
+	}
+	s.after(2*time.Minute, func() {
+		for _, t := range s.jobs {
+			s.sweep(t)
+		}
+	})
+	s.after(3*time.Minute, meet)
+	s.after(4*time.Minute, meet)
 	s.after(5*time.Minute, func() {
 		for _, n := range s.nodes {
 			for _, k := range n.links {

@@ -46,6 +46,11 @@ type simBug struct {
 
 	// The carrier keeps from a restored file's process what the peers hold of it.
 	unfenced bool
+
+	credulous bool                               // sellers count vouchers that their ledger refuses
+	generous  bool                               // sellers release locks below what they were promised
+	replies   bool                               // a checkpoint is answered before it is on the disk
+	tamper    func(l *Ledger, p identity.Entity) // changes what a process knows of its claims
 }
 
 type sim struct {
@@ -57,6 +62,7 @@ type sim struct {
 	queued uint64
 	done   uint64 // events
 	nodes  []*simNode
+	jobs   []*simJob
 	side   []int // of the cut that each node is on
 	quiet  bool  // nothing goes wrong any more
 	paid   int   // payments made
@@ -91,7 +97,7 @@ type simLink struct {
 	busy    bool
 	attempt int
 
-	sum      Amount // promised for sure
+	sum      Amount // promised for sure, beside jobs
 	maybe    []simPay
 	granted  bool
 	limit    Amount
@@ -100,6 +106,9 @@ type simLink struct {
 	pacts    []Checkpoint  // and of the line's checkpoints, by n: on the low side's link
 	agreed   uint64        // the newest of them that both signed, as last looked at
 	acked    uint64        // the peer has acknowledged up to here
+	own      chainModel    // what it has promised, by its file
+	other    chainModel    // what it was promised
+	jobs     []*simJob     // that it does for the other
 	mine     half          // as last looked at
 	theirs   half
 	restored bool // the file was put back, and the peer was not met since
@@ -267,6 +276,10 @@ func (s *sim) crash(n *simNode) {
 	}
 	s.counts["crashes"]++
 	s.note("%d crashes", n.i)
+	s.jobsCrash(n.i, false)
+	if n.disk.crash == 0 && s.rnd.IntN(4) > 0 {
+		n.disk.crash = 1 // else it closes in time to write its last vouchers
+	}
 	n.l.Close()
 	n.disk.reboot()
 	n.up = false
@@ -290,6 +303,7 @@ func (s *sim) restart(n *simNode) {
 		return
 	}
 	s.note("%d starts", n.i)
+	defer s.jobsCrash(n.i, true)
 	for _, k := range n.links {
 		for _, p := range k.maybe {
 			e, found, err := n.l.PaidFor(s.entity(k.to), p.ref)
@@ -301,6 +315,10 @@ func (s *sim) restart(n *simNode) {
 			}
 		}
 		k.maybe = nil
+		if k.restored && s.state(n.i, k.to) == StateFenced { // by a commit that failed, and is on the disk
+			s.met(n.i, k.to)
+		}
+		s.reread(n.i, k.to)
 		s.check(n.i, k.to)
 		s.deliver(n.i, k.to)
 		s.deliver(k.to, n.i)
@@ -327,6 +345,10 @@ func (s *sim) restore(n *simNode) {
 		old := c.links[k.to]
 		k.sum, k.granted, k.limit, k.expiry = old.sum, old.granted, old.limit, old.expiry
 		k.mine, k.theirs, k.agreed, k.maybe = half{}, half{}, 0, nil
+		k.own, k.other = chainModel{}, chainModel{}
+		for _, t := range k.jobs {
+			t.restored = true
+		}
 		k.restored, k.lost = true, s.state(n.i, k.to) == StateFenced // as it was then
 		s.forget(n.i, k.to)
 		s.forget(k.to, n.i)
@@ -425,7 +447,13 @@ func TestSimulationFinds(t *testing.T) {
 		{name: "reply before fsync", want: "I3 I5", late: func(w []bucket) bool { return has(w, bHead) && !has(w, bOut) }},
 		{name: "proposal only in memory", want: "I3 I5 I6 I10", late: func(w []bucket) bool { return has(w, bCheckpoint) }},
 		{name: "unfenced restore", want: "I1 I2 I3 I4", unfenced: true},
-		{name: "a clock that stands still", want: "I7", frozen: true},
+		{name: "a clock that stands still", want: "I7 stuck", frozen: true},
+		{name: "a reply to a proposal before fsync", want: "I3 I5 I6 I10", replies: true},
+		{name: "vouchers only in memory", want: "I3", late: onlyClaims},
+		{name: "a claim without its vouchers", want: "claim", tamper: forgetVouchers},
+		{name: "a VOID before expiry that counts without the payee", want: "claim stuck", tamper: forgetVoid},
+		{name: "a FOLD below the highest voucher", want: "claim", generous: true},
+		{name: "a voucher above its lock", want: "loss", credulous: true},
 	} {
 		t.Run(bug.name, func(t *testing.T) {
 			for seed := range int64(40) {
@@ -442,6 +470,39 @@ func TestSimulationFinds(t *testing.T) {
 			t.Error("not found in 40 seeds")
 		})
 	}
+}
+
+// forgetVouchers has a ledger claim nothing for what is not folded.
+func forgetVouchers(l *Ledger, peer identity.Entity) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.standing[peer]
+	for _, k := range s.other.locks {
+		delete(l.said, k.id)
+	}
+	l.restand(peer, s)
+}
+
+// forgetVoid has a ledger take a lock that its payer made void for closed.
+func forgetVoid(l *Ledger, peer identity.Entity) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.standing[peer]
+	for _, k := range s.other.locks {
+		if k.void {
+			s.other = s.other.without(k.id)
+		}
+	}
+	l.restand(peer, s)
+}
+
+func onlyClaims(written []bucket) bool {
+	for _, b := range written {
+		if b != bClaim {
+			return false
+		}
+	}
+	return len(written) > 0
 }
 
 func has(written []bucket, b bucket) bool {
