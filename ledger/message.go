@@ -23,10 +23,13 @@ const (
 	typeRecall     = 5 // see recall
 	typeRecalled   = 6
 
-	// MaxMessage is the longest message in bytes: it fits into a routed call.
+	// MaxMessage is the longest message in bytes but a push over a link: it fits
+	// into a routed call. MaxPush is the longest push.
 	MaxMessage = 60_000
+	MaxPush    = 600_000
 
-	maxRuns = 256
+	maxRuns     = 256  // in a recalled
+	maxPushRuns = 2048 // in a push
 )
 
 // position is what its sender holds of the receiver's half-chain.
@@ -110,8 +113,8 @@ const pushBase = 2 + 32 + 1 + GrantSize + 2
 
 func decodePush(b []byte) (push, error) {
 	r := reader{b: b, what: "push"}
-	if len(b) > MaxMessage {
-		r.fail(ErrFormat, "it has %d bytes, %d at most", len(b), MaxMessage)
+	if len(b) > MaxPush {
+		r.fail(ErrFormat, "it has %d bytes, %d at most", len(b), MaxPush)
 	}
 	p := push{line: r.begin(typePush)}
 	if r.flag("whether there is a grant") {
@@ -122,8 +125,8 @@ func decodePush(b []byte) (push, error) {
 		p.grant = &g
 	}
 	n := int(r.u16())
-	if n > maxRuns {
-		r.fail(ErrFormat, "it has %d runs, %d at most", n, maxRuns)
+	if n > maxPushRuns {
+		r.fail(ErrFormat, "it has %d runs, %d at most", n, maxPushRuns)
 	}
 	for i := 0; i < n && r.err == nil; i++ {
 		next := r.run()

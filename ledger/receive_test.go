@@ -144,7 +144,7 @@ func TestRefused(t *testing.T) {
 		{"version 2", append([]byte{2}, next(nil)[1:]...), ErrVersion},
 		{"an ack", ack{line: base.line}.encode(), ErrFormat},
 		{"nothing", nil, ErrFormat},
-		{"too much", append(next(nil), make([]byte, MaxMessage)...), ErrFormat},
+		{"too much", append(next(nil), make([]byte, MaxPush)...), ErrFormat},
 	}
 	before := l.Line(payer.Entity())
 	for _, test := range tests {

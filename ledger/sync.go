@@ -220,8 +220,16 @@ func (b *batch) compareOwn(peer identity.Entity, p position) (refused, err error
 // It is the same bytes until the peer acknowledges or more is signed. On a
 // fenced line there is none.
 func (l *Ledger) Next(peer identity.Entity) ([]byte, error) {
-	var out []byte
-	err := l.store.view(func(g getter) error {
+	message, _, err := l.Outbox(peer, Mark{}, MaxMessage)
+	return message, err
+}
+
+// Outbox is Next for what comes after a place up to which was sent already, and
+// for messages of up to room bytes, MaxMessage to MaxPush. end is up to where
+// the message goes.
+func (l *Ledger) Outbox(peer identity.Entity, after Mark, room int) (message []byte, end Mark, err error) {
+	end = after
+	err = l.store.view(func(g getter) error {
 		k := book{g}
 		a := accountOf(l.self, peer)
 		done, more, err := k.unsentOf(a.mine.line)
@@ -234,34 +242,39 @@ func (l *Ledger) Next(peer identity.Entity) ([]byte, error) {
 		if state, _, err := k.state(a.mine.line); err != nil || state == StateFenced {
 			return err
 		}
+		end = Mark{max(done.seq, after.Entry), max(done.grant, after.Grant)}
+		if end.Reaches(Mark{a.own.seq, a.own.grantSeq}) {
+			return nil
+		}
 		p := push{line: a.mine.line}
-		if a.own.grantSeq > done.grant {
+		if a.own.grantSeq > end.Grant {
 			if p.grant, err = k.grantOf(a.own); err != nil {
 				return err
 			}
+			end.Grant = a.own.grantSeq
 		}
 		size := pushBase
-		for seq := done.seq; seq < a.own.seq && len(p.runs) < maxRuns; {
-			r, _, found, err := k.runFrom(a.mine, a.own.epoch, seq+1)
+		for end.Entry < a.own.seq && len(p.runs) < maxPushRuns {
+			r, _, found, err := k.runFrom(a.mine, a.own.epoch, end.Entry+1)
 			if err != nil {
 				return err
 			}
 			if !found {
-				return damage(k, bHead, a.mine.headKey(a.own.epoch, seq+1), nil, "it is missing")
+				return damage(k, bHead, a.mine.headKey(a.own.epoch, end.Entry+1), nil, "it is missing")
 			}
-			if size += r.size(); size > MaxMessage {
+			if size += r.size(); size > room {
 				break
 			}
 			p.runs = append(p.runs, r)
-			seq = r.last().Seq
+			end.Entry = r.last().Seq
 		}
-		out = p.encode()
+		message = p.encode()
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("outbox for %s: %w", peer.Short(), err)
+		return nil, after, fmt.Errorf("outbox for %s: %w", peer.Short(), err)
 	}
-	return out, nil
+	return message, end, nil
 }
 
 // Acked takes in the answer of the peer's Receive to what Next made. It is

@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/ledger"
 	"github.com/peersea/sea/node"
-	"github.com/peersea/sea/node/addr"
 	"github.com/peersea/sea/node/rpc"
 	"github.com/peersea/sea/plugins"
 )
@@ -60,6 +58,8 @@ type Credit struct {
 	asked   map[identity.Entity]int   // calls to ScopeCheckpoint in this tick: maxPeers
 
 	agreeing int // goroutines of the round of checkpoints: maxAgreeing
+
+	met map[identity.Entity]time.Time // since when the link on which both are in step is up: maxPeers
 }
 
 var _ plugins.Plugin = (*Credit)(nil)
@@ -93,6 +93,7 @@ func New(l *ledger.Ledger, cfg Config) *Credit {
 		waiters: map[*waiter]struct{}{},
 		stale:   map[identity.Entity]int{},
 		asked:   map[identity.Entity]int{},
+		met:     map[identity.Entity]time.Time{},
 	}
 }
 
@@ -244,7 +245,7 @@ func (c *Credit) begin(to identity.Entity, meet, wake bool) {
 		if len(c.peers) >= maxPeers {
 			return
 		}
-		p = &peer{wake: make(chan struct{}, 1), meet: true}
+		p = &peer{wake: make(chan struct{}, 1), meet: meet}
 		c.peers[to] = p
 		ctx := c.ctx
 		c.work.Go(func() { c.deliver(ctx, to, p) })
@@ -257,131 +258,4 @@ func (c *Credit) begin(to identity.Entity, meet, wake bool) {
 		default:
 		}
 	}
-}
-
-// deliver empties the outbox for one peer, however often that takes.
-func (c *Credit) deliver(ctx context.Context, to identity.Entity, p *peer) {
-	pause := minPause
-	for {
-		err := c.attempt(ctx, to, p)
-		c.tell(to, err)
-		if err == nil {
-			pause = minPause
-			if c.leave(to, p) {
-				return
-			}
-			continue
-		}
-		if ctx.Err() != nil {
-			return
-		}
-		c.log.Debug("not delivered", "peer", to, "err", err, "pause", pause)
-		if line := c.ledger.Line(to); (!line.Undelivered || line.State == ledger.StateFenced) && c.leave(to, p) {
-			return // there was only a meeting to be had; the next link brings another
-		}
-		// Half of the pause is chance, so that peers who lost a third one at the
-		// same time do not come back at the same time.
-		timer := time.NewTimer(pause/2 + rand.N(pause/2))
-		select {
-		case <-timer.C:
-			pause = min(2*pause, maxPause)
-		case <-p.wake:
-			timer.Stop()
-			pause = minPause
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		}
-	}
-}
-
-// leave forgets the peer unless there is news. Whoever comes next meets it anew.
-func (c *Credit) leave(to identity.Entity, p *peer) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	select {
-	case <-p.wake:
-		return false
-	default:
-		delete(c.peers, to)
-		return true
-	}
-}
-
-// tell wakes those who wait for the peer.
-func (c *Credit) tell(to identity.Entity, outcome error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for w := range c.waiters {
-		if w.peer != to {
-			continue
-		}
-		select {
-		case <-w.news: // an older outcome
-		default:
-		}
-		w.news <- outcome // only we send, under mu
-	}
-}
-
-// attempt meets the peer if need be and sends until the outbox is empty.
-func (c *Credit) attempt(ctx context.Context, to identity.Entity, p *peer) error {
-	select {
-	case c.calls <- struct{}{}:
-		defer func() { <-c.calls }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	for again := range 3 {
-		c.mu.Lock()
-		meet := p.meet
-		p.meet = false
-		c.mu.Unlock()
-		err := c.exchange(ctx, to, meet || again > 0)
-		if err == nil {
-			return nil
-		}
-		c.mu.Lock()
-		p.meet = true // an answer may have been lost
-		c.mu.Unlock()
-		if !errors.Is(err, ledger.ErrOutOfStep) {
-			return err
-		}
-	}
-	return ledger.ErrOutOfStep
-}
-
-func (c *Credit) exchange(ctx context.Context, to identity.Entity, meet bool) error {
-	if meet {
-		mine, err := c.ledger.Position(to)
-		if err != nil {
-			return err
-		}
-		theirs, err := c.ask(ctx, to, ScopeSync, mine)
-		if err != nil {
-			return err
-		}
-		if err := c.ledger.Compare(ctx, to, theirs); err != nil {
-			return err
-		}
-	}
-	for {
-		message, err := c.ledger.Next(to)
-		if err != nil || message == nil {
-			return err
-		}
-		answer, err := c.ask(ctx, to, ScopePush, message)
-		if err != nil {
-			return err
-		}
-		if err := c.ledger.Acked(ctx, to, answer); err != nil {
-			return err
-		}
-	}
-}
-
-func (c *Credit) ask(ctx context.Context, to identity.Entity, scope string, body []byte) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
-	defer cancel()
-	return c.node.Call(ctx, addr.OfNode(to), scope, body)
 }

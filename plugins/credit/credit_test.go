@@ -218,7 +218,7 @@ func TestStrangersMessages(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", name, err, rpc.ErrRefused)
 		}
 	}
-	for _, body := range [][]byte{nil, {2}, message[:40], make([]byte, ledger.MaxMessage+1)} {
+	for _, body := range [][]byte{nil, {2}, message[:40], make([]byte, ledger.MaxPush+1)} {
 		for _, scope := range []string{credit.ScopePush, credit.ScopeSync} {
 			if _, err := s.Nodes[0].Call(t.Context(), addr.OfNode(b.Entity()), scope, body); !errors.Is(err, rpc.ErrBadRequest) {
 				t.Errorf("%s with %d bytes: got %v, want %v", scope, len(body), err, rpc.ErrBadRequest)

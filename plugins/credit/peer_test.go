@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -97,6 +98,79 @@ func TestOddPeers(t *testing.T) {
 		}
 		if got := a.Line(peer); !got.Undelivered || got.Acked.Entry != 0 || got.State != ledger.StateOpen {
 			t.Errorf("got %+v, want nothing acknowledged", got)
+		}
+	})
+}
+
+// TestMeetOnce: on a link that stays up positions are exchanged once, and again
+// only when an answer does not fit. What is pushed over it may be long.
+func TestMeetOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := nodetest.New(t, 2)
+		a := run(t, s, 0, filepath.Join(t.TempDir(), "ledger.db"))
+		b := ledgertest.Open(t, filepath.Join(t.TempDir(), "ledger.db"), s.Keys[1], ledger.Config{})
+		defer b.Close()
+		var meetings, longest atomic.Int64
+		var last, stale atomic.Pointer[[]byte] // the newest answer, and one to be given in place of the next
+		defer s.Nodes[1].Handle(credit.ScopeSync, func(ctx context.Context, from rpc.Peer, body []byte) ([]byte, error) {
+			meetings.Add(1)
+			if err := b.Compare(ctx, from.Node, body); err != nil {
+				return nil, err
+			}
+			return b.Position(from.Node)
+		})()
+		defer s.Nodes[1].Handle(credit.ScopePush, func(ctx context.Context, from rpc.Peer, body []byte) ([]byte, error) {
+			longest.Store(max(longest.Load(), int64(len(body))))
+			if old := stale.Swap(nil); old != nil {
+				return *old, nil
+			}
+			answer, err := b.Receive(ctx, from.Node, body)
+			last.Store(&answer)
+			return answer, err
+		})()
+		pay := func(n int) {
+			t.Helper()
+			for range n {
+				if _, err := a.Pay(t.Context(), b.Entity(), 1, ledger.NewRef()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := a.plugin.Deliver(t.Context(), b.Entity()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 3 {
+			pay(1)
+		}
+		if n := meetings.Load(); n != 1 {
+			t.Errorf("%d meetings for three deliveries, want 1", n)
+		}
+		stale.Store(last.Load())
+		pay(1)
+		if n := meetings.Load(); n != 2 {
+			t.Errorf("%d meetings after an answer that did not fit, want 2", n)
+		}
+		a.end()
+		l := ledgertest.Open(t, a.path, s.Keys[0], ledger.Config{})
+		var all sync.WaitGroup
+		for range 300 {
+			all.Go(func() {
+				if _, err := l.Pay(t.Context(), b.Entity(), 1, ledger.NewRef()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		a = run(t, s, 0, a.path)
+		pay(1)
+		if got := b.Line(a.Entity()); got.Balance != 305 {
+			t.Errorf("got %+v, want a balance of 305", got)
+		}
+		if n := longest.Load(); n < 301*ledger.EntrySize {
+			t.Errorf("no message has more than %d bytes, 301 entries are in one", n)
 		}
 	})
 }
