@@ -77,7 +77,7 @@ func startPair(ctx context.Context) (p *pair, err error) {
 
 // up starts a daemon and returns where it listens.
 func (p *pair) up(ctx context.Context, binary, name string, flags ...string) (string, error) {
-	args := append([]string{"up", "--json", "--log-level", "error", "--dir", filepath.Join(p.dir, name)}, flags...)
+	args := append([]string{"up", "--json", "--lan=false", "--log-level", "error", "--dir", filepath.Join(p.dir, name)}, flags...)
 	cmd := exec.Command(binary, args...)
 	cmd.Stderr = os.Stderr
 	ready, err := cmd.StdoutPipe()

@@ -66,6 +66,10 @@ type Config struct {
 	// Offline closes it.
 	Negotiator transport.Negotiator
 
+	// LAN, when not nil, finds nodes on the local network, which are then
+	// linked to, and has them find this one.
+	LAN Finder
+
 	// PublicURLs are where anyone can dial this node, at most 4. They are
 	// part of its contact record.
 	PublicURLs []string

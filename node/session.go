@@ -155,6 +155,9 @@ func (s *session) start(ctx context.Context, bootstrap []string) error {
 	for _, l := range s.n.cfg.Listeners {
 		s.spawn(func() { s.accept(l) })
 	}
+	if s.n.cfg.LAN != nil {
+		s.spawn(s.meet)
+	}
 	s.spawn(s.router.run)
 	s.spawn(s.renewing)
 	first := make(chan error, len(bootstrap))

@@ -32,6 +32,7 @@ type config struct {
 	Grow       bool     `toml:"grow"`        // let limits grow as peers repay
 	MaxJobs    int      `toml:"max-jobs"`    // jobs at one time
 	Network    string   `toml:"network"`     // whose nodes to speak with
+	LAN        bool     `toml:"lan"`         // meet nodes on the local network
 	STUN       []string `toml:"stun"`        // servers that tell us our public UDP address
 	LogLevel   string   `toml:"log-level"`   // debug, info, warn or error
 
@@ -47,6 +48,7 @@ func defaultConfig() config {
 		Grow:      true,
 		MaxJobs:   runtime.NumCPU(),
 		Network:   "sea",
+		LAN:       true,
 		LogLevel:  "info",
 	}
 }
@@ -67,6 +69,7 @@ func configFlags(flags *pflag.FlagSet, cfg *config) {
 	flags.BoolVar(&cfg.Grow, "grow", cfg.Grow, "let a limit grow by a tenth of what its peer repays, up to twice what was granted")
 	flags.IntVar(&cfg.MaxJobs, "max-jobs", cfg.MaxJobs, "run at most `N` jobs at a time")
 	flags.StringVar(&cfg.Network, "network", cfg.Network, "`NAME` of the sea to be in; other seas are not spoken with")
+	flags.BoolVar(&cfg.LAN, "lan", cfg.LAN, "find nodes on the local network by mDNS, and be found: --lan=false does neither")
 	flags.StringSliceVar(&cfg.STUN, "stun", cfg.STUN, "ask this STUN server for the public UDP address (`stun:HOST:PORT`)")
 	flags.StringVar(&cfg.LogLevel, "log-level", cfg.LogLevel, "debug, info, warn or error")
 }

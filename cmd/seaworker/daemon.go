@@ -6,7 +6,10 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net"
+	"net/netip"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,6 +17,7 @@ import (
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/ledger"
 	"github.com/peersea/sea/node"
+	"github.com/peersea/sea/node/lan"
 	"github.com/peersea/sea/node/transport"
 	"github.com/peersea/sea/node/transport/rtcnet"
 	"github.com/peersea/sea/node/transport/wsnet"
@@ -136,6 +140,12 @@ func (d *daemon) wires(cfg config) (node.Config, error) {
 	rtc := rtcnet.New(rtcnet.Config{STUN: cfg.STUN, Loopback: true, Log: d.log.With("component", "rtcnet")})
 	d.opened(rtc.Close)
 	conf.Negotiator = rtc
+	if cfg.LAN {
+		conf.LAN = lan.New(d.log.With("component", "lan"))
+		if cfg.Listen == "" && onPrivateNetwork() {
+			cfg.Listen = "0.0.0.0:0" // what is announced must be there
+		}
+	}
 	if cfg.Listen == "" {
 		return conf, nil
 	}
@@ -150,6 +160,19 @@ func (d *daemon) wires(cfg config) (node.Config, error) {
 	}
 	conf.Listeners = []transport.Listener{listener}
 	return conf, nil
+}
+
+// onPrivateNetwork reports whether this machine has an IPv4 address of a private
+// network: on one that only the internet reaches, nothing listens unasked.
+func onPrivateNetwork() bool {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(addrs, func(a net.Addr) bool {
+		p, err := netip.ParsePrefix(a.String())
+		return err == nil && p.Addr().Is4() && (p.Addr().IsPrivate() || p.Addr().IsLinkLocalUnicast())
+	})
 }
 
 // startPlugins hands the parts to the plugins: storage, then credit, then the

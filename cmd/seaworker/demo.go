@@ -244,7 +244,7 @@ func (s *demoSea) start(ctx context.Context, name string, flags ...string) (*dem
 		return nil, err
 	}
 	n := &demoNode{name: name, log: log}
-	n.cmd = exec.Command(self, append([]string{"up", "--json", "--dir", string(dir)}, flags...)...)
+	n.cmd = exec.Command(self, append([]string{"up", "--json", "--lan=false", "--dir", string(dir)}, flags...)...)
 	n.cmd.Env = withoutSea(os.Environ())
 	n.cmd.Stderr = log
 	n.cmd.SysProcAttr = ownGroup()

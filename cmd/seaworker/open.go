@@ -31,13 +31,16 @@ func (c *cli) reader(ctx context.Context) (*client, error) {
 	if _, err := os.Lstat(dir.key()); errors.Is(err, fs.ErrNotExist) {
 		return nil, failf(exitUnreachable, reasonNoDaemon, "start a node with \"seaworker up\", or name its folder with --dir", "there is no node in %s", dir)
 	}
-	return inProcess(ctx, dir, defaultConfig(), false)
+	cfg := defaultConfig()
+	cfg.LAN = false // it does not come online
+	return inProcess(ctx, dir, cfg, false)
 }
 
 // ephemeral is a node that joins the sea for one command.
 func ephemeral(ctx context.Context, dir folder, bootstrap []string, network string) (*client, error) {
 	cfg := defaultConfig()
 	cfg.Bootstrap, cfg.Network, cfg.impatient = bootstrap, network, true
+	cfg.LAN = false // who names a bootstrap wants that one
 	return inProcess(ctx, dir, cfg, true)
 }
 

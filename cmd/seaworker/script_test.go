@@ -18,6 +18,7 @@ func TestMain(m *testing.M) {
 	if compute.IsWorker() {
 		os.Exit(compute.Worker())
 	}
+	os.Setenv("SEA_LAN", "false") // daemons of different tests do not meet
 	testscript.Main(cleaned{m}, map[string]func(){"seaworker": main})
 }
 
@@ -59,6 +60,7 @@ func scriptParams(dir string) testscript.Params {
 				}
 			}
 			e.Setenv("SEA_DIR", "")
+			e.Setenv("SEA_LAN", "false")
 			e.Setenv("XDG_STATE_HOME", filepath.Join(e.WorkDir, "state"))
 			return nil
 		},

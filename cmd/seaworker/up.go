@@ -39,8 +39,10 @@ Each flag can also stand in config.toml in the state folder, or in --config, by
 its name (max-jobs = 2), or in the environment (SEA_MAX_JOBS=2). A flag wins
 over the environment, and that over the file.
 
-A node without --listen is reached through the sea, by WebRTC. Fresh strangers
-may owe a seller 10 credits, all of them together; see --strangers.`,
+A node without --listen is reached through the sea, by WebRTC. On a private
+network it listens on a port of the system's choice and tells the others there,
+so that nodes on it meet with no address typed; see --lan. Fresh strangers may
+owe a seller 10 credits, all of them together; see --strangers.`,
 		Example: `  seaworker up --listen 0.0.0.0:4160
   seaworker up --bootstrap ws://192.0.2.7:4160 --sell --price 0.8`,
 		Args: exactArgs(0),
