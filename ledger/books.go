@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/peersea/sea/identity"
 )
@@ -259,6 +258,24 @@ func (k book) paid(w writer, ref identity.Hash) (Entry, bool, error) {
 	return Entry{}, false, nil
 }
 
+// paidInAll sums what w has paid for ref, as far as maxParts payments go.
+func (k book) paidInAll(w writer, ref identity.Hash) (sum Amount, err error) {
+	numbers, err := k.tagged(w, ref)
+	if err != nil {
+		return 0, err
+	}
+	for _, n := range numbers {
+		rec, err := k.record(n)
+		if err != nil {
+			return 0, err
+		}
+		if e := rec.entry; e != nil && e.Line == w.line && e.Side == w.side && e.Ref == ref && e.Kind.moves() {
+			sum += e.Amount // parts of cum, which is below 2^62
+		}
+	}
+	return sum, nil
+}
+
 // unsentOf returns what the peer has not acknowledged, if anything.
 func (k book) unsentOf(line LineID) (unsent, bool, error) {
 	return read(k, bOut, line[:], decodeUnsent)
@@ -380,11 +397,7 @@ func (p pen) appendRun(a *account, w writer, r run, t tally) error {
 			return err
 		}
 		if e.Kind.moves() {
-			if _, found, err := p.paid(w, e.Ref); err != nil {
-				return err
-			} else if !found && !slices.ContainsFunc(r.entries[:i], func(f Entry) bool { return f.Kind.moves() && f.Ref == e.Ref }) {
-				refs = append(refs, ref{tagOf(w.refKey(e.Ref)), n})
-			}
+			refs = append(refs, refOf(w, e.Ref, n))
 		}
 		back = n
 		n++

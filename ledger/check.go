@@ -21,7 +21,7 @@ type Report struct {
 	Entries    uint64          `json:"entries"`
 	Heads      uint64          `json:"heads"` // signatures over entries
 	Grants     uint64          `json:"grants"`
-	Payments   uint64          `json:"payments"` // references that were paid for
+	Payments   uint64          `json:"payments"` // entries that promise, of both sides
 	Outbox     uint64          `json:"outbox"`   // lines with something to deliver
 	Proofs     uint64          `json:"proofs"`
 	Agreed     uint64          `json:"agreed"`     // lines with a checkpoint that both sides signed
@@ -257,14 +257,14 @@ func (c *checker) entry(a *account, rec record, n uint64, value []byte) error {
 		return fmt.Errorf("more than %d entries without a signature", MaxRun)
 	}
 	if e.Kind.moves() {
-		first, err := c.first(w, e.Ref, n)
+		in, err := c.inRefs(w, e.Ref, n)
 		if err != nil {
 			return err
 		}
-		if first {
+		if in {
 			c.refs++
-			c.rep.Payments++
 		}
+		c.rep.Payments++
 	}
 	c.rep.Entries++
 	if !rec.signed {
@@ -312,9 +312,15 @@ func (c *checker) entry(a *account, rec record, n uint64, value []byte) error {
 	return nil
 }
 
-// first tells whether the index has record n as w's first payment for ref; if it
-// has none that is not later, that is an error.
-func (c *checker) first(w writer, ref identity.Hash, n uint64) (bool, error) {
+// inRefs tells whether the index has record n as w's payment for ref. Programs
+// before this one left out all but the first for a reference; if it has none
+// that is not later, that is an error.
+func (c *checker) inRefs(w writer, ref identity.Hash, n uint64) (bool, error) {
+	if c.indexed {
+		if found, err := c.hasRef(c.runs, refOf(w, ref, n)); found || err != nil {
+			return found, err
+		}
+	}
 	numbers, err := c.taggedIn(c.runs, c.indexed, w, ref)
 	if err != nil || slices.Contains(numbers, n) {
 		return true, err

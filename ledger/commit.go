@@ -10,14 +10,19 @@ import (
 	"github.com/peersea/sea/identity"
 )
 
-// maxBatch is how many operations share one transaction at most: a few
-// milliseconds of work, and a megabyte of log.
-const maxBatch = 4096
+// maxBatch is how many operations share one transaction at most, and
+// maxBatchBytes how much of peers' messages, with one of which it may end: a few
+// milliseconds of work, and some megabytes of log.
+const (
+	maxBatch      = 4096
+	maxBatchBytes = 4 << 20
+)
 
 // op is one operation that writes: do checks and then writes; what it returns
 // is the operation's own failure, before it has written anything.
 type op struct {
 	line LineID
+	size int // bytes of the message that it carries out
 	do   func(*batch) error
 	err  error
 	done chan struct{} // closed when err is final and what was written is durable
@@ -26,10 +31,15 @@ type op struct {
 // submit has do run in the next transaction and waits until that is on the
 // disk. When ctx ends first the operation may still be carried out.
 func (l *Ledger) submit(ctx context.Context, line LineID, do func(*batch) error) error {
+	return l.submitOf(ctx, line, 0, do)
+}
+
+// submitOf is submit for a message of so many bytes.
+func (l *Ledger) submitOf(ctx context.Context, line LineID, size int, do func(*batch) error) error {
 	if err := l.Writable(); err != nil {
 		return err
 	}
-	o := &op{line: line, do: do, done: make(chan struct{})}
+	o := &op{line: line, size: size, do: do, done: make(chan struct{})}
 	select {
 	case l.queue <- o:
 	case <-l.quit:
@@ -59,19 +69,20 @@ func (l *Ledger) commit() {
 	defer close(l.done)
 	for {
 		var ops []*op
+		size := 0
 		select {
 		case o := <-l.queue:
-			ops = append(ops, o)
+			ops, size = append(ops, o), o.size
 		case <-l.nudge:
 		case <-l.quit:
 			l.saveLast()
 			return
 		}
 	drain:
-		for len(ops) < maxBatch {
+		for len(ops) < maxBatch && size < maxBatchBytes {
 			select {
 			case o := <-l.queue:
-				ops = append(ops, o)
+				ops, size = append(ops, o), size+o.size
 			default:
 				break drain
 			}
@@ -188,6 +199,7 @@ type batch struct {
 	arrived []arrival
 	changes []Change
 	budget  *budget // as it was written, if it was
+	locks   int     // that peers have more of than before, in what is not committed yet
 }
 
 // arrival is an entry of a peer.

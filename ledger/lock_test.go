@@ -411,9 +411,15 @@ func TestLockIsOnePerRef(t *testing.T) {
 // TestLocksOfStrangers: when all locks are taken, those who are known get one.
 func TestLocksOfStrangers(t *testing.T) {
 	x := newTrade(t, identity.Hash{})
+	if !x.payee.MayLock(x.payer.self) || !x.payee.MayLock(x.payee.self) {
+		t.Error("a stranger may not lock")
+	}
 	x.payee.mu.Lock()
 	x.payee.locks += maxAllLocks - 1
 	x.payee.mu.Unlock()
+	if x.payee.MayLock(x.payer.self) {
+		t.Error("a stranger may lock when there is no room")
+	}
 	_, err := x.payer.Lock(t.Context(), x.payee.self, 1, NewRef(), x.terms(identity.Hash{}))
 	x.must(err)
 	message, err := x.payer.Next(x.payee.self)
@@ -424,6 +430,17 @@ func TestLocksOfStrangers(t *testing.T) {
 	x.must(x.payee.Grant(x.payer.self, 1, time.Time{}))
 	_, err = x.payee.Receive(t.Context(), x.payer.self, message)
 	x.must(err)
+	if !x.payee.MayLock(x.payer.self) {
+		t.Error("one with a grant may not lock")
+	}
+	for range MaxLocks - 2 {
+		_, err := x.payer.Lock(t.Context(), x.payee.self, 1, NewRef(), x.terms(identity.Hash{}))
+		x.must(err)
+	}
+	x.deliver()
+	if x.payee.MayLock(x.payer.self) {
+		t.Errorf("one with %d locks may lock", MaxLocks)
+	}
 }
 
 // TestVoidThenVouchers has a payer take its lock back, get the release that is

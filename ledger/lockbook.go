@@ -11,8 +11,12 @@ import (
 
 // maxAllLocks bounds the locks of all lines together, because they are kept in
 // memory: beyond it a LOCK is refused, until others are closed, unless we gave
-// its peer a grant or it has repaid before. Those have MaxLocks each.
-const maxAllLocks = 1 << 16
+// its peer a grant or it has repaid before. Those have MaxLocks each. The last
+// sparedLocks of them are for those who were told before that they may lock.
+const (
+	maxAllLocks = 1 << 16
+	sparedLocks = maxAllLocks / 8
+)
 
 // Lock is a lock that is not closed for good, as a ledger shows it.
 type Lock struct {
@@ -49,6 +53,18 @@ func (l *Ledger) Locks(peer identity.Entity) []Lock {
 		}
 	}
 	return all
+}
+
+// MayLock says whether to agree with peer that it locks: a LOCK that is not taken
+// would have all that it signs after it stand still. A peer with MaxLocks that
+// are not closed may not; nor may a newcomer while strangers have nearly all
+// the locks there are for them.
+func (l *Ledger) MayLock(peer identity.Entity) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.standing[peer]
+	known := s.granted || s.repaid >= repaidEnough
+	return len(s.other.locks) < MaxLocks && (known || l.locks < maxAllLocks-sparedLocks)
 }
 
 // Lock sets amount aside for ref, the hash of an order, in what we promise peer:

@@ -145,6 +145,24 @@ func (l *Ledger) PaidFor(peer identity.Entity, ref identity.Hash) (Entry, bool, 
 	return e, found, nil
 }
 
+// Paid sums what was paid for ref on the line with peer, by us and by the peer,
+// in how many parts it ever was: a lock's FOLDs, a payment. Of more than 1,000
+// parts the first count.
+func (l *Ledger) Paid(peer identity.Entity, ref identity.Hash) (ours, theirs Amount, err error) {
+	err = l.store.view(func(g getter) (err error) {
+		a := accountOf(l.self, peer)
+		if ours, err = (book{g}).paidInAll(a.mine, ref); err != nil {
+			return err
+		}
+		theirs, err = book{g}.paidInAll(a.theirs, ref)
+		return err
+	})
+	if err != nil {
+		return 0, 0, fmt.Errorf("look for payments: %w", err)
+	}
+	return ours, theirs, nil
+}
+
 // Grant lets peer owe us up to limit until expiry; the zero time is for ever.
 // Zero takes all credit back. It holds for new credit at once and unmakes no
 // promise. It is on the disk when Grant returns and will be delivered. A grant

@@ -104,8 +104,10 @@ func (b *batch) consent(peer identity.Entity, v Recovery) error {
 	if err != nil {
 		return err
 	}
-	if state == StateDisputed {
-		return &StateError{Peer: peer, State: state}
+	if lies, err := b.lied(a.theirs.line, state); err != nil {
+		return err
+	} else if lies {
+		return &StateError{Peer: peer, State: StateDisputed}
 	}
 	if before, found, err := b.recovery(a.theirs, v.Epoch); err != nil {
 		return fmt.Errorf("%w: %w", errStore, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/internal/failpoint"
@@ -51,7 +52,7 @@ func (l *Ledger) Receive(ctx context.Context, peer identity.Entity, message []by
 	}
 	var answer ack
 	var refused error
-	err = l.submit(ctx, p.line, func(b *batch) (err error) {
+	err = l.submitOf(ctx, p.line, len(message), func(b *batch) (err error) {
 		answer, refused, err = b.receive(peer, p)
 		return err
 	})
@@ -101,8 +102,10 @@ func (b *batch) receive(peer identity.Entity, p push) (_ ack, refused, err error
 	if err != nil {
 		return ack{}, nil, err
 	}
-	if state == StateDisputed {
-		return ack{}, nil, &StateError{Peer: peer, State: state, Why: "the peer's entries contradicted each other before"}
+	if lies, err := b.lied(p.line, state); err != nil {
+		return ack{}, nil, err
+	} else if lies {
+		return ack{}, nil, &StateError{Peer: peer, State: StateDisputed, Why: "the peer's entries contradicted each other before"}
 	}
 	store := func(err error) (ack, error, error) { return ack{}, nil, fmt.Errorf("%w: %w", errStore, err) }
 
@@ -164,6 +167,19 @@ func (b *batch) receive(peer identity.Entity, p push) (_ ack, refused, err error
 		out.grant, out.terms = held.Seq, held.hash()
 	}
 	return out, nil, nil
+}
+
+// lied says whether a proof against the peer is held, also on a line that shows
+// as fenced.
+func (b *batch) lied(line LineID, state State) (bool, error) {
+	if state != StateFenced {
+		return state == StateDisputed, nil
+	}
+	all, err := b.proofs(line)
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", errStore, err)
+	}
+	return slices.ContainsFunc(all, func(p proof) bool { return !p.lost() }), nil
 }
 
 // compare returns the runs that continue what is held of the peer's half-chain,
@@ -236,9 +252,10 @@ func (b *batch) checkLocks(a account, tallies []tally) error {
 	b.l.mu.Lock()
 	defer b.l.mu.Unlock()
 	known := a.own.grantSeq > 0 || a.repaid() >= repaidEnough
-	if more > 0 && !known && b.l.locks+more > maxAllLocks {
+	if more > 0 && !known && b.l.locks+b.locks+more > maxAllLocks {
 		return fmt.Errorf("%w: %d on all lines", ErrLocks, maxAllLocks)
 	}
+	b.locks += max(more, 0)
 	return nil
 }
 

@@ -16,7 +16,8 @@ import (
 // them would have every payment change a page of its own somewhere in the file.
 // Instead each commit adds its references as a run, sorted, in records side by
 // side, and runs are merged as they grow: a reference is written a few times in
-// company, and a look goes through a dozen runs.
+// company, and a look goes through a dozen runs. A reference that is paid in
+// parts, as by the FOLDs of one lock, stands there once for each.
 //
 //	0                        → the runs: id and number of references, from the oldest
 //	id, last tag, last number → up to refBlock references: tag and number
@@ -28,6 +29,10 @@ const (
 	refBlock = 120     // two records of so many fill a page
 	refRatio = 4       // a run is merged into one that is less than so many times as long
 	maxRefs  = 1 << 18 // a run is not made longer: 4 MiB
+
+	// maxParts is how many payments for one reference are looked at: an honest
+	// peer makes a few, and what comes after so many counts for none.
+	maxParts = 1000
 )
 
 var refRunsKey = number(0)
@@ -35,8 +40,11 @@ var refRunsKey = number(0)
 // refRun is a run of the index. Its id is the newest log number in it.
 type refRun struct{ id, count uint64 }
 
-// ref is where the log has the first payment for a reference.
+// ref is where the log has a payment for a reference.
 type ref struct{ tag, at uint64 }
+
+// refOf is that of w's payment for of in record at.
+func refOf(w writer, of identity.Hash, at uint64) ref { return ref{tagOf(w.refKey(of)), at} }
 
 func (r ref) compare(s ref) int { return cmp.Or(cmp.Compare(r.tag, s.tag), cmp.Compare(r.at, s.at)) }
 
@@ -105,7 +113,8 @@ func decodePairs(b []byte, what string) ([][2]uint64, error) {
 }
 
 // tagged returns the log numbers of the payments whose tag is that of w's
-// payment for ref: of that one, if it was ever made, and of hardly any other.
+// payments for ref, the oldest first, maxParts at most: of those that were ever
+// made, and of hardly any other.
 func (k book) tagged(w writer, of identity.Hash) ([]uint64, error) {
 	runs, found, err := read(k, bRef, refRunsKey, decodeRefRuns)
 	if err != nil {
@@ -130,13 +139,31 @@ func (k book) taggedIn(runs []refRun, indexed bool, w writer, of identity.Hash) 
 	for _, run := range runs {
 		err := k.refBlocks(run.id, ref{tag: tag}, func(key, payload []byte) (bool, error) {
 			all = appendTagged(all, payload, tag)
-			return binary.BigEndian.Uint64(key[8:]) == tag, nil // then the next record may go on
+			return binary.BigEndian.Uint64(key[8:]) == tag && len(all) < maxParts, nil // then the next record may go on
 		})
 		if err != nil {
 			return nil, err
 		}
+		if len(all) >= maxParts {
+			return all[:maxParts], nil
+		}
 	}
 	return all, nil
+}
+
+// hasRef says whether one of the runs has this very reference.
+func (k book) hasRef(runs []refRun, want ref) (found bool, err error) {
+	for _, run := range runs {
+		err := k.refBlocks(run.id, want, func(_, payload []byte) (bool, error) {
+			refs, err := decodeRefs(payload)
+			_, found = slices.BinarySearchFunc(refs, want, ref.compare)
+			return false, err // it is in this record or in none
+		})
+		if found || err != nil {
+			return found, err
+		}
+	}
+	return false, nil
 }
 
 // refBlocks calls f for the payloads of a run's records, from the one that from

@@ -42,7 +42,7 @@ const (
 	bLog   bucket = "log"   // number → entry or grant, of both sides, append only
 	bLine  bucket = "line"  // line, side → half: where a half-chain stands
 	bHead  bucket = "head"  // line, side, epoch, seq → numbers of the run that ends there
-	bRef   bucket = "ref"   // which payment was the first for a reference: see refs.go
+	bRef   bucket = "ref"   // which payments were for a reference: see refs.go
 	bOut   bucket = "out"   // line → how far the peer has acknowledged, if not everything
 	bProof bucket = "proof" // line, number → what shows why the line is not open
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -404,6 +405,20 @@ func (b *Book) unfinished() (all []*jobRecord, err error) {
 		return true
 	})
 	return all, errors.Join(err, bad)
+}
+
+// orders are those of the jobs that have not ended.
+func (b *Book) orders() map[identity.Hash]struct{} {
+	b.mu.Lock()
+	live := slices.Collect(maps.Values(b.live))
+	b.mu.Unlock()
+	all := make(map[identity.Hash]struct{}, len(live))
+	for _, j := range live {
+		if r := j.copy(); r.Order != nil {
+			all[r.Order.Hash(OrderPurpose)] = struct{}{}
+		}
+	}
+	return all
 }
 
 // settle takes a job that has ended from the live ones.

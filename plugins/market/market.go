@@ -25,9 +25,10 @@ type credit interface {
 	Hold(peer identity.Entity, most ledger.Amount) (*ledger.Hold, error)
 	Reserve(peer identity.Entity, most ledger.Amount) (*ledger.Hold, error)
 	Pay(ctx context.Context, peer identity.Entity, amount ledger.Amount, ref identity.Hash) (ledger.Entry, error)
-	PaidFor(peer identity.Entity, ref identity.Hash) (ledger.Entry, bool, error)
+	Paid(peer identity.Entity, ref identity.Hash) (ours, theirs ledger.Amount, err error)
 	Lock(ctx context.Context, peer identity.Entity, amount ledger.Amount, ref identity.Hash, t ledger.LockTerms) (ledger.Entry, error)
 	Locks(peer identity.Entity) []ledger.Lock
+	MayLock(peer identity.Entity) bool
 	SignVoucher(peer identity.Entity, lock identity.Hash, cum ledger.Amount, fuel uint64) (ledger.Voucher, error)
 	TakeVoucher(ctx context.Context, peer identity.Entity, v ledger.Voucher) error
 	Release(peer identity.Entity, lock identity.Hash, cum ledger.Amount) (ledger.Release, error)

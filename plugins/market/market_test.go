@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -77,6 +78,7 @@ type trader struct {
 	via    plugins.Node        // nil is node
 	lends  func(credit) credit // nil is the ledger itself
 	swift  uint64              // what the market's fastestRate is; 0 leaves it
+	ahead  atomic.Int64        // by how much the ledger's clock is
 
 	stop func()
 }
@@ -108,7 +110,9 @@ func (tr *trader) start() {
 	must(err)
 	blobs, err := storage.Open(filepath.Join(tr.dir, "blobs"), tr.keeps)
 	must(err)
-	tr.ledger, err = ledger.Open(filepath.Join(tr.dir, "ledger.db"), tr.key, ledger.Config{})
+	tr.ledger, err = ledger.Open(filepath.Join(tr.dir, "ledger.db"), tr.key, ledger.Config{
+		Now: func() time.Time { return time.Now().Add(time.Duration(tr.ahead.Load())) },
+	})
 	must(err)
 	book, err := OpenBook(st, blobs)
 	must(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/peersea/sea/identity"
@@ -29,6 +30,7 @@ type purse struct {
 	hold    *ledger.Hold // of what may still come
 
 	lock    identity.Hash // zero before it is made
+	void    bool          // it expired and was taken back: it can be paid, and takes no vouchers
 	newest  []byte        // voucher, encoded
 	vouched ledger.Amount
 	covered uint64 // the fuel that is for
@@ -59,8 +61,9 @@ func (t *trade) openPurse(hold *ledger.Hold) {
 	}
 	t.purse = purse{quantum: t.quote.Quantum, most: t.work.Limits.Fuel - t.quote.Quantum, hold: hold}
 	for _, k := range t.m.credit.Locks(t.r.Quote.By) {
-		if k.Mine && k.Ref == t.hash && !k.Void {
+		if k.Mine && k.Ref == t.hash {
 			t.locked(k.Lock)
+			t.purse.void = k.Void
 		}
 	}
 }
@@ -133,6 +136,9 @@ func (t *trade) pay(ctx context.Context, shown uint64) error {
 		t.locked(e.Hash())
 		failpoint.Hit("market:locked")
 	}
+	if p.void {
+		return errors.New("the lock had expired and was taken back")
+	}
 	due := min(shown, p.most)
 	if due <= p.covered || shown-p.covered < p.quantum {
 		return nil
@@ -186,24 +192,52 @@ func (t *trade) giveUp(ctx context.Context, release []byte) {
 	}
 }
 
-// payOnce pays a delivery: out of its lock, or by itself when there is none.
-func (m *Market) payOnce(ctx context.Context, r *jobRecord, d Delivery, fuel uint64) (ledger.Entry, error) {
-	if r.Lock == (identity.Hash{}) {
-		return m.credit.Pay(ctx, r.Quote.By, d.Cost, d.Order)
+// payOnce pays a delivery, out of its lock or by itself when there is none, and
+// says how much was paid for it in all.
+func (m *Market) payOnce(ctx context.Context, r *jobRecord, d Delivery, fuel uint64) (ledger.Amount, error) {
+	seller := r.Quote.By
+	paid, _, err := m.credit.Paid(seller, d.Order)
+	if err != nil {
+		return 0, err
 	}
-	e, paid, err := m.credit.PaidFor(r.Quote.By, d.Order)
-	if err != nil || paid {
-		return e, err
+	if !m.hasLock(seller, r.Lock) {
+		if paid >= d.Cost {
+			return paid, nil
+		}
+		// One that was closed before anything came of it is as good as none.
+		_, err := m.credit.Pay(ctx, seller, d.Cost, d.Order)
+		return d.Cost, err
 	}
-	// The ledger folds the highest voucher: that is the bill.
-	if _, err := m.credit.SignVoucher(r.Quote.By, r.Lock, d.Cost, fuel); err != nil {
-		return ledger.Entry{}, err
+	// The ledger folds the highest voucher: that is the bill, or more if the
+	// seller ran the job further before and showed that.
+	if paid < d.Cost {
+		if _, err := m.credit.SignVoucher(seller, r.Lock, d.Cost, fuel); err != nil {
+			return paid, err
+		}
 	}
-	if err := m.fold(ctx, r.Quote.By, r.Lock, r.Release); err != nil {
-		return ledger.Entry{}, err
+	if err := m.fold(ctx, seller, r.Lock, r.Release); err != nil {
+		return paid, err
 	}
-	e, _, err = m.credit.PaidFor(r.Quote.By, d.Order)
-	return e, err
+	paid, _, err = m.credit.Paid(seller, d.Order)
+	if err == nil && paid < d.Cost {
+		err = fmt.Errorf("%s credits of %s are paid", paid, d.Cost)
+	}
+	return paid, err
+}
+
+// hasLock says whether a lock of ours is not closed for good.
+func (m *Market) hasLock(seller identity.Entity, lock identity.Hash) bool {
+	return slices.ContainsFunc(m.credit.Locks(seller), func(k ledger.Lock) bool { return k.Mine && k.Lock == lock })
+}
+
+// locksWith counts our locks with a seller that are not closed for good.
+func (m *Market) locksWith(seller identity.Entity) (n int) {
+	for _, k := range m.credit.Locks(seller) {
+		if k.Mine {
+			n++
+		}
+	}
+	return n
 }
 
 // fold pays what is vouched and closes the lock, if its seller released it.
@@ -236,16 +270,15 @@ func (m *Market) sweepLocks(ctx context.Context) {
 
 // closeLocks takes back what is left in locks of ours that have expired: of
 // orders whose seller vanished, or was not paid. What is vouched stays a claim.
+// A job that has not ended keeps its lock: it may still be paid by it.
 func (m *Market) closeLocks(ctx context.Context, now time.Time) {
+	open := m.book.orders()
 	for _, line := range m.credit.Lines() {
 		if line.Mine.Locked == 0 {
 			continue
 		}
 		for _, k := range m.credit.Locks(line.Peer) {
-			m.orders.Lock()
-			underWay := m.orders.trades[k.Ref] != nil
-			m.orders.Unlock()
-			if !k.Mine || k.Void || underWay || k.Terms.Expiry >= lockExpiry(now) {
+			if _, ok := open[k.Ref]; ok || !k.Mine || k.Void || k.Terms.Expiry >= lockExpiry(now) {
 				continue
 			}
 			if err := m.fold(ctx, line.Peer, k.Lock, nil); err != nil && ctx.Err() == nil {

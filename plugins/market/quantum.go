@@ -1,12 +1,12 @@
 package market
 
 import (
-	"crypto/ed25519"
-	"crypto/rand"
+	"context"
 	"sync"
 	"time"
 
 	"github.com/peersea/sea/compute"
+	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/ledger"
 )
 
@@ -16,9 +16,10 @@ const (
 	quantumTime = time.Second
 
 	// roomParts is how many running parts must fit into the room that is left,
-	// or quanta get shorter, down to the time of signedParts signatures, made
-	// and verified, so that they cost at most a hundredth of the work, and of
-	// four looks, so that a guest is seen within the quarter that is held for it.
+	// or quanta get shorter: down to what the fastest guest does in the time of
+	// signedParts signatures, made and verified, so that they cost at most a
+	// hundredth of the work however fast it is; and to the time of four looks, so
+	// that a guest is seen within the quarter that is held for it.
 	roomParts   = 4
 	signedParts = 100
 
@@ -73,21 +74,28 @@ func (r *rate) in(d time.Duration) uint64 {
 	return uint64(fuel * d.Seconds())
 }
 
-// signing is the time of one signature, made and verified, measured once.
+// signing is the time of one voucher's signature, made and verified as the
+// ledger does, measured once. More than a millisecond counts as one: a machine
+// that is so slow is as much slower than fastestRate.
 var signing = sync.OnceValue(func() time.Duration {
 	least := 50 * time.Microsecond // a machine that is faster gains nothing by shorter quanta
-	public, private, err := ed25519.GenerateKey(rand.Reader)
+	key, err := identity.NewKey(context.Background(), 0)
 	if err != nil {
 		return least
 	}
 	best := time.Second
 	for range 5 {
 		began := time.Now()
-		ed25519.Verify(public, public, ed25519.Sign(private, public))
+		if v, err := key.Sign(ledger.VoucherPurpose, make([]byte, ledger.VoucherSize)); err == nil {
+			_ = identity.Verify(v.By, ledger.VoucherPurpose, v.Body, v.Sig[:])
+		}
 		best = min(best, time.Since(began))
 	}
-	return min(max(best, least), 10*time.Millisecond)
+	return min(max(best, least), time.Millisecond)
 })
+
+// signedQuantum is the least fuel between two vouchers that signatures allow.
+func signedQuantum() uint64 { return uint64(fastestRate * (signedParts * signing()).Seconds()) }
 
 // quantum is the fuel between two vouchers for a job of at most limit fuel, for
 // a buyer with so much room; 0 is for one that is paid on delivery, because no
@@ -98,9 +106,8 @@ func (m *Market) quantum(p Policy, limit uint64, room ledger.Amount) uint64 {
 	}
 	q := p.Quantum
 	if q == 0 {
-		least := max(m.rate.in(max(signedParts*signing(), 4*lookTime)), leastQuantum)
 		fits := p.Covers(room/roomParts, compute.MaxFuel) / 3 * 2 // see running
-		q = min(m.rate.in(quantumTime), max(fits, least))
+		q = max(min(m.rate.in(quantumTime), fits), m.rate.in(4*lookTime), signedQuantum(), leastQuantum)
 	}
 	if limit <= running(q) {
 		return 0

@@ -265,6 +265,9 @@ func (m *Market) quote(buyer identity.Entity, a Ask, job compute.Job, asked iden
 		Quantum: m.quantum(p, job.Limits.Fuel, m.room(buyer)),
 		Until:   time.Now().Add(quoteTime).UnixMilli(),
 	}
+	if !m.credit.MayLock(buyer) {
+		q.Quantum = 0 // paid on delivery, if all of it fits into what the buyer may owe
+	}
 	hold, err := m.credit.Hold(buyer, q.part(0))
 	if err != nil {
 		return Quote{}, refuse(RefusedCredit, "%v", err)

@@ -246,11 +246,14 @@ func (m *Market) settle(ctx context.Context, j *job, r *jobRecord) error {
 	failpoint.Hit("market:pay-before")
 	text := "nothing to pay"
 	if d.Cost > 0 || r.Lock != (identity.Hash{}) {
-		e, err := m.pay(ctx, j, r, d, rec.Fuel)
+		paid, err := m.pay(ctx, j, r, d, rec.Fuel)
 		if err != nil {
 			return err
 		}
-		text = fmt.Sprintf("paid %s credits, entry %d", d.Cost, e.Seq)
+		text = fmt.Sprintf("paid %s credits", paid)
+		if paid > d.Cost {
+			text += fmt.Sprintf("; the bill is %s, more was vouched for before", d.Cost)
+		}
 	}
 	failpoint.Hit("market:pay-after")
 	j.advance(progress{fuel: rec.Fuel})
@@ -270,16 +273,16 @@ func (m *Market) settle(ctx context.Context, j *job, r *jobRecord) error {
 // disk that is full or a line that is fenced may be well again. The error is
 // ctx's, or *Refused when it never will be, or was not for as long as a seller
 // waits.
-func (m *Market) pay(ctx context.Context, j *job, r *jobRecord, d Delivery, fuel uint64) (ledger.Entry, error) {
+func (m *Market) pay(ctx context.Context, j *job, r *jobRecord, d Delivery, fuel uint64) (ledger.Amount, error) {
 	last := time.UnixMilli(r.Created).Add(r.Spec.Timeout + saleAge)
 	told := false
 	for pause := firstPause; ; pause = min(2*pause, lastPay) {
-		e, err := m.payOnce(ctx, r, d, fuel)
+		paid, err := m.payOnce(ctx, r, d, fuel)
 		if ctx.Err() != nil {
-			return e, ctx.Err()
+			return paid, ctx.Err()
 		}
 		if err == nil {
-			return e, nil
+			return paid, nil
 		}
 		for _, never := range []error{ledger.ErrAmount, ledger.ErrRef, ledger.ErrSelf, ledger.ErrLines} {
 			if errors.Is(err, never) {
@@ -287,7 +290,7 @@ func (m *Market) pay(ctx context.Context, j *job, r *jobRecord, d Delivery, fuel
 			}
 		}
 		if time.Now().After(last) {
-			return e, refuse(NotPaid, "pay %s credits to seller %s: %v", d.Cost, r.Quote.By.Short(), err)
+			return paid, refuse(NotPaid, "pay %s credits to seller %s: %v", d.Cost, r.Quote.By.Short(), err)
 		}
 		if !told {
 			told = true
@@ -299,7 +302,7 @@ func (m *Market) pay(ctx context.Context, j *job, r *jobRecord, d Delivery, fuel
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return e, ctx.Err()
+			return paid, ctx.Err()
 		}
 	}
 }
@@ -350,11 +353,11 @@ func (m *Market) serveDue(ctx context.Context, from rpc.Peer, in dueRequest) (du
 		}
 		return dueAnswer{Known: true}, nil
 	}
-	e, paid, err := m.credit.PaidFor(from.Node, in.Order)
+	paid, _, err := m.credit.Paid(from.Node, in.Order)
 	if err != nil {
 		return dueAnswer{}, err
 	}
-	return dueAnswer{Known: paid && e.Side == ledger.SideOf(m.key.Entity(), from.Node)}, nil
+	return dueAnswer{Known: paid > 0}, nil
 }
 
 // clip shortens a text for a record.

@@ -20,9 +20,15 @@ import (
 // after each of its steps, and refused.
 type watched struct {
 	credit
-	one sync.Mutex // held while at runs
-	mu  sync.Mutex
-	at  func(step string) error // under mu; nil does nothing
+	noLocks    bool       // nobody may lock; set before anything runs
+	locksTaken bool       // anybody may, however many there are; likewise
+	one        sync.Mutex // held while at runs
+	mu         sync.Mutex
+	at         func(step string) error // under mu; nil does nothing
+}
+
+func (c *watched) MayLock(peer identity.Entity) bool {
+	return !c.noLocks && (c.locksTaken || c.credit.MayLock(peer))
 }
 
 func (c *watched) hit(step string) error {
@@ -284,16 +290,7 @@ func loseVoucher(t *testing.T, who, step string, nth int) {
 	paced(seller, testLimit)
 	id := buyer.submit(longJob(buyer))
 	<-lost
-	at.allow()
-	stopped := make(chan struct{})
-	go func() { loser.halt(); close(stopped) }()
-	// Nothing of the buyer goes on after the step; the seller is in the middle of
-	// an answer, which its end waits for.
-	for who == "buyer" && loser.spawn(func(context.Context) {}) {
-		<-time.After(time.Millisecond)
-	}
-	close(gone)
-	<-stopped
+	loser.cut(at, gone, who == "seller")
 	loser.start()
 	j := buyer.wait(id)
 	if j.State != Done || !j.Paid || j.Cost != price(testLimit) {
@@ -303,6 +300,20 @@ func loseVoucher(t *testing.T, who, step string, nth int) {
 		t.Fatalf("%s (%s), %s: paid %v, cost %s", j.State, j.Error, j.Reason, j.Paid, j.Cost)
 	}
 	agree(t, buyer, seller, j.Cost)
+}
+
+// cut ends a trader in the middle of a step, which goes on when gone is closed.
+// Nothing of it goes on after the step; a seller is in the middle of an answer,
+// which its end waits for.
+func (tr *trader) cut(at *watched, gone chan struct{}, answers bool) {
+	at.allow()
+	stopped := make(chan struct{})
+	go func() { tr.halt(); close(stopped) }()
+	for !answers && tr.spawn(func(context.Context) {}) {
+		<-time.After(time.Millisecond)
+	}
+	close(gone)
+	<-stopped
 }
 
 // TestNoVoucher shows that a seller whose buyer gives no voucher, from the
@@ -509,18 +520,25 @@ func TestSteps(t *testing.T) {
 func TestQuantum(t *testing.T) {
 	m := &Market{}
 	p := Policy{Price: Price{PerGfuel: ledger.Credit}}
-	least := m.rate.in(max(signedParts*signing(), 4*lookTime))
-	if per := m.rate.in(signing()); least < 100*per {
-		t.Errorf("a voucher costs the time of %d fuel, a quantum is no more than %d", per, least)
+	for _, known := range []time.Duration{0, time.Hour, 3 * time.Second, time.Second / 2, ratedFor} { // of 8 Gfuel
+		m.rate.saw(8*Gfuel, known)
+		for _, room := range []ledger.Amount{0, 1, ledger.Credit, 1000 * ledger.Credit} {
+			q := m.quantum(p, compute.MaxFuel, room)
+			if work := time.Duration(float64(q) / fastestRate * float64(time.Second)); work < 100*signing() {
+				t.Errorf("at %d fuel a second, with room for %s, the fastest guest does a quantum in %v; a voucher takes %v", m.rate.in(time.Second), room, work, signing())
+			}
+		}
 	}
+	m = &Market{}
+	least := max(m.rate.in(4*lookTime), signedQuantum())
 	tests := []struct {
 		name  string
 		limit uint64
 		room  ledger.Amount
 		want  uint64
 	}{
-		{"wide", 100 * Gfuel, 1000 * ledger.Credit, 4 * Gfuel},
-		{"strangers", 100 * Gfuel, 10 * ledger.Credit, 2_500_000_000 / 3 * 2},
+		{"wide", 100 * Gfuel, 1000 * ledger.Credit, max(4*Gfuel, least)},
+		{"strangers", 100 * Gfuel, 10 * ledger.Credit, max(2_500_000_000/3*2, least)},
 		{"small", 6 * Gfuel, 1000 * ledger.Credit, 0},
 		{"no room", 100 * Gfuel, 0, least},
 	}
@@ -536,8 +554,8 @@ func TestQuantum(t *testing.T) {
 	if got := m.quantum(p, 100*Gfuel, 1000*ledger.Credit); got != 8*Gfuel {
 		t.Errorf("at 8 Gfuel a second: %d", got)
 	}
-	if got := m.quantum(p, 100*Gfuel, 0); got < 2*least-2 {
-		t.Errorf("at 8 Gfuel a second, without room: %d, want twice %d", got, least)
+	if got, want := m.quantum(p, 100*Gfuel, 0), max(m.rate.in(4*lookTime), signedQuantum()); got != want {
+		t.Errorf("at 8 Gfuel a second, without room: %d, want %d", got, want)
 	}
 	m.rate.saw(Gfuel, time.Millisecond) // too short to tell
 	m.rate.saw(1, time.Hour)            // slower than is reckoned with
