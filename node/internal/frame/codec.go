@@ -79,6 +79,7 @@ func Decode(b []byte) (Frame, error) {
 type codec interface {
 	uint(name string, v *uint64, most uint64)
 	bytes(name string, v *[]byte, least, most int)
+	list(name string, v *[]byte, size, least, most int) // bytes of so many pieces of a size
 	text(name string, v *string, most int)
 	scope(name string, v *string)
 }
@@ -126,6 +127,11 @@ func (w *writer) bytes(name string, v *[]byte, least, most int) {
 	w.check(name, checkLength(len(*v), least, most))
 	w.head(majorBytes, uint64(len(*v)))
 	w.b = append(w.b, *v...)
+}
+
+func (w *writer) list(name string, v *[]byte, size, least, most int) {
+	w.check(name, checkPieces(len(*v), size))
+	w.bytes(name, v, least, most)
 }
 
 func (w *writer) text(name string, v *string, most int) {
@@ -222,6 +228,11 @@ func (r *reader) bytes(name string, v *[]byte, least, most int) {
 	*v = r.take(name, majorBytes, least, most)
 }
 
+func (r *reader) list(name string, v *[]byte, size, least, most int) {
+	r.bytes(name, v, least, most)
+	r.check(name, checkPieces(len(*v), size))
+}
+
 func (r *reader) text(name string, v *string, most int) {
 	*v = string(r.take(name, majorText, 0, most))
 	r.check(name, checkText(*v, most))
@@ -237,10 +248,11 @@ func (r *reader) scope(name string, v *string) {
 // A sizer adds up an upper bound on the bytes that members need.
 type sizer int
 
-func (s *sizer) uint(string, *uint64, uint64)        { *s += 9 }
-func (s *sizer) bytes(_ string, v *[]byte, _, _ int) { *s += sizer(5 + len(*v)) }
-func (s *sizer) text(_ string, v *string, _ int)     { *s += sizer(5 + len(*v)) }
-func (s *sizer) scope(_ string, v *string)           { *s += sizer(5 + len(*v)) }
+func (s *sizer) uint(string, *uint64, uint64)          { *s += 9 }
+func (s *sizer) bytes(_ string, v *[]byte, _, _ int)   { *s += sizer(5 + len(*v)) }
+func (s *sizer) list(_ string, v *[]byte, _, _, _ int) { *s += sizer(5 + len(*v)) }
+func (s *sizer) text(_ string, v *string, _ int)       { *s += sizer(5 + len(*v)) }
+func (s *sizer) scope(_ string, v *string)             { *s += sizer(5 + len(*v)) }
 
 func checkUint(n, most uint64) error {
 	if n > most {
@@ -252,6 +264,13 @@ func checkUint(n, most uint64) error {
 func checkLength(n, least, most int) error {
 	if n < least || n > most {
 		return fmt.Errorf("%d bytes, not %d to %d", n, least, most)
+	}
+	return nil
+}
+
+func checkPieces(n, size int) error {
+	if n%size != 0 {
+		return fmt.Errorf("%d bytes, not a multiple of %d", n, size)
 	}
 	return nil
 }

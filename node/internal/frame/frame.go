@@ -68,6 +68,21 @@ const (
 	TagAnswer
 )
 
+// The tags of channels.
+const (
+	TagPublish Tag = iota + 32
+	TagHave
+	TagGraft
+	TagPrune
+	TagNeighbour
+	TagPartner
+	TagLeave
+	TagWalk
+	TagShuffle
+	TagShuffled
+	TagPast
+)
+
 // A Frame is one of the structs of this package.
 type Frame interface {
 	// Tag is the frame's kind.
@@ -287,13 +302,35 @@ func blank(t Tag) (Frame, int) {
 		return new(Nak), 3
 	case TagAnswer:
 		return new(Answer), 2
+	case TagPublish:
+		return new(Publish), 5
+	case TagHave:
+		return new(Have), 2
+	case TagGraft:
+		return new(Graft), 2
+	case TagPrune:
+		return new(Prune), 1
+	case TagNeighbour:
+		return new(Neighbour), 3
+	case TagPartner:
+		return new(Partner), 4
+	case TagLeave:
+		return new(Leave), 1
+	case TagWalk:
+		return new(Walk), 3
+	case TagShuffle:
+		return new(Shuffle), 3
+	case TagShuffled:
+		return new(Shuffled), 3
+	case TagPast:
+		return new(Past), 2
 	}
 	return nil, 0
 }
 
 // String names the kind.
 func (t Tag) String() string {
-	if int(t) < len(tagNames) {
+	if int(t) < len(tagNames) && tagNames[t] != "" {
 		return tagNames[t]
 	}
 	return "unknown"
@@ -304,4 +341,7 @@ var tagNames = [...]string{
 	TagCredit: "credit", TagPart: "part", TagOpen: "open", TagMessage: "message",
 	TagRequest: "request", TagReply: "reply", TagCancel: "cancel",
 	TagRouted: "routed", TagAck: "ack", TagNak: "nak", TagAnswer: "answer",
+	TagPublish: "publish", TagHave: "have", TagGraft: "graft", TagPrune: "prune",
+	TagNeighbour: "neighbour", TagPartner: "partner", TagLeave: "leave", TagWalk: "walk",
+	TagShuffle: "shuffle", TagShuffled: "shuffled", TagPast: "past",
 }

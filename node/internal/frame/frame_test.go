@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/peersea/sea/identity/cbor"
+	"github.com/peersea/sea/node/addr"
 	"github.com/peersea/sea/node/rpc"
 )
 
@@ -52,7 +53,25 @@ var samples = []struct {
 	{"ack", &Ack{Hop: 7}},
 	{"nak, unreachable", &Nak{Hop: 7, Code: rpc.Unreachable, Budget: 3}},
 	{"answer", &Answer{Attempt: 1, Statement: []byte{0x83, 0x40, 0x40, 0x40}}},
+	{"publish", &Publish{Channel: sampleChannel, Author: [32]byte{1}, Body: []byte{0xa0}, Sig: [64]byte{2}}},
+	{"publish, past", &Publish{Channel: sampleChannel, Past: 1, Author: [32]byte{1}, Body: []byte{0xa0}, Sig: [64]byte{2}}},
+	{"have", &Have{Channel: sampleChannel, IDs: []ID{{1}, {2}}}},
+	{"have, nothing new", &Have{Channel: sampleChannel}},
+	{"graft", &Graft{Channel: sampleChannel, IDs: []ID{{1}}}},
+	{"prune", &Prune{Channel: sampleChannel}},
+	{"neighbour, new", &Neighbour{Channel: sampleChannel, Want: WantNew}},
+	{"neighbour, needed", &Neighbour{Channel: sampleChannel, Want: WantNeeded, IDs: []ID{{1}}}},
+	{"partner, yes", &Partner{Channel: sampleChannel, Yes: 1, IDs: []ID{{1}}, Members: []addr.Addr{{3}}}},
+	{"partner, no", &Partner{Channel: sampleChannel, Members: []addr.Addr{{3}, {4}}}},
+	{"leave", &Leave{Channel: sampleChannel}},
+	{"walk", &Walk{Channel: sampleChannel, Who: addr.Addr{3}, TTL: 6}},
+	{"shuffle", &Shuffle{Channel: sampleChannel, Path: []addr.Addr{{5}, {6}}, Members: []addr.Addr{{3}, {4}}}},
+	{"shuffled, one hop left", &Shuffled{Channel: sampleChannel, Path: []addr.Addr{{5}}, Members: []addr.Addr{{7}}}},
+	{"shuffled, arrived", &Shuffled{Channel: sampleChannel, Members: []addr.Addr{{7}}}},
+	{"past", &Past{Channel: sampleChannel, Want: 16}},
 }
+
+var sampleChannel = addr.OfChannel("news")
 
 func TestGolden(t *testing.T) {
 	if *update {
@@ -180,6 +199,11 @@ func TestRefused(t *testing.T) {
 		{"empty part", "8405000040", "data: 0 bytes, not 1"},
 		{"body of 2^63 bytes", "8307616" + "15b8000000000000000", "not 0 to 1048576"},
 		{"body cut short", "8307616" + "14561", "cut short"},
+		{"channel cut", "8218231b", "channel: CBOR type 0, not 2"},
+		{"want", "841824" + "581c" + strings.Repeat("00", 28) + "03" + "40", "want: 3, above 2"},
+		{"half an id", "831821" + "581c" + strings.Repeat("00", 28) + "4800000000000000" + "00", "8 bytes, not a multiple of 16"},
+		{"65 ids", "831821" + "581c" + strings.Repeat("00", 28) + "590410" + strings.Repeat("00", 1040), "1040 bytes, not 0 to 1024"},
+		{"no path", "841828" + "581c" + strings.Repeat("00", 28) + "40" + "40", "path: 0 bytes, not 28 to 168"},
 		{"reason above 32 bits", "83031b0000000100000000" + "60", "above 4294967295"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -225,7 +249,10 @@ func TestDecodeDoesNotCopy(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	for tag := TagWelcome; tag <= TagAnswer; tag++ {
+	for tag := TagWelcome; tag <= TagPast; tag++ {
+		if tag == TagAnswer+1 {
+			tag = TagPublish
+		}
 		f, _ := blank(tag)
 		if f.Tag() != tag || tag.String() == "" || tag.String() == "unknown" {
 			t.Errorf("tag %d is %v, called %q", tag, f.Tag(), tag)

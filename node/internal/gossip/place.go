@@ -1,0 +1,170 @@
+package gossip
+
+import (
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/peersea/sea/identity"
+	"github.com/peersea/sea/node/addr"
+)
+
+// The bounds of meeting places.
+const (
+	// RecordLife is how long a record is kept.
+	RecordLife = 90 * time.Second
+
+	// MaxRecords is how many records are kept for a channel.
+	MaxRecords = 64
+
+	// MaxAnswer is how many of them one member is told.
+	MaxAnswer = 16
+
+	// MaxRooms is how many channels a node keeps records for.
+	MaxRooms = 1024
+)
+
+// Places are a node's meeting places: for each channel that others look for
+// here, the records of a few members. It is not safe for concurrent use.
+type Places struct {
+	self  addr.Addr
+	rand  *rand.Rand
+	rooms map[addr.Addr]*room
+}
+
+// A room is what a node keeps for a channel.
+type room struct {
+	place   addr.Addr // that it was looked for at
+	records []kept
+
+	// Announcements since began and in the RecordLife before.
+	began     time.Time
+	now, last traffic
+}
+
+// traffic is a number of announcements, and the sum of how often their members
+// come.
+type traffic struct {
+	n     int
+	every time.Duration
+}
+
+type kept struct {
+	member    identity.Entity
+	every     time.Duration
+	statement identity.Statement
+	until     time.Time
+}
+
+// NewPlaces returns the empty places of the node at self. rand is theirs alone.
+func NewPlaces(self addr.Addr, rand *rand.Rand) *Places {
+	return &Places{self: self, rand: rand, rooms: make(map[addr.Addr]*room)}
+}
+
+// Announce keeps a member's record, verified, for a channel that was looked for
+// at place. When there are too many channels those that were looked for
+// farthest from the node go first, which may be this one.
+func (p *Places) Announce(now time.Time, place addr.Addr, r Record, s identity.Statement) {
+	room := p.room(now, place, r.Channel)
+	if room == nil {
+		return
+	}
+	room.expire(now)
+	room.now.n++
+	room.now.every += r.Every
+	k := kept{member: r.Member, every: r.Every, statement: s, until: now.Add(RecordLife)}
+	if i := slices.IndexFunc(room.records, func(o kept) bool { return o.member == r.Member }); i >= 0 {
+		room.records[i] = k
+		return
+	}
+	if len(room.records) < MaxRecords {
+		room.records = append(room.records, k)
+		return
+	}
+	// Each of those that came lately has the same chance to be among them.
+	if i := p.rand.IntN(max(MaxRecords, room.lately(now).n)); i < MaxRecords {
+		room.records[i] = k
+	}
+}
+
+// room returns the room of a channel, making it if there is a place.
+func (p *Places) room(now time.Time, place, channel addr.Addr) *room {
+	if r := p.rooms[channel]; r != nil {
+		return r
+	}
+	if len(p.rooms) >= MaxRooms {
+		for c, r := range p.rooms {
+			if r.expire(now); len(r.records) == 0 {
+				delete(p.rooms, c)
+			}
+		}
+	}
+	if len(p.rooms) >= MaxRooms {
+		var worst addr.Addr
+		var far *room
+		for c, r := range p.rooms {
+			if far == nil || addr.Closer(p.self, far.place, r.place) {
+				worst, far = c, r
+			}
+		}
+		if !addr.Closer(p.self, place, far.place) {
+			return nil
+		}
+		delete(p.rooms, worst)
+	}
+	r := &room{place: place, began: now}
+	p.rooms[channel] = r
+	return r
+}
+
+// Members returns the records of at most n members of a channel but one, and how
+// many members there seem to be.
+func (p *Places) Members(now time.Time, channel addr.Addr, n int, not identity.Entity) (records []identity.Statement, count int) {
+	r := p.rooms[channel]
+	if r == nil {
+		return nil, 0
+	}
+	if r.expire(now); len(r.records) == 0 {
+		delete(p.rooms, channel)
+		return nil, 0
+	}
+	for _, i := range p.rand.Perm(len(r.records)) {
+		if len(records) < n && r.records[i].member != not {
+			records = append(records, r.records[i].statement)
+		}
+	}
+	return records, r.count(now)
+}
+
+// Rooms returns how many channels there are records for.
+func (p *Places) Rooms() int { return len(p.rooms) }
+
+func (r *room) expire(now time.Time) {
+	r.records = slices.DeleteFunc(r.records, func(k kept) bool { return !now.Before(k.until) })
+	switch age := now.Sub(r.began); {
+	case age >= 2*RecordLife:
+		r.began, r.last, r.now = now, traffic{}, traffic{}
+	case age >= RecordLife:
+		r.began, r.last, r.now = r.began.Add(RecordLife), r.now, traffic{}
+	}
+}
+
+// lately is about what came within the last RecordLife.
+func (r *room) lately(now time.Time) traffic {
+	rest := 1 - float64(now.Sub(r.began))/float64(RecordLife)
+	return traffic{
+		n:     r.now.n + int(rest*float64(r.last.n)),
+		every: r.now.every + time.Duration(rest*float64(r.last.every)),
+	}
+}
+
+// count is about how many members there are. A few are all here. Of many each
+// announces itself seldom, and says how seldom: whoever comes every ten
+// RecordLives stands for ten.
+func (r *room) count(now time.Time) int {
+	n := len(r.records)
+	if n < MaxRecords/2 {
+		return n
+	}
+	return max(n, int(r.lately(now).every/RecordLife))
+}

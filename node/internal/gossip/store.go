@@ -1,0 +1,61 @@
+package gossip
+
+import (
+	"time"
+
+	"github.com/peersea/sea/node/internal/frame"
+)
+
+// The bounds of what a member keeps for others: its last messages, so many and
+// so many bytes. The bytes are enough for MaxPast of the largest.
+const (
+	maxStored      = 512
+	maxStoredBytes = frame.MaxPast * frame.MaxSigned
+)
+
+// A store keeps the last messages, for whoever missed them.
+type store struct {
+	all   []stored // in the order in which they came
+	by    map[frame.ID]*frame.Publish
+	bytes int
+}
+
+type stored struct {
+	id frame.ID
+	at time.Time
+}
+
+func (s *store) add(now time.Time, id frame.ID, f *frame.Publish) {
+	if s.by == nil {
+		s.by = make(map[frame.ID]*frame.Publish)
+	}
+	s.all = append(s.all, stored{id, now})
+	s.by[id] = f
+	s.bytes += len(f.Body)
+	for len(s.all) > maxStored || s.bytes > maxStoredBytes {
+		oldest := s.all[0].id
+		s.all = s.all[1:]
+		s.bytes -= len(s.by[oldest].Body)
+		delete(s.by, oldest)
+	}
+}
+
+// since returns the ids of messages that came since a time, at most MaxIDs, the
+// latest.
+func (s *store) since(t time.Time) []frame.ID {
+	var ids []frame.ID
+	for i := len(s.all) - 1; i >= 0 && len(ids) < frame.MaxIDs && !s.all[i].at.Before(t); i-- {
+		ids = append(ids, s.all[i].id)
+	}
+	return ids
+}
+
+// last returns the last n messages, the oldest first.
+func (s *store) last(n int) []*frame.Publish {
+	from := max(0, len(s.all)-n)
+	var found []*frame.Publish
+	for _, one := range s.all[from:] {
+		found = append(found, s.by[one.id])
+	}
+	return found
+}
