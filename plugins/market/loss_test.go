@@ -273,8 +273,8 @@ func lose(t *testing.T, who string, s step) {
 // TestSellerGone shows that a buyer whose seller does not come back is told so,
 // keeps what arrived and pays nothing.
 func TestSellerGone(t *testing.T) {
-	buyer, seller, _ := tapped(t)
-	buyer.Market.cfg.Patience = 300 * time.Millisecond
+	t.Parallel()
+	buyer, seller, _ := tapped(t) // whose patience is 3 s
 	engine := seller.engine.(*tricky)
 	running := make(chan struct{})
 	engine.before = func(ctx context.Context) { close(running); <-ctx.Done() }
@@ -366,31 +366,36 @@ func TestReplay(t *testing.T) {
 // TestSellerFails shows that a seller whose engine or whose way to the input
 // fails is left, for another if there is one, and is not paid.
 func TestSellerFails(t *testing.T) {
-	sea := nodetest.New(t, 3)
+	sea := nodetest.New(t, 4)
 	e := testEngine(t)
 	buyer := newTrader(t, sea, 0, e, nil)
-	deaf := &tap{Node: sea.Nodes[1]}
-	bad := newTrader(t, sea, 1, &tricky{engine: e}, func(tr *trader) {
-		tr.via, tr.cfg.InputPatience = deaf, 100*time.Millisecond
+	wire := &tap{Node: sea.Nodes[1]}
+	deaf := newTrader(t, sea, 1, e, func(tr *trader) {
+		tr.via, tr.cfg.InputPatience = wire, 100*time.Millisecond // nothing will ever come
 	})
-	bad.sell(nil)
-	deaf.set(func(scope string) error {
+	wire.set(func(scope string) error {
 		if scope == "storage:get" {
 			return rpc.ErrUnreachable
 		}
 		return nil
 	}, nil)
+	deaf.sell(nil)
 	if j := buyer.run(primes(buyer, "100")); j.Reason != InputsMissing || j.Cost != 0 {
 		t.Errorf("no input: %s, %s (%s)", j.State, j.Reason, j.Error)
 	}
-	deaf.set(nil, nil)
-	bad.engine.(*tricky).engine = failing{}
+	agree(t, buyer, deaf, 0)
+	deaf.sell(func(p *Policy) { p.Selling = false })
+	buyer.sellers.forget(deaf.node.Addr())
+
+	bad := newTrader(t, sea, 2, &tricky{engine: failing{}}, nil)
+	bad.sell(nil)
+	buyer.sellers.forgive()
 	if j := buyer.run(primes(buyer, "100")); j.Reason != EngineFailed || j.Cost != 0 {
 		t.Errorf("no engine: %s, %s (%s)", j.State, j.Reason, j.Error)
 	}
 	agree(t, buyer, bad, 0)
 
-	good := newTrader(t, sea, 2, &tricky{engine: e}, nil)
+	good := newTrader(t, sea, 3, &tricky{engine: e}, nil)
 	good.sell(func(p *Policy) { p.PerGfuel = 2 * ledger.Credit }) // so that the bad one comes first
 	buyer.sellers.forgive()
 	j := buyer.run(primes(buyer, "100"))

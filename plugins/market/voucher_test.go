@@ -3,7 +3,6 @@ package market
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -247,59 +246,6 @@ func TestVouchers(t *testing.T) {
 		t.Errorf("%s (%s), locked %s, steps %v", small.State, small.Error, small.Locked, steps)
 	}
 	agree(t, buyer, seller, j.Cost+small.Cost)
-}
-
-// TestVoucherSteps stops the buyer's or the seller's market, storage and ledger
-// at every step of the payment of a job that runs, and starts them again from
-// their disks. The job ends well and is paid once.
-func TestVoucherSteps(t *testing.T) {
-	for _, who := range []string{"buyer", "seller"} {
-		steps := []string{"before the lock", "after the lock", "before a voucher", "after a voucher", "before the fold", "after the fold"}
-		if who == "seller" {
-			steps = []string{"before it is taken", "after it was taken", "before the release", "after the release"}
-		}
-		for _, step := range steps {
-			for nth := 1; nth == 1 || nth == 3 && (strings.Contains(step, "voucher") || strings.Contains(step, "taken")); nth += 2 {
-				t.Run(fmt.Sprintf("%s %s %d", who, step, nth), func(t *testing.T) { loseVoucher(t, who, step, nth) })
-			}
-		}
-	}
-}
-
-func loseVoucher(t *testing.T, who, step string, nth int) {
-	t.Parallel()
-	buyer, seller, bought, sold := vouching(t)
-	lost, gone := make(chan struct{}), make(chan struct{})
-	var once sync.Once
-	n := 0
-	hit := func(at string) error {
-		if at == step {
-			if n++; n == nth {
-				once.Do(func() { close(lost) })
-				<-gone
-				return errors.New("the process has ended")
-			}
-		}
-		return nil
-	}
-	loser, at := buyer, bought
-	if who == "seller" {
-		loser, at = seller, sold
-	}
-	at.set(hit)
-	paced(seller, testLimit)
-	id := buyer.submit(longJob(buyer))
-	<-lost
-	loser.cut(at, gone, who == "seller")
-	loser.start()
-	j := buyer.wait(id)
-	if j.State != Done || !j.Paid || j.Cost != price(testLimit) {
-		for _, e := range j.History {
-			t.Log(e.State, e.Text, e.Reason)
-		}
-		t.Fatalf("%s (%s), %s: paid %v, cost %s", j.State, j.Error, j.Reason, j.Paid, j.Cost)
-	}
-	agree(t, buyer, seller, j.Cost)
 }
 
 // cut ends a trader in the middle of a step, which goes on when gone is closed.
