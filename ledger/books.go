@@ -146,6 +146,16 @@ func (k book) evidence(w writer, lock identity.Hash) (evidence, error) {
 func (k book) record(n uint64) (record, error) {
 	rec, found, err := read(k, bLog, number(n), decodeRecord)
 	if err == nil && !found {
+		var value []byte
+		if value, err = k.sealedRecord(n); value != nil {
+			rec, err = decodeRecord(value[:len(value)-sumSize])
+			found = true
+		}
+		if err != nil && !errors.Is(err, ErrSegment) && !errors.Is(err, ErrDamaged) {
+			err = damage(k, bLog, number(n), value, err.Error())
+		}
+	}
+	if err == nil && !found {
 		err = damage(k, bLog, number(n), nil, "it is missing")
 	}
 	return rec, err
@@ -184,6 +194,7 @@ func (k book) runFrom(w writer, epoch uint32, seq uint64) (out run, at span, fou
 // runIn returns the first run of w and epoch that ends at seq or later.
 func (k book) runIn(w writer, epoch uint32, seq uint64) (out run, at span, found bool, err error) {
 	prefix := w.headKey(epoch, 0)[:len(w.key())+4]
+	var end uint64
 	err = k.scan(bHead, w.headKey(epoch, seq), func(key, value []byte) (bool, error) {
 		if !bytes.HasPrefix(key, prefix) {
 			return false, nil
@@ -195,11 +206,23 @@ func (k book) runIn(w writer, epoch uint32, seq uint64) (out run, at span, found
 		if at, err = decodeSpan(payload); err != nil {
 			return false, damage(k, bHead, key, value, err.Error())
 		}
-		found = true
+		end, found = binary.BigEndian.Uint64(key[len(prefix):]), true
 		return false, nil
 	})
-	if err != nil || !found {
+	if err != nil {
 		return run{}, span{}, false, err
+	}
+	if !found || end-seq > at.last-at.first { // that one begins after seq: there may be another before
+		sealed, its, older, err := k.sealedHead(w, epoch, seq)
+		if err != nil {
+			return run{}, span{}, false, err
+		}
+		if older && (!found || its < end) {
+			at, found = sealed, true
+		}
+	}
+	if !found {
+		return run{}, span{}, false, nil
 	}
 	if out, err = k.runAt(at); err != nil {
 		return run{}, span{}, false, err

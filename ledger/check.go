@@ -27,6 +27,7 @@ type Report struct {
 	Agreed     uint64          `json:"agreed"`     // lines with a checkpoint that both sides signed
 	Recoveries uint64          `json:"recoveries"` // epochs that both sides agreed to begin
 	Locks      uint64          `json:"locks"`      // that are not closed
+	Segments   uint64          `json:"segments"`   // files with a sealed part of the log
 
 	// Fenced and Disputed count the lines that are not open. The file is in
 	// order nevertheless.
@@ -39,11 +40,12 @@ type Report struct {
 
 // Check reads the ledger file at path, which no process may have open for
 // writing, and changes nothing. It first walks every page of the file, then
-// replays the log from its first record and verifies every checksum, number,
-// link, sum and signature in it; every other bucket must be what the log makes
-// it, and every proof must prove.
+// replays the log from its first record, through the sealed segments beside the
+// file, and verifies every checksum, number, link, sum and signature in it; every
+// other bucket must be what the log makes it, and every proof must prove.
 //
-// The error is ErrDamaged, a *DamageError that names the first bad record, or
+// The error is ErrDamaged, a *DamageError that names the first bad record, with
+// the segment it is in, or
 // fs.ErrNotExist, ErrInUse or ErrVersion. Use Snapshot to check a ledger that
 // is open. It needs memory for each line, about 300 bytes.
 func Check(path string) (Report, error) {
@@ -63,7 +65,7 @@ func Check(path string) (Report, error) {
 	}
 	err = b.known()
 	if err == nil {
-		err = b.view(func(g getter) error { return newChecker(g, &rep).all() })
+		err = withSegments(b, path, false).view(func(g getter) error { return newChecker(g, &rep).all() })
 	}
 	if err := errors.Join(err, b.close()); err != nil {
 		return fail(err)
@@ -77,6 +79,8 @@ type checker struct {
 	rep   *Report
 	self  identity.Entity
 	lines map[LineID]*account // as the log makes them
+	part  *segment            // that the record at hand is in, nil for the live file
+	heads uint64              // of runs that are in the live file
 	run   run                 // entries whose signature has not come yet
 	of    writer              // whose they are
 	acc   *account
@@ -155,7 +159,7 @@ func (c *checker) log() (err error) {
 		return err
 	}
 	var next uint64 = 1
-	err = c.scan(bLog, nil, func(key, value []byte) (bool, error) {
+	replay := func(key, value []byte) (bool, error) {
 		bad := func(format string, args ...any) (bool, error) {
 			if err := c.settle(); err != nil {
 				return false, err // an earlier record is bad
@@ -211,7 +215,10 @@ func (c *checker) log() (err error) {
 		next++
 		c.rep.Records++
 		return true, nil
-	})
+	}
+	if err = c.sealed(replay); err == nil {
+		err = c.scan(bLog, number(next), replay)
+	}
 	if err == nil {
 		err = c.settle()
 	}
@@ -301,15 +308,8 @@ func (c *checker) entry(a *account, rec record, n uint64, value []byte) error {
 	}
 	h.stand(t, n)
 	want := span{n - uint64(len(r.entries)) + 1, n}
-	got, found, err := read(c.book, bHead, w.headKey(h.epoch, h.seq), decodeSpan)
-	if err != nil {
-		return err
-	}
-	if !found || got != want {
-		return errors.New("it is missing from the heads by number")
-	}
 	c.rep.Heads++
-	return nil
+	return c.head(w.headKey(h.epoch, h.seq), want)
 }
 
 // inRefs tells whether the index has record n as w's payment for ref. Programs
@@ -445,7 +445,7 @@ func (c *checker) claims() error {
 
 // indexes makes sure that nothing stands in the indexes beside what log found.
 func (c *checker) indexes() error {
-	if err := errors.Join(c.count(bRecovery, c.rep.Recoveries), c.count(bHead, c.rep.Heads)); err != nil {
+	if err := errors.Join(c.count(bRecovery, c.rep.Recoveries), c.count(bHead, c.heads)); err != nil {
 		return err
 	}
 	if c.get(bRef, refRunsKey) == nil { // the first schema

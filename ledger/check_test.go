@@ -207,7 +207,7 @@ func TestVersion(t *testing.T) {
 		"read":  func() error { _, err := OpenReadOnly(path, key.Entity(), Config{}); return err },
 		"check": func() error { _, err := Check(path); return err },
 	} {
-		if err := open(); !errors.Is(err, ErrVersion) || !strings.Contains(err.Error(), "version 7, this program reads version 2") {
+		if err := open(); !errors.Is(err, ErrVersion) || !strings.Contains(err.Error(), "version 7, this program reads version 3") {
 			t.Errorf("%s: got %v, want %v", what, err, ErrVersion)
 		}
 	}

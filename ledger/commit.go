@@ -108,7 +108,7 @@ func (l *Ledger) transact(ops []*op) {
 				return err
 			}
 			for _, o := range ops {
-				if o.err = o.do(b); errors.Is(o.err, errStore) {
+				if o.err = o.do(b); errors.Is(o.err, errStore) && !errors.Is(o.err, ErrSegment) {
 					return o.err
 				}
 			}

@@ -163,6 +163,32 @@ func FuzzApply(f *testing.F) {
 	})
 }
 
+// FuzzSegment demands that what is read as a segment is written as the same
+// bytes, and that nothing is found in it that its header does not have.
+func FuzzSegment(f *testing.F) {
+	for _, s := range seeds(f, "segment") {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s, err := decodeSegment(b)
+		if err != nil {
+			return
+		}
+		if again := s.encode(); !bytes.Equal(again, b) {
+			t.Errorf("read and written again: got %x, want %x", again, b)
+		}
+		if uint64(len(s.records)) != s.count() || len(s.heads) != int(s.segmentHead.heads) {
+			t.Errorf("%d records and %d heads in %+v", len(s.records), len(s.heads), s.segmentHead)
+		}
+	})
+}
+
+func FuzzSealedPart(f *testing.F) {
+	oneSpelling(f, seeds(f, "file: segment"), func(b []byte) (sealedPart, error) {
+		return decodeSealedPart(number(3), b)
+	}, sealedPart.encode)
+}
+
 func FuzzParseAmount(f *testing.F) {
 	for _, s := range []string{"0", "12", "0.25", "1.500000", "4611686018427.387903", "007", "-1", "1e3", "."} {
 		f.Add(s)

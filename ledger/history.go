@@ -63,7 +63,7 @@ const historyChunk = 1000
 
 // History yields the postings that f takes, in the order in which they were
 // written here, up to those of the moment it was called or later. After an error
-// nothing follows: ErrDamaged, ErrClosed. It reads the whole log, and needs
+// nothing follows: ErrDamaged, ErrSegment, ErrClosed. It reads the whole log, and needs
 // memory for each line, about 100 bytes.
 func (l *Ledger) History(f Filter) iter.Seq2[Posting, error] {
 	return func(yield func(Posting, error) bool) {
@@ -74,14 +74,14 @@ func (l *Ledger) History(f Filter) iter.Seq2[Posting, error] {
 			read := 0
 			err := l.store.view(func(g getter) error {
 				k := book{g}
-				return k.scan(bLog, number(next), func(key, value []byte) (bool, error) {
-					payload, err := unseal(k, bLog, key, value)
+				return k.records(next, func(n uint64, value []byte) (bool, error) {
+					payload, err := unseal(k, bLog, number(n), value)
 					if err != nil {
 						return false, err
 					}
 					rec, err := decodeRecord(payload)
 					if err != nil {
-						return false, damage(k, bLog, key, value, err.Error())
+						return false, damage(k, bLog, number(n), value, err.Error())
 					}
 					if rec.entry != nil {
 						chunk = append(chunk, l.posting(next, rec, sums))

@@ -197,7 +197,23 @@ func crashImages(r *rand.Rand, before, after []byte) [][]byte {
 	return append(images, all, torn)
 }
 
-// smallFile makes a file with something in each bucket.
+// sealedFile is smallFile with a part of its log in segments.
+func sealedFile(t *testing.T) (path string, key *identity.Key) {
+	path, key = smallFile(t)
+	l, err := Open(path, key, Config{test: true, Segment: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if made, err := l.Seal(t.Context()); err != nil || made == 0 {
+		t.Fatal(made, err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path, key
+}
+
+// smallFile makes a file with something in each bucket but that of the segments.
 func smallFile(t *testing.T) (path string, key *identity.Key) {
 	payer, payee, third := keyOf(t, 1), keyOf(t, 2), keyOf(t, 3)
 	path = filepath.Join(t.TempDir(), "ledger.db")
@@ -289,7 +305,7 @@ func contentOf(t *testing.T, path string) content {
 // name, and 400 anywhere in the file, which it finds or which change nothing.
 // The ledger opens on none of them with a panic, and never with other numbers.
 func TestFlippedFile(t *testing.T) {
-	path, key := smallFile(t)
+	path, key := sealedFile(t)
 	sound, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -304,6 +320,9 @@ func TestFlippedFile(t *testing.T) {
 
 	r := rand.New(rand.NewPCG(1, 2))
 	bad := filepath.Join(t.TempDir(), "bad.db")
+	if err := os.CopyFS(segmentDir(bad), os.DirFS(segmentDir(path))); err != nil {
+		t.Fatal(err)
+	}
 	flip := func(places ...int) {
 		t.Helper()
 		b, bit := bytes.Clone(sound), r.IntN(8)
@@ -362,13 +381,16 @@ func TestFlippedFile(t *testing.T) {
 
 // TestCutFile cuts the file off at every sector, and puts rubbish there.
 func TestCutFile(t *testing.T) {
-	path, key := smallFile(t)
+	path, key := sealedFile(t)
 	sound, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := contentOf(t, path)
 	bad := filepath.Join(t.TempDir(), "bad.db")
+	if err := os.CopyFS(segmentDir(bad), os.DirFS(segmentDir(path))); err != nil {
+		t.Fatal(err)
+	}
 	for at := 0; at < len(sound); at += 512 {
 		if err := os.WriteFile(bad, sound[:at], 0o600); err != nil {
 			t.Fatal(err)

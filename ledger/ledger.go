@@ -47,6 +47,10 @@ type Config struct {
 	// ErrInUse; 0 is one second.
 	Timeout time.Duration
 
+	// Segment is how many records of the log are sealed together, MaxSegment at
+	// most; see Seal. 0 is DefaultSegment.
+	Segment int
+
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 
@@ -72,6 +76,8 @@ type Ledger struct {
 	quit  chan struct{} // closed by Close
 	done  chan struct{} // closed when the committer has ended
 	once  sync.Once
+
+	sealing sync.Mutex // held by Seal
 
 	keptBudget budget // as it is in the file; the committer's
 
@@ -119,7 +125,32 @@ func Open(path string, self identity.Signer, cfg Config) (*Ledger, error) {
 		// commit was sent. If it was, meeting the peer shows it and fences.
 		cfg.Log.Error("the ledger file has lost a page, and may be one transaction old", "path", path, "err", b.torn)
 	}
-	return start(b, me, self, b.walked, cfg)
+	l, err := start(withSegments(b, path, cfg.test), me, self, b.walked, cfg)
+	if err == nil {
+		l.missSegments()
+	}
+	return l, err
+}
+
+// missSegments says in the log which segments cannot be read.
+func (l *Ledger) missSegments() {
+	lost, err := l.LostSegments()
+	if err != nil {
+		l.log.Error("the list of the ledger's segments cannot be read", "err", err)
+	}
+	for _, err := range lost {
+		l.log.Error("a part of the ledger's history cannot be read; balances and payments do not need it", "err", err)
+	}
+}
+
+// LostSegments returns a *SegmentError for each sealed segment whose file is
+// missing or has another size or header. Check reads all of each.
+func (l *Ledger) LostSegments() ([]error, error) {
+	a, ok := l.store.(*archive)
+	if !ok {
+		return nil, nil
+	}
+	return a.lost()
 }
 
 // OpenReadOnly opens the ledger that is at path without changing anything, for
@@ -134,7 +165,7 @@ func OpenReadOnly(path string, self identity.Entity, cfg Config) (*Ledger, error
 	if err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
-	return start(b, self, nil, false, cfg)
+	return start(withSegments(b, path, false), self, nil, false, cfg)
 }
 
 func (c Config) filled() (Config, error) {
@@ -150,6 +181,10 @@ func (c Config) filled() (Config, error) {
 		c.MaxLines = DefaultMaxLines
 	}
 	c.MaxLines = min(c.MaxLines, MaxLines)
+	if c.Segment <= 0 {
+		c.Segment = DefaultSegment
+	}
+	c.Segment = min(c.Segment, MaxSegment)
 	if c.Timeout <= 0 {
 		c.Timeout = time.Second
 	}
@@ -179,7 +214,7 @@ func start(s store, self identity.Entity, signer identity.Signer, sums bool, cfg
 		if err := checkMeta(k, self); err != nil {
 			return err
 		}
-		old = k.schema() != schema
+		old = k.schema() == firstSchema
 		if sums {
 			if err := k.sums(); err != nil {
 				return err
@@ -254,8 +289,9 @@ func (l *Ledger) Writable() error {
 }
 
 // Snapshot writes a consistent image of the file to a new file at path, mode
-// 0600, while the ledger goes on; for Check and for backups. A backup that is
-// put back later is fenced, see StateFenced.
+// 0600, while the ledger goes on; for Check and for backups. Its segments are in
+// the folder path + ".segments": the same files under a second name where the
+// disk has those. A backup that is put back later is fenced, see StateFenced.
 func (l *Ledger) Snapshot(path string) error {
 	if err := l.store.copyTo(path); err != nil {
 		return fmt.Errorf("copy ledger: %w", err)
@@ -428,8 +464,8 @@ func checkMeta(k book, self identity.Entity) error {
 
 // readMeta returns whose file it is.
 func readMeta(k book) (identity.Entity, error) {
-	if n := k.schema(); n != schema && n != firstSchema {
-		return identity.Entity{}, fmt.Errorf("%w: the file is of version %d, this program reads version %d", ErrVersion, n, schema)
+	if n := k.schema(); n < firstSchema || n > sealedSchema {
+		return identity.Entity{}, fmt.Errorf("%w: the file is of version %d, this program reads version %d", ErrVersion, n, sealedSchema)
 	}
 	for _, key := range []string{"schema", "self"} {
 		if v, err := k.value(bMeta, []byte(key)); err != nil {

@@ -52,19 +52,23 @@ const (
 
 	bLock  bucket = "lock"  // line, side, lock → a lock that is not closed
 	bClaim bucket = "claim" // line, side, lock → what was promised of it beside the half-chain
+
+	bSegment bucket = "segment" // last number → the file that has this part of the log: see segment.go
 )
 
-var buckets = []bucket{bMeta, bLog, bLine, bHead, bRef, bOut, bProof, bCheckpoint, bGrowth, bRecovery, bLock, bClaim}
+var buckets = []bucket{bMeta, bLog, bLine, bHead, bRef, bOut, bProof, bCheckpoint, bGrowth, bRecovery, bLock, bClaim, bSegment}
 
 // added are those of buckets that a file made by an earlier program lacks, and
 // gets when it is opened for writing; opened for reading they are empty.
-var added = []bucket{bCheckpoint, bGrowth, bRecovery, bLock, bClaim}
+var added = []bucket{bCheckpoint, bGrowth, bRecovery, bLock, bClaim, bSegment}
 
 // schema is the version of the file as a whole. The first, which had another
 // index of references, is read, and made this one when it is opened for writing.
+// A file is of the last once a part of its log is in segments.
 const (
-	schema      = 2
-	firstSchema = 1
+	firstSchema  = 1
+	schema       = 2
+	sealedSchema = 3
 )
 
 // ErrDamaged is returned, in a *DamageError, when the file does not hold what
@@ -76,6 +80,7 @@ type DamageError struct {
 	Bucket string // "" when the file's own structure is meant
 	Key    []byte
 	Number uint64 // of a log record, else 0
+	File   string // the path of the segment that is meant, "" for the live file
 	Offset int64  // of the value in the file, -1 when it is not known
 	Why    string
 }
@@ -90,6 +95,9 @@ func (e *DamageError) Error() string {
 	}
 	if e.Offset >= 0 {
 		where += fmt.Sprintf(" at byte %d", e.Offset)
+	}
+	if e.File != "" {
+		where += " of the sealed segment " + e.File
 	}
 	return fmt.Sprintf("%s%s: %s", ErrDamaged, where, e.Why)
 }
@@ -132,6 +140,9 @@ func damage(g getter, b bucket, key, value []byte, why string) *DamageError {
 	}
 	if b == bLog && len(key) == 8 {
 		e.Number = binary.BigEndian.Uint64(key)
+		if k, ok := g.(interface{ locate(*DamageError) }); ok && e.Offset < 0 {
+			k.locate(e)
+		}
 	}
 	return e
 }

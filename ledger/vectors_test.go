@@ -135,6 +135,7 @@ func makeGolden(t testing.TB) *golden {
 	}
 	stored(bRecovery, w.recoveryKey(2), again.Encode())
 	stored(bMeta, []byte("schema"), []byte{0, 0, 0, schema})
+	g.segment(c, add, stored)
 	g.locks(t, add, stored)
 	return g
 }

@@ -236,11 +236,12 @@ cannot be taken back. It reaches the peer as soon as there is a way.`,
 
 // checkView is what "credit check" found.
 type checkView struct {
-	OK      bool   `json:"ok"`
-	Entries uint64 `json:"entries"`
-	Lines   int    `json:"lines"`
-	Error   string `json:"error,omitempty"` // the first bad record
-	Hint    string `json:"hint,omitempty"`
+	OK       bool   `json:"ok"`
+	Entries  uint64 `json:"entries"`
+	Lines    int    `json:"lines"`
+	Segments uint64 `json:"segments"`        // sealed files beside the ledger's, checked too
+	Error    string `json:"error,omitempty"` // the first bad record
+	Hint     string `json:"hint,omitempty"`
 }
 
 func newCreditCheck(c *cli) *cobra.Command {
@@ -262,7 +263,11 @@ func newCreditCheck(c *cli) *cobra.Command {
 				return c.printJSON(v)
 			}
 			if v.OK {
-				_, err = fmt.Fprintf(c.stdout, "%d entries of %d lines: all signatures, chains and sums hold\n", v.Entries, v.Lines)
+				sealed := ""
+				if v.Segments > 0 {
+					sealed = fmt.Sprintf(", in %d sealed segments and the live file", v.Segments)
+				}
+				_, err = fmt.Fprintf(c.stdout, "%d entries of %d lines%s: all signatures, chains and sums hold\n", v.Entries, v.Lines, sealed)
 				return err
 			}
 			fmt.Fprintf(c.stdout, "DAMAGED after %d entries: %s\n", v.Entries, clean(v.Error))

@@ -75,6 +75,29 @@ func (c *Credit) agreeAll(ctx context.Context) {
 	}
 }
 
+// seal has the ledger move the oldest part of its log out of the live file, if it
+// is time for that, unless it still does.
+func (c *Credit) seal(ctx context.Context) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sealing {
+		return
+	}
+	c.sealing = true
+	c.work.Go(func() {
+		made, err := c.ledger.Seal(ctx)
+		switch {
+		case err != nil && ctx.Err() == nil:
+			c.log.Warn("the ledger's file grows: its log is not sealed", "err", err)
+		case made > 0:
+			c.log.Info("sealed a part of the ledger's log", "segments", made)
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.sealing = false
+	})
+}
+
 // propose tries to agree with a peer, which failed so many times before.
 func (c *Credit) propose(ctx context.Context, peer identity.Entity, tries int) {
 	ctx, cancel := context.WithTimeout(ctx, tickTime)

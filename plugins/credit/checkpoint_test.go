@@ -38,12 +38,25 @@ func TestCheckpoints(t *testing.T) {
 			if a.Agreed.N < n || a.Agreed.Hash != b.Agreed.Hash || a.Agreed.Mine != a.Mine || a.Agreed.Theirs != a.Theirs || b.Agreed.Mine != b.Mine {
 				t.Fatalf("got %+v and %+v", a, b)
 			}
+			if lost, err := all[0].LostSegments(); err != nil || len(lost) > 0 {
+				t.Errorf("lost segments: %v, %v", lost, err)
+			}
 			was := a.Agreed
 			time.Sleep(10 * time.Minute)
 			synctest.Wait()
 			if got := all[0].Line(all[1].Entity()).Agreed; got != was {
 				t.Errorf("nothing has changed: got %+v after %+v", got, was)
 			}
+		}
+		for range 5 {
+			if _, err := all[0].Pay(t.Context(), all[1].Entity(), 5, ledger.NewRef()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if files, err := filepath.Glob(all[0].path + ".segments/*.seg"); err != nil || len(files) == 0 {
+			t.Errorf("nothing was sealed: %v, %v", files, err)
 		}
 	})
 }

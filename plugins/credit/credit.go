@@ -57,7 +57,8 @@ type Credit struct {
 	stale   map[identity.Entity]int   // see checkpoint.go: maxPeers
 	asked   map[identity.Entity]int   // calls to ScopeCheckpoint in this tick: maxPeers
 
-	agreeing int // goroutines of the round of checkpoints: maxAgreeing
+	agreeing int  // goroutines of the round of checkpoints: maxAgreeing
+	sealing  bool // there is a goroutine that seals
 
 	met map[identity.Entity]time.Time // since when the link on which both are in step is up: maxPeers
 }
@@ -166,6 +167,7 @@ func (c *Credit) Run(ctx context.Context) error {
 		case <-tick.C:
 			c.mindLimits(ctx) // first: what grows is then in the checkpoint
 			c.agreeAll(ctx)
+			c.seal(ctx)
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -34,7 +34,7 @@ func run(t *testing.T, s *nodetest.Sea, i int, path string) *trader {
 
 func runWith(t *testing.T, s *nodetest.Sea, i int, path string, cfg credit.Config) *trader {
 	t.Helper()
-	l := ledgertest.Open(t, path, s.Keys[i], ledger.Config{})
+	l := ledgertest.Open(t, path, s.Keys[i], ledger.Config{Segment: 4}) // all of it works while the log is being sealed
 	plugin := credit.New(l, cfg)
 	set, err := plugins.Start(s.Nodes[i], filepath.Dir(path), nil, plugins.Named{Name: "credit", Plugin: plugin})
 	if err != nil {
