@@ -33,7 +33,7 @@ type config struct {
 	MaxJobs    int      `toml:"max-jobs"`    // jobs at one time
 	Network    string   `toml:"network"`     // whose nodes to speak with
 	LAN        bool     `toml:"lan"`         // meet nodes on the local network
-	STUN       []string `toml:"stun"`        // servers that tell us our public UDP address
+	STUN       []string `toml:"stun"`        // servers that tell us our public UDP address, beside the bootstraps
 	LogLevel   string   `toml:"log-level"`   // debug, info, warn or error
 
 	given     map[string]bool // the keys that were told, wherever
@@ -70,7 +70,7 @@ func configFlags(flags *pflag.FlagSet, cfg *config) {
 	flags.IntVar(&cfg.MaxJobs, "max-jobs", cfg.MaxJobs, "run at most `N` jobs at a time")
 	flags.StringVar(&cfg.Network, "network", cfg.Network, "`NAME` of the sea to be in; other seas are not spoken with")
 	flags.BoolVar(&cfg.LAN, "lan", cfg.LAN, "find nodes on the local network by mDNS, and be found: --lan=false does neither")
-	flags.StringSliceVar(&cfg.STUN, "stun", cfg.STUN, "ask this STUN server for the public UDP address (`stun:HOST:PORT`)")
+	flags.StringSliceVar(&cfg.STUN, "stun", cfg.STUN, "ask the STUN server at `HOST:PORT` too for the public UDP address; nodes with a URL are asked anyway")
 	flags.StringVar(&cfg.LogLevel, "log-level", cfg.LogLevel, "debug, info, warn or error")
 }
 

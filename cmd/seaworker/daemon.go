@@ -40,6 +40,7 @@ type daemon struct {
 	credit  *credit.Credit
 	market  *market.Market
 	node    *node.Node
+	rtc     *rtcnet.Negotiator
 	plugins *plugins.Set
 
 	undo []func() error // what was opened, first to last
@@ -137,9 +138,9 @@ func (d *daemon) wires(cfg config) (node.Config, error) {
 		Version:    "seaworker " + versionText(),
 		Log:        d.log.With("component", "node"),
 	}
-	rtc := rtcnet.New(rtcnet.Config{STUN: cfg.STUN, Loopback: true, Log: d.log.With("component", "rtcnet")})
+	rtc := rtcnet.New(rtcnet.Config{Loopback: true, Log: d.log.With("component", "rtcnet")})
 	d.opened(rtc.Close)
-	conf.Negotiator = rtc
+	conf.Negotiator, d.rtc = rtc, rtc
 	if cfg.LAN {
 		conf.LAN = lan.New(d.log.With("component", "lan"))
 		if cfg.Listen == "" && onPrivateNetwork() {
@@ -159,6 +160,7 @@ func (d *daemon) wires(cfg config) (node.Config, error) {
 		return conf, usagef("choose another --listen", "listen: %v", err)
 	}
 	conf.Listeners = []transport.Listener{listener}
+	d.serveSTUN(cfg.Listen, listener.URLs())
 	return conf, nil
 }
 
@@ -224,8 +226,9 @@ func (d *daemon) applyPolicy(cfg config) error {
 }
 
 // online joins the sea, runs the plugins until ctx ends, and leaves again: the
-// plugins first, because they use the node.
-func (d *daemon) online(ctx context.Context, bootstrap []string, ready func() error) error {
+// plugins first, because they use the node. servers are STUN servers beside the
+// nodes that are met.
+func (d *daemon) online(ctx context.Context, bootstrap, servers []string, ready func() error) error {
 	if err := d.node.Online(ctx, bootstrap...); err != nil {
 		return failf(exitUnreachable, reasonUnreachable, "check the --bootstrap URL, and that the node there is up", "%v", err)
 	}
@@ -241,6 +244,7 @@ func (d *daemon) online(ctx context.Context, bootstrap []string, ready func() er
 		ran = d.plugins.Run(runs)
 	})
 	wait.Go(func() { d.keepHeads(runs) })
+	wait.Go(func() { d.keepSTUN(runs, servers) })
 	err := ready()
 	if err != nil {
 		stop()
@@ -294,7 +298,7 @@ func serve(ctx context.Context, dir folder, cfg config, logs io.Writer, ready fu
 	var wait sync.WaitGroup
 	defer wait.Wait()
 	defer stop()
-	return d.online(ctx, cfg.Bootstrap, func() error {
+	return d.online(ctx, cfg.Bootstrap, cfg.STUN, func() error {
 		wait.Go(func() {
 			if err := serveAPI(ctx, socket, &api{d: d, stop: stop}); err != nil {
 				d.log.Error("the control API ended", "err", err)

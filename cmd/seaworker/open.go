@@ -64,7 +64,7 @@ func inProcess(ctx context.Context, dir folder, cfg config, online bool) (*clien
 		ended := make(chan struct{})
 		wait.Go(func() {
 			defer close(ended)
-			ran = d.online(runs, cfg.Bootstrap, func() error { close(ready); return nil })
+			ran = d.online(runs, cfg.Bootstrap, cfg.STUN, func() error { close(ready); return nil })
 		})
 		select {
 		case <-ready:

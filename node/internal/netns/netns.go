@@ -76,7 +76,7 @@ func (s *Space) Run(args ...string) {
 // Command is a command that will run in the Space. What has not ended after
 // patience is killed.
 func (s *Space) Command(name string, args ...string) *exec.Cmd {
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	s.t.Cleanup(cancel)
 	return exec.CommandContext(ctx, "ip", append([]string{"netns", "exec", s.Name, name}, args...)...)
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,8 +21,9 @@ var ErrBusy = errors.New("too many webrtc connections are being opened")
 
 // Config is what a Negotiator may be told. The zero value works.
 type Config struct {
-	// STUN servers, host:port, that tell us our address outside a NAT. None
-	// by default. There is no TURN: relaying goes through the sea.
+	// STUN servers, host:port, that tell us our address outside a NAT, until
+	// SetSTUN names others. None by default. There is no TURN: relaying goes
+	// through the sea.
 	STUN []string
 
 	// Loopback has connections use 127.0.0.1 beside the machine's other
@@ -81,6 +83,7 @@ type Negotiator struct {
 
 	mu       sync.Mutex
 	halfOpen map[*peer]struct{} // guarded by mu; nil once closed
+	stun     []string           // guarded by mu
 }
 
 var _ transport.Negotiator = (*Negotiator)(nil)
@@ -95,7 +98,17 @@ func New(cfg Config) *Negotiator {
 		answers:  make(chan struct{}, cfg.HalfOpen),
 		closed:   make(chan struct{}),
 		halfOpen: map[*peer]struct{}{},
+		stun:     cfg.STUN,
 	}
+}
+
+// SetSTUN names the STUN servers that offers and answers from now on ask, as
+// Config.STUN does. Name those that answer: one that does not costs each of them
+// a wait of 750 ms.
+func (n *Negotiator) SetSTUN(servers []string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.stun = slices.Clone(servers)
 }
 
 // Offer begins a connection. While Config.HalfOpen offers are under way it
@@ -229,7 +242,11 @@ func (n *Negotiator) begin(from netip.Addr, slots chan struct{}) (*peer, error) 
 	if from.IsValid() {
 		pol = host.via(from, n.cfg.Private)
 	}
-	made, err := newPeer(n.cfg, host, pol, release)
+	cfg := n.cfg
+	n.mu.Lock()
+	cfg.STUN = n.stun
+	n.mu.Unlock()
+	made, err := newPeer(cfg, host, pol, release)
 	if err != nil {
 		return nil, err
 	}

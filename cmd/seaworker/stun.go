@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/peersea/sea/node/stun"
+)
+
+const (
+	// stunEvery is how often the servers are asked: often enough to hear that
+	// the machine has moved, seldom enough to be no load.
+	stunEvery = time.Minute
+
+	// stunFirst is how often until the first has answered.
+	stunFirst = 5 * time.Second
+
+	// stunUsed is how many servers a WebRTC offer asks. Two that say different
+	// things show a NAT that cannot be crossed.
+	stunUsed = 2
+)
+
+// serveSTUN answers STUN on the UDP port of the listener's number until the
+// daemon closes. Where that port is taken, others have to do without.
+func (d *daemon) serveSTUN(listen string, urls []string) {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil || len(urls) == 0 {
+		return
+	}
+	port, ok := portOf(urls[0])
+	if !ok {
+		return
+	}
+	conn, err := net.ListenPacket("udp", net.JoinHostPort(host, port))
+	if err != nil {
+		d.log.Info("STUN is not answered", "err", err)
+		return
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		if err := stun.Serve(ctx, conn.(*net.UDPConn)); ctx.Err() == nil {
+			d.log.Warn("STUN is not answered any more", "err", err)
+		}
+	})
+	d.opened(func() error {
+		stop()
+		serving.Wait()
+		return nil
+	})
+}
+
+// portOf returns the port of a ws:// or wss:// URL.
+func portOf(text string) (string, bool) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return "", false
+	case u.Port() != "":
+		return u.Port(), true
+	case u.Scheme == "wss":
+		return "443", true
+	}
+	return "80", u.Scheme == "ws"
+}
+
+// keepSTUN has WebRTC ask those of the servers, and of the nodes that we have
+// dialled by a URL, who answer STUN, until ctx ends.
+func (d *daemon) keepSTUN(ctx context.Context, servers []string) {
+	for {
+		pause := stunFirst
+		if d.askSTUN(ctx, servers) {
+			pause = stunEvery
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// askSTUN asks once and reports whether anybody has answered.
+func (d *daemon) askSTUN(ctx context.Context, servers []string) bool {
+	ask := slices.Clone(servers)
+	for _, l := range d.node.Links() {
+		if u, err := url.Parse(l.URL); err == nil && l.URL != "" {
+			if port, ok := portOf(l.URL); ok {
+				ask = append(ask, net.JoinHostPort(u.Hostname(), port))
+			}
+		}
+	}
+	at := resolve(ctx, ask)
+	if len(at) == 0 {
+		return false
+	}
+	answers, err := stun.Ask(ctx, at)
+	if err != nil {
+		d.log.Debug("STUN cannot be asked", "err", err)
+		return false
+	}
+	var use []string
+	for _, a := range answers {
+		d.log.Debug("seen from outside", "server", a.Server, "seen", a.Seen)
+		if len(use) < stunUsed {
+			use = append(use, a.Server.String())
+		}
+	}
+	d.rtc.SetSTUN(use)
+	return len(use) > 0
+}
+
+// resolve returns the servers' addresses, without those of this machine's
+// loopback: what is on it needs no STUN.
+func resolve(ctx context.Context, servers []string) []netip.AddrPort {
+	var at []netip.AddrPort
+	for _, s := range servers {
+		if len(at) == stun.MaxServers {
+			break
+		}
+		host, port, err := net.SplitHostPort(s)
+		if err != nil {
+			continue
+		}
+		number, err := strconv.ParseUint(port, 10, 16)
+		if err != nil {
+			continue
+		}
+		ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		if err != nil || len(ips) == 0 {
+			continue
+		}
+		ap := netip.AddrPortFrom(ips[0].Unmap(), uint16(number))
+		if !ap.Addr().IsLoopback() && !slices.Contains(at, ap) {
+			at = append(at, ap)
+		}
+	}
+	return at
+}
