@@ -85,11 +85,13 @@ type (
 	LinkDown struct{ Addr addr.Addr }
 
 	// Begin starts an attempt at a request of our own. Neighbours in Avoid
-	// are taken only when there is no other.
+	// are taken only when there is no other. First, when it is a neighbour,
+	// is where the attempt begins, however far from the target it is.
 	Begin struct {
 		Req     *Request
 		Attempt uint64
 		Avoid   []addr.Addr
+		First   addr.Addr
 	}
 
 	// Arrived is a routed request from a neighbour, its signature verified.
@@ -146,12 +148,13 @@ type (
 		Frame frame.Frame
 	}
 
-	// Deliver hands a request, which came from the neighbour at From, to our
-	// own handlers. Their reply comes back as Answered.
+	// Deliver hands a request, which came from the neighbour at From with TTL
+	// hops left, to our own handlers. Their reply comes back as Answered.
 	Deliver struct {
 		Key  Key
 		Req  *Request
 		From addr.Addr
+		TTL  uint64
 	}
 
 	// Done is the reply to our own request; it fits.
@@ -177,6 +180,9 @@ type (
 		Who addr.Addr
 		Err error
 	}
+
+	// Suspect tells that a neighbour did not acknowledge a request in time.
+	Suspect struct{ Who addr.Addr }
 )
 
 func (Send) effect()    {}
@@ -185,6 +191,7 @@ func (Done) effect()    {}
 func (Failed) effect()  {}
 func (Handed) effect()  {}
 func (Blame) effect()   {}
+func (Suspect) effect() {}
 
 // Seen reports whether the attempt has been here, so that its signature need
 // not be verified again.
@@ -250,7 +257,7 @@ func (c *Core) begin(now time.Time, e Begin) []Effect {
 		expires: now.Add(FlightLife),
 	}
 	c.flights[key] = f
-	return c.forward(now, f, e.Avoid)
+	return c.forward(now, f, e.Avoid, e.First)
 }
 
 func (c *Core) arrived(now time.Time, e Arrived) []Effect {
@@ -272,12 +279,12 @@ func (c *Core) arrived(now time.Time, e Arrived) []Effect {
 		ttl: e.Frame.TTL, budget: e.Frame.Budget, expires: now.Add(FlightLife),
 	}
 	c.flights[key] = f
-	return append([]Effect{Send{e.From, &frame.Ack{Hop: e.Frame.Hop}}}, c.forward(now, f, nil)...)
+	return append([]Effect{Send{e.From, &frame.Ack{Hop: e.Frame.Hop}}}, c.forward(now, f, nil, addr.Addr{})...)
 }
 
 // forward finds the next neighbour for f, or makes this node its end, or gives
 // it back.
-func (c *Core) forward(now time.Time, f *flight, avoid []addr.Addr) []Effect {
+func (c *Core) forward(now time.Time, f *flight, avoid []addr.Addr, first addr.Addr) []Effect {
 	if f.hop != 0 {
 		delete(c.hops, f.hop)
 		f.hop, f.waiting = 0, false
@@ -285,7 +292,12 @@ func (c *Core) forward(now time.Time, f *flight, avoid []addr.Addr) []Effect {
 	if f.req.To == c.self && f.req.Not != c.self {
 		return c.arrive(f)
 	}
-	next, ok := c.next(f, avoid)
+	next := first
+	_, ok := c.links[first]
+	ok = ok && first != f.req.Not
+	if !ok {
+		next, ok = c.next(f, avoid)
+	}
 	switch {
 	case ok && f.ttl > 0 && len(f.tried) <= Alternates:
 	case f.req.Near() && !f.local && f.req.Not != c.self:
@@ -331,8 +343,8 @@ func (c *Core) next(f *flight, avoid []addr.Addr) (addr.Addr, bool) {
 
 // arrive makes this node the end of f's path.
 func (c *Core) arrive(f *flight) []Effect {
-	f.here = true
-	return []Effect{Deliver{f.key, f.req, f.prev}}
+	f.here, f.waiting = true, false
+	return []Effect{Deliver{f.key, f.req, f.prev, f.ttl}}
 }
 
 // giveBack ends f here without an answer.
@@ -363,7 +375,7 @@ func (c *Core) another(now time.Time, f *flight) []Effect {
 		return c.giveBack(f, rpc.Unreachable)
 	}
 	f.budget--
-	return c.forward(now, f, nil)
+	return c.forward(now, f, nil, addr.Addr{})
 }
 
 func (c *Core) answered(now time.Time, e Answered) []Effect {
@@ -409,6 +421,7 @@ func (c *Core) tick(now time.Time) []Effect {
 		case !f.expires.After(now):
 			c.drop(f)
 		default:
+			effects = append(effects, Suspect{f.tried[len(f.tried)-1]})
 			effects = append(effects, c.another(now, f)...)
 		}
 	}

@@ -1,0 +1,468 @@
+package upkeep
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/peersea/sea/node/addr"
+	"github.com/peersea/sea/node/internal/table"
+)
+
+// The times and bounds of upkeep.
+const (
+	// AskEvery is how often AskSiblings siblings are asked for what is near,
+	// give or take a fifth.
+	AskEvery    = 10 * time.Second
+	AskSiblings = 3
+
+	// MaxTold is how many addresses the answer to such a question has at most.
+	MaxTold = 8
+
+	// SelfEvery is how often a node looks itself up through a far neighbour,
+	// SelfYoung in its first YoungFor.
+	SelfEvery = time.Minute
+	SelfYoung = 5 * time.Second
+	YoungFor  = 30 * time.Second
+
+	// RejoinEvery is how often a node looks itself up through a bootstrap, so
+	// that two halves of a sea that was cut find each other.
+	RejoinEvery = 10 * time.Minute
+
+	// FillsYoung and FillsLater are how many look-ups for buckets are under
+	// way at once, MaxLinking how many links are being made.
+	FillsYoung = 6
+	FillsLater = 2
+	MaxLinking = 8
+
+	// FillFirst and FillLast bound how long a bucket in which nothing new was
+	// found is let be; the pause doubles.
+	FillFirst = 10 * time.Second
+	FillLast  = 5 * time.Minute
+
+	// MissFirst is how long a node that could not be linked to is let be, at
+	// most MaxMissed of them.
+	MissFirst = 30 * time.Second
+	MaxMissed = 256
+
+	// Jump is by how much the clock must differ from what was expected to
+	// count as a sleep, ProbeWait how long links then have to show that they
+	// live.
+	Jump      = 20 * time.Second
+	ProbeWait = 3 * time.Second
+
+	// DoubtFor is how long a neighbour has to show that it lives after it has
+	// not acknowledged a routed request.
+	DoubtFor = 5 * time.Second
+
+	// Beat is how often a core wants a Tick at least.
+	Beat = 2 * time.Second
+)
+
+// A Core keeps the links of the node at one address. Step and Wake are not safe
+// for concurrent use.
+type Core struct {
+	self  addr.Addr
+	rand  *rand.Rand
+	table *table.Table
+
+	now      time.Time // of the last Step
+	joined   time.Time // when the first link came
+	lonely   time.Time // when to ask for bootstraps again; zero while there are links
+	askAt    time.Time
+	selfAt   time.Time
+	fillAt   time.Time
+	rejoinAt time.Time
+
+	nextID  uint64
+	looks   map[uint64]look
+	linking map[addr.Addr]struct{}
+	missed  map[addr.Addr]time.Time // until when they are let be
+	pauses  map[int]pause           // of buckets
+}
+
+// A look is a look-up under way: for the bucket, or of ourselves.
+type look struct {
+	self   bool
+	bucket int
+	first  addr.Addr
+}
+
+// A pause is how long a bucket is let be.
+type pause struct {
+	until time.Time
+	next  time.Duration
+}
+
+// New returns a Core for the node at self, without links.
+func New(self addr.Addr, rand *rand.Rand) *Core {
+	return &Core{
+		self: self, rand: rand, table: table.New(self),
+		looks:   make(map[uint64]look),
+		linking: make(map[addr.Addr]struct{}),
+		missed:  make(map[addr.Addr]time.Time),
+		pauses:  make(map[int]pause),
+	}
+}
+
+// Table is what the core knows of its links. Only Step changes it.
+func (c *Core) Table() *table.Table { return c.table }
+
+// Pace says after how much silence a link that a node needs so much is pinged,
+// and after how much it is given up. What is needed less is given up later; a
+// request that it does not acknowledge shows its death as well.
+func Pace(n table.Need) (idle, dead time.Duration) {
+	if n >= table.Only {
+		return 7 * time.Second, 15 * time.Second
+	}
+	return 45 * time.Second, 105 * time.Second
+}
+
+// Wake returns when the next Tick is due.
+func (c *Core) Wake() time.Time {
+	next := c.now.Add(Beat)
+	for _, at := range []time.Time{c.askAt, c.selfAt, c.fillAt, c.rejoinAt} {
+		if at.After(c.now) && at.Before(next) {
+			next = at
+		}
+	}
+	return next
+}
+
+// Step takes an event and returns what to do, in order.
+func (c *Core) Step(now time.Time, event Event) []Effect {
+	var effects []Effect
+	if gap := now.Sub(c.now); !c.now.IsZero() && (gap > Beat+Jump || gap < -Jump) {
+		effects = c.wokeUp(now)
+	}
+	c.now = now
+	switch e := event.(type) {
+	case Up:
+		effects = append(effects, c.up(e)...)
+	case Down:
+		effects = append(effects, c.down(e.Addr)...)
+	case Needs:
+		if l := c.table.Get(e.From); l != nil {
+			l.Theirs = e.Need
+			effects = append(effects, c.weigh()...)
+		}
+	case Holds:
+		if l := c.table.Get(e.Addr); l != nil {
+			l.Held = e.Held
+		}
+	case Told:
+		effects = append(effects, c.told(e)...)
+	case Found:
+		effects = append(effects, c.found(e)...)
+	case Missed:
+		delete(c.linking, e.To)
+		c.miss(e.To)
+	case Tick:
+		effects = append(effects, c.tick()...)
+	}
+	return effects
+}
+
+// up takes a new link in.
+func (c *Core) up(e Up) []Effect {
+	l := e.Link
+	l.Since = c.now
+	delete(c.linking, l.Addr)
+	delete(c.missed, l.Addr)
+	if old := c.table.Get(l.Addr); old != nil {
+		c.table.Remove(l.Addr)
+	}
+	c.table.Add(l)
+	if c.table.Len() == 1 {
+		c.joined, c.lonely = c.now, time.Time{}
+		c.askAt, c.fillAt = c.now.Add(time.Second), c.now
+		c.rejoinAt = c.now.Add(c.about(RejoinEvery))
+		clear(c.pauses)
+	}
+	effects := c.weigh()
+	if c.isSibling(l.Addr) {
+		// Its siblings are ours, or nearly so; and the others may know more
+		// that are near to it.
+		effects = append(effects, Ask{l.Addr})
+		c.askSoon()
+	}
+	if e.Entry || c.table.Len() == 1 {
+		c.selfAt = c.now.Add(c.about(SelfYoung))
+		effects = append(effects, c.look(look{self: true, first: l.Addr}, c.self))
+	}
+	return effects
+}
+
+// soon is a moment in the next second or two.
+func (c *Core) soon() time.Time {
+	return c.now.Add(time.Second/2 + time.Duration(c.rand.Int64N(int64(time.Second))))
+}
+
+func (c *Core) askSoon() {
+	if soon := c.soon(); c.askAt.After(soon) {
+		c.askAt = soon
+	}
+}
+
+func (c *Core) isSibling(a addr.Addr) bool {
+	l := c.table.Get(a)
+	return l != nil && l.Sibling // Weigh was called
+}
+
+// down forgets a link, and looks for another in its place soon.
+func (c *Core) down(a addr.Addr) []Effect {
+	sibling := c.isSibling(a)
+	if !c.table.Remove(a) {
+		return nil
+	}
+	if c.table.Len() == 0 {
+		c.lonely = c.now
+		return []Effect{Rejoin{}}
+	}
+	// Not all at once, when many lose the same neighbour.
+	if sibling {
+		c.askSoon()
+	}
+	if soon := c.soon(); c.fillAt.After(soon) {
+		c.fillAt = soon
+	}
+	delete(c.pauses, c.table.Bucket(a))
+	return c.weigh()
+}
+
+// weigh tells the peers whose links have become more or less needed.
+func (c *Core) weigh() []Effect {
+	var effects []Effect
+	for _, l := range c.table.Weigh() {
+		effects = append(effects, Say{l.Addr, l.Ours})
+	}
+	return effects
+}
+
+// told links to those of the named who would be siblings, or fill a bucket.
+func (c *Core) told(e Told) []Effect {
+	var effects []Effect
+	if c.table.Get(e.From) == nil {
+		return nil
+	}
+	for _, a := range e.Addrs[:min(len(e.Addrs), MaxTold)] {
+		if c.table.Near(a) || c.wants(c.table.Bucket(a)) {
+			effects = append(effects, c.link(a, e.From)...)
+		}
+	}
+	return effects
+}
+
+// wants reports whether a bucket has fewer links than it should.
+func (c *Core) wants(bucket int) bool {
+	return bucket <= c.table.Depth() && c.table.Count(bucket)+c.linkingInto(bucket) < table.PerBucket
+}
+
+func (c *Core) linkingInto(bucket int) int {
+	n := 0
+	for a := range c.linking {
+		if c.table.Bucket(a) == bucket {
+			n++
+		}
+	}
+	return n
+}
+
+// link begins to link to a node, unless that is under way, or was tried just now.
+func (c *Core) link(to, first addr.Addr) []Effect {
+	if to == c.self || c.table.Get(to) != nil || len(c.linking) >= MaxLinking {
+		return nil
+	}
+	if _, ok := c.linking[to]; ok || c.now.Before(c.missed[to]) {
+		return nil
+	}
+	c.linking[to] = struct{}{}
+	return []Effect{Link{to, first}}
+}
+
+// miss lets a node be that could not be linked to.
+func (c *Core) miss(a addr.Addr) {
+	if len(c.missed) >= MaxMissed {
+		for other, until := range c.missed {
+			if !c.now.Before(until) {
+				delete(c.missed, other)
+			}
+		}
+	}
+	if len(c.missed) < MaxMissed {
+		c.missed[a] = c.now.Add(MissFirst)
+	}
+}
+
+func (c *Core) found(e Found) []Effect {
+	l, ok := c.looks[e.ID]
+	delete(c.looks, e.ID)
+	if !ok || !e.OK {
+		return nil
+	}
+	bucket := c.table.Bucket(e.Addr)
+	switch {
+	case e.Addr == c.self:
+		return nil
+	case l.self:
+		if !c.table.Near(e.Addr) {
+			return nil
+		}
+		return c.link(e.Addr, l.first)
+	case c.table.Get(e.Addr) != nil || bucket != l.bucket:
+		c.letBe(l.bucket)
+		return nil
+	case !c.wants(bucket):
+		return nil
+	}
+	return c.link(e.Addr, l.first)
+}
+
+// letBe pauses the search for a bucket in which there is nothing new.
+func (c *Core) letBe(bucket int) {
+	p := c.pauses[bucket]
+	p.next = min(max(2*p.next, FillFirst), FillLast)
+	p.until = c.now.Add(p.next)
+	c.pauses[bucket] = p
+}
+
+// tick does what is due.
+func (c *Core) tick() []Effect {
+	if c.table.Len() == 0 {
+		if c.lonely.IsZero() || c.now.Sub(c.lonely) < Beat {
+			return nil
+		}
+		c.lonely = c.now
+		return []Effect{Rejoin{}}
+	}
+	var effects []Effect
+	if !c.askAt.After(c.now) {
+		c.askAt = c.now.Add(c.about(AskEvery))
+		effects = append(effects, c.ask()...)
+	}
+	effects = append(effects, c.lookSelf()...)
+	if !c.fillAt.After(c.now) {
+		effects = append(effects, c.fill()...)
+	}
+	if !c.rejoinAt.After(c.now) {
+		c.rejoinAt = c.now.Add(c.about(RejoinEvery))
+		effects = append(effects, Rejoin{})
+	}
+	for _, a := range c.table.Excess(c.now) {
+		effects = append(effects, Drop{a})
+	}
+	return effects
+}
+
+func (c *Core) young() bool { return c.now.Sub(c.joined) < YoungFor }
+
+// about returns d give or take a fifth.
+func (c *Core) about(d time.Duration) time.Duration {
+	return d - d/5 + time.Duration(c.rand.Int64N(int64(2*d/5)))
+}
+
+// ask asks some siblings.
+func (c *Core) ask() []Effect {
+	siblings := c.table.Siblings(nil)
+	c.rand.Shuffle(len(siblings), func(i, j int) { siblings[i], siblings[j] = siblings[j], siblings[i] })
+	var effects []Effect
+	for _, a := range siblings[:min(len(siblings), AskSiblings)] {
+		effects = append(effects, Ask{a})
+	}
+	return effects
+}
+
+// lookSelf looks this node up through a far neighbour, when it is time.
+func (c *Core) lookSelf() []Effect {
+	if c.selfAt.After(c.now) {
+		return nil
+	}
+	every := SelfEvery
+	if c.young() {
+		every = SelfYoung
+	}
+	c.selfAt = c.now.Add(c.about(every))
+	// The farther half: all of it, when there is one link.
+	all := c.table.All()
+	far := all[len(all)/2:]
+	if len(far) == 0 {
+		return nil
+	}
+	first := far[c.rand.IntN(len(far))].Addr
+	return []Effect{c.look(look{self: true, first: first}, c.self)}
+}
+
+func (c *Core) look(l look, target addr.Addr) Look {
+	c.nextID++
+	c.looks[c.nextID] = l
+	return Look{c.nextID, target, l.first}
+}
+
+// fill looks for nodes in buckets that have too few links, shallow ones first.
+func (c *Core) fill() []Effect {
+	most, again := FillsLater, AskEvery
+	if c.young() {
+		most, again = FillsYoung, time.Second
+	}
+	c.fillAt = c.now.Add(c.about(again))
+	busy := make(map[int]bool)
+	flying := 0
+	for _, l := range c.looks {
+		if !l.self {
+			busy[l.bucket] = true
+			flying++
+		}
+	}
+	var effects []Effect
+	for bucket := 0; bucket <= c.table.Depth() && flying < most; bucket++ {
+		if busy[bucket] || !c.wants(bucket) || c.now.Before(c.pauses[bucket].until) {
+			continue
+		}
+		target, err := c.table.Target(bucket, source{c.rand})
+		if err != nil {
+			panic("upkeep: " + err.Error()) // source never fails
+		}
+		effects = append(effects, c.look(look{bucket: bucket, first: c.beyond(bucket)}, target))
+		flying++
+	}
+	return effects
+}
+
+// beyond returns a neighbour that shares more bits with us than the bucket, so
+// that the bucket is one of its own too; any, when there is none.
+func (c *Core) beyond(bucket int) addr.Addr {
+	all := c.table.All()
+	n := 0
+	for n < len(all) && c.table.Bucket(all[n].Addr) > bucket {
+		n++
+	}
+	if n == 0 {
+		n = len(all)
+	}
+	return all[c.rand.IntN(n)].Addr
+}
+
+// A source reads from a generator.
+type source struct{ rand *rand.Rand }
+
+func (s source) Read(b []byte) (int, error) {
+	for i := range b {
+		b[i] = byte(s.rand.Uint32())
+	}
+	return len(b), nil
+}
+
+// wokeUp begins anew after the clock has jumped: nobody knows which links live.
+func (c *Core) wokeUp(now time.Time) []Effect {
+	c.joined, c.askAt, c.selfAt, c.fillAt = now, now.Add(ProbeWait), now.Add(ProbeWait), now.Add(ProbeWait)
+	c.rejoinAt = now.Add(c.about(RejoinEvery))
+	clear(c.missed)
+	clear(c.pauses)
+	for _, l := range c.table.All() {
+		l.Since = now
+	}
+	if c.table.Len() == 0 {
+		c.lonely = now
+		return []Effect{Rejoin{}}
+	}
+	return []Effect{Probe{}}
+}

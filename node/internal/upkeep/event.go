@@ -1,0 +1,108 @@
+package upkeep
+
+import (
+	"github.com/peersea/sea/node/addr"
+	"github.com/peersea/sea/node/internal/table"
+)
+
+// An Event is something that happened: one of the types below.
+type Event interface{ event() }
+
+type (
+	// Up tells of a link that was proven. Since is filled in. Entry tells that
+	// it was made as a way into the sea, to a bootstrap.
+	Up struct {
+		Link  table.Link
+		Entry bool
+	}
+
+	// Down tells that a link ended.
+	Down struct{ Addr addr.Addr }
+
+	// Needs tells how much the peer needs the link to it.
+	Needs struct {
+		From addr.Addr
+		Need table.Need
+	}
+
+	// Holds tells whether an application or the user wants a link.
+	Holds struct {
+		Addr addr.Addr
+		Held bool
+	}
+
+	// Told is the answer to Ask: what is near to us, as far as From knows.
+	Told struct {
+		From  addr.Addr
+		Addrs []addr.Addr
+	}
+
+	// Found is the end of a Look. OK is false when there was no answer.
+	Found struct {
+		ID   uint64
+		Addr addr.Addr
+		OK   bool
+	}
+
+	// Missed tells that a Link has come to nothing. One that succeeds is told
+	// by Up.
+	Missed struct{ To addr.Addr }
+
+	// Tick lets time pass; send it at Wake.
+	Tick struct{}
+)
+
+func (Up) event()     {}
+func (Down) event()   {}
+func (Needs) event()  {}
+func (Holds) event()  {}
+func (Told) event()   {}
+func (Found) event()  {}
+func (Missed) event() {}
+func (Tick) event()   {}
+
+// An Effect is something to do: one of the types below.
+type Effect interface{ effect() }
+
+type (
+	// Look asks for the node nearest to Target that is not this one, beginning
+	// at the neighbour First. Found must follow, whatever comes of it.
+	Look struct {
+		ID     uint64
+		Target addr.Addr
+		First  addr.Addr
+	}
+
+	// Link asks for a link to the node at To, which is found through the
+	// neighbour First; the zero Addr is any. Up or Missed must follow.
+	Link struct{ To, First addr.Addr }
+
+	// Ask asks a neighbour for the nodes that it is linked to and that are
+	// nearest to this one. Told may follow.
+	Ask struct{ To addr.Addr }
+
+	// Say tells a neighbour how much this node needs the link.
+	Say struct {
+		To   addr.Addr
+		Need table.Need
+	}
+
+	// Drop ends a link that neither side needs.
+	Drop struct{ To addr.Addr }
+
+	// Probe asks all neighbours to show that they live, within ProbeWait; the
+	// links of those who do not are to be ended.
+	Probe struct{}
+
+	// Rejoin asks for a link to any bootstrap: there is no link at all, or the
+	// sea may have been in two.
+	Rejoin struct{}
+)
+
+func (Look) effect()   {}
+func (Link) effect()   {}
+func (Ask) effect()    {}
+func (Say) effect()    {}
+func (Drop) effect()   {}
+func (Probe) effect()  {}
+func (Rejoin) effect() {}
