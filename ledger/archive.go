@@ -79,6 +79,15 @@ func (a *archive) update(f func(setter) error) error {
 	return a.store.update(func(s setter) error { return f(archiveSetter{s, a.dir}) })
 }
 
+// updateLater is the store's, if it has one.
+func (a *archive) updateLater(f func(setter) error) error {
+	s, ok := a.store.(laterStore)
+	if !ok {
+		return a.update(f)
+	}
+	return s.updateLater(func(s setter) error { return f(archiveSetter{s, a.dir}) })
+}
+
 // copyTo copies the segments too, as links where the disk has them.
 func (a *archive) copyTo(path string) error {
 	if err := a.store.copyTo(path); err != nil {

@@ -11,7 +11,7 @@ import (
 // read when the disk failed it.
 func TestDurable(t *testing.T) {
 	l, _ := openTest(t, keyOf(t, 1), Config{test: true})
-	b := l.store.(*archive).store.(*bolt)
+	b := l.store.(*archive).store.(*overlay).file
 	synced := b.durable.Load()
 	none := func(getter) error { return nil }
 
@@ -51,7 +51,7 @@ func TestOlderFile(t *testing.T) {
 			if _, err := l.Pay(t.Context(), peer, 5, NewRef()); err != nil {
 				t.Fatal(err)
 			}
-			err := l.store.(*archive).store.(*bolt).db.Update(func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte(name)) })
+			err := l.store.(*archive).store.(*overlay).file.db.Update(func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte(name)) })
 			if err := errors.Join(err, l.Close()); err != nil {
 				t.Fatal(err)
 			}

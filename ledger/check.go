@@ -56,18 +56,18 @@ func Check(path string) (Report, error) {
 		return fail(err)
 	}
 	rep.Bytes = info.Size()
-	b, err := openBolt(path, true, false, time.Second)
+	o, err := openOverlay(path, true, false, 0, time.Second)
 	if err != nil {
 		return fail(err)
 	}
-	if b.torn != nil {
-		return fail(errors.Join(b.torn, b.close()))
+	if o.file.torn != nil {
+		return fail(errors.Join(o.file.torn, o.close()))
 	}
-	err = b.known()
+	err = o.file.known()
 	if err == nil {
-		err = withSegments(b, path, false).view(func(g getter) error { return newChecker(g, &rep).all() })
+		err = withSegments(o, path, false).view(func(g getter) error { return newChecker(g, &rep).all() })
 	}
-	if err := errors.Join(err, b.close()); err != nil {
+	if err := errors.Join(err, o.close()); err != nil {
 		return fail(err)
 	}
 	return rep, nil
@@ -146,6 +146,10 @@ func (c *checker) meta() (err error) {
 		case string(budgetKey):
 			_, _, err := read(c.book, bMeta, key, decodeBudget)
 			return err == nil, err
+		case string(walKey):
+			if _, err := unseal(c, bMeta, key, value); err != nil {
+				return false, err
+			}
 		default:
 			return false, damage(c, bMeta, key, value, "nobody writes a record of this name")
 		}

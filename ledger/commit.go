@@ -26,20 +26,38 @@ type op struct {
 	do   func(*batch) error
 	err  error
 	done chan struct{} // closed when err is final and what was written is durable
+
+	// later: what it writes may be lost in a crash. It is durable with the next
+	// commit that is not.
+	later bool
+}
+
+// laterStore is a store that can write what is durable with the next update.
+type laterStore interface {
+	updateLater(f func(setter) error) error
 }
 
 // submit has do run in the next transaction and waits until that is on the
 // disk. When ctx ends first the operation may still be carried out.
 func (l *Ledger) submit(ctx context.Context, line LineID, do func(*batch) error) error {
-	return l.submitOf(ctx, line, 0, do)
+	return l.queued(ctx, &op{line: line, do: do, done: make(chan struct{})})
 }
 
 // submitOf is submit for a message of so many bytes.
 func (l *Ledger) submitOf(ctx context.Context, line LineID, size int, do func(*batch) error) error {
+	return l.queued(ctx, &op{line: line, size: size, do: do, done: make(chan struct{})})
+}
+
+// submitLater is submit for what may be lost in a crash.
+func (l *Ledger) submitLater(ctx context.Context, line LineID, do func(*batch) error) error {
+	return l.queued(ctx, &op{line: line, do: do, done: make(chan struct{}), later: true})
+}
+
+// queued has o carried out.
+func (l *Ledger) queued(ctx context.Context, o *op) error {
 	if err := l.Writable(); err != nil {
 		return err
 	}
-	o := &op{line: line, size: size, do: do, done: make(chan struct{})}
 	select {
 	case l.queue <- o:
 	case <-l.quit:
@@ -101,8 +119,12 @@ func (l *Ledger) transact(ops []*op) {
 	l.refill()
 	said := l.sayings()
 	err := l.Writable()
+	update := l.store.update
+	if s, ok := l.store.(laterStore); ok && len(said) == 0 && !slices.ContainsFunc(ops, func(o *op) bool { return !o.later }) {
+		update = s.updateLater
+	}
 	if err == nil {
-		err = l.store.update(func(s setter) error {
+		err = update(func(s setter) error {
 			b.pen = newPen(s)
 			if err := b.saySaved(said); err != nil {
 				return err

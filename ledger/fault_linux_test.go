@@ -26,9 +26,9 @@ const (
 	faultPages = 64 // pages of the file that are tried
 )
 
-// TestDiskFaults has the disk refuse one page of the file, in a process of its
-// own: each write of that page fails as on a full or a dying disk, or each sync
-// does. The ledger must stop writing and say so; what it acknowledged is in the
+// TestDiskFaults has the disk refuse one page of the file and of the log, in a
+// process of its own: each write of that page fails as on a full or a dying disk,
+// or each sync does. The log is short, so that it is often written into the file. The ledger must stop writing and say so; what it acknowledged is in the
 // file when that is opened again, and the peer agrees. With SEA_TEST_FULL, as in
 // .ci/run, every page is tried with both errors.
 func TestDiskFaults(t *testing.T) {
@@ -123,7 +123,7 @@ func TestFaultChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := Open(args[0], keyOf(t, 2), Config{Now: func() time.Time { return testTime }})
+	l, err := Open(args[0], keyOf(t, 2), Config{wal: 16 << 10, Now: func() time.Time { return testTime }})
 	if err != nil {
 		t.Fatal(err)
 	}

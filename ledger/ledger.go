@@ -57,7 +57,8 @@ type Config struct {
 	// Log may be nil.
 	Log *slog.Logger
 
-	test bool // no fsync: for tests that copy the file instead of cutting the power
+	test bool  // no fsync: for tests that copy the file instead of cutting the power
+	wal  int64 // tests make the log smaller; see walSize
 }
 
 // Ledger is one key's lines with everybody, in one file. Any number of
@@ -116,16 +117,16 @@ func Open(path string, self identity.Signer, cfg Config) (*Ledger, error) {
 			return nil, fmt.Errorf("make ledger: %w", err)
 		}
 	}
-	b, err := openBolt(path, false, cfg.test, cfg.Timeout)
+	o, err := openOverlay(path, false, cfg.test, cfg.wal, cfg.Timeout)
 	if err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
-	if b.torn != nil {
+	if o.file.torn != nil {
 		// After a power cut in a commit this is as it should be: nothing of that
 		// commit was sent. If it was, meeting the peer shows it and fences.
-		cfg.Log.Error("the ledger file has lost a page, and may be one transaction old", "path", path, "err", b.torn)
+		cfg.Log.Error("the ledger file has lost a page or its log, and may be older than it was", "path", path, "err", o.file.torn)
 	}
-	l, err := start(withSegments(b, path, cfg.test), me, self, b.walked, cfg)
+	l, err := start(withSegments(o, path, cfg.test), me, self, o.file.walked, cfg)
 	if err == nil {
 		l.missSegments()
 	}
@@ -161,11 +162,11 @@ func OpenReadOnly(path string, self identity.Entity, cfg Config) (*Ledger, error
 	if err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
-	b, err := openBolt(path, true, false, cfg.Timeout)
+	o, err := openOverlay(path, true, false, 0, cfg.Timeout)
 	if err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
-	return start(withSegments(b, path, false), self, nil, false, cfg)
+	return start(withSegments(o, path, false), self, nil, false, cfg)
 }
 
 func (c Config) filled() (Config, error) {
@@ -464,7 +465,7 @@ func checkMeta(k book, self identity.Entity) error {
 
 // readMeta returns whose file it is.
 func readMeta(k book) (identity.Entity, error) {
-	if n := k.schema(); n < firstSchema || n > sealedSchema {
+	if n := k.schema(); n < firstSchema || n > loggedSchema {
 		return identity.Entity{}, fmt.Errorf("%w: the file is of version %d, this program reads version %d", ErrVersion, n, sealedSchema)
 	}
 	for _, key := range []string{"schema", "self"} {

@@ -56,6 +56,19 @@ func (m *memStore) update(f func(setter) error) error {
 	return nil
 }
 
+// updateLater is durable with the next update.
+func (m *memStore) updateLater(f func(setter) error) error {
+	tx := memTx{kv: maps.Clone(m.cache), written: new([]bucket)}
+	if err := f(tx); err != nil {
+		return err
+	}
+	if m.crash != 0 {
+		return errCrash // neither before nor after it is anything on the disk
+	}
+	m.cache = tx.kv
+	return nil
+}
+
 func (m *memStore) copyTo(string) error { return errors.New("no files here") }
 func (m *memStore) close() error        { return nil }
 

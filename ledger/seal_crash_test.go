@@ -101,7 +101,7 @@ func (s crashStore) update(f func(setter) error) error {
 // image writes what a power cut leaves to a new folder: how is "all" for what was
 // in the system's memory too, "names" for the names without the content that was
 // not synced, and "synced" for only what was synced.
-func (d *crashDisk) image(t *testing.T, live []byte, how string) (path string) {
+func (d *crashDisk) image(t *testing.T, live disk, how string) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "ledger.db")
 	write := func(name string, b []byte) {
@@ -109,7 +109,8 @@ func (d *crashDisk) image(t *testing.T, live []byte, how string) (path string) {
 			t.Fatal(err)
 		}
 	}
-	write(path, live)
+	write(path, live.file)
+	write(walName(path), live.log)
 	there, names := d.made, d.names
 	if how == "synced" {
 		there, names = d.kept, d.synced
@@ -135,34 +136,31 @@ func (d *crashDisk) image(t *testing.T, live []byte, how string) (path string) {
 // not good.
 func crashWhileSealing(t *testing.T, skip string) (images int, bad error) {
 	x := newSealTrade(t)
-	disk := &crashDisk{segmentDisk: systemDisk{test: true}, skip: skip, names: map[string]*diskFile{}, synced: map[string]*diskFile{}}
-	disk.after = func(string) {}
+	fake := &crashDisk{segmentDisk: systemDisk{test: true}, skip: skip, names: map[string]*diskFile{}, synced: map[string]*diskFile{}}
+	fake.after = func(string) {}
 	inside := x.a.store.(*archive)
-	inside.store, inside.disk = crashStore{inside.store, disk}, installer{disk}
+	inside.store, inside.disk = crashStore{inside.store, fake}, installer{fake}
 	for n := range 8 + max(3/slow, 1) {
 		x.round(n)
 		if n < 8 {
 			continue
 		}
 		want := books(t, x.a)
-		disk.after = func(step string) {
+		fake.after = func(step string) {
 			if bad != nil {
 				return
 			}
-			b, err := os.ReadFile(x.path)
-			if err != nil {
-				t.Fatal(err)
-			}
+			b := diskOf(t, x.path)
 			for _, how := range []string{"all", "names", "synced"} {
 				images++
-				if err := x.recovers(disk.image(t, b, how), want); err != nil {
+				if err := x.recovers(fake.image(t, b, how), want); err != nil {
 					bad = fmt.Errorf("round %d, after %q, %q: %w", n, step, how, err)
 					return
 				}
 			}
 		}
 		x.seal()
-		disk.after = func(string) {}
+		fake.after = func(string) {}
 	}
 	return images, bad
 }

@@ -288,12 +288,12 @@ func TestLiveFileSmall(t *testing.T) {
 	const segment, batch = 512, 500
 	rounds := 24 / min(slow, 3)
 	path := t.TempDir() + "/ledger.db"
-	a, err := Open(path, keyOf(t, 1), Config{test: true, Segment: segment, Now: func() time.Time { return testTime }})
+	a, err := Open(path, keyOf(t, 1), Config{test: true, wal: 64 << 10, Segment: segment, Now: func() time.Time { return testTime }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer a.Close()
-	b, other := openTest(t, keyOf(t, 2), Config{test: true}) // which seals nothing
+	b, other := openTest(t, keyOf(t, 2), Config{test: true, wal: 64 << 10}) // which seals nothing
 	size := func(path string) int64 {
 		info, err := os.Stat(path)
 		if err != nil {

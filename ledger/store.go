@@ -9,7 +9,7 @@ import (
 
 // store is what the ledger needs of a disk: ordered keys in a few buckets, and
 // a group of changes that is there whole, and after a power cut too, once
-// update has returned nil. bolt is the one in use.
+// update has returned nil. overlay is the one in use.
 type store interface {
 	view(f func(getter) error) error
 	update(f func(setter) error) error // one at a time; an error of f undoes it
@@ -64,11 +64,14 @@ var added = []bucket{bCheckpoint, bGrowth, bRecovery, bLock, bClaim, bSegment}
 
 // schema is the version of the file as a whole. The first, which had another
 // index of references, is read, and made this one when it is opened for writing.
-// A file is of the last once a part of its log is in segments.
+// A file is of the third once a part of its log is in segments, and of the last
+// while it has a log in front of it: a program which knows of neither must not
+// take the file alone for all there is.
 const (
 	firstSchema  = 1
 	schema       = 2
 	sealedSchema = 3
+	loggedSchema = 4
 )
 
 // ErrDamaged is returned, in a *DamageError, when the file does not hold what

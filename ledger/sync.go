@@ -294,7 +294,8 @@ func (l *Ledger) Acked(ctx context.Context, peer identity.Entity, message []byte
 		return fail(fmt.Errorf("%w: its line is %s", ErrStranger, a.line))
 	}
 	failpoint.Hit(failAckReceived)
-	err = l.submit(ctx, a.line, func(b *batch) error { return b.acked(peer, a) })
+	// If a crash forgets it, the peer says it again at the next meeting.
+	err = l.submitLater(ctx, a.line, func(b *batch) error { return b.acked(peer, a) })
 	if err != nil {
 		return fail(err)
 	}

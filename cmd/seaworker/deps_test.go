@@ -80,6 +80,7 @@ var walled = map[string][]string{
 	"github.com/elastic/":              {"compute", "ledger"}, // the ledger: in tests, to make writes fail
 	"kernel.org/":                      {"compute"},
 	"go.etcd.io/bbolt":                 {"ledger", "plugins/state"},
+	"github.com/tidwall/btree":         {"ledger"},
 	"github.com/fxamacker/cbor":        {"identity/cbor"},
 	"github.com/flynn/noise":           {"node/internal/hello"},
 	"filippo.io/edwards25519":          {"identity"},
