@@ -7,19 +7,25 @@ import (
 	"github.com/peersea/sea/identity"
 )
 
-// exhibit is what a payee shows of a lock with a position: its claim, or that it
-// has none to a void lock.
+// exhibit is what is shown with a position: a payee's claim of a lock, or that it
+// has none to a void lock; and a recovery of either half-chain.
 type exhibit struct {
-	voucher  *Voucher // one of the three
+	voucher  *Voucher // one of the four
 	release  *Release
 	lock     identity.Hash // with preimage
 	preimage *[32]byte
+	recovery *Recovery
 }
 
 const (
 	shownVoucher  = 1
 	shownRelease  = 2
 	shownPreimage = 3
+	shownRecovery = 4
+
+	// maxShown is how much a position shows: of each lock one thing, and the
+	// recoveries of two half-chains as far as a message has room for them.
+	maxShown = MaxLocks + 2*maxRecoveries
 )
 
 func (x exhibit) append(b []byte) []byte {
@@ -28,6 +34,8 @@ func (x exhibit) append(b []byte) []byte {
 		return x.voucher.append(append(b, shownVoucher))
 	case x.release != nil:
 		return append(append(b, shownRelease), x.release.Encode()...)
+	case x.recovery != nil:
+		return append(append(b, shownRecovery), x.recovery.Encode()...)
 	}
 	b = append(b, shownPreimage)
 	b = append(b, x.lock[:]...)
@@ -49,8 +57,11 @@ func (r *reader) exhibit(line LineID) exhibit {
 		x.lock = r.hash()
 		preimage := [32]byte(r.hash())
 		x.preimage = &preimage
+	case shownRecovery:
+		v := r.recovery()
+		x.recovery, of = &v, v.Line
 	default:
-		r.fail(ErrFormat, "it shows %d, not 1 to 3", kind)
+		r.fail(ErrFormat, "it shows %d, not 1 to 4", kind)
 	}
 	if of != line {
 		r.fail(ErrFormat, "it shows what is of another line")
@@ -94,6 +105,7 @@ func (l *Ledger) answer(ctx context.Context, peer identity.Entity, all []exhibit
 	for _, x := range all {
 		var err error
 		switch {
+		case x.recovery != nil: // see restored
 		case x.voucher != nil:
 			err = l.answerVoucher(ctx, peer, w, *x.voucher)
 		case x.preimage != nil:

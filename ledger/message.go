@@ -11,7 +11,7 @@ import (
 // it. Who speaks is known from the way it came.
 //
 //	position   the newest head and grant of yours that I hold, with your signatures,
-//	           and what I claim of your locks
+//	           what I claim of your locks, and the recoveries that one of us may lack
 //	push       a grant and runs of mine that you have not acknowledged
 //	ack        the answer to a push: how far I hold your half-chain now
 const (
@@ -37,7 +37,7 @@ type position struct {
 	line  LineID
 	head  *Head     // nil when it holds no entry
 	grant *Grant    // nil when it holds none
-	shown []exhibit // of the receiver's locks, MaxLocks at most
+	shown []exhibit // of the receiver's locks, and recoveries: maxShown
 }
 
 func (p position) encode() []byte {
@@ -78,8 +78,8 @@ func decodePosition(b []byte) (position, error) {
 	}
 	if r.err == nil && r.at < len(r.b) {
 		n := int(r.u8())
-		if n < 1 || n > MaxLocks {
-			r.fail(ErrFormat, "it shows %d locks, not 1 to %d", n, MaxLocks)
+		if n < 1 || n > maxShown {
+			r.fail(ErrFormat, "it shows %d things, not 1 to %d", n, maxShown)
 		}
 		for i := 0; i < n && r.err == nil; i++ {
 			p.shown = append(p.shown, r.exhibit(p.line))

@@ -212,6 +212,9 @@ func (b *batch) compare(a account, runs []run) (fresh []run, tallies []tally, ba
 		// The part that is new. Its signature still covers it.
 		rest := r.from(int(h.seq + 1 - r.first().Seq))
 		if rest.first().Epoch != h.epoch {
+			if len(fresh) > 0 {
+				break // what comes before it is kept, and a position shows the recovery
+			}
 			return nil, nil, nil, errOldEpoch
 		}
 		t, wrong := rest.follows(h.tally())

@@ -1,9 +1,11 @@
 package ledger
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/peersea/sea/identity"
 )
@@ -237,3 +239,103 @@ var errOldEpoch = fmt.Errorf("%w: an entry of another epoch", ErrOutOfStep)
 // signed something since it was put back that the peer never got: then the file
 // is moved away, and a new one is rebuilt from nothing.
 var ErrFork = errors.New("something was signed after the old copy was put back")
+
+// maybeLost is what a position shows of recoveries: of the peer's half-chain
+// those after its newest entry, and the newest of ours. They bear both
+// signatures, and a file that was put back may be from before them.
+func (k book) maybeLost(a account) (all []exhibit, err error) {
+	after := uint32(firstEpoch)
+	if a.other.seq > 0 {
+		e, _, err := k.entryAt(a.theirs, a.other.epoch, a.other.seq)
+		if err != nil {
+			return nil, err
+		}
+		after = e.Epoch
+	}
+	theirs, err := k.recoveries(a.theirs, after, a.other.epoch)
+	if err != nil {
+		return nil, err
+	}
+	ours, err := k.recoveries(a.mine, max(a.own.epoch, firstEpoch+maxRecoveries)-maxRecoveries, a.own.epoch)
+	for _, v := range append(theirs, ours...) {
+		all = append(all, exhibit{recovery: &v})
+	}
+	return all, err
+}
+
+// restored takes recoveries back in that both sides have signed and that are not
+// here: this file, or the peer's, was put back from before them.
+func (l *Ledger) restored(ctx context.Context, peer identity.Entity, shown []exhibit) error {
+	var lost []Recovery
+	err := l.store.view(func(g getter) (err error) {
+		a, err := book{g}.account(l.self, peer)
+		lost = a.lacks(shown)
+		return err
+	})
+	if err != nil || len(lost) == 0 {
+		return err
+	}
+	a := accountOf(l.self, peer)
+	for _, v := range lost {
+		writer, other := l.self, peer
+		if v.Side == a.theirs.side {
+			writer, other = other, writer
+		}
+		if err := v.verify(writer, &other); err != nil {
+			return err
+		}
+	}
+	return l.submit(ctx, a.mine.line, func(b *batch) error {
+		a, state, err := b.open(peer)
+		if err != nil {
+			return err
+		}
+		if !slices.Equal(a.lacks(shown), lost) {
+			return nil // the half-chains have moved meanwhile: the next position shows them again
+		}
+		if err := b.checkRoom(a); err != nil {
+			return err
+		}
+		for _, v := range lost {
+			w, h := a.theirs, &a.other
+			if v.Side == a.mine.side {
+				w, h = a.mine, &a.own
+			}
+			if w == a.mine && state == StateFenced {
+				continue // Recall brings it
+			}
+			if !v.begins(*h) {
+				return fmt.Errorf("%w: the line was recovered to epoch %d after our entry %d, here are %d", ErrFork, v.Epoch, v.Seq, h.seq)
+			}
+			if err := b.put(bRecovery, w.recoveryKey(v.Epoch), v.Encode()); err != nil {
+				return fmt.Errorf("%w: %w", errStore, err)
+			}
+			h.epoch = v.Epoch
+			b.l.log.Warn("a recovery is taken back in: this ledger is a copy from before it", "peer", peer, "epoch", v.Epoch, "ours", w == a.mine)
+		}
+		return b.keep(a, state)
+	})
+}
+
+// lacks returns those of the recoveries shown that begin where a half-chain of a
+// stands, one after the other, or that began where ours did before its newest
+// entry.
+func (a account) lacks(shown []exhibit) (all []Recovery) {
+	for _, x := range shown {
+		v := x.recovery
+		if v == nil {
+			continue
+		}
+		h := &a.other
+		if v.Side == a.mine.side {
+			h = &a.own
+		}
+		if v.begins(*h) {
+			h.epoch = v.Epoch
+			all = append(all, *v)
+		} else if v.Side == a.mine.side && v.Epoch == h.epoch+1 && v.Seq < h.seq {
+			all = append(all, *v)
+		}
+	}
+	return all
+}

@@ -16,7 +16,8 @@ var ErrOutOfStep = errors.New("out of step")
 // Position returns the message that tells peer what is held here of its
 // half-chain and which of its grants, with its own signatures, and what is claimed
 // here of its locks: the highest voucher, a preimage, or for a lock that it made
-// void and of which nothing is claimed a release. Each side sends
+// void and of which nothing is claimed a release; and the recoveries, of which a
+// copy that was put back may know nothing. Each side sends
 // one before anything else after it has started or found the other again; the
 // other gives it to Compare. Errors are ErrReadOnly and ErrClosed: a ledger that
 // does not know what its disk holds does not say.
@@ -38,6 +39,11 @@ func (l *Ledger) Position(peer identity.Entity) ([]byte, error) {
 			return err
 		}
 		p := position{line: a.mine.line, shown: claims}
+		recoveries, err := k.maybeLost(a)
+		if err != nil {
+			return err
+		}
+		p.shown = append(p.shown, recoveries...)
 		if a.other.seq > 0 {
 			_, r, err := k.entryAt(a.theirs, a.other.epoch, a.other.seq)
 			if err != nil {
@@ -63,7 +69,9 @@ func (l *Ledger) Position(peer identity.Entity) ([]byte, error) {
 // not have, this ledger is older than it should be: the line is fenced, which
 // is a *StateError from now on. A grant of ours that we do not have is taken
 // back in. A voucher of ours that we do not have is too, and is folded if we are
-// through with its lock; a preimage settles its lock; a release closes it. Errors are ErrFormat, ErrVersion, ErrKind, ErrStranger, identity's
+// through with its lock; a preimage settles its lock; a release closes it. A recovery
+// that begins where a half-chain stands here is taken back in; if something was signed
+// here after it, of the epoch before, that is ErrFork. Errors are ErrFormat, ErrVersion, ErrKind, ErrStranger, identity's
 // for signatures, *StateError, ErrReadOnly and ErrClosed.
 func (l *Ledger) Compare(ctx context.Context, peer identity.Entity, message []byte) error {
 	fail := func(err error) error { return fmt.Errorf("compare with %s: %w", peer.Short(), err) }
@@ -78,6 +86,9 @@ func (l *Ledger) Compare(ctx context.Context, peer identity.Entity, message []by
 		return fail(err)
 	}
 	// Most comparisons find nothing to write, and peers ask for them.
+	if err := l.restored(ctx, peer, p.shown); err != nil {
+		return fail(err)
+	}
 	same := false
 	err = l.store.view(func(g getter) error {
 		a, err := book{g}.account(l.self, peer)
