@@ -302,11 +302,18 @@ func (b *batch) takePact(peer identity.Entity, m pactMessage, found roots) (out 
 
 // adopt takes in a checkpoint that both sides signed.
 func (b *batch) adopt(a account, p pact, c Checkpoint, found roots) (_ pact, refused, err error) {
-	if p.agreed != nil && c.conflicts(*p.agreed, a.theirs.side) {
+	// Both bear both signatures, and only the low side proposes: two that
+	// contradict each other are its doing, whoever shows them.
+	conflict := p.agreed != nil && c.conflicts(*p.agreed, Low)
+	switch {
+	case conflict && a.mine.side == High:
 		refused, err := b.dispute(a, proof{kind: proofPacts, pacts: []Checkpoint{*p.agreed, c}})
 		return p, refused, err
-	}
-	if c.N <= p.n() {
+	case conflict && a.own.epoch == c.Sides[Low].Epoch: // this file was put back, and c was hidden from it
+		refused, err := b.fence(a, proof{kind: proofLostPact, pacts: []Checkpoint{c}})
+		return p, refused, err
+	case conflict: // what was lost is recovered since: c is the one to go on from
+	case c.N <= p.n():
 		return p, nil, nil
 	}
 	refused, err = b.prefix(a, c, found, true)

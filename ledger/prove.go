@@ -87,6 +87,9 @@ func CheckProof(file []byte) (Misbehaviour, error) {
 	case p.tick != 0:
 		return fail("its time is not zero, and nobody has signed one")
 	}
+	if p.kind == proofPacts && SideOf(p.peer, to) == High {
+		return fail("only the low side proposes checkpoints: it has signed both, too")
+	}
 	words := p.words()
 	if words == "" {
 		return fail("it shows what its keeper lost, and nothing against anyone")

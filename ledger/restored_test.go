@@ -3,6 +3,7 @@ package ledger
 import (
 	"errors"
 	"testing"
+	"time"
 )
 
 // recover has l go back to an old copy and rebuild its half-chain with peer, so
@@ -223,5 +224,56 @@ func TestBothRestored(t *testing.T) {
 			meet(t, l, peer)
 			sameLine(t, l, peer)
 		})
+	}
+}
+
+// TestOwnCheckpoints has a low side that was put back sign a second checkpoint
+// of one number, with a high side that hid the first, and shows it that one: it
+// has both signatures of its own, so it blames nobody and is fenced, until it
+// has recovered.
+func TestOwnCheckpoints(t *testing.T) {
+	low, high := lowAndHigh(t)
+	paid(t, low, high, 1)
+	deliver(t, low, high)
+	lowAgain, highAgain := copyOf(t, low), copyOf(t, high)
+	agree(t, low, high)
+	first := pactOf(t, high, low.self).agreed
+
+	low, high = lowAgain(), highAgain()
+	if err := high.Grant(low.self, 7, testTime.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	meet(t, low, high)
+	agree(t, low, high)
+	second := pactOf(t, low, high.self).agreed
+	if first == nil || second == nil || first.N != second.N || first.Hash() == second.Hash() {
+		t.Fatalf("got %+v and %+v", first, second)
+	}
+	show := pactMessage{line: first.Line, agreed: first}.encode()
+	if _, err := low.TakeCheckpoint(t.Context(), high.self, show); !errors.Is(err, ErrLine) {
+		t.Errorf("got %v, want %v", err, ErrLine)
+	}
+	if got := low.Line(high.self).State; got != StateFenced {
+		t.Errorf("the line is %s, want it fenced", got)
+	}
+	if _, m, err := low.Prove(high.self); !errors.Is(err, ErrNoProof) {
+		t.Errorf("proved %+v, %v", m, err)
+	}
+	blame := proof{kind: proofPacts, peer: high.self, pacts: []Checkpoint{*first, *second}}
+	if m, err := CheckProof(append(append([]byte(proofMark), low.self[:]...), blame.encode()...)); !errors.Is(err, ErrProof) {
+		t.Errorf("the high side alone: %+v, %v", m, err)
+	}
+	blame.peer = low.self
+	if m, err := CheckProof(append(append([]byte(proofMark), high.self[:]...), blame.encode()...)); err != nil || m.By != low.self {
+		t.Errorf("the low side: %+v, %v", m, err)
+	}
+	if _, err := rebuild(t, low, high); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := low.TakeCheckpoint(t.Context(), high.self, show); err != nil {
+		t.Errorf("after the recovery: %v", err)
+	}
+	if got := low.Line(high.self); got.State != StateOpen || got.Agreed.Hash != first.Hash() {
+		t.Errorf("got %+v", got)
 	}
 }

@@ -186,11 +186,16 @@ func (c *Credit) checkpoint(ctx context.Context, from rpc.Peer, body []byte) ([]
 	return answer, nil
 }
 
-// mayAsk counts a message about checkpoints.
+// mayAsk counts a message about checkpoints. When so many have asked as are
+// counted, there is room for as many again to whom this node gave a grant.
 func (c *Credit) mayAsk(peer identity.Entity) bool {
+	most := maxPeers
+	if c.ledger.Granted(peer) {
+		most = 2 * maxPeers
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, there := c.asked[peer]; !there && len(c.asked) >= maxPeers || c.asked[peer] >= maxAsked {
+	if _, there := c.asked[peer]; !there && len(c.asked) >= most || c.asked[peer] >= maxAsked {
 		return false
 	}
 	c.asked[peer]++

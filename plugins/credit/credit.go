@@ -55,7 +55,7 @@ type Credit struct {
 	peers   map[identity.Entity]*peer // maxPeers
 	waiters map[*waiter]struct{}      // one for each Deliver
 	stale   map[identity.Entity]int   // see checkpoint.go: maxPeers
-	asked   map[identity.Entity]int   // calls to ScopeCheckpoint in this tick: maxPeers
+	asked   map[identity.Entity]int   // calls to ScopeCheckpoint in this tick: 2 * maxPeers
 
 	agreeing int  // goroutines of the round of checkpoints: maxAgreeing
 	sealing  bool // there is a goroutine that seals

@@ -11,7 +11,7 @@ import (
 type limits struct {
 	mu       sync.Mutex                   // guards what follows
 	lines    map[identity.Entity]struct{} // maxPeers: the others are looked at when they change again
-	warnings map[identity.Entity]string   // what was said of a line last: maxPeers
+	warnings map[identity.Entity]string   // what was said of a line last: maxPeers, with more some are said again
 	full     bool                         // said that the strangers' budget is nearly used up
 }
 
@@ -45,7 +45,13 @@ func (s *limits) fresh(peer identity.Entity, warning string) bool {
 	old := s.warnings[peer]
 	if warning == "" {
 		delete(s.warnings, peer)
-	} else if len(s.warnings) < maxPeers {
+	} else {
+		for other := range s.warnings { // any one makes room
+			if old != "" || len(s.warnings) < maxPeers {
+				break
+			}
+			delete(s.warnings, other)
+		}
 		s.warnings[peer] = warning
 	}
 	return warning != "" && warning != old
