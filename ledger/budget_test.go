@@ -102,6 +102,40 @@ func TestNewcomers(t *testing.T) {
 	}
 }
 
+// TestUnaskedRegular has one who has repaid before promise more than the whole
+// budget, which nobody asked for: other strangers get nothing until some of it
+// comes back, or until its owner gives it a limit of its own, which may be zero.
+func TestUnaskedRegular(t *testing.T) {
+	now := testTime
+	l, _ := openTest(t, keyOf(t, 1), Config{Now: func() time.Time { return now }})
+	rude, other := keyOf(t, 2), keyOf(t, 3).Entity()
+	owe(t, l, rude, 1000*Credit)
+	if _, err := l.Pay(t.Context(), rude.Entity(), Credit, NewRef()); err != nil {
+		t.Fatal(err)
+	}
+	may := func(want Amount) {
+		t.Helper()
+		h, err := l.Hold(other, want)
+		if err != nil {
+			t.Errorf("a newcomer may not owe %s: %v", want, err)
+		}
+		h.Release()
+		if _, err := l.Hold(other, want+1); !errors.Is(err, ErrLimit) {
+			t.Errorf("a newcomer may owe more than %s: %v", want, err)
+		}
+	}
+	may(0)
+	now = now.Add(24 * time.Hour)
+	may(Credit / 2)
+	if err := l.Grant(rude.Entity(), 0, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	may(5 * Credit)
+	if s := l.Strangers(); s.Used != 0 {
+		t.Errorf("got %+v", s)
+	}
+}
+
 // TestRefill shows that a tenth of the budget comes back each day, that a
 // restart brings nothing, and that what is repaid is not forgiven twice.
 func TestRefill(t *testing.T) {

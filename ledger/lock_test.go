@@ -332,6 +332,48 @@ func TestPreimageVoidedAfterExpiry(t *testing.T) {
 	}
 }
 
+// TestPreimageClocks has the payer's clock run ahead of the payee's, which claims
+// the lock at the last moment by its own. Within 20 s the claim stands. Beyond it
+// the payee loses that lock, and nothing else.
+func TestPreimageClocks(t *testing.T) {
+	preimage := [32]byte{1, 2, 3}
+	for _, test := range []struct {
+		ahead time.Duration
+		lost  bool
+	}{{0, false}, {20 * time.Second, false}, {time.Hour, true}} {
+		x := newTrade(t, sha256.Sum256(preimage[:]))
+		other, err := x.payer.Lock(t.Context(), x.payee.self, 50, NewRef(), x.terms(identity.Hash{}))
+		x.must(err)
+		x.deliver()
+		v, err := x.payer.SignVoucher(x.payee.self, other.Hash(), 20, 0)
+		x.must(err)
+		x.must(x.payee.TakeVoucher(t.Context(), x.payer.self, v))
+
+		last := 60*tickLength*time.Second - time.Second // before the expiry
+		x.late.Store(int64(last + test.ahead))
+		x.fold(nil) // the payer, by its clock
+		x.deliver()
+		x.late.Store(int64(last))
+		if err := x.payee.Reveal(t.Context(), x.payer.self, x.lock, preimage); (err != nil) != test.lost {
+			t.Errorf("%v ahead: got %v", test.ahead, err)
+		}
+		x.meet()
+		if test.lost {
+			x.want(0, 20, 50)
+		} else {
+			x.want(100, 120, 50)
+		}
+	}
+	x := newTrade(t, sha256.Sum256(preimage[:]))
+	x.late.Store(int64(60 * tickLength * time.Second))
+	if err := x.payee.Reveal(t.Context(), x.payer.self, x.lock, preimage); !errors.Is(err, ErrVoucher) {
+		t.Errorf("at the expiry: got %v, want %v", err, ErrVoucher)
+	}
+	x.fold(nil)
+	x.deliver()
+	x.want(0, 0, 100) // not yet
+}
+
 // TestHoldMakesRoomForVouchers holds room for a quantum and lets the voucher for
 // it take its place: nothing counts twice.
 func TestHoldMakesRoomForVouchers(t *testing.T) {

@@ -18,6 +18,12 @@ const (
 	sparedLocks = maxAllLocks / 8
 )
 
+// clockTicks is by how much two honest clocks may differ for a lock by preimage to
+// be safe: its payee claims it before its expiry, its payer takes it back so many
+// ticks after it, each by its own clock. Nobody can tell a clock that is further
+// ahead from a later time: what that costs the payee is that lock.
+const clockTicks = 2
+
 // Lock is a lock that is not closed for good, as a ledger shows it.
 type Lock struct {
 	Lock   identity.Hash `json:"lock"` // its name: the hash of its entry
@@ -132,7 +138,7 @@ func (b *batch) lock(peer identity.Entity, amount Amount, ref identity.Hash, t L
 
 // Fold makes the highest voucher that we signed of our lock part of our cum, and
 // takes the rest of the lock back: with the payee's release, or without once the
-// lock has expired by our clock. Without either the rest stays locked. All of it
+// lock has expired by our clock, one by preimage 20 s later. Without either the rest stays locked. All of it
 // is one transaction, and what is done already is not done again. Errors are
 // ErrLock, ErrVoucher for a release that is not of this lock or wants more than
 // we signed, identity's for its signature, *StateError on a fenced line,
@@ -188,7 +194,11 @@ func (b *batch) fold(peer identity.Entity, lock identity.Hash, rel *Release) err
 		}
 	}
 	k, ok = d.t.find(lock)
-	if ok && (rel != nil || !k.void && tickOf(b.l.cfg.Now()) >= k.terms.Expiry) {
+	over := k.terms.Expiry
+	if k.byPreimage() {
+		over += clockTicks
+	}
+	if ok && (rel != nil || !k.void && tickOf(b.l.cfg.Now()) >= over) {
 		_, err = b.add(d, KindVoid, k.rest(), k.ref, voiding{lock, rel})
 	}
 	return err
@@ -299,7 +309,8 @@ func (l *Ledger) TakeVoucher(_ context.Context, peer identity.Entity, v Voucher)
 
 // Reveal keeps the preimage of peer's lock: from then on the lock is a claim. It
 // is on the disk when Reveal returns nil, and shown to the peer with the next
-// Position. Errors are those of TakeVoucher.
+// Position. Errors are those of TakeVoucher, ErrVoucher also once the lock has
+// expired by our clock: its payer may be taking it back.
 func (l *Ledger) Reveal(ctx context.Context, peer identity.Entity, lock identity.Hash, preimage [32]byte) error {
 	fail := func(err error) error { return fmt.Errorf("reveal to %s: %w", peer.Short(), err) }
 	if err := l.checkPeer(peer); err != nil {
@@ -312,6 +323,9 @@ func (l *Ledger) Reveal(ctx context.Context, peer identity.Entity, lock identity
 	}
 	if !(settlement{lock, preimage}).fits(k) {
 		return fail(fmt.Errorf("%w: it is not the preimage", ErrVoucher))
+	}
+	if said.preimage == nil && tickOf(l.cfg.Now()) >= k.terms.Expiry {
+		return fail(fmt.Errorf("%w: the lock has expired", ErrVoucher))
 	}
 	if said.preimage == nil {
 		if _, err := l.say(peer, w, lock, evidence{preimage: &preimage}); err != nil {
