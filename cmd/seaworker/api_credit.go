@@ -74,11 +74,10 @@ func (a *api) getHistory(w http.ResponseWriter, r *http.Request) {
 		case !ok:
 			return historyEvent{Entity: a.d.ledger.Entity()}, false, nil
 		}
-		if o, known := orders[p.Ref]; known {
-			p.Module = o.Module
-			if o.Job != (market.ID{}) {
-				p.Job = o.Job.String()
-			}
+		o := a.ordered(orders, p.Ref)
+		p.Module = o.Module
+		if o.Job != (market.ID{}) {
+			p.Job = o.Job.String()
 		}
 		return historyEvent{Posting: &p}, true, nil
 	})

@@ -20,7 +20,7 @@ type sumView struct {
 	DueMicro ledger.Amount     `json:"due_micro"`
 }
 
-// noModule stands for payments that were for no job, or one no longer kept.
+// noModule stands for payments that were for no job.
 const noModule = "none"
 
 // getSum answers GET /v1/earnings and GET /v1/spending.
@@ -38,7 +38,7 @@ func (a *api) getSum(sum func(iter.Seq2[ledger.Posting, error], func(ledger.Post
 			"day":  func(p ledger.Posting) string { return p.Time.UTC().Format(time.DateOnly) },
 			"peer": func(p ledger.Posting) string { return p.Peer.String() },
 			"module": func(p ledger.Posting) string {
-				if o, known := orders[p.Ref]; known {
+				if o := a.ordered(orders, p.Ref); o.Module != (identity.Hash{}) {
 					return o.Module.String()
 				}
 				return noModule
@@ -65,6 +65,19 @@ func (a *api) getSum(sum func(iter.Seq2[ledger.Posting, error], func(ledger.Post
 		}
 		return v, nil
 	})
+}
+
+// ordered is what a reference was for, zero when it was for no order: those that
+// are kept, and the modules of older ones.
+func (a *api) ordered(kept map[identity.Hash]market.Ordered, ref identity.Hash) market.Ordered {
+	if o, known := kept[ref]; known {
+		return o
+	}
+	module, err := a.d.market.ModuleOf(ref)
+	if err != nil {
+		a.d.log.Error("what an order was for cannot be read", "order", ref.Short(), "err", err)
+	}
+	return market.Ordered{Module: module}
 }
 
 // namesOf are the names of the modules among the groups.

@@ -12,8 +12,8 @@ func newEarnings(c *cli) *cobra.Command {
 	return newSumOf(c, "earnings", &cobra.Command{
 		Short: "Sum what others promised this node",
 		Long: `Sum what others promised this node, from the ledger: by day (UTC, the clocks of
-those who promised), by peer, or by module, which is known of the 10,000 newest
-sales. What was delivered and is not paid yet is told beside it.`,
+those who promised), by peer, or by module. What was delivered and is not paid yet
+is told beside it.`,
 		Example: "  seaworker earnings --by module --from 2026-11-01",
 	})
 }
@@ -22,8 +22,7 @@ func newSpending(c *cli) *cobra.Command {
 	return newSumOf(c, "spending", &cobra.Command{
 		Short: "Sum what this node promised others",
 		Long: `Sum what this node promised others, from the ledger: by day (UTC), by peer, or by
-module, which is known of the 10,000 newest jobs. What "credit pay" booked is
-among it, for no module.`,
+module. What "credit pay" booked is among it, for no module.`,
 		Example: "  seaworker spending --by day --peer 9b1c04",
 	})
 }
@@ -79,7 +78,7 @@ func nameOf(g journal.Group, v sumView) string {
 	case g.Key == journal.Rest || v.By == "day":
 		return g.Key
 	case v.By == "module" && g.Key == noModule:
-		return "no job that is kept"
+		return "no job"
 	}
 	text := g.Key[:10]
 	if name := v.Names[g.Key]; name != "" {

@@ -31,6 +31,8 @@ type Book struct {
 	blobs *storage.Storage
 	jobs  *state.Table
 
+	modules *state.Table // by order, of those that were paid and are forgotten: see ModuleOf
+
 	mu    sync.Mutex // guards what follows
 	index []jobKey   // oldest first
 	live  map[ID]*job
@@ -53,7 +55,11 @@ func OpenBook(st *state.Store, blobs *storage.Storage) (*Book, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Book{store: st, blobs: blobs, jobs: jobs, live: map[ID]*job{}}
+	modules, err := st.Table("market/modules", modulesVersion)
+	if err != nil {
+		return nil, err
+	}
+	b := &Book{store: st, blobs: blobs, jobs: jobs, modules: modules, live: map[ID]*job{}}
 	err = jobs.Scan(nil, func(key, _ []byte) bool {
 		if len(key) == 24 {
 			b.index = append(b.index, jobKey{int64(binary.BigEndian.Uint64(key)), ID(key[8:])})
@@ -387,7 +393,9 @@ func (b *Book) add(j *job) error {
 	}
 	var batch state.Batch
 	for _, k := range old {
-		batch.Delete(b.jobs, k.bytes())
+		if err := b.forget(&batch, k); err != nil {
+			return err
+		}
 	}
 	return b.store.Queue(&batch)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/peersea/sea/identity"
+	"github.com/peersea/sea/plugins/state"
 )
 
 // Ordered is what an order was for: the reference of its payment in the ledger.
@@ -16,8 +17,8 @@ type Ordered struct {
 }
 
 // Orders returns what each order that is kept was for, bought and sold: at most
-// maxJobs and twice maxSales of them, about 150 bytes each. Older ones are
-// forgotten; what was paid for them the ledger knows for ever.
+// maxJobs and twice maxSales of them, about 150 bytes each. Of older ones that
+// were paid ModuleOf knows the module.
 func (m *Market) Orders() (map[identity.Hash]Ordered, error) {
 	all := map[identity.Hash]Ordered{}
 	var bad error
@@ -43,4 +44,45 @@ func (m *Market) Orders() (map[identity.Hash]Ordered, error) {
 		return true
 	})
 	return all, errors.Join(err, bad)
+}
+
+// ModuleOf is the program of an order that was paid and is no longer kept, zero
+// for any other. There are as many as payments for orders in the ledger, which
+// keeps them too, at ten times the size.
+func (m *Market) ModuleOf(order identity.Hash) (identity.Hash, error) {
+	raw, err := m.book.modules.Get(order[:])
+	if err != nil || len(raw) != len(identity.Hash{}) {
+		return identity.Hash{}, err
+	}
+	return identity.Hash(raw), nil
+}
+
+// forget drops a job, but for the module of one that was paid.
+func (b *Book) forget(batch *state.Batch, k jobKey) error {
+	raw, err := b.jobs.Get(k.bytes())
+	if err != nil {
+		return err
+	}
+	if r, err := decodeJob(raw); err == nil && r.Paid && r.Order != nil {
+		b.rememberModule(batch, r.Order.Hash(OrderPurpose), r.Spec.Module.Hash)
+	}
+	batch.Delete(b.jobs, k.bytes())
+	return nil
+}
+
+// forgetSale drops a sale, but for the module of one that was paid.
+func (m *Market) forgetSale(batch *state.Batch, order identity.Hash) error {
+	raw, err := m.table.Get(order[:])
+	if err != nil {
+		return err
+	}
+	if r, err := decodeSale(raw); err == nil && r.State == SalePaid && r.Cost > 0 {
+		m.book.rememberModule(batch, order, r.Module)
+	}
+	batch.Delete(m.table, order[:])
+	return nil
+}
+
+func (b *Book) rememberModule(batch *state.Batch, order, module identity.Hash) {
+	batch.Put(b.modules, order[:], module[:])
 }

@@ -507,13 +507,18 @@ func (m *Market) forgetSales(now time.Time) error {
 		}
 	}
 	slices.SortFunc(olds, func(a, b old) int { return int(a.taken - b.taken) })
+	olds = olds[:min(len(olds), max(0, len(m.selling.kept)-maxSales))]
 	var b state.Batch
-	for _, o := range olds[:min(len(olds), max(0, len(m.selling.kept)-maxSales))] {
-		b.Delete(m.table, o.order[:])
+	for _, o := range olds {
 		delete(m.selling.kept, o.order)
 		delete(m.selling.quotes, o.quote)
 	}
 	m.selling.Unlock()
+	for _, o := range olds {
+		if err := m.forgetSale(&b, o.order); err != nil {
+			return err
+		}
+	}
 	if b.Len() == 0 {
 		return nil
 	}

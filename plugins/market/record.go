@@ -13,9 +13,10 @@ import (
 )
 
 const (
-	// jobsVersion and salesVersion are those of the two tables.
-	jobsVersion  = 1
-	salesVersion = 1
+	// jobsVersion, salesVersion and modulesVersion are those of the tables.
+	jobsVersion    = 1
+	salesVersion   = 1
+	modulesVersion = 1
 
 	// inlineBytes is how much of an output is kept in the record itself: tiny
 	// jobs cost no file.
