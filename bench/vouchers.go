@@ -13,7 +13,7 @@ import (
 	"github.com/peersea/sea/ledger"
 )
 
-const voucherLocks = 8 // jobs that are paid at one time
+const voucherLocks = 32 // jobs that are paid at one time
 
 // ledgerVouchers measures vouchers signed by a payer and taken by a payee, each
 // with a file of its own, against signing and verifying with the standard library.

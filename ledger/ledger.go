@@ -71,6 +71,7 @@ type Ledger struct {
 	store    store
 	signer   identity.Signer // nil when read-only
 	verifier *identity.Verifier
+	crowd    crowd
 
 	queue chan *op
 	nudge chan struct{} // there is something in unsaved
@@ -209,6 +210,7 @@ func start(s store, self identity.Entity, signer identity.Signer, sums bool, cfg
 		met:  map[identity.Entity]struct{}{},
 		said: map[identity.Hash]evidence{}, unsaved: map[identity.Hash]unsaved{},
 	}
+	l.crowd.by = l.verifier
 	old := false
 	err := s.view(func(g getter) error {
 		k := book{g}

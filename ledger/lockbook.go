@@ -297,8 +297,9 @@ func (l *Ledger) TakeVoucher(_ context.Context, peer identity.Entity, v Voucher)
 	case said.voucher != nil && said.voucher.Cum >= v.Cum:
 		return nil
 	}
-	if err := v.Verify(peer); err != nil {
-		return fail(err)
+	err = l.crowd.verify(identity.Signed{By: peer, Purpose: VoucherPurpose, Body: v.terms(), Sig: v.Sig[:]})
+	if err != nil {
+		return fail(fmt.Errorf("voucher over %s: %w", v.Cum, err))
 	}
 	if _, err := l.say(peer, w, v.Lock, evidence{voucher: &v}); err != nil {
 		return fail(err)
