@@ -345,13 +345,13 @@ func (k book) state(line LineID) (State, string, error) {
 }
 
 // next is the number of the log's next record.
-func (p pen) next() (uint64, error) {
-	key := p.last(bLog)
+func (k book) next() (uint64, error) {
+	key := k.last(bLog)
 	if key == nil {
 		return 1, nil
 	}
 	if len(key) != 8 {
-		return 0, damage(p, bLog, key, nil, "its key is not a number")
+		return 0, damage(k, bLog, key, nil, "its key is not a number")
 	}
 	return binary.BigEndian.Uint64(key) + 1, nil
 }

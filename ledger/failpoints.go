@@ -21,5 +21,7 @@ const (
 	failRecoverTaken           = "ledger:recover-taken"            // who rebuilds: what came is on the disk
 	failRecoverConsented       = "ledger:recover-consented"        // the peer: on the disk, not answered
 
+	failExamine = "ledger:examine" // the child that looks at the file before anybody opens it
+
 	failCheckpointCommitted = "ledger:checkpoint-committed" // either: on the disk, not answered
 )

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/peersea/sea/identity"
@@ -159,7 +160,9 @@ func (a *api) postCheck(r *http.Request, _ none) (checkView, error) {
 	if err := a.d.ledger.Snapshot(snapshot); err != nil {
 		return checkView{}, err
 	}
-	return checkInChild(r.Context(), snapshot)
+	v, err := checkInChild(r.Context(), snapshot)
+	v.Error = strings.ReplaceAll(v.Error, dir, string(a.d.dir)) // segments are the same files
+	return v, err
 }
 
 // checkLedger is "credit check": by the daemon where one runs, which has the

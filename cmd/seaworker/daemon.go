@@ -62,7 +62,7 @@ func openDaemon(ctx context.Context, dir folder, cfg config, logs io.Writer) (d 
 	if d.key, err = openOrMakeKey(ctx, dir); err != nil {
 		return d, err
 	}
-	if err := d.openStores(cfg); err != nil {
+	if err := d.openStores(ctx, cfg); err != nil {
 		return d, err
 	}
 
@@ -102,11 +102,14 @@ func openOrMakeKey(ctx context.Context, dir folder) (*identity.Key, error) {
 }
 
 // openStores opens what is durable: the ledger, and what plugins keep.
-func (d *daemon) openStores(cfg config) (err error) {
+func (d *daemon) openStores(ctx context.Context, cfg config) (err error) {
+	if err := d.examineLedger(ctx); err != nil {
+		return err
+	}
 	conf := ledger.Config{Strangers: strangers(int64(microOf(cfg.Strangers))), Log: d.log.With("component", "ledger")}
 	d.ledger, err = ledger.Open(d.dir.ledger(), d.key, conf)
 	if err != nil {
-		return explainLedger(d.dir, d.key.Entity(), err)
+		return explainLedger(ctx, d.dir, d.key.Entity(), err)
 	}
 	d.opened(d.ledger.Close)
 	return nil
@@ -320,12 +323,12 @@ func newLog(w io.Writer, level string) *slog.Logger {
 }
 
 // explainLedger says what to do about a ledger that does not open.
-func explainLedger(dir folder, self identity.Entity, err error) error {
+func explainLedger(ctx context.Context, dir folder, self identity.Entity, err error) error {
 	switch {
 	case errors.Is(err, ledger.ErrInUse):
 		return failf(exitUsage, reasonUsage, "stop the other process, or use another --dir", "the ledger in %s is in use: %v", dir, err)
 	case errors.Is(err, ledger.ErrDamaged):
-		return failf(exitMismatch, reasonMismatch, damagedHint(dir, self), "%v", err)
+		return damaged(ctx, dir, self, err.Error())
 	}
 	return err
 }

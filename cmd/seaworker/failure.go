@@ -27,6 +27,8 @@ type failure struct {
 	Reason string `json:"reason"` // a word of this file or of the market's list
 	Hint   string `json:"hint"`   // what to do, or nothing
 	Code   int    `json:"-"`      // the exit code
+
+	Lines []string `json:"lines,omitempty"` // what helps, a line each; not sent over the control API
 }
 
 // Reasons of failures that are no job's.
@@ -66,6 +68,9 @@ func (c *cli) fail(ctx context.Context, err error) int {
 	fmt.Fprintf(c.stderr, "seaworker: %s\n", clean(f.Text))
 	if f.Hint != "" {
 		fmt.Fprintf(c.stderr, "  hint: %s\n", clean(f.Hint))
+	}
+	for _, line := range f.Lines {
+		fmt.Fprintf(c.stderr, "  %s\n", clean(line))
 	}
 	return f.Code
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -54,23 +52,4 @@ func (d *daemon) lostHeads() []identity.Entity {
 		}
 	}
 	return peers
-}
-
-// damagedHint says what to do about a damaged ledger, and who can help.
-func damagedHint(dir folder, self identity.Entity) string {
-	text := "put a backup of ledger.db back, or move it away; then start the node and run \"seaworker credit rebuild\", which asks the peers"
-	heads, err := ledger.ReadHeads(dir.heads(), self)
-	if err != nil || len(heads) == 0 {
-		return text + "; \"seaworker credit check\" says what is wrong"
-	}
-	const few = 3
-	text += fmt.Sprintf(". The copy of the heads knows %d of them:", len(heads))
-	for i, h := range heads {
-		if i == few {
-			text += " and so on"
-			break
-		}
-		text += fmt.Sprintf(" %s holds %d entries of ours,", h.Peer.Short(), h.Mine.Seq)
-	}
-	return strings.TrimSuffix(text, ",") + "; \"seaworker credit check\" says what is wrong"
 }

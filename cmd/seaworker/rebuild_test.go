@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bytes"
-	"errors"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -73,21 +70,4 @@ func TestRebuild(t *testing.T) {
 		}
 	}
 	seller.checked(t)
-
-	// A file that is rubbish: the daemon says what to do, and whom it knows.
-	p.stop(t)
-	if err := os.WriteFile(file, bytes.Repeat([]byte("rubbish!"), 4096), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(binary(t), "up", "--dir", dir)
-	cmd.Env = withoutSea(os.Environ())
-	out, err := cmd.CombinedOutput()
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != exitMismatch {
-		t.Errorf("got %v, want exit code %d", err, exitMismatch)
-	}
-	want := seller.status.Entity.Short() + " holds 5 entries of ours"
-	if !strings.Contains(string(out), want) || !strings.Contains(string(out), "credit rebuild") {
-		t.Errorf("got %q, want %q in it", out, want)
-	}
 }

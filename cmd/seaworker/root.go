@@ -36,7 +36,7 @@ program's own exit code through.`,
 		newID(c), newDoctor(c),
 		newRun(c), newQuote(c), newJob(c), newReceipt(c),
 		newOffer(c), newCredit(c), newEarnings(c), newSpending(c), newPeer(c), newCall(c),
-		newAddr(c), newVersion(c), newCheckFile(c),
+		newAddr(c), newVersion(c), newCheckFile(c), newExamineFile(c),
 	)
 	return root
 }
