@@ -41,7 +41,8 @@ func newConn(l *link) *Conn {
 // Peer returns who is at the other end.
 func (c *Conn) Peer() rpc.Peer { return c.l.who() }
 
-// Transport returns the wire's name: "ws", "wss", "webrtc" or "mem".
+// Transport returns the wire's name: "ws", "wss", "webrtc", "mem", or "relay" as
+// long as there is no direct way.
 func (c *Conn) Transport() string {
 	wire, _ := describe(c.l.conn)
 	return wire

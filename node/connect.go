@@ -67,7 +67,7 @@ func (s *session) connect(ctx context.Context, to addr.Addr) (*link, error) {
 			// The attempt outlives its first caller if others wait for it.
 			wait, stop := s.bound(context.WithoutCancel(ctx), connectWait)
 			defer stop()
-			c.l, c.err = s.reach(wait, to)
+			c.l, c.err = s.reach(wait, to, true)
 			s.mu.Lock()
 			delete(s.dials, to)
 			s.mu.Unlock()
@@ -83,8 +83,9 @@ func (s *session) connect(ctx context.Context, to addr.Addr) (*link, error) {
 	}
 }
 
-// reach finds the node at to and links to it.
-func (s *session) reach(ctx context.Context, to addr.Addr) (*link, error) {
+// reach finds the node at to and links to it: directly, or else over a relay if
+// that will do.
+func (s *session) reach(ctx context.Context, to addr.Addr, relayed bool) (*link, error) {
 	found, err := s.nearestOther(ctx, to, addr.Addr{})
 	if err != nil {
 		return nil, doing("find "+to.Short(), err)
@@ -111,6 +112,12 @@ func (s *session) reach(ctx context.Context, to addr.Addr) (*link, error) {
 		return l, nil
 	}
 	reasons = append(reasons, doing("webrtc", err))
+	if relayed && ctx.Err() == nil {
+		if l, err = s.relay(ctx, to); err == nil {
+			return l, nil
+		}
+		reasons = append(reasons, doing("relay", err))
+	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
@@ -233,8 +240,18 @@ func (s *session) towards(to addr.Addr) *link {
 	return best
 }
 
-// serveRTC answers a direct sea:rtc: whoever can ask has a link already.
-func (n *Node) serveRTC(context.Context, rpc.Peer, []byte) ([]byte, error) {
+// serveRTC answers a direct sea:rtc: whoever can ask has a link already, which
+// may be relayed and look for a direct way.
+func (n *Node) serveRTC(ctx context.Context, from rpc.Peer, body []byte) ([]byte, error) {
+	s, err := n.current()
+	if err != nil {
+		return nil, rpc.ErrUnavailable
+	}
+	if l := s.link(from.Addr); l != nil {
+		if h, ok := l.conn.(*handover); ok && h.relayed() {
+			return s.takeDirect(ctx, l, h, body)
+		}
+	}
 	return nil, errLinked
 }
 

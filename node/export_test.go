@@ -1,5 +1,7 @@
 package node
 
+import "time"
+
 // FillMemory takes all that is left of n's budget for what peers send, until
 // free is called.
 func FillMemory(n *Node) (free func()) {
@@ -14,3 +16,6 @@ func HeldMemory(n *Node) int64 { return n.session.memory.held.Load() }
 
 // Emit tells n's listeners of an event.
 func Emit(n *Node, e Event) { n.events.emit(e) }
+
+// SetSeekEvery has n look for direct ways more or less often.
+func SetSeekEvery(n *Node, d time.Duration) { n.seekEvery = d }

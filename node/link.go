@@ -37,8 +37,9 @@ type Link struct {
 	// Peer is who is at the other end.
 	Peer rpc.Peer
 
-	// Transport is the wire ("ws", "wss", "webrtc", "mem"), Remote the other
-	// end as the wire sees it.
+	// Transport is the wire ("ws", "wss", "webrtc", "mem", or "relay": over a
+	// neighbour, until there is a direct way), Remote the other end as the wire
+	// sees it, or the relay's address in the sea.
 	Transport, Remote string
 
 	// Outbound tells that this side dialled, URL what, if it was a URL.
@@ -97,14 +98,15 @@ type link struct {
 	inbox inbox
 	flow  flow
 
-	mu     sync.Mutex // guards what follows
-	rtt    time.Duration
-	pings  map[uint64]chan<- time.Duration // who waits for a Pong
-	sentAt map[uint64]time.Time
-	pingNo uint64
-	opened bool // we have told the peer that an application talks
-	greet  bool // the peer has told us
-	bucket route.Bucket
+	mu      sync.Mutex // guards what follows
+	rtt     time.Duration
+	pings   map[uint64]chan<- time.Duration // who waits for a Pong
+	sentAt  map[uint64]time.Time
+	pingNo  uint64
+	opened  bool // we have told the peer that an application talks
+	greet   bool // the peer has told us
+	bucket  route.Bucket
+	streams map[uint64]*stream // that the peer relays for us
 }
 
 // A lane is one ordered stream of sealed messages of a link.
@@ -341,6 +343,22 @@ func (l *link) take(f frame.Frame) error {
 		l.calls.reply(f)
 	case *frame.Cancel:
 		l.jobs.cancel(f.ID)
+	case *frame.Relay:
+		if f.Out == 0 {
+			l.s.relays.pass(l, f)
+		} else if c := l.stream(f.Stream); c != nil {
+			c.take(f)
+		}
+	case *frame.RelayCredit:
+		if c := l.stream(f.Stream); c != nil {
+			c.grant(f.N)
+		}
+	case *frame.RelayEnd:
+		if f.Out == 0 {
+			l.s.relays.end(l, f.Stream)
+		} else if c := l.stream(f.Stream); c != nil {
+			c.end()
+		}
 	case *frame.Routed:
 		l.s.router.routed(l, f)
 	case *frame.Ack:

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -82,7 +83,7 @@ func TestMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := node.Config{
-		Network: "test", Work: -1,
+		Network: "test", Work: -1, Relays: 4,
 		Dialers: map[string]transport.Dialer{"ws": wsnet.NewDialer(wsnet.DialConfig{})},
 	}
 	var bootstrap []string
@@ -106,51 +107,91 @@ func TestMachine(t *testing.T) {
 	}
 	n := node.New(nodetest.Key(t), cfg)
 	n.Handle("test:echo", echo)
+	node.SetSeekEvery(n, 2*time.Second)
 	if err := n.Online(t.Context(), bootstrap...); err != nil {
 		t.Fatal(err)
 	}
+	p := &program{n: n}
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
-		fmt.Println(obey(t.Context(), n, lines.Text()))
+		fmt.Println(p.obey(t.Context(), lines.Text()))
 	}
 	if err := n.Offline(); err != nil {
 		t.Error(err)
 	}
 }
 
-// obey carries a machine's command out.
-func obey(ctx context.Context, n *node.Node, line string) string {
-	words := strings.Fields(line)
-	switch {
-	case words[0] == "address":
-		return n.Addr().String()
-	case len(words) != 2:
-		return "what?"
-	}
-	to, err := addr.Parse(words[1])
-	if err != nil {
-		return err.Error()
-	}
+// A program is what a machine does.
+type program struct {
+	n    *node.Node
+	conn *node.Conn
+	stop chan struct{} // ends the sending of numbers
+	sent chan string   // what came of it
+}
+
+// obey carries a command out.
+func (p *program) obey(ctx context.Context, line string) string {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	words := append(strings.Fields(line), "")
+	to, _ := addr.Parse(words[1])
 	switch words[0] {
-	case "connect":
-		ctx, cancel := context.WithTimeout(ctx, time.Minute)
-		defer cancel()
-		if _, err := n.Connect(ctx, to); err != nil {
+	case "address":
+		return p.n.Addr().String()
+	case "connect": // and say how
+		var err error
+		if p.conn, err = p.n.Connect(ctx, to); err != nil {
 			return "error " + strings.ReplaceAll(err.Error(), "\n", "; ")
 		}
-		for _, l := range n.Links() {
-			if l.Peer.Addr == to {
-				return l.Transport + " " + l.Remote
-			}
-		}
-		return "error no link"
+		return p.conn.Transport() + " " + p.conn.Link().Remote
 	case "call":
-		got, err := n.Call(ctx, to, "test:echo", []byte("hello"))
+		got, err := p.n.Call(ctx, to, "test:echo", []byte("hello"))
 		if err != nil {
 			return "error " + err.Error()
 		}
 		return string(got)
+	case "moved": // once the connection is direct
+		for p.conn.Transport() == "relay" {
+			select {
+			case <-time.After(10 * time.Millisecond):
+			case <-p.conn.Done():
+				return "error the link has ended"
+			case <-ctx.Done():
+				return "error still relayed"
+			}
+		}
+		return p.conn.Transport()
+	case "send": // numbers, until told to stop
+		p.stop, p.sent = make(chan struct{}), make(chan string, 1)
+		go func() { p.sent <- p.numbers() }()
+		return "sending"
+	case "stop":
+		close(p.stop)
+		return <-p.sent
+	case "take": // so many numbers
+		most, _ := strconv.Atoi(words[1])
+		for i := range most {
+			got, err := p.conn.Recv(ctx, "test:number")
+			if err != nil || string(got) != strconv.Itoa(i) {
+				return fmt.Sprintf("error number %d: %q, %v", i, got, err)
+			}
+		}
+		return "all in order"
 	}
 	return "what?"
+}
+
+// numbers sends numbers from 0 on and returns how many.
+func (p *program) numbers() string {
+	for i := 0; ; i++ {
+		select {
+		case <-p.stop:
+			return strconv.Itoa(i)
+		case <-time.After(10 * time.Millisecond):
+		}
+		if err := p.conn.Send(context.Background(), "test:number", []byte(strconv.Itoa(i))); err != nil {
+			return "error " + err.Error()
+		}
+	}
 }
 
 // A NAT translates: portRestricted keeps a socket's port towards everybody, and
@@ -162,9 +203,17 @@ const (
 	symmetric      nat = "masquerade fully-random"
 )
 
+// translate has a router translate like kind from now on.
+func translate(router *netns.Space, kind nat) {
+	router.NFT(fmt.Sprintf(`
+		flush chain ip sea out
+		add rule ip sea out oifname "wan" %s
+	`, kind))
+}
+
 // internet makes a bootstrap on the internet and two machines, each behind a
 // router of its own with these NATs.
-func internet(t *testing.T, first, second nat, open time.Duration) (boot *machine, behind [2]*machine) {
+func internet(t *testing.T, first, second nat, open time.Duration) (behind [2]*machine, routers [2]*netns.Space) {
 	t.Helper()
 	netns.Need(t)
 	wan := netns.New(t, "wan")
@@ -180,24 +229,25 @@ func internet(t *testing.T, first, second nat, open time.Duration) (boot *machin
 		host.Run("ip", "route", "add", "default", "via", inside+"1")
 		// The rule on input is a router's: what it did not ask for does not
 		// take the port that the next packet out of the house needs.
-		router.NFT(fmt.Sprintf(`
+		router.NFT(`
 			table ip sea {
-				chain out { type nat hook postrouting priority srcnat; oifname "wan" %s; }
+				chain out { type nat hook postrouting priority srcnat; }
 				chain in { type filter hook input priority filter; iifname "wan" meta l4proto udp drop; }
-			}`, kind))
-		hosts[i] = host
+			}`)
+		translate(router, kind)
+		hosts[i], routers[i] = host, router
 	}
-	boot = start(t, wan, "", open)
+	boot := start(t, wan, "", open)
 	boot.ask("address")
 	for i, host := range hosts {
 		behind[i] = start(t, host, fmt.Sprintf("20.0.%d.1", i+1), open)
 	}
-	return boot, behind
+	return behind, routers
 }
 
 // Two machines behind two NATs that keep ports find a way through both.
 func TestNATsPunched(t *testing.T) {
-	_, m := internet(t, portRestricted, portRestricted, 15*time.Second)
+	m, _ := internet(t, portRestricted, portRestricted, 15*time.Second)
 	a, b := m[0].ask("address"), m[1].ask("address")
 	if got := m[0].ask("connect %s", b); !strings.HasPrefix(got, "webrtc 20.0.2.2:") {
 		t.Fatalf("connected by %q", got)
@@ -207,16 +257,31 @@ func TestNATsPunched(t *testing.T) {
 	}
 }
 
-// Behind two NATs that draw ports there is no way, and the node says so. Calls
-// still go through the sea.
-func TestNATsSymmetric(t *testing.T) {
-	_, m := internet(t, symmetric, symmetric, time.Second)
-	m[0].ask("address")
-	b := m[1].ask("address")
-	if got := m[0].ask("connect %s", b); !strings.Contains(got, "no way found") {
-		t.Errorf("connected by %q", got)
+// Through two NATs that draw ports there is no way: the connection is relayed.
+// When the NATs are replaced the direct way takes over, and no message is lost.
+func TestNATsRelayed(t *testing.T) {
+	m, routers := internet(t, symmetric, symmetric, 3*time.Second)
+	a, b := m[0].ask("address"), m[1].ask("address")
+	if got := m[0].ask("connect %s", b); !strings.HasPrefix(got, "relay ") {
+		t.Fatalf("connected by %q", got)
 	}
-	if got := m[0].ask("call %s", b); got != "hello" {
+	if got := m[1].ask("connect %s", a); !strings.HasPrefix(got, "relay ") {
+		t.Fatalf("connected by %q", got)
+	}
+	m[0].ask("send")
+	for _, r := range routers {
+		translate(r, portRestricted)
+	}
+	for _, x := range m {
+		if got := x.ask("moved"); got != "webrtc" {
+			t.Errorf("moved to %q", got)
+		}
+	}
+	if got := m[1].ask("call %s", a); got != "hello" {
 		t.Errorf("called: %q", got)
+	}
+	sent := m[0].ask("stop")
+	if got := m[1].ask("take %s", sent); got != "all in order" {
+		t.Errorf("of %s sent: %s", sent, got)
 	}
 }

@@ -20,6 +20,9 @@ const (
 	scopeContact = route.ContactScope
 	scopePing    = "sea:ping"
 	scopeRTC     = "sea:rtc"
+	scopeRelays  = "sea:relays"
+	scopeRelay   = "sea:relay"
+	scopeRelayed = "sea:relayed"
 )
 
 // capRTC is the capability of a node that answers offers.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/node/addr"
@@ -77,6 +78,11 @@ type Config struct {
 	// MaxLinks bounds the links; 0 is DefaultMaxLinks.
 	MaxLinks int
 
+	// Relays is how many connections the node relays at once, for pairs of its
+	// neighbours that find no direct way, each 128 KiB/s each way at most; 0
+	// is none.
+	Relays int
+
 	// Patient makes Online succeed when no bootstrap answers yet. The node
 	// goes on trying either way.
 	Patient bool
@@ -98,6 +104,8 @@ type Node struct {
 
 	handling sync.RWMutex
 	handlers map[string]rpc.Handler
+
+	seekEvery time.Duration // as the constant, except in tests
 
 	events hub
 
@@ -142,6 +150,8 @@ func New(self identity.Signer, cfg Config) *Node {
 		log:      cfg.Log,
 		addr:     addr.OfNode(self.Entity()),
 		handlers: make(map[string]rpc.Handler),
+
+		seekEvery: seekEvery,
 	}
 	if cfg.Certificate != nil {
 		if c, err := identity.OpenCertificate(*cfg.Certificate); err != nil || c.Node != self.Entity() {
@@ -155,6 +165,9 @@ func New(self identity.Signer, cfg Config) *Node {
 	n.handlers[scopeContact] = n.serveContact
 	n.handlers[scopePing] = n.servePing
 	n.handlers[scopeRTC] = n.serveRTC
+	n.handlers[scopeRelays] = n.serveRelays
+	n.handlers[scopeRelay] = n.serveRelay
+	n.handlers[scopeRelayed] = n.serveRelayed
 	return n
 }
 

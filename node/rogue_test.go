@@ -406,6 +406,8 @@ func FuzzLink(f *testing.F) {
 	for _, sample := range []frame.Frame{
 		&frame.Request{ID: 1, Scope: "sea:ping"}, &frame.Cancel{ID: 1}, &frame.Ack{Hop: 1}, &frame.Nak{Hop: 1},
 		&frame.Part{ID: 0, Left: 9, Data: []byte{1}}, &frame.Message{Scope: "x"}, &frame.Open{}, &frame.Reply{ID: 1},
+		&frame.Relay{Stream: 1, Data: []byte{1}}, &frame.Relay{Stream: 1, Out: 1, Left: 1, Data: []byte{1}},
+		&frame.RelayCredit{Stream: 1, N: 1}, &frame.RelayEnd{Stream: 1},
 	} {
 		b := frame.Encode(sample)
 		f.Add(append([]byte{0, byte(len(b))}, b...))

@@ -41,6 +41,7 @@ type session struct {
 	static    hello.Static
 	sealing   *sealed.Key // opens routed calls to this node
 	directory directory
+	relays    relays
 	run       [8]byte
 	party     atomic.Pointer[hello.Party] // renewed with the contact record
 	router    *router
@@ -132,8 +133,11 @@ func (n *Node) begin() (*session, error) {
 // renew signs the contact record afresh.
 func (s *session) renew() error {
 	var caps []string
+	if s.n.cfg.Relays > 0 {
+		caps = append(caps, capRelay)
+	}
 	if s.n.cfg.Negotiator != nil {
-		caps = append(caps, capRTC)
+		caps = append(caps, capRTC) // they are sorted
 	}
 	now := time.Now()
 	record, err := contact.Record{

@@ -314,6 +314,9 @@ func (s *session) up(l *link) {
 		s.n.log.Warn("a peer's clock differs from ours", "peer", l.peer.Node, "ahead", skew)
 	}
 	s.directory.learn(l.proof.Record)
+	if h, ok := l.conn.(*handover); ok && l.hs.Initiator && s.n.cfg.Negotiator != nil {
+		s.spawn(func() { s.seek(l, h) })
+	}
 	s.router.step(route.LinkUp{Addr: l.peer.Addr})
 	s.n.events.emit(Event{Kind: LinkUp, Peer: l.who()})
 }

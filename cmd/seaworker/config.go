@@ -33,6 +33,7 @@ type config struct {
 	MaxJobs    int      `toml:"max-jobs"`    // jobs at one time
 	Network    string   `toml:"network"`     // whose nodes to speak with
 	LAN        bool     `toml:"lan"`         // meet nodes on the local network
+	Relay      int      `toml:"relay"`       // connections of others to relay, where Listen is told
 	STUN       []string `toml:"stun"`        // servers that tell us our public UDP address, beside the bootstraps
 	LogLevel   string   `toml:"log-level"`   // debug, info, warn or error
 
@@ -49,6 +50,7 @@ func defaultConfig() config {
 		MaxJobs:   runtime.NumCPU(),
 		Network:   "sea",
 		LAN:       true,
+		Relay:     16,
 		LogLevel:  "info",
 	}
 }
@@ -70,6 +72,7 @@ func configFlags(flags *pflag.FlagSet, cfg *config) {
 	flags.IntVar(&cfg.MaxJobs, "max-jobs", cfg.MaxJobs, "run at most `N` jobs at a time")
 	flags.StringVar(&cfg.Network, "network", cfg.Network, "`NAME` of the sea to be in; other seas are not spoken with")
 	flags.BoolVar(&cfg.LAN, "lan", cfg.LAN, "find nodes on the local network by mDNS, and be found: --lan=false does neither")
+	flags.IntVar(&cfg.Relay, "relay", cfg.Relay, "with --listen, relay up to `N` connections of others that find no direct way, each 128 KiB/s each way; 0 for none")
 	flags.StringSliceVar(&cfg.STUN, "stun", cfg.STUN, "ask the STUN server at `HOST:PORT` too for the public UDP address; nodes with a URL are asked anyway")
 	flags.StringVar(&cfg.LogLevel, "log-level", cfg.LogLevel, "debug, info, warn or error")
 }
@@ -147,6 +150,8 @@ func (c config) check() error {
 	switch {
 	case c.Price < 0 || c.Fee < 0 || c.Strangers < 0:
 		return usagef("", "a price, fee or limit is below zero")
+	case c.Relay < 0:
+		return usagef("use 0 to relay nothing", "--relay is %d", c.Relay)
 	case c.MaxJobs < 1:
 		return usagef("leave --sell away to sell nothing", "--max-jobs is %d", c.MaxJobs)
 	case (c.TLSCert == "") != (c.TLSKey == ""):

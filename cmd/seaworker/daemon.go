@@ -144,6 +144,9 @@ func (d *daemon) wires(cfg config) (node.Config, error) {
 	rtc := rtcnet.New(rtcnet.Config{Loopback: true, Log: d.log.With("component", "rtcnet")})
 	d.opened(rtc.Close)
 	conf.Negotiator, d.rtc = rtc, rtc
+	if cfg.Listen != "" {
+		conf.Relays = cfg.Relay
+	}
 	if cfg.LAN {
 		conf.LAN = lan.New(d.log.With("component", "lan"))
 		if cfg.Listen == "" && onPrivateNetwork() {

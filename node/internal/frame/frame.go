@@ -324,6 +324,12 @@ func blank(t Tag) (Frame, int) {
 		return new(Shuffled), 3
 	case TagPast:
 		return new(Past), 2
+	case TagRelay:
+		return new(Relay), 4
+	case TagRelayCredit:
+		return new(RelayCredit), 2
+	case TagRelayEnd:
+		return new(RelayEnd), 2
 	}
 	return nil, 0
 }
@@ -344,4 +350,5 @@ var tagNames = [...]string{
 	TagPublish: "publish", TagHave: "have", TagGraft: "graft", TagPrune: "prune",
 	TagNeighbour: "neighbour", TagPartner: "partner", TagLeave: "leave", TagWalk: "walk",
 	TagShuffle: "shuffle", TagShuffled: "shuffled", TagPast: "past",
+	TagRelay: "relay", TagRelayCredit: "relay credit", TagRelayEnd: "relay end",
 }

@@ -1,0 +1,281 @@
+package node
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/peersea/sea/identity/cbor"
+	"github.com/peersea/sea/node/addr"
+	"github.com/peersea/sea/node/internal/frame"
+	"github.com/peersea/sea/node/rpc"
+)
+
+// A node that relays passes the messages of a connection between two of its
+// neighbours that find no direct way. They are sealed between those two: it sees
+// how many there are, and how large.
+
+// The bounds of relaying for others.
+const (
+	relayRate  = 128 << 10         // bytes a second, each way of a connection
+	relayBurst = frame.RelayWindow // that may go at once
+	maxRelayed = 4                 // connections that a neighbour is an end of
+	relayWait  = 5 * time.Second   // for the other end to take a connection
+	relayIdle  = 60 * time.Second  // without a frame, either way; links ping each other each 5 s
+)
+
+// capRelay is the capability of a node that relays.
+const capRelay = "relay"
+
+// relays are the connections that a node relays for others.
+type relays struct {
+	mu   sync.Mutex // guards what follows
+	last uint64
+	open map[uint64]*relaying
+}
+
+// A relaying is a connection between two neighbours. ways[i] holds what ends[i]
+// has sent.
+type relaying struct {
+	stream uint64
+	ends   [2]*link
+	ways   [2]relayWay
+	stop   context.CancelFunc
+	ctx    context.Context
+}
+
+// A relayWay is one direction of it.
+type relayWay struct {
+	wake chan struct{} // holds a token when there may be something to pass on
+
+	mu    sync.Mutex // guards what follows
+	waits []*frame.Relay
+	held  int
+	ended bool
+}
+
+// relayBody is what sea:relay takes, streamBody what it gives, and relayedBody
+// what sea:relayed takes.
+type (
+	relayBody struct {
+		_  struct{} `cbor:",toarray"`
+		To addr.Addr
+	}
+	streamBody struct {
+		_      struct{} `cbor:",toarray"`
+		Stream uint64
+	}
+	relayedBody struct {
+		_      struct{} `cbor:",toarray"`
+		Stream uint64
+		From   addr.Addr
+	}
+)
+
+// serveRelay begins to relay between the neighbour that asks and another.
+func (n *Node) serveRelay(ctx context.Context, from rpc.Peer, body []byte) ([]byte, error) {
+	s, err := n.current()
+	if err != nil {
+		return nil, rpc.ErrUnavailable
+	}
+	if n.cfg.Relays <= 0 {
+		return nil, rpc.Errorf(rpc.Unavailable, "this node does not relay")
+	}
+	var in relayBody
+	if err := cbor.Unmarshal(body, &in); err != nil {
+		return nil, rpc.Errorf(rpc.BadRequest, "%v", err)
+	}
+	a, b := s.link(from.Addr), s.link(in.To)
+	switch {
+	case !from.Direct || a == nil || a == b:
+		return nil, rpc.Errorf(rpc.Refused, "only between two neighbours")
+	case b == nil:
+		return nil, rpc.Errorf(rpc.NotFound, "no link to %s", in.To.Short())
+	case a.isRelayed() || b.isRelayed():
+		return nil, rpc.Errorf(rpc.Refused, "nothing is relayed twice")
+	}
+	r, err := s.relays.begin(s, a, b)
+	if err != nil {
+		return nil, err
+	}
+	offer, err := cbor.Marshal(relayedBody{Stream: r.stream, From: from.Addr})
+	if err != nil {
+		s.relays.forget(r)
+		return nil, doing("relay", err)
+	}
+	ask, cancel := context.WithTimeout(ctx, relayWait)
+	defer cancel()
+	if _, err := b.call(ask, scopeRelayed, offer); err != nil {
+		s.relays.forget(r)
+		return nil, rpc.Errorf(rpc.Unreachable, "the other side: %v", err)
+	}
+	if !s.spawn(func() { r.run(); s.relays.forget(r) }) {
+		s.relays.forget(r)
+		return nil, rpc.ErrUnavailable
+	}
+	return cbor.Marshal(streamBody{Stream: r.stream})
+}
+
+// begin makes a place for a connection between a and b.
+func (rs *relays) begin(s *session, a, b *link) (*relaying, error) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	counts := make(map[*link]int)
+	for _, r := range rs.open {
+		counts[r.ends[0]]++
+		counts[r.ends[1]]++
+	}
+	if len(rs.open) >= s.n.cfg.Relays || counts[a] >= maxRelayed || counts[b] >= maxRelayed {
+		return nil, rpc.Errorf(rpc.Busy, "as many connections are relayed as may be")
+	}
+	rs.last++
+	r := &relaying{stream: rs.last, ends: [2]*link{a, b}}
+	r.ctx, r.stop = context.WithCancel(s.ctx)
+	for i := range r.ways {
+		r.ways[i].wake = make(chan struct{}, 1)
+	}
+	if rs.open == nil {
+		rs.open = make(map[uint64]*relaying)
+	}
+	rs.open[r.stream] = r
+	return r, nil
+}
+
+// forget takes a connection out.
+func (rs *relays) forget(r *relaying) {
+	r.stop()
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	delete(rs.open, r.stream)
+}
+
+// way returns the direction that l's frames of a stream take; nil when there is
+// none, as the stream has ended.
+func (rs *relays) way(l *link, stream uint64) (*relaying, *relayWay) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	r := rs.open[stream]
+	if r == nil {
+		return nil, nil
+	}
+	i := slices.Index(r.ends[:], l)
+	if i < 0 {
+		return nil, nil
+	}
+	return r, &r.ways[i]
+}
+
+// pass takes a frame that a neighbour wants passed on. Who sends more than the
+// window ends the connection.
+func (rs *relays) pass(l *link, f *frame.Relay) {
+	r, w := rs.way(l, f.Stream)
+	if r == nil {
+		return
+	}
+	w.mu.Lock()
+	w.held += len(f.Data) + frame.RelayCost
+	fits := w.held <= frame.RelayWindow
+	if fits {
+		w.waits = append(w.waits, f)
+	}
+	w.mu.Unlock()
+	if !fits {
+		r.stop()
+		return
+	}
+	w.signal()
+}
+
+// end takes the end of a connection, which follows what was sent before it.
+func (rs *relays) end(l *link, stream uint64) {
+	if r, w := rs.way(l, stream); r != nil {
+		w.mu.Lock()
+		w.ended = true
+		w.mu.Unlock()
+		w.signal()
+	}
+}
+
+func (w *relayWay) signal() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// next returns the next frame to pass on; ended tells that there will be none.
+func (w *relayWay) next() (f *frame.Relay, ended bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.waits) == 0 {
+		return nil, w.ended
+	}
+	f = w.waits[0]
+	w.waits[0] = nil
+	w.waits = w.waits[1:]
+	return f, false
+}
+
+// run passes frames on until an end, or the link to it, ends.
+func (r *relaying) run() {
+	var ways sync.WaitGroup
+	for i, l := range r.ends {
+		stop := context.AfterFunc(l.alive, r.stop)
+		defer stop()
+		ways.Go(func() {
+			defer r.stop()
+			r.carry(i)
+		})
+	}
+	ways.Wait()
+	for _, l := range r.ends {
+		_, _ = l.bulk.push(&frame.RelayEnd{Stream: r.stream, Out: 1}) // fails only when the link ends
+	}
+}
+
+// carry passes on what ends[i] sends, at relayRate.
+func (r *relaying) carry(i int) {
+	from, to, w := r.ends[i], r.ends[1-i], &r.ways[i]
+	paid := time.Now() // until when what was sent is within the rate
+	for {
+		f, ended := w.next()
+		if f == nil {
+			if ended {
+				return
+			}
+			select {
+			case <-w.wake:
+				continue
+			case <-time.After(relayIdle):
+				return
+			case <-r.ctx.Done():
+				return
+			}
+		}
+		cost := len(f.Data) + frame.RelayCost
+		now := time.Now()
+		if earliest := now.Add(-relayBurst * time.Second / relayRate); paid.Before(earliest) {
+			paid = earliest
+		}
+		paid = paid.Add(time.Duration(cost) * time.Second / relayRate)
+		select {
+		case <-time.After(time.Until(paid)):
+		case <-r.ctx.Done():
+			return
+		}
+		if to.bulk.awaitRoom(r.ctx) != nil {
+			return
+		}
+		out := &frame.Relay{Stream: r.stream, Out: 1, Left: f.Left, Data: f.Data}
+		if _, err := to.bulk.push(out); err != nil {
+			return
+		}
+		w.mu.Lock()
+		w.held -= cost
+		w.mu.Unlock()
+		if from.fast.urgent(&frame.RelayCredit{Stream: r.stream, N: uint64(cost)}) != nil {
+			return
+		}
+	}
+}
