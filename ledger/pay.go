@@ -146,7 +146,7 @@ func (l *Ledger) PaidFor(peer identity.Entity, ref identity.Hash) (Entry, bool, 
 }
 
 // Paid sums what was paid for ref on the line with peer, by us and by the peer,
-// in how many parts it ever was: a lock's FOLDs, a payment. Of more than 1,000
+// in how many parts it ever was: a lock's FOLDs, a payment. Of more than 64
 // parts the first count.
 func (l *Ledger) Paid(peer identity.Entity, ref identity.Hash) (ours, theirs Amount, err error) {
 	err = l.store.view(func(g getter) (err error) {

@@ -30,9 +30,10 @@ const (
 	refRatio = 4       // a run is merged into one that is less than so many times as long
 	maxRefs  = 1 << 18 // a run is not made longer: 4 MiB
 
-	// maxParts is how many payments for one reference are looked at: an honest
-	// peer makes a few, and what comes after so many counts for none.
-	maxParts = 1000
+	// maxParts is how many payments for one reference are looked at, for whoever
+	// asks again and again what is paid: an honest peer makes a few, and what
+	// comes after so many counts for none.
+	maxParts = 64
 )
 
 var refRunsKey = number(0)

@@ -83,11 +83,21 @@ func TestSameTag(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = m.view(func(g getter) error {
-		at, err := book{g}.tagged(w, identity.Hash{5})
-		if len(at) != len(refs) {
-			t.Errorf("%d found, want %d", len(at), len(refs))
+		k := book{g}
+		at, err := k.tagged(w, identity.Hash{5})
+		if len(at) != maxParts || at[0] != 1 {
+			t.Errorf("%d found, want the first %d", len(at), maxParts)
 		}
-		return err
+		runs, _, err2 := read(k, bRef, refRunsKey, decodeRefRuns)
+		for _, r := range refs {
+			if found, err := k.hasRef(runs, r); !found || err != nil {
+				t.Errorf("%+v is not there, %v", r, err)
+			}
+		}
+		if found, err := k.hasRef(runs, ref{tag, uint64(len(refs)) + 1}); found || err != nil {
+			t.Errorf("one that was never written: %v, %v", found, err)
+		}
+		return errors.Join(err, err2)
 	})
 	if err != nil {
 		t.Fatal(err)

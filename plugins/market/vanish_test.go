@@ -17,11 +17,11 @@ var paySteps = map[string][]string{
 
 // atEachStep calls f for every step of the payment, and of those that are taken
 // again and again for the first and the third time.
-func atEachStep(t *testing.T, f func(t *testing.T, who, step string, nth int)) {
+func atEachStep(f func(name, who, step string, nth int)) {
 	for who, steps := range paySteps {
 		for _, step := range steps {
 			for nth := 1; nth == 1 || nth == 3 && (strings.Contains(step, "voucher") || strings.Contains(step, "taken")); nth += 2 {
-				t.Run(fmt.Sprintf("%s %s %d", who, step, nth), func(t *testing.T) { f(t, who, step, nth) })
+				f(fmt.Sprintf("%s %s %d", who, step, nth), who, step, nth)
 			}
 		}
 	}
@@ -29,7 +29,7 @@ func atEachStep(t *testing.T, f func(t *testing.T, who, step string, nth int)) {
 
 // lostAt runs a long job until who is in a step of its payment for the nth time,
 // and ends who there.
-func lostAt(t *testing.T, buyer, seller *trader, bought, sold *watched, who, step string, nth int) ID {
+func lostAt(buyer, seller *trader, bought, sold *watched, who, step string, nth int) ID {
 	lost, gone := make(chan struct{}), make(chan struct{})
 	var once sync.Once
 	n := 0
@@ -59,23 +59,25 @@ func lostAt(t *testing.T, buyer, seller *trader, bought, sold *watched, who, ste
 // at every step of the payment of a job that runs, and starts them again from
 // their disks. The job ends well and is paid once.
 func TestVoucherSteps(t *testing.T) {
-	atEachStep(t, func(t *testing.T, who, step string, nth int) {
-		t.Parallel()
-		buyer, seller, bought, sold := vouching(t)
-		id := lostAt(t, buyer, seller, bought, sold, who, step, nth)
-		if who == "buyer" {
-			buyer.start()
-		} else {
-			seller.start()
-		}
-		j := buyer.wait(id)
-		if j.State != Done || !j.Paid || j.Cost != price(testLimit) {
-			for _, e := range j.History {
-				t.Log(e.State, e.Text, e.Reason)
+	atEachStep(func(name, who, step string, nth int) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			buyer, seller, bought, sold := vouching(t)
+			id := lostAt(buyer, seller, bought, sold, who, step, nth)
+			if who == "buyer" {
+				buyer.start()
+			} else {
+				seller.start()
 			}
-			t.Fatalf("%s (%s), %s: paid %v, cost %s", j.State, j.Error, j.Reason, j.Paid, j.Cost)
-		}
-		agree(t, buyer, seller, j.Cost)
+			j := buyer.wait(id)
+			if j.State != Done || !j.Paid || j.Cost != price(testLimit) {
+				for _, e := range j.History {
+					t.Log(e.State, e.Text, e.Reason)
+				}
+				t.Fatalf("%s (%s), %s: paid %v, cost %s", j.State, j.Error, j.Reason, j.Paid, j.Cost)
+			}
+			agree(t, buyer, seller, j.Cost)
+		})
 	})
 }
 
@@ -84,35 +86,44 @@ func TestVoucherSteps(t *testing.T) {
 // set aside for a guest that runs, beside the debt that it granted; a buyer
 // nothing that it has not seen work for, and never the last quantum.
 func TestVanish(t *testing.T) {
-	atEachStep(t, func(t *testing.T, who, step string, nth int) {
-		t.Parallel()
+	t.Parallel()
+	var alone []func() // buyers whose patience ends at about the same time
+	atEachStep(func(name, who, step string, nth int) {
 		buyer, seller, bought, sold := vouching(t)
-		buyer.Market.cfg.Patience = time.Second // for one that does not come back
-		id := lostAt(t, buyer, seller, bought, sold, who, step, nth)
+		id := lostAt(buyer, seller, bought, sold, who, step, nth)
 		if who == "buyer" {
-			sellerAlone(t, buyer, seller)
+			sellerAlone(t, name, buyer, seller)
+			seller.halt()
 			return
 		}
-		j := buyer.wait(id)
-		line := buyer.ledger.Line(seller.key.Entity())
-		if j.State != Failed || j.Reason != SellerLost || j.Paid {
-			t.Errorf("%s, %s (%s), paid %v", j.State, j.Reason, j.Error, j.Paid)
-		}
-		if most := price(testLimit - testQuantum); line.Mine.Cum != 0 || line.Mine.Claim != j.Vouched || j.Vouched > most {
-			t.Errorf("promised %s, may be claimed %s, vouched %s, want at most %s", line.Mine.Cum, line.Mine.Claim, j.Vouched, most)
-		}
-		if done := price(workDone(t, seller)); j.Vouched > done {
-			t.Errorf("vouched %s for work of %s", j.Vouched, done)
-		}
-		if n := len(buyer.ledger.Holds()); n != 0 {
-			t.Errorf("%d holds", n)
-		}
+		alone = append(alone, func() { buyerAlone(t, name, buyer, seller, id) })
 	})
+	for _, wait := range alone {
+		wait()
+	}
+}
+
+// buyerAlone waits until a buyer gives its seller up, and says what that costs.
+func buyerAlone(t *testing.T, name string, buyer, seller *trader, id ID) {
+	j := buyer.wait(id)
+	line := buyer.ledger.Line(seller.key.Entity())
+	if j.State != Failed || j.Reason != SellerLost || j.Paid {
+		t.Errorf("%s: %s, %s (%s), paid %v", name, j.State, j.Reason, j.Error, j.Paid)
+	}
+	if most := price(testLimit - testQuantum); line.Mine.Cum != 0 || line.Mine.Claim != j.Vouched || j.Vouched > most {
+		t.Errorf("%s: promised %s, may be claimed %s, vouched %s, want at most %s", name, line.Mine.Cum, line.Mine.Claim, j.Vouched, most)
+	}
+	if done := price(workDone(t, seller)); j.Vouched > done {
+		t.Errorf("%s: vouched %s for work of %s", name, j.Vouched, done)
+	}
+	if n := len(buyer.ledger.Holds()); n != 0 {
+		t.Errorf("%s: %d holds", name, n)
+	}
 }
 
 // sellerAlone ends the guest of a seller whose buyer has gone, and says what that
 // costs.
-func sellerAlone(t *testing.T, buyer, seller *trader) {
+func sellerAlone(t *testing.T, name string, buyer, seller *trader) {
 	var sale Sale
 	for sale.State != SaleDelivered && sale.State != SalePaid {
 		for _, s := range seller.liveSales() {
@@ -128,10 +139,10 @@ func sellerAlone(t *testing.T, buyer, seller *trader) {
 	}
 	claim := seller.ledger.Line(buyer.key.Entity()).Claim
 	if loss, most := sale.Cost-claim, price(running(testQuantum)); loss > most {
-		t.Errorf("the seller worked for %s and may claim %s: it loses %s, want at most %s", sale.Cost, claim, loss, most)
+		t.Errorf("%s: the seller worked for %s and may claim %s: it loses %s, want at most %s", name, sale.Cost, claim, loss, most)
 	}
 	if claim > sale.Cost {
-		t.Errorf("the buyer promised %s for work of %s", claim, sale.Cost)
+		t.Errorf("%s: the buyer promised %s for work of %s", name, claim, sale.Cost)
 	}
 	// What may be lost is what counts in the buyer's limit.
 	for seller.ledger.Strangers().Used != sale.Cost {
