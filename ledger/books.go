@@ -19,9 +19,21 @@ type pen struct {
 	book
 	s     setter
 	wrote *bool // something was put or removed
+	fresh *freshRefs
 }
 
-func newPen(s setter) pen { return pen{book{s}, s, new(bool)} }
+func newPen(s setter) pen {
+	return pen{book{s}, s, new(bool), &freshRefs{newest: map[uint64]int{}}}
+}
+
+// finish writes what waited for the end of the transaction.
+func (p pen) finish() error {
+	all := p.fresh.all
+	if len(all) == 0 {
+		return nil
+	}
+	return p.addRefs(all[len(all)-1].at, all)
+}
 
 func (p pen) put(b bucket, key, payload []byte) error {
 	*p.wrote = true
@@ -266,6 +278,20 @@ func (k book) paid(w writer, ref identity.Hash) (Entry, bool, error) {
 	if err != nil {
 		return Entry{}, false, err
 	}
+	return k.paidAt(numbers, w, ref)
+}
+
+// paid is the book's, through what this transaction wrote too.
+func (p pen) paid(w writer, ref identity.Hash) (Entry, bool, error) {
+	e, found, err := p.book.paid(w, ref)
+	if found || err != nil {
+		return e, found, err
+	}
+	return p.paidAt(p.fresh.tagged(refOf(w, ref, 0).tag), w, ref)
+}
+
+// paidAt returns the first of the log's records that is a payment of w for ref.
+func (k book) paidAt(numbers []uint64, w writer, ref identity.Hash) (Entry, bool, error) {
 	for _, n := range numbers {
 		rec, err := k.record(n)
 		if err != nil {
@@ -409,7 +435,6 @@ func (p pen) appendRun(a *account, w writer, r run, t tally) error {
 	}
 	at := span{n, n}
 	back := a.back()
-	var refs []ref
 	for i, e := range r.entries {
 		rec := record{peer: a.peer, back: back, entry: &e, body: r.body(i)}
 		if i == len(r.entries)-1 {
@@ -420,13 +445,10 @@ func (p pen) appendRun(a *account, w writer, r run, t tally) error {
 			return err
 		}
 		if e.Kind.moves() {
-			refs = append(refs, refOf(w, e.Ref, n))
+			p.fresh.add(refOf(w, e.Ref, n))
 		}
 		back = n
 		n++
-	}
-	if err := p.addRefs(at.last, refs); err != nil {
-		return err
 	}
 	if err := p.putLocks(w, h.tally(), t); err != nil {
 		return err

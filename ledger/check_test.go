@@ -169,7 +169,7 @@ func TestCheckFinds(t *testing.T) {
 					return err
 				}
 				if x.own.at > was.own.at || x.own.grantAt > was.own.grantAt {
-					return p.save(x)
+					return errors.Join(p.save(x), p.finish())
 				}
 				return nil
 			})

@@ -134,7 +134,7 @@ func (l *Ledger) transact(ops []*op) {
 					return o.err
 				}
 			}
-			if err := b.flush(); err != nil {
+			if err := errors.Join(b.flush(), b.finish()); err != nil {
 				return err
 			}
 			if !*b.wrote {

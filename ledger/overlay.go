@@ -26,6 +26,7 @@ type overlay struct {
 	log        wal
 	unlogged   []change // written by updateLater and not in the log yet: maxUnlogged
 	failed     error    // why nothing is written any more
+	commits    uint64   // how many there were
 
 	mu  sync.RWMutex // guards top, and that it fits what a view of file begins with
 	top *layer       // what the log holds beyond the file; nobody changes one that is here
@@ -141,7 +142,8 @@ func (o *overlay) commit(f func(setter) error, later bool) error {
 	if o.failed != nil {
 		return o.failed
 	}
-	w := overlayWrites{index: map[spot]int{}}
+	o.commits++
+	w := overlayWrites{n: o.commits}
 	w.top = o.top.Copy() // pages are copied when they are changed
 	err := o.file.view(func(g getter) error {
 		w.getter = g
@@ -361,35 +363,31 @@ func (t overlayTx) scan(b bucket, from []byte, f func(key, value []byte) (bool, 
 // overlayWrites is an overlayTx that writes to its layer, which nobody else has.
 type overlayWrites struct {
 	overlayTx
-	all   []change     // each key once
-	index map[spot]int // where in all it is
-}
-
-type spot struct {
-	bucket bucket
-	key    string
+	n   uint64   // of the commit
+	all []change // each key once
 }
 
 func (w *overlayWrites) put(b bucket, key, value []byte) error {
 	if value == nil {
 		value = []byte{} // nil is for what is removed
 	}
-	w.set(change{b, bytes.Clone(key), value})
+	w.set(change{bucket: b, key: bytes.Clone(key), value: value})
 	return nil
 }
 
 func (w *overlayWrites) remove(b bucket, key []byte) error {
-	w.set(change{b, bytes.Clone(key), nil})
+	w.set(change{bucket: b, key: bytes.Clone(key)})
 	return nil
 }
 
 func (w *overlayWrites) set(c change) {
-	w.top.Set(c)
-	at := spot{c.bucket, string(c.key)}
-	if i, ok := w.index[at]; ok {
-		w.all[i] = c
+	c.by, c.at = w.n, len(w.all)
+	before, there := w.top.Set(c)
+	if !there || before.by != w.n {
+		w.all = append(w.all, c)
 		return
 	}
-	w.index[at] = len(w.all)
-	w.all = append(w.all, c)
+	c.at = before.at
+	w.all[c.at] = c
+	w.top.Set(c)
 }

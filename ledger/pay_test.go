@@ -111,3 +111,35 @@ func TestLongRuns(t *testing.T) {
 		t.Errorf("got %+v, want 900 payments", got)
 	}
 }
+
+// TestPayOnceInOneCommit: a reference that was paid earlier in the same
+// transaction, in a run that is written already, is not paid again.
+func TestPayOnceInOneCommit(t *testing.T) {
+	l, _ := openTest(t, keyOf(t, 1), Config{test: true})
+	peer := keyOf(t, 2).Entity()
+	err := l.submit(t.Context(), LineOf(l.self, peer), func(b *batch) error {
+		ref := NewRef()
+		first, err := b.pay(peer, 5, ref)
+		if err != nil {
+			return err
+		}
+		for range 3 * MaxRun {
+			if _, err := b.pay(peer, 1, NewRef()); err != nil {
+				return err
+			}
+		}
+		if again, err := b.pay(peer, 5, ref); err != nil || again != first {
+			t.Errorf("again: got entry %d and %v, want %d", again.Seq, err, first.Seq)
+		}
+		if _, err := b.pay(peer, 6, ref); !errors.Is(err, ErrRef) {
+			t.Errorf("another amount: got %v, want %v", err, ErrRef)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := l.Line(peer); got.Balance != -5-3*MaxRun {
+		t.Errorf("the balance is %s", got.Balance)
+	}
+}

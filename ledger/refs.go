@@ -221,6 +221,29 @@ func appendTagged(all []uint64, payload []byte, tag uint64) []uint64 {
 	return all
 }
 
+// freshRefs are the references of the payments that a transaction has written so
+// far. They go into the index together, at its end.
+type freshRefs struct {
+	all    []ref
+	before []int          // the one before it with its tag, counted from 1, or 0
+	newest map[uint64]int // by tag, counted from 1
+}
+
+func (f *freshRefs) add(r ref) {
+	f.all = append(f.all, r)
+	f.before = append(f.before, f.newest[r.tag])
+	f.newest[r.tag] = len(f.all)
+}
+
+// tagged returns the log numbers of those with a tag, the first first.
+func (f *freshRefs) tagged(tag uint64) (numbers []uint64) {
+	for i := f.newest[tag]; i > 0; i = f.before[i-1] {
+		numbers = append(numbers, f.all[i-1].at)
+	}
+	slices.Reverse(numbers)
+	return numbers
+}
+
 // addRefs takes in references of payments that were just written, the newest at
 // log number id, in any order.
 func (p pen) addRefs(id uint64, refs []ref) error {

@@ -14,7 +14,12 @@ const knownKeys = 1024
 type signatures struct {
 	by    *identity.Verifier
 	batch []identity.Signed
-	of    []string // what each is on, for its error
+	of    []signedOn // what each is on, for its error
+}
+
+type signedOn struct {
+	what string
+	n    uint64
 }
 
 func (s *signatures) head(writer identity.Entity, h Head) {
@@ -49,7 +54,7 @@ func (s *signatures) voucher(payer identity.Entity, v Voucher) {
 
 func (s *signatures) add(one identity.Signed, what string, n uint64) {
 	s.batch = append(s.batch, one)
-	s.of = append(s.of, fmt.Sprintf("%s %d", what, n))
+	s.of = append(s.of, signedOn{what, n})
 }
 
 // verify verifies and forgets all, and returns the first that is bad: its place
@@ -58,7 +63,7 @@ func (s *signatures) verify() (at int, err error) {
 	defer func() { s.batch, s.of = s.batch[:0], s.of[:0] }()
 	for i, err := range s.by.Verify(s.batch) {
 		if err != nil {
-			return i, fmt.Errorf("%s: %w", s.of[i], err)
+			return i, fmt.Errorf("%s %d: %w", s.of[i].what, s.of[i].n, err)
 		}
 	}
 	return 0, nil

@@ -222,6 +222,9 @@ type change struct {
 	bucket bucket
 	key    []byte
 	value  []byte
+
+	by uint64 // the commit that it is of, and its place there; of the process that made it
+	at int
 }
 
 func encodeChanges(all []change) []byte {

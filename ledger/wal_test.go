@@ -332,7 +332,7 @@ func FuzzWAL(f *testing.F) {
 	d, _, _ := loggedFile(f)
 	id := walID(d.log[4:20])
 	f.Add(d.log[walHeader : walHeader+1000])
-	changes := []change{{bOut, []byte("a"), []byte{}}, {bLog, []byte("b"), nil}, {bMeta, []byte("c"), []byte("value")}}
+	changes := []change{{bucket: bOut, key: []byte("a"), value: []byte{}}, {bucket: bLog, key: []byte("b")}, {bucket: bMeta, key: []byte("c"), value: []byte("value")}}
 	f.Add(encodeChanges(changes))
 	f.Add(d.log)
 	f.Fuzz(func(t *testing.T, b []byte) {
