@@ -14,8 +14,10 @@
 // signature; a direct one is as good as the link. Handlers see the difference
 // in rpc.Peer.Direct.
 //
-// Scopes that begin with "sea:" are the node's own: sea:nearest, sea:ping and
-// sea:rtc.
+// Join makes the node a member of a channel: what one member says, all hear.
+//
+// Scopes that begin with "sea:" are the node's own: sea:nearest, sea:contact,
+// sea:members, sea:ping and sea:rtc.
 //
 // Caveats. The overlay is as good as its links: this package joins and keeps
 // its bootstraps, it does not yet fill every bucket. Bodies of routed calls are

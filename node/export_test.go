@@ -1,6 +1,14 @@
 package node
 
-import "time"
+import (
+	"testing"
+	"time"
+
+	"github.com/peersea/sea/identity"
+	"github.com/peersea/sea/identity/cbor"
+	"github.com/peersea/sea/node/addr"
+	"github.com/peersea/sea/node/internal/gossip"
+)
 
 // FillMemory takes all that is left of n's budget for what peers send, until
 // free is called.
@@ -19,3 +27,42 @@ func Emit(n *Node, e Event) { n.events.emit(e) }
 
 // SetSeekEvery has n look for direct ways more or less often.
 func SetSeekEvery(n *Node, d time.Duration) { n.seekEvery = d }
+
+// Strikes returns how many bad signatures n has had from the node at who.
+func Strikes(n *Node, who addr.Addr) int {
+	l := n.session.link(who)
+	if l == nil {
+		return -1
+	}
+	return int(l.strikes.Load())
+}
+
+// MembersRequest returns the body of a sea:members by key, which is good when flaw is
+// empty.
+func MembersRequest(t testing.TB, key identity.Signer, flaw string) []byte {
+	t.Helper()
+	channel := addr.OfChannel("news")
+	r := gossip.Record{Network: "test", Channel: channel, Issued: time.Now(), Every: time.Minute}
+	switch flaw {
+	case "another's":
+		other, err := identity.NewKey(t.Context(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		key = other
+	case "another channel":
+		r.Channel = addr.OfChannel("other")
+	}
+	st, err := r.Sign(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if flaw == "forged" {
+		st.Sig[0] ^= 1
+	}
+	b, err := cbor.Marshal(membersRequest{Channel: channel, Place: channel, Record: &st})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}

@@ -93,10 +93,11 @@ type link struct {
 	heard   atomic.Int64 // ns since since, of the last frame
 	strikes atomic.Int32
 
-	calls calls
-	jobs  jobs
-	inbox inbox
-	flow  flow
+	calls  calls
+	jobs   jobs
+	inbox  inbox
+	flow   flow
+	outlet outlet // for channels
 
 	mu      sync.Mutex // guards what follows
 	rtt     time.Duration
@@ -139,6 +140,7 @@ func newLink(s *session, conn transport.Conn, hs *hello.Session, url string) *li
 	l.jobs.init()
 	l.inbox.init()
 	l.flow.init()
+	l.outlet.l = l
 	l.addLane(conn, false)
 	l.fast, l.bulk = l.lanes[0].queue, l.lanes[0].queue
 	if b, ok := conn.(transport.Bulk); ok {
@@ -368,7 +370,9 @@ func (l *link) take(f frame.Frame) error {
 	case *frame.Answer:
 		l.s.router.answer(l, f)
 	default:
-		err = fmt.Errorf("a %v has no place here", f.Tag())
+		if !l.s.channels.take(l, f) {
+			err = fmt.Errorf("a %v has no place here", f.Tag())
+		}
 	}
 	if err != nil {
 		l.end(frame.ReasonProtocol, err)

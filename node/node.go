@@ -168,6 +168,7 @@ func New(self identity.Signer, cfg Config) *Node {
 	n.handlers[scopeRelays] = n.serveRelays
 	n.handlers[scopeRelay] = n.serveRelay
 	n.handlers[scopeRelayed] = n.serveRelayed
+	n.handlers[scopeMembers] = n.serveMembers
 	return n
 }
 

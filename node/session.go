@@ -45,6 +45,8 @@ type session struct {
 	run       [8]byte
 	party     atomic.Pointer[hello.Party] // renewed with the contact record
 	router    *router
+	channels  channels
+	lobby     lobby
 	memory    budget
 
 	work sync.WaitGroup
@@ -118,6 +120,7 @@ func (n *Node) begin() (*session, error) {
 		return nil, err
 	}
 	s.router = newRouter(s)
+	s.lobby.init(n.addr)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.state != offline {

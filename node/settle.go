@@ -331,6 +331,7 @@ func (s *session) down(l *link) {
 	s.mu.Unlock()
 	s.n.log.Debug("link down", "peer", l.peer.Node, "err", l.why())
 	s.router.step(route.LinkDown{Addr: l.peer.Addr})
+	s.channels.lost(l.peer.Addr)
 	s.n.events.emit(Event{Kind: LinkDown, Peer: l.who(), Err: l.why()})
 }
 

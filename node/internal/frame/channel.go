@@ -226,7 +226,16 @@ func ChannelOf(f Frame) (addr.Addr, bool) {
 func exactly(c codec, name string, v []byte) {
 	b := v
 	c.bytes(name, &b, len(v), len(v))
-	copy(v, b)
+	if reads(c) {
+		copy(v, b)
+	}
+}
+
+// reads reports whether c reads. A frame that is written is not touched, for
+// several links may write it at once.
+func reads(c codec) bool {
+	_, ok := c.(*reader)
+	return ok
 }
 
 // packed is codec.bytes for least to most members of one length, one after the
@@ -241,6 +250,9 @@ func packed[T ID | addr.Addr](c codec, name string, v *[]T, least, most int) {
 		}
 	}
 	c.list(name, &flat, size, least*size, most*size)
+	if !reads(c) {
+		return
+	}
 	*v = nil
 	for ; len(flat) >= size; flat = flat[size:] {
 		for i := range size {

@@ -78,7 +78,7 @@ func (j *Joiner) Add(p *Part) (Frame, error) {
 		return nil, fmt.Errorf("%w: part: a frame of %d bytes need not be cut", ErrInvalid, len(o.b))
 	}
 	switch f.Tag() {
-	case TagMessage, TagRequest, TagReply, TagRouted, TagAnswer:
+	case TagMessage, TagRequest, TagReply, TagRouted, TagAnswer, TagPublish:
 		return f, nil
 	}
 	return nil, fmt.Errorf("%w: part: a %v is never cut", ErrInvalid, f.Tag())

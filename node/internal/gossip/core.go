@@ -47,6 +47,9 @@ const (
 	// banFor is how long a flooder may not become a partner again.
 	banFor = 10 * time.Minute
 
+	// failedFor is how long a member that could not be linked to is left alone.
+	failedFor = 20 * time.Second
+
 	// shuffleEvery is how often a member trades names with another.
 	shuffleEvery = 30 * time.Second
 
@@ -62,10 +65,12 @@ const (
 )
 
 // maxSuitors is how many nodes may be asked to become partners at once,
-// maxBanned how many floods a member remembers.
+// maxBanned how many floods a member remembers, maxFailed how many members that
+// could not be linked to.
 const (
 	maxSuitors = 8
 	maxBanned  = 64
+	maxFailed  = 64
 )
 
 // A Config is what a Core needs.
@@ -86,12 +91,14 @@ type Config struct {
 type Core struct {
 	cfg   Config
 	began time.Time
+	now   time.Time // of the last Step
 
 	partners []*partner
 	suitors  []suitor
 	passive  []addr.Addr
 	gone     []leaver
 	banned   []leaver
+	failed   []leaver  // that could not be linked to
 	askAt    time.Time // before it nobody is asked for room
 	shuffle  time.Time
 	lookup   time.Time
@@ -131,7 +138,7 @@ type suitor struct {
 	until  time.Time
 }
 
-// A leaver was a partner until a moment ago, or is banned.
+// A leaver was a partner until a moment ago, or may not be one for a while.
 type leaver struct {
 	at    addr.Addr
 	until time.Time
@@ -277,6 +284,7 @@ func (c *Core) Stats() Stats { return c.stats }
 
 // Step takes an event and returns what to do, in order.
 func (c *Core) Step(now time.Time, event Event) []Effect {
+	c.now = now
 	switch e := event.(type) {
 	case Found:
 		c.found(now, e)
@@ -329,8 +337,11 @@ func (c *Core) Wake() time.Time {
 	for _, w := range c.queue {
 		sooner(w.at)
 	}
-	if len(c.partners)+len(c.suitors) < Active && len(c.passive) > 0 {
+	if len(c.partners)+len(c.suitors) < Active && c.askAt.After(c.now) {
 		sooner(c.askAt)
+	}
+	for _, f := range c.failed {
+		sooner(f.until)
 	}
 	return next
 }
@@ -351,11 +362,13 @@ func (c *Core) tick(now time.Time) {
 		if now.Before(s.until) {
 			return false
 		}
-		c.forget(s.at)
+		c.fail(now, s.at)
 		return true
 	})
-	c.gone = slices.DeleteFunc(c.gone, func(g leaver) bool { return !now.Before(g.until) })
-	c.banned = slices.DeleteFunc(c.banned, func(g leaver) bool { return !now.Before(g.until) })
+	over := func(g leaver) bool { return !now.Before(g.until) }
+	c.gone = slices.DeleteFunc(c.gone, over)
+	c.banned = slices.DeleteFunc(c.banned, over)
+	c.failed = slices.DeleteFunc(c.failed, over)
 	c.graft(now)
 	if !now.Before(c.shuffle) {
 		c.shuffle = now.Add(jitter(c.cfg.Rand, shuffleEvery))

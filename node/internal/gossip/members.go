@@ -29,8 +29,19 @@ func (c *Core) courting(a addr.Addr) bool {
 }
 
 // isBanned reports whether a is a flooder that may not become a partner.
-func (c *Core) isBanned(a addr.Addr) bool {
-	return slices.ContainsFunc(c.banned, func(g leaver) bool { return g.at == a })
+func (c *Core) isBanned(a addr.Addr) bool { return contains(c.banned, a) }
+
+func contains(list []leaver, a addr.Addr) bool {
+	return slices.ContainsFunc(list, func(g leaver) bool { return g.at == a })
+}
+
+// fail notes a member that could not be linked to, or did not answer.
+func (c *Core) fail(now time.Time, a addr.Addr) {
+	if len(c.failed) >= maxFailed {
+		c.failed = slices.Delete(c.failed, 0, 1)
+	}
+	c.failed = append(c.failed, leaver{a, now.Add(failedFor)})
+	c.forget(a)
 }
 
 // ban gives up a partner for banFor.
@@ -43,9 +54,7 @@ func (c *Core) ban(now time.Time, p *partner) {
 	c.lose(now, p.at)
 }
 
-func (c *Core) justLeft(a addr.Addr) bool {
-	return slices.ContainsFunc(c.gone, func(g leaver) bool { return g.at == a })
-}
+func (c *Core) justLeft(a addr.Addr) bool { return contains(c.gone, a) }
 
 // maintain asks others to become partners while there are too few.
 func (c *Core) maintain(now time.Time) {
@@ -56,7 +65,7 @@ func (c *Core) maintain(now time.Time) {
 		}
 		return
 	}
-	if !alone && now.Before(c.askAt) {
+	if now.Before(c.askAt) {
 		return
 	}
 	most, want := Active, uint64(frame.WantRoom)
@@ -78,7 +87,7 @@ func (c *Core) maintain(now time.Time) {
 
 // court makes a link to a node and asks it to become a partner.
 func (c *Core) court(now time.Time, at addr.Addr, want uint64) {
-	if at == c.cfg.Self || c.partner(at) != nil || c.courting(at) || c.isBanned(at) || len(c.suitors) >= maxSuitors {
+	if at == c.cfg.Self || c.partner(at) != nil || c.courting(at) || c.isBanned(at) || contains(c.failed, at) || len(c.suitors) >= maxSuitors {
 		return
 	}
 	c.suitors = append(c.suitors, suitor{at: at, want: want, until: now.Add(dialWait)})
@@ -90,7 +99,7 @@ func (c *Core) pick(from []addr.Addr, not ...addr.Addr) (addr.Addr, bool) {
 	var found addr.Addr
 	n := 0
 	for _, a := range from {
-		if a == c.cfg.Self || c.partner(a) != nil || c.courting(a) || c.isBanned(a) || slices.Contains(not, a) {
+		if a == c.cfg.Self || c.partner(a) != nil || c.courting(a) || c.isBanned(a) || contains(c.failed, a) || slices.Contains(not, a) {
 			continue
 		}
 		n++
@@ -124,7 +133,7 @@ func (c *Core) dialed(now time.Time, e Dialed) {
 	}
 	if !e.OK {
 		c.suitors = slices.Delete(c.suitors, i, i+1)
-		c.forget(e.To)
+		c.fail(now, e.To)
 		return
 	}
 	s := &c.suitors[i]
@@ -233,9 +242,14 @@ func (c *Core) left(now time.Time, from addr.Addr) {
 	}
 	c.part(now, from)
 	c.remember(from)
-	// It may still have been right to let us go: ask others first.
-	if len(c.partners) > 0 && c.askAt.Before(now) {
-		c.askAt = now.Add(jitter(c.cfg.Rand, answerWait/10))
+	// Where members are few ways apart each would push another out for ever; so
+	// this takes a breath, a longer one when nobody is left.
+	pause := pauseAsking / 8
+	if len(c.partners) == 0 {
+		pause = pauseAsking / 2
+	}
+	if c.askAt.Before(now.Add(pause)) {
+		c.askAt = now.Add(jitter(c.cfg.Rand, pause))
 	}
 }
 
