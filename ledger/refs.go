@@ -156,9 +156,8 @@ func (k book) taggedIn(runs []refRun, indexed bool, w writer, of identity.Hash) 
 func (k book) hasRef(runs []refRun, want ref) (found bool, err error) {
 	for _, run := range runs {
 		err := k.refBlocks(run.id, want, func(_, payload []byte) (bool, error) {
-			refs, err := decodeRefs(payload)
-			_, found = slices.BinarySearchFunc(refs, want, ref.compare)
-			return false, err // it is in this record or in none
+			found = holdsRef(payload, want)
+			return false, nil // it is in this record or in none
 		})
 		if found || err != nil {
 			return found, err
@@ -202,6 +201,20 @@ func (k book) refsOf(run refRun) (refs []ref, keys [][]byte, err error) {
 		err = damage(k, bRef, number(run.id), nil, "the run of references is not as long as it should be")
 	}
 	return refs, keys, err
+}
+
+// holdsRef says whether a record, whose checksum is right, has r.
+func holdsRef(payload []byte, r ref) bool {
+	if len(payload) == 0 {
+		return false
+	}
+	pairs := payload[1:]
+	at := func(i int) ref {
+		return ref{binary.BigEndian.Uint64(pairs[16*i:]), binary.BigEndian.Uint64(pairs[16*i+8:])}
+	}
+	n := len(pairs) / 16
+	i := sort.Search(n, func(i int) bool { return at(i).compare(r) >= 0 })
+	return i < n && at(i) == r
 }
 
 // appendTagged adds the log numbers that a record, whose checksum is right, has
