@@ -32,6 +32,7 @@ func (a *api) creditRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("PUT /v1/credit/{peer}/limit", route(a.putLimit))
 	mux.HandleFunc("POST /v1/credit/{peer}/pay", route(a.postPay))
 	mux.HandleFunc("POST /v1/credit/check", route(a.postCheck))
+	mux.HandleFunc("POST /v1/credit/backup", route(a.postBackup))
 	mux.HandleFunc("POST /v1/credit/checkpoint", route(a.postCheckpoint))
 	mux.HandleFunc("POST /v1/credit/rebuild", route(a.postRebuild))
 }

@@ -18,7 +18,7 @@ positive when they owe this node. A peer is named by its public key; the first
 digits are enough once there is a line with it.`,
 	}
 	group.AddCommand(newCreditList(c), newCreditShow(c), newCreditLimit(c), newCreditPay(c),
-		newCreditHistory(c), newCreditExport(c), newCreditProve(c), newCreditCheckpoint(c), newCreditCheck(c), newCreditRebuild(c))
+		newCreditHistory(c), newCreditExport(c), newCreditProve(c), newCreditCheckpoint(c), newCreditCheck(c), newCreditBackup(c), newCreditRebuild(c))
 	return asGroup(group)
 }
 

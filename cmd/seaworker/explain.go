@@ -45,6 +45,7 @@ func explain(ctx context.Context, err error) *failure {
 		{ledger.ErrLine, exitRefused, reasonRefused, "see \"seaworker credit show\""},
 		{ledger.ErrAmount, exitUsage, reasonUsage, "write credits as 12.5"},
 		{ledger.ErrSelf, exitUsage, reasonUsage, "name another peer"},
+		{ledger.ErrSegment, exitMismatch, reasonMismatch, "put the file back from a copy; balances and payments do not need it"},
 		{ledger.ErrReadOnly, exitJobFailed, reasonInternal, "look at the disk, then start the daemon again"},
 		{node.ErrOffline, exitUnreachable, reasonUnreachable, "start a daemon with \"seaworker up\""},
 		{rpc.ErrUnreachable, exitUnreachable, reasonUnreachable, "see \"seaworker peer list\""},
