@@ -27,6 +27,7 @@ type rebuiltLine struct {
 	Rebuilt bool            `json:"rebuilt"`
 	Error   string          `json:"error,omitempty"`
 	Hint    string          `json:"hint,omitempty"`
+	Warning string          `json:"warning,omitempty"` // also of one that is rebuilt
 }
 
 // rebuildPatience is how long one peer may take.
@@ -68,6 +69,9 @@ PEER it asks those that have shown that they hold more, and those of whom the fi
 			for _, l := range lines {
 				if l.Rebuilt {
 					fmt.Fprintf(c.stdout, "%s  rebuilt: %s promised in %d entries\n", l.Peer.Short(), credits(l.Micro), l.Entries)
+					if l.Warning != "" {
+						fmt.Fprintf(c.stdout, "  warning: %s\n", clean(l.Warning))
+					}
 					continue
 				}
 				fmt.Fprintf(c.stdout, "%s  NOT rebuilt: %s\n", l.Peer.Short(), clean(l.Error))
@@ -94,6 +98,10 @@ func (a *api) postRebuild(r *http.Request, in rebuildAsk) ([]rebuiltLine, error)
 		peers = append(peers, peer)
 	}
 	lines := []rebuiltLine{}
+	known, err := ledger.ReadHeads(a.d.dir.heads(), a.d.key.Entity()) // before anything is asked
+	if err != nil {
+		a.d.log.Debug("no copy of the heads", "err", err)
+	}
 	for _, peer := range peers {
 		err := a.rebuild(r.Context(), peer)
 		if r.Context().Err() != nil {
@@ -103,10 +111,24 @@ func (a *api) postRebuild(r *http.Request, in rebuildAsk) ([]rebuiltLine, error)
 		out := rebuiltLine{Peer: peer, Entries: mine.Seq, Micro: int64(mine.Cum), Rebuilt: err == nil}
 		if err != nil {
 			out.Error, out.Hint = err.Error(), rebuildHint(err)
+		} else {
+			out.Warning = shownLess(known, peer, mine.Seq)
 		}
 		lines = append(lines, out)
 	}
 	return lines, nil
+}
+
+// shownLess holds what a peer has shown of ours against the copy of the heads:
+// "" when it is all.
+func shownLess(known []ledger.KnownHead, peer identity.Entity, entries uint64) string {
+	for _, h := range known {
+		if h.Peer == peer && h.Mine.Seq > entries {
+			return fmt.Sprintf("it shows %d of %d entries that this node had signed: it never got the others, has lost them, or hides them to show them later",
+				entries, h.Mine.Seq)
+		}
+	}
+	return ""
 }
 
 func (a *api) rebuild(ctx context.Context, peer identity.Entity) error {

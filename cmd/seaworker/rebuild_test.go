@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/ledger"
 )
 
@@ -70,4 +71,20 @@ func TestRebuild(t *testing.T) {
 		}
 	}
 	seller.checked(t)
+}
+
+// TestShownLess shows that a peer which shows less than the copy of the heads
+// knows of is told on, and no other.
+func TestShownLess(t *testing.T) {
+	a, b := identity.Entity{1}, identity.Entity{2}
+	known := []ledger.KnownHead{{Peer: a, Mine: ledger.Half{Seq: 5}}}
+	for _, test := range []struct {
+		peer    identity.Entity
+		entries uint64
+		less    bool
+	}{{a, 0, true}, {a, 4, true}, {a, 5, false}, {a, 6, false}, {b, 0, false}} {
+		if got := shownLess(known, test.peer, test.entries); (got != "") != test.less {
+			t.Errorf("%d of %s's: got %q", test.entries, test.peer.Short(), got)
+		}
+	}
 }
