@@ -203,7 +203,7 @@ func create(path string, test bool, fill func(setter) error) (err error) {
 				return err
 			}
 		}
-		return fill(boltTx{b, tx})
+		return fill(newBoltTx(b, tx))
 	})
 	if err := errors.Join(err, db.Close()); err != nil {
 		return err
@@ -240,7 +240,7 @@ func (b *bolt) view(f func(getter) error) (err error) {
 		return err
 	}
 	defer tx.Rollback()
-	return f(boltTx{b, tx})
+	return f(newBoltTx(b, tx))
 }
 
 // begin reads what is on the disk. bbolt shows a commit as soon as it is
@@ -271,7 +271,7 @@ func (b *bolt) update(f func(setter) error) (err error) {
 	var id int
 	err = b.db.Update(func(tx *bbolt.Tx) error {
 		id = tx.ID()
-		return f(boltTx{b, tx})
+		return f(newBoltTx(b, tx))
 	})
 	if err == nil {
 		b.durable.Store(int64(id))
@@ -308,16 +308,25 @@ func rescue(err *error) func() {
 
 // boltTx is a transaction of bolt.
 type boltTx struct {
-	b  *bolt
-	tx *bbolt.Tx
+	b      *bolt
+	tx     *bbolt.Tx
+	opened map[bucket]*bbolt.Bucket // finding one in its tree is slow
+}
+
+func newBoltTx(b *bolt, tx *bbolt.Tx) boltTx {
+	return boltTx{b, tx, make(map[bucket]*bbolt.Bucket, len(buckets))}
 }
 
 // bucket returns nil for one that the file is too old to have.
 func (t boltTx) bucket(b bucket) *bbolt.Bucket {
+	if k := t.opened[b]; k != nil {
+		return k
+	}
 	k := t.tx.Bucket([]byte(b))
 	if k == nil && !slices.Contains(added, b) {
 		panic(fmt.Sprintf("bucket %s is missing", b)) // rescue makes it ErrDamaged
 	}
+	t.opened[b] = k
 	return k
 }
 

@@ -283,7 +283,18 @@ func (k book) paid(w writer, ref identity.Hash) (Entry, bool, error) {
 
 // paid is the book's, through what this transaction wrote too.
 func (p pen) paid(w writer, ref identity.Hash) (Entry, bool, error) {
-	e, found, err := p.book.paid(w, ref)
+	if !p.fresh.read { // the index changes at the end of the transaction only
+		runs, found, err := read(p.book, bRef, refRunsKey, decodeRefRuns)
+		if err != nil {
+			return Entry{}, false, err
+		}
+		p.fresh.runs, p.fresh.indexed, p.fresh.read = runs, found, true
+	}
+	numbers, err := p.taggedIn(p.fresh.runs, p.fresh.indexed, w, ref)
+	if err != nil {
+		return Entry{}, false, err
+	}
+	e, found, err := p.paidAt(numbers, w, ref)
 	if found || err != nil {
 		return e, found, err
 	}

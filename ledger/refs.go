@@ -240,6 +240,9 @@ type freshRefs struct {
 	all    []ref
 	before []int          // the one before it with its tag, counted from 1, or 0
 	newest map[uint64]int // by tag, counted from 1
+
+	runs          []refRun // of the index before the transaction, if that was read
+	read, indexed bool
 }
 
 func (f *freshRefs) add(r ref) {
