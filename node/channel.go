@@ -80,6 +80,7 @@ type Channel struct {
 	heard  []Published
 	bytes  int
 	missed int
+	past   bool          // the past was asked for
 	more   chan struct{} // closed and replaced when there is more
 	closed bool          // by Close
 	over   bool          // the node went offline
@@ -173,9 +174,17 @@ func (c *Channel) Stats() Stats {
 	}
 }
 
-// Recall asks another member for the last n messages, 16 at most. They come
-// through Recv, with Past set, as far as somebody has them.
-func (c *Channel) Recall(n int) { c.m.step(gossip.Recall{Want: n}) }
+// Recall brings the last n messages, 16 at most, through Recv with Past set:
+// those that this node has, and if they are fewer what another member has.
+func (c *Channel) Recall(n int) {
+	n = min(n, MaxPast)
+	c.mu.Lock()
+	c.past = true
+	c.mu.Unlock()
+	if c.m.recall(c, n) < n {
+		c.m.step(gossip.Recall{Want: n})
+	}
+}
 
 // Send says body, at most 64 KiB, to all members. It returns nil when the message
 // has left for at least one of them, not when all have it. A node may say 20
@@ -268,7 +277,7 @@ func (c *Channel) end(closed bool) {
 func (c *Channel) hear(p Published) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.over {
+	if c.over || p.Past && !c.past {
 		return
 	}
 	c.heard = append(c.heard, p)

@@ -263,12 +263,26 @@ func TestChannelRecall(t *testing.T) {
 				t.Errorf("%+v", p)
 			}
 		}
+		// One on a node that has heard it all asks nobody.
+		twin := joinAll(t, "news", sea.Nodes[1])[0]
+		twin.Recall(2)
+		for i := 18; i < 20; i++ {
+			if p := hears(t, twin, fmt.Sprint(i)); !p.Past {
+				t.Errorf("%+v", p)
+			}
+		}
 		if err := all[0].Send(t.Context(), "text", []byte("now")); err != nil {
 			t.Fatal(err)
 		}
 		if p := hears(t, late, "now"); p.Past {
 			t.Error("a new message from the past")
 		}
+		hears(t, twin, "now")
+		// Those who did not ask were told nothing twice.
+		for i := range 20 {
+			hears(t, all[1], fmt.Sprint(i))
+		}
+		hears(t, all[1], "now")
 	})
 }
 

@@ -232,11 +232,28 @@ func (m *membership) carry(effects []gossip.Effect, d *departure) (later []gossi
 func (m *membership) tell(msg *gossip.Message, past bool, but *Channel) {
 	for _, ch := range m.handles {
 		if ch != but {
-			ch.hear(Published{
-				Author: msg.Author, At: addr.OfNode(msg.Author), Issued: msg.Issued, Scope: msg.Scope,
-				Body: slices.Clone(msg.Body), Past: past,
-			})
+			ch.hear(published(msg, past))
 		}
+	}
+}
+
+// recall tells one handle what this node has of the last n messages, and returns
+// how many they are.
+func (m *membership) recall(ch *Channel, n int) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	last := m.core.Last(n)
+	for _, msg := range last {
+		ch.hear(published(msg, true))
+	}
+	return len(last)
+}
+
+// published is a message as an application sees it, with a body of its own.
+func published(msg *gossip.Message, past bool) Published {
+	return Published{
+		Author: msg.Author, At: addr.OfNode(msg.Author), Issued: msg.Issued, Scope: msg.Scope,
+		Body: slices.Clone(msg.Body), Past: past,
 	}
 }
 

@@ -20,6 +20,8 @@ const maxRequest = 1 << 20
 type api struct {
 	d    *daemon
 	stop context.CancelFunc // ends the daemon; nil when this process is no daemon
+
+	voices voices
 }
 
 // handler has every route. A route's file is named after its noun.
@@ -28,6 +30,7 @@ func (a *api) handler() http.Handler {
 	a.nodeRoutes(mux)
 	a.jobRoutes(mux)
 	a.creditRoutes(mux)
+	a.channelRoutes(mux)
 	return mux
 }
 

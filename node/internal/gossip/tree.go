@@ -246,6 +246,17 @@ func (c *Core) askPast(now time.Time, p *partner) {
 	c.send(now, p.at, &frame.Past{Channel: c.cfg.Channel, Want: uint64(c.recall.want)}, Control)
 }
 
+// Last returns the last n messages that this member has kept, the oldest first.
+func (c *Core) Last(n int) []*Message {
+	var last []*Message
+	for _, f := range c.store.last(n) {
+		if m, err := read(f); err == nil { // it was read before
+			last = append(last, m)
+		}
+	}
+	return last
+}
+
 // past answers a member that came late.
 func (c *Core) past(now time.Time, p *partner, want int) {
 	if !p.walks.take(now, 1, walkRate, walkBurst) {
