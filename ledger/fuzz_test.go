@@ -53,7 +53,7 @@ func FuzzGrant(f *testing.F) {
 }
 
 func FuzzPosition(f *testing.F) {
-	oneSpelling(f, seeds(f, "position", "position of a grant", "position of nothing", "position of claims"), decodePosition, position.encode)
+	oneSpelling(f, seeds(f, "position", "position of a grant", "position of nothing", "position of claims", "position after a recovery"), decodePosition, position.encode)
 }
 
 func FuzzPush(f *testing.F) {

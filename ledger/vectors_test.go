@@ -112,6 +112,9 @@ func makeGolden(t testing.TB) *golden {
 	add("recalled and agreed", "the payee's answer",
 		recalled{line: line, known: true, newest: 3, epoch: 2, recoveries: []Recovery{again}, agreed: true}.encode(), false, nil)
 
+	add("position after a recovery", "what the payee tells the payer that it holds, when nothing has followed the recovery",
+		position{line: line, head: &g.head, shown: []exhibit{{recovery: &again}}}.encode(), false, nil)
+
 	w := writer{line, SideOf(from, to)}
 	stored := func(b bucket, key, payload []byte) {
 		add(fmt.Sprintf("file: %s", b), "a value of the bucket "+string(b)+" in the payee's file, with its checksum",
@@ -175,13 +178,16 @@ func TestVectors(t *testing.T) {
 		t.Errorf("%s does not fit; if the format was meant to change, so must its version", vectorFile)
 	}
 	for name, again := range map[string]func(b []byte) ([]byte, error){
-		"entry 1":              func(b []byte) ([]byte, error) { e, err := DecodeEntry(b); return e.Encode(), err },
-		"entry 3":              func(b []byte) ([]byte, error) { e, err := DecodeEntry(b); return e.Encode(), err },
-		"head 3":               func(b []byte) ([]byte, error) { h, err := DecodeHead(b); return h.Encode(), err },
-		"grant":                func(b []byte) ([]byte, error) { g, err := DecodeGrant(b); return g.Encode(), err },
-		"position":             againPosition,
-		"position of a grant":  againPosition,
-		"position of nothing":  againPosition,
+		"entry 1":             func(b []byte) ([]byte, error) { e, err := DecodeEntry(b); return e.Encode(), err },
+		"entry 3":             func(b []byte) ([]byte, error) { e, err := DecodeEntry(b); return e.Encode(), err },
+		"head 3":              func(b []byte) ([]byte, error) { h, err := DecodeHead(b); return h.Encode(), err },
+		"grant":               func(b []byte) ([]byte, error) { g, err := DecodeGrant(b); return g.Encode(), err },
+		"position":            againPosition,
+		"position of a grant": againPosition,
+		"position of nothing": againPosition,
+
+		"position after a recovery": againPosition,
+
 		"push":                 againPush,
 		"push of a grant":      againPush,
 		"ack":                  againAck,
@@ -263,6 +269,16 @@ func TestFlippedVectors(t *testing.T) {
 				return err
 			}
 			return p.verify(a.theirs, payer) // its owner reads it
+		},
+		"position after a recovery": func(b []byte) error {
+			p, err := decodePosition(b)
+			if err != nil {
+				return err
+			}
+			if err := p.verify(a.theirs, payer); err != nil || len(p.shown) != 1 || p.shown[0].recovery == nil {
+				return errors.Join(err, errors.New("it shows no recovery"))
+			}
+			return p.shown[0].recovery.verify(payer, &payee)
 		},
 		"position of a grant": func(b []byte) error {
 			p, err := decodePosition(b)
