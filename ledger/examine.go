@@ -20,8 +20,9 @@ type Examined struct {
 	Torn    string          `json:"torn,omitempty"`  // what is wrong, though the file can be used
 }
 
-// Examine looks at every page and every checksum of the ledger file at path,
-// which no process may have open for writing, and changes nothing. It verifies no
+// Examine looks at every page and every checksum of the ledger file at path and
+// of the log in front of it, which no process may have open for writing, and
+// changes nothing. It verifies no
 // signature, so it takes a second for half a gigabyte: it is what to do before
 // Open, in a process of its own, because reading a damaged file may end the
 // process that maps it. Errors are those of Check. Segments are not read: nothing
@@ -36,16 +37,16 @@ func Examine(path string) (Examined, error) {
 	if out.Bytes = info.Size(); out.Bytes == 0 {
 		return fail(&DamageError{Offset: 0, Why: "it is empty"})
 	}
-	b, err := openBolt(path, true, false, time.Second)
+	o, err := openOverlay(path, true, false, 0, time.Second)
 	if err != nil {
 		return fail(err)
 	}
-	if b.torn != nil {
-		out.Torn = b.torn.Error()
+	if o.file.torn != nil {
+		out.Torn = o.file.torn.Error()
 	}
 	failpoint.Hit(failExamine)
-	err = withSegments(b, path, false).view(func(g getter) error { return book{g}.examine(&out) })
-	if err := errors.Join(err, b.close()); err != nil {
+	err = withSegments(o, path, false).view(func(g getter) error { return book{g}.examine(&out) })
+	if err := errors.Join(err, o.close()); err != nil {
 		return fail(err)
 	}
 	return out, nil

@@ -153,8 +153,10 @@ func (p pen) keepPart(part sealedPart) error {
 	if to := p.sealedTo(); to+1 != part.first {
 		return damage(p, bSegment, number(to), nil, fmt.Sprintf("segment %d does not follow it", part.n))
 	}
-	if err := p.put(bMeta, []byte("schema"), binary.BigEndian.AppendUint32(nil, sealedSchema)); err != nil {
-		return err
+	if p.schema() == schema { // one with a log in front is refused by such programs anyway
+		if err := p.put(bMeta, []byte("schema"), binary.BigEndian.AppendUint32(nil, sealedSchema)); err != nil {
+			return err
+		}
 	}
 	return p.put(bSegment, number(part.last), part.encode())
 }

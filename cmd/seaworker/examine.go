@@ -95,6 +95,9 @@ func damaged(ctx context.Context, dir folder, self identity.Entity, what string)
 	}
 	f.Lines = append(f.Lines, helpers(dir, self)...)
 	f.Lines = append(f.Lines, "next    cd "+string(dir), "next    mv ledger.db ledger.db.damaged")
+	if _, err := os.Stat(dir.ledger() + "-wal"); err == nil {
+		f.Lines = append(f.Lines, "next    mv ledger.db-wal ledger.db-wal.damaged")
+	}
 	if best >= 0 {
 		name := backups[best].name
 		f.Lines = append(f.Lines, "next    cp "+name+" ledger.db")
@@ -192,6 +195,9 @@ func (b backup) words(self identity.Entity) string {
 	text := fmt.Sprintf("%s: whole, %d records of %d lines", b.name, b.Found.Records, b.Found.Lines)
 	if newest := b.Found.Newest; !newest.IsZero() {
 		text += ", the newest of " + newest.UTC().Format("2006-01-02 15:04:05 UTC")
+	}
+	if b.Found.Torn != "" {
+		text += "; it may lack its last transactions"
 	}
 	return text
 }
