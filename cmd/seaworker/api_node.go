@@ -34,6 +34,7 @@ func (d *daemon) status() statusView {
 		Listening: d.node.Listening(),
 		Selling:   d.market.Policy().Selling,
 		Dir:       string(d.dir),
+		Outside:   d.outside.Load(),
 	}
 	if s.Listening == nil {
 		s.Listening = []string{}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/peersea/sea/compute"
@@ -42,6 +43,8 @@ type daemon struct {
 	node    *node.Node
 	rtc     *rtcnet.Negotiator
 	plugins *plugins.Set
+
+	outside atomic.Pointer[outsideView] // nil until a server has answered
 
 	undo []func() error // what was opened, first to last
 }

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -113,7 +114,70 @@ func (d *daemon) askSTUN(ctx context.Context, servers []string) bool {
 		}
 	}
 	d.rtc.SetSTUN(use)
+	d.outside.Store(outsideOf(answers, ownAddresses()))
 	return len(use) > 0
+}
+
+// outsideView is how STUN servers see the node's packets.
+type outsideView struct {
+	Seen []string `json:"seen"` // host:port, one for each server
+	NAT  string   `json:"nat"`
+}
+
+// The kinds of NAT, as far as they matter here.
+const (
+	natNone   = "none"   // the address is the machine's own
+	natKeeps  = "keeps"  // one port towards all: direct ways are likely
+	natDraws  = "draws"  // a port for each: there is none to others of the kind
+	natHidden = "hidden" // one server alone cannot tell
+)
+
+// outsideOf says what the answers mean, nil when there are none.
+func outsideOf(answers []stun.Answer, own []netip.Addr) *outsideView {
+	if len(answers) == 0 {
+		return nil
+	}
+	v := &outsideView{NAT: natHidden}
+	first := answers[0]
+	for _, a := range answers {
+		v.Seen = append(v.Seen, a.Seen.String())
+		switch {
+		case a.Seen.Addr().Is4() != first.Seen.Addr().Is4():
+		case a.Seen != first.Seen:
+			v.NAT = natDraws
+		case a.Server.Addr() != first.Server.Addr() && v.NAT == natHidden:
+			v.NAT = natKeeps
+		}
+	}
+	if slices.Contains(own, first.Seen.Addr()) {
+		v.NAT = natNone
+	}
+	return v
+}
+
+// String says it in a line.
+func (v *outsideView) String() string {
+	return strings.Join(v.Seen, " ") + map[string]string{
+		natNone:   ", this machine's own address",
+		natKeeps:  ", the same to all who look: direct ways to others are likely",
+		natDraws:  ", different to each who looks: links to others behind such routers are relayed",
+		natHidden: ", as one server sees it",
+	}[v.NAT]
+}
+
+// ownAddresses are this machine's.
+func ownAddresses() []netip.Addr {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	var own []netip.Addr
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			own = append(own, p.Addr().Unmap())
+		}
+	}
+	return own
 }
 
 // resolve returns the servers' addresses, without those of this machine's

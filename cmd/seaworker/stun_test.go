@@ -2,7 +2,11 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
+	"strings"
 	"testing"
+
+	"github.com/peersea/sea/node/stun"
 )
 
 func TestPortOf(t *testing.T) {
@@ -27,5 +31,32 @@ func TestResolve(t *testing.T) {
 	}
 	if got := resolve(t.Context(), servers); len(got) != 8 {
 		t.Errorf("%d servers", len(got))
+	}
+}
+
+func TestOutside(t *testing.T) {
+	answer := func(server, seen string) stun.Answer {
+		return stun.Answer{Server: netip.MustParseAddrPort(server), Seen: netip.MustParseAddrPort(seen)}
+	}
+	own := []netip.Addr{netip.MustParseAddr("192.168.1.7"), netip.MustParseAddr("198.51.100.9")}
+	for _, c := range []struct {
+		name    string
+		answers []stun.Answer
+		want    string
+	}{
+		{"one server", []stun.Answer{answer("192.0.2.1:1", "203.0.113.5:99")}, natHidden},
+		{"one machine asked twice", []stun.Answer{answer("192.0.2.1:1", "203.0.113.5:99"), answer("192.0.2.1:2", "203.0.113.5:99")}, natHidden},
+		{"the same to two", []stun.Answer{answer("192.0.2.1:1", "203.0.113.5:99"), answer("192.0.2.2:1", "203.0.113.5:99")}, natKeeps},
+		{"another port", []stun.Answer{answer("192.0.2.1:1", "203.0.113.5:99"), answer("192.0.2.2:1", "203.0.113.5:98")}, natDraws},
+		{"also over IPv6", []stun.Answer{answer("192.0.2.1:1", "203.0.113.5:99"), answer("[2001:db8::1]:1", "[2001:db8::7]:98")}, natHidden},
+		{"our own", []stun.Answer{answer("192.0.2.1:1", "198.51.100.9:99")}, natNone},
+	} {
+		got := outsideOf(c.answers, own)
+		if got.NAT != c.want || len(got.Seen) != len(c.answers) || !strings.Contains(got.String(), got.Seen[0]) {
+			t.Errorf("%s: %+v, want %s", c.name, got, c.want)
+		}
+	}
+	if got := outsideOf(nil, own); got != nil {
+		t.Errorf("nobody asked: %+v", got)
 	}
 }

@@ -24,6 +24,9 @@ type statusView struct {
 	Selling   bool            `json:"selling"`
 	Dir       string          `json:"dir"`
 	PID       int             `json:"pid,omitempty"` // of the daemon; none without one
+
+	// Outside is how others see the node's packets, once somebody has said so.
+	Outside *outsideView `json:"outside,omitempty"`
 }
 
 func newUp(c *cli) *cobra.Command {
@@ -157,6 +160,9 @@ func newStatus(c *cli) *cobra.Command {
 			}
 			_, err = fmt.Fprintf(c.stdout, "entity     %s\naddress    %s\nstate      %s\nlistening  %s\nselling    %s\nversion    %s\nfolder     %s\n",
 				s.Entity, s.Address, state, listening, selling, s.Version, s.Dir)
+			if err == nil && s.Outside != nil {
+				_, err = fmt.Fprintf(c.stdout, "outside    %s\n", s.Outside)
+			}
 			return err
 		},
 	}
