@@ -22,4 +22,8 @@
 // Only one process may sign for a key on a line: a second one that opens the
 // file is told ErrInUse, and a file put back from an old copy is fenced as soon
 // as a peer shows what is missing, and rebuilt from what the peer holds (Recall).
+//
+// Seal moves the oldest records into files of their own beside the ledger's, which
+// History, Check and what peers ask for read as well. Without them balances and
+// payments are as before, and what stands there is ErrSegment.
 package ledger
