@@ -158,7 +158,8 @@ func (n *Node) serveRelayed(_ context.Context, from rpc.Peer, body []byte) ([]by
 }
 
 // A stream is one end of a relayed connection: a transport.Conn over the link to
-// the relay.
+// the relay. Unlike other wires it does not slow its sender down for a slow
+// reader, beyond what the relay does: the link that reads it never waits.
 type stream struct {
 	l    *link // to the relay
 	id   uint64
