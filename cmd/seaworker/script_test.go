@@ -18,6 +18,10 @@ func TestMain(m *testing.M) {
 	if compute.IsWorker() {
 		os.Exit(compute.Worker())
 	}
+	if len(os.Args) > 1 && os.Args[1] == examineCommand { // a test that runs a command in its own process
+		main()
+		return
+	}
 	os.Setenv("SEA_LAN", "false") // daemons of different tests do not meet
 	testscript.Main(cleaned{m}, map[string]func(){"seaworker": main})
 }
