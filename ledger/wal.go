@@ -74,14 +74,7 @@ func (w *wal) append(payload []byte) error {
 	if err := w.grow(w.end + length); err != nil {
 		return fmt.Errorf("grow %s: %w", w.path, err)
 	}
-	b := make([]byte, 0, length)
-	b = binary.BigEndian.AppendUint32(b, walMagic)
-	b = append(b, w.id[:]...)
-	b = binary.BigEndian.AppendUint64(b, w.next)
-	b = binary.BigEndian.AppendUint32(b, uint32(len(payload)))
-	b = binary.BigEndian.AppendUint32(b, walSum(b[4:], payload))
-	b = append(b, payload...)
-	if _, err := w.f.WriteAt(b[:length], w.end); err != nil {
+	if _, err := w.f.WriteAt(w.record(payload), w.end); err != nil {
 		return err // names the file
 	}
 	if !w.test {
@@ -92,6 +85,18 @@ func (w *wal) append(payload []byte) error {
 	w.next++
 	w.end += length
 	return nil
+}
+
+// record is the next one, with the zeros behind it.
+func (w *wal) record(payload []byte) []byte {
+	b := make([]byte, 0, walLength(len(payload)))
+	b = binary.BigEndian.AppendUint32(b, walMagic)
+	b = append(b, w.id[:]...)
+	b = binary.BigEndian.AppendUint64(b, w.next)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(payload)))
+	b = binary.BigEndian.AppendUint32(b, walSum(b[4:], payload))
+	b = append(b, payload...)
+	return b[:cap(b)]
 }
 
 func walSum(header, payload []byte) uint32 {
