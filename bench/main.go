@@ -45,6 +45,7 @@ var suites = map[string]func(ctx context.Context, report func(figure)) error{
 	"jobs":    jobs,
 	"ledger":  ledgerSuite,
 	"meter":   meter,
+	"sim":     simSuite,
 }
 
 func main() {

@@ -26,6 +26,7 @@ const (
 type routedCall struct {
 	s     *session
 	to    addr.Addr
+	via   addr.Addr // the neighbour to begin at; zero is any
 	until time.Time
 	avoid []addr.Addr // neighbours that were slow for it
 }
@@ -140,7 +141,11 @@ func (c *routedCall) askRouted(ctx context.Context, req *route.Request) (*route.
 		}
 		r.mu.Unlock()
 		flying++
-		r.step(route.Begin{Req: req, Attempt: attempt, Avoid: avoid})
+		begin := route.Begin{Req: req, Attempt: attempt, Avoid: avoid}
+		if attempt == 0 {
+			begin.First = c.via
+		}
+		r.step(begin)
 		retry.Reset(retryWait)
 	}
 	begin()

@@ -50,6 +50,12 @@ func (n *Node) Connect(ctx context.Context, to addr.Addr) (*Conn, error) {
 
 // connect returns the link to a node, making it if need be.
 func (s *session) connect(ctx context.Context, to addr.Addr) (*link, error) {
+	return s.connectVia(ctx, to, addr.Addr{}, nil)
+}
+
+// connectVia is connect to a node that is found through the neighbour via, or
+// known already, which nil is not.
+func (s *session) connectVia(ctx context.Context, to, via addr.Addr, known *Contact) (*link, error) {
 	s.mu.Lock()
 	if l := s.links[to]; l != nil && l.alive.Err() == nil {
 		s.mu.Unlock()
@@ -67,7 +73,7 @@ func (s *session) connect(ctx context.Context, to addr.Addr) (*link, error) {
 			// The attempt outlives its first caller if others wait for it.
 			wait, stop := s.bound(context.WithoutCancel(ctx), connectWait)
 			defer stop()
-			c.l, c.err = s.reach(wait, to, true)
+			c.l, c.err = s.reach(wait, to, via, known, true)
 			s.mu.Lock()
 			delete(s.dials, to)
 			s.mu.Unlock()
@@ -83,13 +89,17 @@ func (s *session) connect(ctx context.Context, to addr.Addr) (*link, error) {
 	}
 }
 
-// reach finds the node at to and links to it: directly, or else over a relay if
-// that will do.
-func (s *session) reach(ctx context.Context, to addr.Addr, relayed bool) (*link, error) {
-	found, err := s.nearestOther(ctx, to, addr.Addr{})
-	if err != nil {
-		return nil, doing("find "+to.Short(), err)
+// reach finds the node at to, through the neighbour via unless it is known, and
+// links to it: directly, or else over a relay if that will do.
+func (s *session) reach(ctx context.Context, to, via addr.Addr, known *Contact, relayed bool) (*link, error) {
+	if known == nil {
+		found, err := s.nearestVia(ctx, via, to, addr.Addr{})
+		if err != nil {
+			return nil, doing("find "+to.Short(), err)
+		}
+		known = &found
 	}
+	found := *known
 	if found.Peer.Addr != to {
 		return nil, rpc.Errorf(rpc.Unreachable, "nobody is at %s; the nearest is %s", to.Short(), found.Peer.Addr.Short())
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/peersea/sea/node/addr"
 	"github.com/peersea/sea/node/internal/frame"
+	"github.com/peersea/sea/node/internal/upkeep"
 	"github.com/peersea/sea/node/transport"
 )
 
@@ -49,6 +50,7 @@ func (n *Node) Dial(ctx context.Context, url string) (Link, error) {
 	if err != nil {
 		return Link{}, doing("dial "+url, err)
 	}
+	l.hold()
 	return l.info(), nil
 }
 
@@ -102,10 +104,7 @@ func (s *session) keep(url string, first chan<- error) {
 			}
 			s.n.log.Info("bootstrap not reached", "url", url, "err", err, "again", pause)
 		} else {
-			s.spawn(s.settleIn)
-			select {
-			case <-l.done:
-			case <-s.ctx.Done():
+			if !s.enterBy(l) {
 				return
 			}
 			// However short the link was: a bootstrap that restarts a few times
@@ -114,11 +113,46 @@ func (s *session) keep(url string, first chan<- error) {
 			if l.reason != frame.ReasonReplaced {
 				pause = redialFirst
 			}
+			if l.reason == frame.ReasonUnwanted || l.reason == frame.ReasonFull {
+				// One of the two has enough others.
+				s.n.log.Debug("bootstrap given up", "url", url)
+				if !s.wantEntry() {
+					return
+				}
+				continue
+			}
 			s.n.log.Info("bootstrap lost", "url", url, "err", l.why(), "again", pause)
 		}
 		if !s.pause(pause + rand.N(pause/4)) {
 			return
 		}
 		pause = min(2*pause, redialLast)
+	}
+}
+
+// enterBy joins through the bootstrap at the other end of l, and again when that
+// is wanted, until the link has ended. false means that the session ends.
+func (s *session) enterBy(l *link) bool {
+	for {
+		again := s.entry()
+		s.keeper.step(upkeep.Entry{Addr: l.peer.Addr})
+		select {
+		case <-l.done:
+			return true
+		case <-again:
+		case <-s.ctx.Done():
+			return false
+		}
+	}
+}
+
+// wantEntry waits until bootstraps are wanted; false means that the session
+// ends.
+func (s *session) wantEntry() bool {
+	select {
+	case <-s.entry():
+		return true
+	case <-s.ctx.Done():
+		return false
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/peersea/sea/node/internal/frame"
 	"github.com/peersea/sea/node/internal/hello"
 	"github.com/peersea/sea/node/internal/route"
+	"github.com/peersea/sea/node/internal/table"
+	"github.com/peersea/sea/node/internal/upkeep"
 	"github.com/peersea/sea/node/rpc"
 	"github.com/peersea/sea/node/transport"
 )
@@ -20,9 +22,9 @@ const (
 	// helloWait is how long a handshake may take.
 	helloWait = 5 * time.Second
 
-	// idleWait is after how much silence a link is pinged, deadWait after how
-	// much it is given up; so long a single message may also block the wire.
-	idleWait = 5 * time.Second
+	// deadWait is how long a single message may block the wire. After how much
+	// silence a link is pinged and given up depends on how much it is needed:
+	// see upkeep.Pace.
 	deadWait = 15 * time.Second
 
 	// lastWait is how long the last frame of a link may take to leave.
@@ -92,6 +94,10 @@ type link struct {
 
 	heard   atomic.Int64 // ns since since, of the last frame
 	strikes atomic.Int32
+	need    atomic.Uint32 // of this node, a table.Need
+	held    atomic.Bool   // an application or the user wants the link
+	doubted atomic.Bool   // a probe that decides about the link is under way
+	repace  chan struct{} // holds a token when need or held has changed
 
 	calls  calls
 	jobs   jobs
@@ -129,13 +135,14 @@ func newLink(s *session, conn transport.Conn, hs *hello.Session, url string) *li
 		peer: rpc.Peer{
 			Addr: hs.Peer.Addr(), Node: hs.Peer.Node, Entity: hs.Peer.Entity, Direct: true,
 		},
-		told: make(chan struct{}), done: make(chan struct{}),
+		told: make(chan struct{}), done: make(chan struct{}), repace: make(chan struct{}, 1),
 		pings: make(map[uint64]chan<- time.Duration), sentAt: make(map[uint64]time.Time),
 	}
 	// What runs for the link outlives the session by the last frame.
 	l.ctx, l.cancel = context.WithCancel(context.WithoutCancel(s.ctx))
 	l.alive, l.dead = context.WithCancel(context.WithoutCancel(s.ctx))
 	l.ending = l.alive.Done()
+	l.need.Store(uint32(table.Only))
 	l.calls.init()
 	l.jobs.init()
 	l.inbox.init()
@@ -363,6 +370,8 @@ func (l *link) take(f frame.Frame) error {
 		}
 	case *frame.Routed:
 		l.s.router.routed(l, f)
+	case *frame.Need:
+		l.s.keeper.step(upkeep.Needs{From: l.peer.Addr, Need: table.Need(f.N)})
 	case *frame.Ack:
 		l.s.router.step(route.Acked{From: l.peer.Addr, Hop: f.Hop})
 	case *frame.Nak:
@@ -402,28 +411,43 @@ func (l *link) strike(err error) {
 // so, or when the wire takes nothing.
 func (l *link) watch() {
 	l.ping(nil)
-	timer := time.NewTimer(idleWait)
+	first, _ := l.patience()
+	timer := time.NewTimer(first)
 	defer timer.Stop()
+	var asked, pinged time.Duration // the first and the last Ping since the peer was heard
 	for {
 		select {
 		case <-l.ending:
 			return
 		case <-timer.C:
+		case <-l.repace:
 		}
+		idle, dead := l.patience()
 		now := time.Since(l.since)
-		silent := now - time.Duration(l.heard.Load())
+		heard := time.Duration(l.heard.Load())
+		silent := now - heard
+		if asked < heard {
+			asked = 0
+		}
 		switch {
-		case silent >= deadWait:
+		// The link may have been watched less closely until now.
+		case silent >= dead && asked > 0 && now-asked >= dead-idle:
 			l.end(frame.ReasonSilent, nil)
 			return
 		case l.stuck(now):
 			l.end(frame.ReasonSilent, errors.New("the wire takes nothing"))
 			return
-		case silent >= idleWait:
-			l.ping(nil)
-			timer.Reset(idleWait)
+		case silent < idle:
+			timer.Reset(idle - silent)
+		case asked > 0 && now-pinged < idle:
+			timer.Reset(min(idle-(now-pinged), max(dead-silent, asked+dead-idle-now)))
 		default:
-			timer.Reset(idleWait - silent)
+			pinged = now
+			if asked == 0 {
+				asked = now
+			}
+			l.ping(nil)
+			timer.Reset(min(idle, max(dead-silent, asked+dead-idle-now)))
 		}
 	}
 }
@@ -504,6 +528,7 @@ func (l *link) greeted() {
 	l.greet = true
 	l.mu.Unlock()
 	if first {
+		l.hold()
 		l.s.n.events.emit(Event{Kind: Connected, Peer: l.who()})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/peersea/sea/node/addr"
+	"github.com/peersea/sea/node/internal/upkeep"
 )
 
 // The bounds of meeting on the local network.
@@ -95,5 +96,6 @@ func (s *session) greetNear(met map[string]*meeting, h near) {
 		return
 	}
 	s.n.log.Info("node on the local network linked", "url", h.url, "peer", l.peer.Node)
-	s.spawn(s.settleIn)
+	l.hold()
+	s.keeper.step(upkeep.Entry{Addr: l.peer.Addr})
 }

@@ -83,7 +83,7 @@ func TestMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := node.Config{
-		Network: "test", Work: -1, Relays: 4,
+		Network: "test", Work: -1, Relays: 4, Still: true,
 		Dialers: map[string]transport.Dialer{"ws": wsnet.NewDialer(wsnet.DialConfig{})},
 	}
 	var bootstrap []string

@@ -85,9 +85,14 @@ func (n *Node) nearest(ctx context.Context, target, not addr.Addr) (Contact, err
 // nearestOther asks the sea, beginning at a neighbour: the answer is never this
 // node.
 func (s *session) nearestOther(ctx context.Context, target, not addr.Addr) (Contact, error) {
+	return s.nearestVia(ctx, addr.Addr{}, target, not)
+}
+
+// nearestVia is nearestOther that begins at the neighbour via, if there is one.
+func (s *session) nearestVia(ctx context.Context, via, target, not addr.Addr) (Contact, error) {
 	req := s.request(target, scopeNearest)
 	req.Not = not
-	c := &routedCall{s: s, to: target, until: time.Now().Add(routedWait)}
+	c := &routedCall{s: s, to: target, via: via, until: time.Now().Add(routedWait)}
 	reply, err := c.askRouted(ctx, req)
 	if err != nil {
 		return Contact{}, err

@@ -83,6 +83,10 @@ type Config struct {
 	// is none.
 	Relays int
 
+	// Still keeps the node from making and giving up links by itself: there are
+	// only those that someone asks for. It is for tests and measurements.
+	Still bool
+
 	// Patient makes Online succeed when no bootstrap answers yet. The node
 	// goes on trying either way.
 	Patient bool
@@ -163,6 +167,7 @@ func New(self identity.Signer, cfg Config) *Node {
 	}
 	n.handlers[scopeNearest] = n.serveContact
 	n.handlers[scopeContact] = n.serveContact
+	n.handlers[scopeNear] = n.serveNear
 	n.handlers[scopePing] = n.servePing
 	n.handlers[scopeRTC] = n.serveRTC
 	n.handlers[scopeRelays] = n.serveRelays

@@ -64,17 +64,19 @@ func divided(t *testing.T, relays, n int) (wall *atomic.Bool, hub *node.Node, no
 	wall = new(atomic.Bool)
 	wall.Store(true)
 	wire := &memnet.Net{Latency: 5 * time.Millisecond}
-	hub = newNode(t, wire, "hub", func(c *node.Config) { c.Relays = relays })
+	hub = newNode(t, wire, "hub", func(c *node.Config) { c.Relays, c.Still = relays, true })
 	if err := hub.Online(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for range n {
-		x := newNode(t, wire, "", func(c *node.Config) { c.Negotiator = walled{&broker{net: wire, t: t}, wall} })
+		x := newNode(t, wire, "", func(c *node.Config) {
+			c.Negotiator, c.Still = walled{&broker{net: wire, t: t}, wall}, true
+		})
 		x.Handle("test:echo", echo)
 		if err := x.Online(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := x.Dial(t.Context(), "mem://hub"); err != nil { // not a bootstrap: they make no links of their own
+		if _, err := x.Dial(t.Context(), "mem://hub"); err != nil {
 			t.Fatal(err)
 		}
 		nodes = append(nodes, x)
@@ -176,13 +178,13 @@ func TestRelayBounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const relays, each = 5, 4
 		wire := new(memnet.Net)
-		hub := newNode(t, wire, "hub", func(c *node.Config) { c.Relays = relays })
+		hub := newNode(t, wire, "hub", func(c *node.Config) { c.Relays, c.Still = relays, true })
 		if err := hub.Online(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		var others []addr.Addr
 		for range each + 1 {
-			b := newNode(t, wire, "", nil)
+			b := newNode(t, wire, "", func(c *node.Config) { c.Still = true })
 			if err := b.Online(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -285,8 +287,8 @@ func TestRelayRude(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				wire := new(memnet.Net)
-				hub := newNode(t, wire, "hub", func(c *node.Config) { c.Relays = 4 })
-				b := newNode(t, wire, "b", nil)
+				hub := newNode(t, wire, "hub", func(c *node.Config) { c.Relays, c.Still = 4, true })
+				b := newNode(t, wire, "b", func(c *node.Config) { c.Still = true })
 				for _, n := range []*node.Node{hub, b} {
 					if err := n.Online(t.Context()); err != nil {
 						t.Fatal(err)

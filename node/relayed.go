@@ -95,7 +95,7 @@ func (s *session) relayBy(ctx context.Context, by, to addr.Addr) (*link, error) 
 	l := s.link(by)
 	if l == nil {
 		var err error
-		if l, err = s.reach(ctx, by, false); err != nil {
+		if l, err = s.reach(ctx, by, addr.Addr{}, nil, false); err != nil {
 			return nil, err
 		}
 	}

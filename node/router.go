@@ -10,6 +10,7 @@ import (
 	"github.com/peersea/sea/node/internal/frame"
 	"github.com/peersea/sea/node/internal/route"
 	"github.com/peersea/sea/node/internal/sealed"
+	"github.com/peersea/sea/node/internal/upkeep"
 	"github.com/peersea/sea/node/rpc"
 )
 
@@ -146,6 +147,10 @@ func (r *router) do(effect route.Effect) {
 		}
 	case route.Deliver:
 		r.deliver(e)
+	case route.Suspect:
+		if l := r.s.link(e.Who); l != nil {
+			l.doubt(upkeep.DoubtFor)
+		}
 	case route.Blame:
 		if l := r.s.link(e.Who); l != nil {
 			l.strike(e.Err)

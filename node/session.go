@@ -47,6 +47,7 @@ type session struct {
 	router    *router
 	channels  channels
 	lobby     lobby
+	keeper    *keeper // nil in a Still node
 	memory    budget
 
 	work sync.WaitGroup
@@ -59,6 +60,7 @@ type session struct {
 	offers   map[addr.Addr]*offering
 	dials    map[addr.Addr]*connecting
 	changed  chan struct{} // closed and replaced when links or claims change
+	entering chan struct{} // closed and replaced when bootstraps are wanted again
 }
 
 // Online brings the node online: it takes links in at its Listeners, links to
@@ -113,7 +115,7 @@ func (n *Node) begin() (*session, error) {
 		claims:  make(map[addr.Addr]*claim),
 		offers:  make(map[addr.Addr]*offering),
 		dials:   make(map[addr.Addr]*connecting),
-		changed: make(chan struct{}),
+		changed: make(chan struct{}), entering: make(chan struct{}),
 	}
 	rand.Read(s.run[:])
 	if err := s.renew(); err != nil {
@@ -121,6 +123,9 @@ func (n *Node) begin() (*session, error) {
 	}
 	s.router = newRouter(s)
 	s.lobby.init(n.addr)
+	if !n.cfg.Still {
+		s.keeper = newKeeper(s)
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.state != offline {
@@ -166,6 +171,9 @@ func (s *session) start(ctx context.Context, bootstrap []string) error {
 		s.spawn(s.meet)
 	}
 	s.spawn(s.router.run)
+	if s.keeper != nil {
+		s.spawn(s.keeper.run)
+	}
 	s.spawn(s.renewing)
 	first := make(chan error, len(bootstrap))
 	for _, url := range bootstrap {

@@ -11,6 +11,8 @@ import (
 	"github.com/peersea/sea/node/internal/frame"
 	"github.com/peersea/sea/node/internal/hello"
 	"github.com/peersea/sea/node/internal/route"
+	"github.com/peersea/sea/node/internal/table"
+	"github.com/peersea/sea/node/internal/upkeep"
 	"github.com/peersea/sea/node/rpc"
 	"github.com/peersea/sea/node/transport"
 )
@@ -250,7 +252,17 @@ func (s *session) decide(ctx context.Context, l *link, want addr.Addr) (*claim, 
 			return refuse(frame.ReasonDuplicate, "")
 		case len(s.links) >= s.n.cfg.MaxLinks:
 			s.mu.Unlock()
-			return refuse(frame.ReasonFull, "")
+			old = s.keeper.least()
+			if old == nil {
+				return refuse(frame.ReasonFull, "")
+			}
+			old.end(frame.ReasonFull, nil)
+			select {
+			case <-old.done:
+				continue
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
 		default:
 			if rival != nil {
 				rival.lost = true
@@ -318,6 +330,7 @@ func (s *session) up(l *link) {
 		s.spawn(func() { s.seek(l, h) })
 	}
 	s.router.step(route.LinkUp{Addr: l.peer.Addr})
+	s.keeper.step(upkeep.Up{Link: table.Link{Addr: l.peer.Addr, Host: linkHost(l)}})
 	s.n.events.emit(Event{Kind: LinkUp, Peer: l.who()})
 }
 
@@ -332,6 +345,7 @@ func (s *session) down(l *link) {
 	s.n.log.Debug("link down", "peer", l.peer.Node, "err", l.why())
 	s.router.step(route.LinkDown{Addr: l.peer.Addr})
 	s.channels.lost(l.peer.Addr)
+	s.keeper.step(upkeep.Down{Addr: l.peer.Addr})
 	s.n.events.emit(Event{Kind: LinkDown, Peer: l.who(), Err: l.why()})
 }
 

@@ -94,7 +94,7 @@ func (s *Sea) Add(edit func(*node.Config)) *node.Node {
 // AddKey is Add of a node with a key that the caller chose.
 func (s *Sea) AddKey(key *identity.Key, edit func(*node.Config)) *node.Node {
 	s.t.Helper()
-	cfg := node.Config{Network: "test", Work: -1, Dialers: s.Wire.Dialers, Version: "nodetest"}
+	cfg := node.Config{Network: "test", Work: -1, Still: true, Dialers: s.Wire.Dialers, Version: "nodetest"}
 	hub := len(s.Nodes) == 0
 	if s.Wire.Negotiator == nil || hub {
 		l, err := s.Wire.Listen()

@@ -176,35 +176,35 @@ func (n *Node) know(a addr.Addr) {
 // reach makes a link, as upkeep asks for it: find the node, unless its record
 // has just come, and give it an offer.
 func (n *Node) reach(to, via addr.Addr) {
-	miss := func() {
-		n.keep(upkeep.Missed{To: to})
+	tried := func() {
+		n.keep(upkeep.Tried{To: to})
 		n.rearm()
 	}
 	if at, ok := n.known[to]; ok && n.now().Sub(at) < knownFor {
-		n.offer(to, via, miss)
+		n.offer(to, via, tried)
 		return
 	}
 	n.ask(to, addr.Addr{}, route.NearScope, requestSize, via, func(r *route.Reply) {
 		if r == nil || addr.OfNode(r.By) != to {
-			miss()
+			tried()
 			return
 		}
-		n.offer(to, via, miss)
+		n.offer(to, via, tried)
 	})
 }
 
-func (n *Node) offer(to, via addr.Addr, miss func()) {
+func (n *Node) offer(to, via addr.Addr, tried func()) {
 	n.ask(to, addr.Addr{}, scopeRTC, offerSize, via, func(r *route.Reply) {
 		peer := n.sea.at(to)
 		if r == nil || r.Code != rpc.OK || peer == nil {
-			miss()
+			tried()
 			return
 		}
-		n.connect(peer, false, miss)
+		n.connect(peer, false, tried)
 	})
 }
 
-func (n *Node) connect(to *Node, entry bool, miss func()) {
+func (n *Node) connect(to *Node, entry bool, tried func()) {
 	s := n.sea
 	wait := roundsFor * s.delay(n.id, to.id)
 	relayed := n.hard && to.hard
@@ -214,16 +214,20 @@ func (n *Node) connect(to *Node, entry bool, miss func()) {
 	}
 	s.After(wait, func() {
 		switch {
-		case n.gone || n.asleep || n.links[to.addr] != nil:
+		case n.gone || n.asleep:
+		case n.links[to.addr] != nil:
+			tried()
 		case fails || to.gone || to.asleep || s.cut != nil && s.cut(n, to):
-			miss()
+			tried()
 		default:
 			// An end that does not know of its link's death takes the new one.
 			if old := to.links[n.addr]; old != nil {
 				to.unlink(old)
 			}
-			to.linked(n, relayed, false)
-			n.linked(to, relayed, entry)
+			s.links++
+			to.linked(n, s.links, relayed, false)
+			n.linked(to, s.links, relayed, entry)
+			tried()
 		}
 	})
 }

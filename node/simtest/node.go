@@ -46,8 +46,10 @@ type Node struct {
 }
 
 type link struct {
+	no      int // the same at both ends
 	peer    *Node
 	heard   time.Time
+	asked   time.Time // the first and the last ping since it was heard
 	pinged  time.Time
 	doubt   time.Time // since when the peer owes a sign of life; zero when not
 	need    table.Need
@@ -69,7 +71,7 @@ type (
 	need struct{ table.Need }
 	ping struct{}
 	pong struct{}
-	bye  struct{}
+	bye  struct{ no int } // the link's
 )
 
 func newNode(s *Sea, e identity.Entity, host netip.Addr) *Node {
@@ -149,7 +151,7 @@ func (n *Node) Crash() {
 // Leave takes the node out and tells its neighbours.
 func (n *Node) Leave() {
 	for _, l := range n.upkeep.Table().All() {
-		n.tell(n.links[l.Addr], smallSize, bye{})
+		n.tell(n.links[l.Addr], smallSize, bye{n.links[l.Addr].no})
 	}
 	n.Crash()
 }
@@ -213,7 +215,9 @@ func (n *Node) Receive(from int, msg any) {
 	case ping:
 		n.tell(l, smallSize, pong{})
 	case bye:
-		n.unlink(l)
+		if m.no == l.no {
+			n.unlink(l)
+		}
 	}
 	n.rearm()
 }
@@ -254,15 +258,22 @@ func (n *Node) beat(now time.Time) {
 		l := n.links[t.Addr]
 		idle, most := upkeep.Pace(l.need)
 		silent := now.Sub(l.heard)
+		if l.asked.Before(l.heard) {
+			l.asked = time.Time{}
+		}
 		switch {
-		case silent >= most, !l.doubt.IsZero() && now.Sub(l.doubt) >= upkeep.DoubtFor:
+		case silent >= most && !l.asked.IsZero() && now.Sub(l.asked) >= most-idle, !l.doubt.IsZero() && now.Sub(l.doubt) >= upkeep.DoubtFor:
 			dead = append(dead, l)
-		case silent >= idle && now.Sub(l.pinged) >= idle:
+		case silent >= idle && (l.asked.IsZero() || now.Sub(l.pinged) >= idle):
 			l.pinged = now
+			if l.asked.IsZero() {
+				l.asked = now
+			}
 			n.tell(l, smallSize, ping{})
 		}
 	}
 	for _, l := range dead {
+		n.tell(l, smallSize, bye{l.no})
 		n.unlink(l)
 	}
 }
@@ -276,13 +287,16 @@ func (n *Node) doubts(l *link, since time.Time) {
 }
 
 // linked begins a link on this side.
-func (n *Node) linked(peer *Node, relayed, entry bool) {
+func (n *Node) linked(peer *Node, no int, relayed, entry bool) {
 	if n.links[peer.addr] != nil {
 		return
 	}
-	n.links[peer.addr] = &link{peer: peer, heard: n.now(), need: table.Only, relayed: relayed}
+	n.links[peer.addr] = &link{no: no, peer: peer, heard: n.now(), need: table.Only, relayed: relayed}
 	n.step(route.LinkUp{Addr: peer.addr, RTT: 2 * n.sea.delay(n.id, peer.id)})
-	n.keep(upkeep.Up{Link: table.Link{Addr: peer.addr, Host: peer.host}, Entry: entry})
+	n.keep(upkeep.Up{Link: table.Link{Addr: peer.addr, Host: peer.host}})
+	if entry {
+		n.keep(upkeep.Entry{Addr: peer.addr})
+	}
 	n.rearm()
 }
 
@@ -312,7 +326,7 @@ func (n *Node) keep(e upkeep.Event) {
 			n.tell(l, smallSize, need{e.Need})
 		case upkeep.Drop:
 			l := n.links[e.To]
-			n.tell(l, smallSize, bye{})
+			n.tell(l, smallSize, bye{l.no})
 			n.unlink(l)
 		case upkeep.Probe:
 			since := n.now()

@@ -40,6 +40,7 @@ type Sea struct {
 	live  []*Node    // in order of address
 	cut   func(a, b *Node) bool
 	asked map[[16]byte]*request // under way
+	links int                   // that ever were
 
 	// Calls counts what Call and Nearest came to.
 	Calls Calls

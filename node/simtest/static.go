@@ -49,6 +49,7 @@ func NewStatic(cfg Config, size int) *Static {
 		}
 		delete(s.tables, n)
 	}
+	s.Run(Settling) // so that no node is too young to count
 	return s
 }
 
@@ -81,7 +82,7 @@ func (s *Static) weigh(n *Node) {
 func (s *Static) fill(n *Node) {
 	t := s.tables[n]
 	for bucket := 0; bucket <= t.Depth(); bucket++ {
-		for try := 0; t.Count(bucket) < table.PerBucket && try < 4; try++ {
+		for try := 0; t.Count(bucket) < table.PerBucket && try < 16; try++ {
 			target, err := t.Target(bucket, source{s.rand})
 			if err != nil {
 				panic("simtest: " + err.Error()) // source never fails

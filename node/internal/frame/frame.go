@@ -30,6 +30,9 @@ const (
 	// MaxAttempt is the number of the last end-to-end attempt; the first is 0.
 	MaxAttempt = 2
 
+	// MaxNeed is the greatest need of a link.
+	MaxNeed = 2
+
 	// MaxBudget is how often a routed request may be tried another way.
 	MaxBudget = 4
 
@@ -66,6 +69,7 @@ const (
 	TagAck
 	TagNak
 	TagAnswer
+	TagNeed
 )
 
 // The tags of channels.
@@ -167,12 +171,19 @@ type (
 		Budget uint64
 	}
 
+	// Need says how much the sender needs the link: 0 not at all, 1 there is
+	// one other like it, 2 there is none. Until one comes it is 2.
+	Need struct{ N uint64 }
+
 	// Answer carries a signed reply one hop back. Attempt is the request's.
 	Answer struct {
 		Attempt   uint64
 		Statement []byte
 	}
 )
+
+// Tag is TagNeed.
+func (*Need) Tag() Tag { return TagNeed }
 
 // Tag is TagWelcome.
 func (*Welcome) Tag() Tag { return TagWelcome }
@@ -268,6 +279,8 @@ func (f *Answer) fields(c codec) {
 	c.bytes("statement", &f.Statement, 1, MaxStatement)
 }
 
+func (f *Need) fields(c codec) { c.uint("need", &f.N, MaxNeed) }
+
 // blank returns an empty frame of a kind and how many members it has beside
 // the tag; nil for a tag that is not known.
 func blank(t Tag) (Frame, int) {
@@ -302,6 +315,8 @@ func blank(t Tag) (Frame, int) {
 		return new(Nak), 3
 	case TagAnswer:
 		return new(Answer), 2
+	case TagNeed:
+		return new(Need), 1
 	case TagPublish:
 		return new(Publish), 5
 	case TagHave:
@@ -346,7 +361,7 @@ var tagNames = [...]string{
 	TagWelcome: "welcome", TagPing: "ping", TagPong: "pong", TagClose: "close",
 	TagCredit: "credit", TagPart: "part", TagOpen: "open", TagMessage: "message",
 	TagRequest: "request", TagReply: "reply", TagCancel: "cancel",
-	TagRouted: "routed", TagAck: "ack", TagNak: "nak", TagAnswer: "answer",
+	TagRouted: "routed", TagAck: "ack", TagNak: "nak", TagAnswer: "answer", TagNeed: "need",
 	TagPublish: "publish", TagHave: "have", TagGraft: "graft", TagPrune: "prune",
 	TagNeighbour: "neighbour", TagPartner: "partner", TagLeave: "leave", TagWalk: "walk",
 	TagShuffle: "shuffle", TagShuffled: "shuffled", TagPast: "past",

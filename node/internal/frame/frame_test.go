@@ -52,6 +52,8 @@ var samples = []struct {
 	{"routed", &Routed{Hop: 7, TTL: 23, Attempt: 0, Budget: 4, Statement: []byte{0x83, 0x40, 0x40, 0x40}}},
 	{"ack", &Ack{Hop: 7}},
 	{"nak, unreachable", &Nak{Hop: 7, Code: rpc.Unreachable, Budget: 3}},
+	{"need, none", &Need{N: 0}},
+	{"need, the only one", &Need{N: MaxNeed}},
 	{"answer", &Answer{Attempt: 1, Statement: []byte{0x83, 0x40, 0x40, 0x40}}},
 	{"publish", &Publish{Channel: sampleChannel, Author: [32]byte{1}, Body: []byte{0xa0}, Sig: [64]byte{2}}},
 	{"publish, past", &Publish{Channel: sampleChannel, Past: 1, Author: [32]byte{1}, Body: []byte{0xa0}, Sig: [64]byte{2}}},

@@ -39,9 +39,10 @@ const (
 	FillFirst = 10 * time.Second
 	FillLast  = 5 * time.Minute
 
-	// MissFirst is how long a node that could not be linked to is let be, at
-	// most MaxMissed of them.
+	// MissFirst and MissLast bound how long a node that could not be linked to
+	// is let be, at most MaxMissed of them; the pause doubles.
 	MissFirst = 30 * time.Second
+	MissLast  = 10 * time.Minute
 	MaxMissed = 256
 
 	// Jump is by how much the clock must differ from what was expected to
@@ -76,8 +77,8 @@ type Core struct {
 	nextID  uint64
 	looks   map[uint64]look
 	linking map[addr.Addr]struct{}
-	missed  map[addr.Addr]time.Time // until when they are let be
-	pauses  map[int]pause           // of buckets
+	missed  map[addr.Addr]pause // nodes that could not be linked to
+	pauses  map[int]pause       // of buckets
 }
 
 // A look is a look-up under way: for the bucket, or of ourselves.
@@ -87,7 +88,7 @@ type look struct {
 	first  addr.Addr
 }
 
-// A pause is how long a bucket is let be.
+// A pause is how long a bucket or a node is let be.
 type pause struct {
 	until time.Time
 	next  time.Duration
@@ -99,7 +100,7 @@ func New(self addr.Addr, rand *rand.Rand) *Core {
 		self: self, rand: rand, table: table.New(self),
 		looks:   make(map[uint64]look),
 		linking: make(map[addr.Addr]struct{}),
-		missed:  make(map[addr.Addr]time.Time),
+		missed:  make(map[addr.Addr]pause),
 		pauses:  make(map[int]pause),
 	}
 }
@@ -137,7 +138,7 @@ func (c *Core) Step(now time.Time, event Event) []Effect {
 	c.now = now
 	switch e := event.(type) {
 	case Up:
-		effects = append(effects, c.up(e)...)
+		effects = append(effects, c.up(e.Link)...)
 	case Down:
 		effects = append(effects, c.down(e.Addr)...)
 	case Needs:
@@ -153,9 +154,13 @@ func (c *Core) Step(now time.Time, event Event) []Effect {
 		effects = append(effects, c.told(e)...)
 	case Found:
 		effects = append(effects, c.found(e)...)
-	case Missed:
+	case Entry:
+		effects = append(effects, c.enter(e.Addr)...)
+	case Tried:
 		delete(c.linking, e.To)
-		c.miss(e.To)
+		if c.table.Get(e.To) == nil {
+			c.miss(e.To)
+		}
 	case Tick:
 		effects = append(effects, c.tick()...)
 	}
@@ -163,8 +168,7 @@ func (c *Core) Step(now time.Time, event Event) []Effect {
 }
 
 // up takes a new link in.
-func (c *Core) up(e Up) []Effect {
-	l := e.Link
+func (c *Core) up(l table.Link) []Effect {
 	l.Since = c.now
 	delete(c.linking, l.Addr)
 	delete(c.missed, l.Addr)
@@ -185,11 +189,19 @@ func (c *Core) up(e Up) []Effect {
 		effects = append(effects, Ask{l.Addr})
 		c.askSoon()
 	}
-	if e.Entry || c.table.Len() == 1 {
-		c.selfAt = c.now.Add(c.about(SelfYoung))
-		effects = append(effects, c.look(look{self: true, first: l.Addr}, c.self))
+	if c.table.Len() == 1 {
+		effects = append(effects, c.enter(l.Addr)...)
 	}
 	return effects
+}
+
+// enter looks this node up through a neighbour.
+func (c *Core) enter(first addr.Addr) []Effect {
+	if c.table.Get(first) == nil {
+		return nil
+	}
+	c.selfAt = c.now.Add(c.about(SelfYoung))
+	return []Effect{c.look(look{self: true, first: first}, c.self)}
 }
 
 // soon is a moment in the next second or two.
@@ -272,7 +284,7 @@ func (c *Core) link(to, first addr.Addr) []Effect {
 	if to == c.self || c.table.Get(to) != nil || len(c.linking) >= MaxLinking {
 		return nil
 	}
-	if _, ok := c.linking[to]; ok || c.now.Before(c.missed[to]) {
+	if _, ok := c.linking[to]; ok || c.now.Before(c.missed[to].until) {
 		return nil
 	}
 	c.linking[to] = struct{}{}
@@ -282,14 +294,15 @@ func (c *Core) link(to, first addr.Addr) []Effect {
 // miss lets a node be that could not be linked to.
 func (c *Core) miss(a addr.Addr) {
 	if len(c.missed) >= MaxMissed {
-		for other, until := range c.missed {
-			if !c.now.Before(until) {
+		for other, p := range c.missed {
+			if !c.now.Before(p.until) {
 				delete(c.missed, other)
 			}
 		}
 	}
-	if len(c.missed) < MaxMissed {
-		c.missed[a] = c.now.Add(MissFirst)
+	p, known := c.missed[a]
+	if known || len(c.missed) < MaxMissed {
+		c.missed[a] = p.longer(c.now, MissFirst, MissLast)
 	}
 }
 
@@ -319,10 +332,13 @@ func (c *Core) found(e Found) []Effect {
 
 // letBe pauses the search for a bucket in which there is nothing new.
 func (c *Core) letBe(bucket int) {
-	p := c.pauses[bucket]
-	p.next = min(max(2*p.next, FillFirst), FillLast)
-	p.until = c.now.Add(p.next)
-	c.pauses[bucket] = p
+	c.pauses[bucket] = c.pauses[bucket].longer(c.now, FillFirst, FillLast)
+}
+
+// longer is the pause after p, twice as long, between first and last.
+func (p pause) longer(now time.Time, first, last time.Duration) pause {
+	next := min(max(2*p.next, first), last)
+	return pause{now.Add(next), next}
 }
 
 // tick does what is due.
@@ -454,7 +470,8 @@ func (s source) Read(b []byte) (int, error) {
 // wokeUp begins anew after the clock has jumped: nobody knows which links live.
 func (c *Core) wokeUp(now time.Time) []Effect {
 	c.joined, c.askAt, c.selfAt, c.fillAt = now, now.Add(ProbeWait), now.Add(ProbeWait), now.Add(ProbeWait)
-	c.rejoinAt = now.Add(c.about(RejoinEvery))
+	// Whoever slept at the same time may be all that is left of the links.
+	c.rejoinAt = now.Add(ProbeWait)
 	clear(c.missed)
 	clear(c.pauses)
 	for _, l := range c.table.All() {

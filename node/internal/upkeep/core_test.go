@@ -67,7 +67,7 @@ func TestJoin(t *testing.T) {
 		t.Fatalf("without a link: %+v", effects)
 	}
 	entry := b.near(t, 0)
-	effects := b.step(Up{Link: table.Link{Addr: entry}, Entry: true})
+	effects := b.step(up(entry))
 	looks := only[Look](effects)
 	if len(looks) != 1 || looks[0].Target != b.self || looks[0].First != entry {
 		t.Fatalf("on the first link: %+v", effects)
@@ -85,7 +85,7 @@ func TestJoin(t *testing.T) {
 		t.Fatalf("on the siblings' names: %+v", links)
 	}
 	// What came to nothing is let be for a while.
-	b.step(Missed{other})
+	b.step(Tried{other})
 	if links := only[Link](b.step(Told{sibling, []addr.Addr{other}})); len(links) != 0 {
 		t.Errorf("at once again: %+v", links)
 	}
@@ -157,7 +157,7 @@ func TestBounds(t *testing.T) {
 		t.Errorf("%d links are being made, %d", links, len(b.linking))
 	}
 	for range 2 * MaxMissed {
-		b.step(Missed{b.near(t, 3)})
+		b.step(Tried{b.near(t, 3)})
 	}
 	if len(b.missed) != MaxMissed {
 		t.Errorf("%d are let be", len(b.missed))
@@ -188,7 +188,7 @@ func TestSleep(t *testing.T) {
 		if again := only[Rejoin](b.wait(20 * time.Second)); len(again) < 3 {
 			t.Errorf("asked for bootstraps %d times more", len(again))
 		}
-		if again := only[Look](b.step(Up{Link: table.Link{Addr: peer}, Entry: true})); len(again) != 1 {
+		if again := only[Look](b.step(up(peer))); len(again) != 1 {
 			t.Errorf("joined again by %+v", again)
 		}
 	}
@@ -200,5 +200,10 @@ func TestRejoin(t *testing.T) {
 	b.step(up(b.near(t, 0)))
 	if n := len(only[Rejoin](b.wait(time.Hour))); n < 5 || n > 8 {
 		t.Errorf("%d times in an hour", n)
+	}
+	entry := b.near(t, 1)
+	b.step(up(entry))
+	if looks := only[Look](b.step(Entry{entry})); len(looks) != 1 || looks[0].First != entry || looks[0].Target != b.self {
+		t.Errorf("through the bootstrap: %+v", looks)
 	}
 }

@@ -9,12 +9,12 @@ import (
 type Event interface{ event() }
 
 type (
-	// Up tells of a link that was proven. Since is filled in. Entry tells that
-	// it was made as a way into the sea, to a bootstrap.
-	Up struct {
-		Link  table.Link
-		Entry bool
-	}
+	// Up tells of a link that was proven. Since is filled in.
+	Up struct{ Link table.Link }
+
+	// Entry tells that a neighbour is a way into the sea, a bootstrap: the node
+	// is looked up through it.
+	Entry struct{ Addr addr.Addr }
 
 	// Down tells that a link ended.
 	Down struct{ Addr addr.Addr }
@@ -44,22 +44,23 @@ type (
 		OK   bool
 	}
 
-	// Missed tells that a Link has come to nothing. One that succeeds is told
-	// by Up.
-	Missed struct{ To addr.Addr }
+	// Tried tells that a Link has come to its end. If it succeeded Up tells so,
+	// before or after.
+	Tried struct{ To addr.Addr }
 
 	// Tick lets time pass; send it at Wake.
 	Tick struct{}
 )
 
-func (Up) event()     {}
-func (Down) event()   {}
-func (Needs) event()  {}
-func (Holds) event()  {}
-func (Told) event()   {}
-func (Found) event()  {}
-func (Missed) event() {}
-func (Tick) event()   {}
+func (Up) event()    {}
+func (Entry) event() {}
+func (Down) event()  {}
+func (Needs) event() {}
+func (Holds) event() {}
+func (Told) event()  {}
+func (Found) event() {}
+func (Tried) event() {}
+func (Tick) event()  {}
 
 // An Effect is something to do: one of the types below.
 type Effect interface{ effect() }
@@ -74,7 +75,7 @@ type (
 	}
 
 	// Link asks for a link to the node at To, which is found through the
-	// neighbour First; the zero Addr is any. Up or Missed must follow.
+	// neighbour First; the zero Addr is any. Tried must follow.
 	Link struct{ To, First addr.Addr }
 
 	// Ask asks a neighbour for the nodes that it is linked to and that are

@@ -1,0 +1,294 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	mathrand "math/rand/v2"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/peersea/sea/node/addr"
+	"github.com/peersea/sea/node/internal/frame"
+	"github.com/peersea/sea/node/internal/table"
+	"github.com/peersea/sea/node/internal/upkeep"
+	"github.com/peersea/sea/node/rpc"
+)
+
+// scopeNear is what neighbours ask each other: who is near to me?
+const scopeNear = "sea:near"
+
+// nearWait is how long the answer to it may take.
+const nearWait = 5 * time.Second
+
+// A keeper is the shell around upkeep.Core: it looks up, links, asks and keeps
+// the time. A nil keeper does nothing.
+type keeper struct {
+	s    *session
+	wake chan struct{} // holds a token when the core's next time may be sooner
+
+	mu    sync.Mutex // guards what follows; held while effects are begun, so that they keep their order
+	core  *upkeep.Core
+	fresh Contact // what a look-up has just found
+}
+
+func newKeeper(s *session) *keeper {
+	var seed [16]byte
+	rand.Read(seed[:])
+	source := mathrand.NewPCG(binary.LittleEndian.Uint64(seed[:]), binary.LittleEndian.Uint64(seed[8:]))
+	return &keeper{s: s, wake: make(chan struct{}, 1), core: upkeep.New(s.n.addr, mathrand.New(source))}
+}
+
+// wall is the time without the monotonic clock, which stands still while the
+// machine sleeps.
+func wall() time.Time { return time.Now().Round(0) }
+
+// run lets time pass in the core.
+func (k *keeper) run() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+			k.step(upkeep.Tick{})
+		case <-k.wake:
+		case <-k.s.ctx.Done():
+			return
+		}
+		k.mu.Lock()
+		next := k.core.Wake()
+		k.mu.Unlock()
+		timer.Reset(min(max(next.Sub(wall()), time.Millisecond), upkeep.Beat))
+	}
+}
+
+// step gives the core an event and begins what it says.
+func (k *keeper) step(e upkeep.Event) {
+	if k == nil {
+		return
+	}
+	k.mu.Lock()
+	k.stepLocked(e)
+	k.mu.Unlock()
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (k *keeper) stepLocked(e upkeep.Event) {
+	for _, effect := range k.core.Step(wall(), e) {
+		k.do(effect)
+	}
+}
+
+// do begins an effect and does not wait for its end. k.mu is held; s.mu may be
+// taken after it, never before.
+func (k *keeper) do(effect upkeep.Effect) {
+	s := k.s
+	switch e := effect.(type) {
+	case upkeep.Look:
+		s.spawn(func() { k.look(e) })
+	case upkeep.Link:
+		var known *Contact
+		if k.fresh.Peer.Addr == e.To {
+			c := k.fresh
+			known = &c
+		}
+		s.spawn(func() { k.link(e, known) })
+	case upkeep.Ask:
+		if l := s.link(e.To); l != nil {
+			s.spawn(func() { k.ask(l) })
+		}
+	case upkeep.Say:
+		if l := s.link(e.To); l != nil {
+			l.pace(e.Need)
+			_ = l.fast.urgent(&frame.Need{N: uint64(e.Need)}) // fails only when the link ends
+		}
+	case upkeep.Drop:
+		if l := s.link(e.To); l != nil && !l.busy() {
+			l.end(frame.ReasonUnwanted, nil)
+		}
+	case upkeep.Probe:
+		for _, l := range s.all() {
+			l.doubt(upkeep.ProbeWait)
+		}
+	case upkeep.Rejoin:
+		s.enter()
+	}
+}
+
+// look finds the node nearest to a target.
+func (k *keeper) look(e upkeep.Look) {
+	found, err := k.s.nearestVia(k.s.ctx, e.First, e.Target, k.s.n.addr)
+	if err != nil {
+		k.step(upkeep.Found{ID: e.ID})
+		return
+	}
+	k.mu.Lock()
+	k.fresh = found
+	k.stepLocked(upkeep.Found{ID: e.ID, Addr: found.Peer.Addr, OK: true})
+	k.fresh = Contact{}
+	k.mu.Unlock()
+}
+
+// link makes a link that the core wants.
+func (k *keeper) link(e upkeep.Link, known *Contact) {
+	ctx, cancel := context.WithTimeout(k.s.ctx, connectWait)
+	defer cancel()
+	if _, err := k.s.connectVia(ctx, e.To, e.First, known); err != nil && k.s.ctx.Err() == nil {
+		k.s.n.log.Debug("wanted link not made", "addr", e.To, "err", err)
+	}
+	k.step(upkeep.Tried{To: e.To})
+}
+
+// ask asks a neighbour who is near.
+func (k *keeper) ask(l *link) {
+	ctx, cancel := context.WithTimeout(l.alive, nearWait)
+	defer cancel()
+	body, err := l.call(ctx, scopeNear, nil)
+	if err != nil {
+		return // the link's own care finds out whether it is dead
+	}
+	if len(body)%addr.Size != 0 || len(body) > upkeep.MaxTold*addr.Size {
+		l.strike(rpc.Errorf(rpc.BadRequest, "%s: an answer of %d bytes", scopeNear, len(body)))
+		return
+	}
+	told := upkeep.Told{From: l.peer.Addr}
+	for len(body) > 0 {
+		told.Addrs = append(told.Addrs, addr.Addr(body[:addr.Size]))
+		body = body[addr.Size:]
+	}
+	k.step(told)
+}
+
+// serveNear answers a neighbour: the addresses of the linked nodes that are
+// nearest to it.
+func (n *Node) serveNear(_ context.Context, from rpc.Peer, body []byte) ([]byte, error) {
+	s, err := n.current()
+	if err != nil || s.keeper == nil {
+		return nil, rpc.ErrUnavailable
+	}
+	if !from.Direct || len(body) > 0 {
+		return nil, rpc.Errorf(rpc.BadRequest, "%s is for neighbours and takes no body", scopeNear)
+	}
+	s.keeper.mu.Lock()
+	near := s.keeper.core.Table().Nearest(nil, from.Addr, from.Addr, upkeep.MaxTold)
+	s.keeper.mu.Unlock()
+	var out []byte
+	for _, a := range near {
+		out = append(out, a[:]...)
+	}
+	return out, nil
+}
+
+// least returns a link that nobody needs, nil when there is none.
+func (k *keeper) least() *link {
+	if k == nil {
+		return nil
+	}
+	k.mu.Lock()
+	a, ok := k.core.Table().Least()
+	k.mu.Unlock()
+	if !ok {
+		return nil
+	}
+	if l := k.s.link(a); l != nil && !l.busy() {
+		return l
+	}
+	return nil
+}
+
+// linkHost is where a link's other end is on the internet; the zero Addr is on a
+// network of one's own, or not known.
+func linkHost(l *link) netip.Addr {
+	_, remote := describe(l.conn)
+	at, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return netip.Addr{}
+	}
+	host := at.Addr().Unmap()
+	if host.IsLoopback() || host.IsPrivate() || host.IsLinkLocalUnicast() {
+		return netip.Addr{}
+	}
+	return host
+}
+
+// enter has lost bootstraps dialled that were not wanted any more, and the node
+// looked up through those that are linked.
+func (s *session) enter() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.entering)
+	s.entering = make(chan struct{})
+}
+
+// entry returns a channel that is closed by the next enter.
+func (s *session) entry() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.entering
+}
+
+// pace sets how closely the link is watched, by how much the node needs it.
+func (l *link) pace(need table.Need) {
+	l.need.Store(uint32(need))
+	select {
+	case l.repace <- struct{}{}:
+	default:
+	}
+}
+
+// patience returns after how much silence the link is pinged and given up. A
+// link that applications use is watched closely.
+func (l *link) patience() (idle, dead time.Duration) {
+	if l.busy() {
+		return upkeep.Pace(table.Only)
+	}
+	return upkeep.Pace(table.Need(l.need.Load()))
+}
+
+// hold keeps the link from being given up as not needed.
+func (l *link) hold() {
+	if !l.held.Swap(true) {
+		l.s.keeper.step(upkeep.Holds{Addr: l.peer.Addr, Held: true})
+		l.pace(table.Only)
+	}
+}
+
+// busy reports whether anybody uses the link.
+func (l *link) busy() bool { return l.held.Load() || l.calls.busy() || l.jobs.busy() }
+
+// busy reports whether a call is under way.
+func (c *calls) busy() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.waiting) > 0
+}
+
+// busy reports whether a handler works.
+func (j *jobs) busy() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.running) > 0
+}
+
+// doubt asks the peer for a sign of life and ends the link if none comes in
+// time.
+func (l *link) doubt(wait time.Duration) {
+	if l.doubted.Swap(true) {
+		return
+	}
+	if !l.s.spawn(func() {
+		defer l.doubted.Store(false)
+		ctx, cancel := context.WithTimeout(l.alive, wait)
+		defer cancel()
+		before := l.heard.Load()
+		if _, err := l.probe(ctx); err != nil && l.heard.Load() == before {
+			l.end(frame.ReasonSilent, nil)
+		}
+	}) {
+		l.doubted.Store(false)
+	}
+}
