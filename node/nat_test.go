@@ -130,7 +130,7 @@ type program struct {
 
 // obey carries a command out.
 func (p *program) obey(ctx context.Context, line string) string {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	words := append(strings.Fields(line), "")
 	to, _ := addr.Parse(words[1])

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-const patience = 2 * time.Minute
+const patience = 5 * time.Minute
 
 // Need skips the test where there are no namespaces, or not the commands; with
 // CI=true in the environment it fails instead.
