@@ -169,7 +169,7 @@ func TestSleepStorm(t *testing.T) {
 	}
 	s.Run(2 * time.Minute)
 	wantExact(t, s, "while they sleep")
-	s.Run(4 * time.Minute)
+	s.Run(6 * time.Minute)
 	if got, all := s.Settled(), len(s.Live()); got != all {
 		t.Errorf("%d of %d nodes are linked to their siblings", got, all)
 	}
