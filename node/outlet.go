@@ -3,6 +3,8 @@ package node
 import (
 	"context"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/peersea/sea/node/internal/frame"
 	"github.com/peersea/sea/node/internal/gossip"
@@ -12,7 +14,8 @@ import (
 // after the other, so that what has to wait waits here, where the less important
 // gives way. While nothing waits nothing runs.
 type outlet struct {
-	l *link
+	l    *link
+	used atomic.Int64 // ns since the link's since, of the last frame either way; 0 is none
 
 	mu      sync.Mutex // guards what follows
 	box     gossip.Outbox[parcel]
@@ -25,6 +28,19 @@ type parcel struct {
 	sent *departure
 }
 
+// usedFor is how long after a frame of a channel its link counts as used. Partners
+// exchange some more often.
+const usedFor = 10 * time.Second
+
+// use notes a frame.
+func (o *outlet) use() { o.used.Store(max(1, int64(time.Since(o.l.since)))) }
+
+// busy reports whether a channel uses the link.
+func (o *outlet) busy() bool {
+	at := o.used.Load()
+	return at != 0 && time.Since(o.l.since)-time.Duration(at) < usedFor
+}
+
 // fits reports whether so many bytes of our own would not be dropped.
 func (o *outlet) fits(size int) bool {
 	o.mu.Lock()
@@ -35,6 +51,7 @@ func (o *outlet) fits(size int) bool {
 // push queues a frame and returns how many had to be dropped for it, itself
 // included.
 func (o *outlet) push(f frame.Frame, class gossip.Class, sent *departure) (dropped int) {
+	o.use()
 	size := 0
 	if p, ok := f.(*frame.Publish); ok {
 		size = len(p.Body)

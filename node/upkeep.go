@@ -258,7 +258,9 @@ func (l *link) hold() {
 }
 
 // busy reports whether anybody uses the link.
-func (l *link) busy() bool { return l.held.Load() || l.calls.busy() || l.jobs.busy() }
+func (l *link) busy() bool {
+	return l.held.Load() || l.calls.busy() || l.jobs.busy() || l.outlet.busy()
+}
 
 // busy reports whether a call is under way.
 func (c *calls) busy() bool {
