@@ -70,6 +70,10 @@ func OpenCertificate(s Statement) (Certificate, error) {
 	return decodeCertificate(body)
 }
 
+// ReadCertificate is OpenCertificate of a statement that was verified before, as
+// one that was kept in a file of one's own.
+func ReadCertificate(s Statement) (Certificate, error) { return decodeCertificate(s.Body) }
+
 func decodeCertificate(body []byte) (Certificate, error) {
 	if err := cbor.CheckVersion(body, certificateVersion); err != nil {
 		return Certificate{}, fmt.Errorf("%w: %w", ErrBadCertificate, err)

@@ -56,6 +56,9 @@ func OpenRevocation(s Statement) (Revocation, error) {
 	return decodeRevocation(body)
 }
 
+// ReadRevocation is OpenRevocation of a statement that was verified before.
+func ReadRevocation(s Statement) (Revocation, error) { return decodeRevocation(s.Body) }
+
 func decodeRevocation(body []byte) (Revocation, error) {
 	if err := cbor.CheckVersion(body, revocationVersion); err != nil {
 		return Revocation{}, fmt.Errorf("%w: %w", ErrBadRevocation, err)

@@ -29,6 +29,8 @@ type Report struct {
 	Locks      uint64          `json:"locks"`      // that are not closed
 	Segments   uint64          `json:"segments"`   // files with a sealed part of the log
 
+	Certificates uint64 `json:"certificates"` // ours and our peers', and revocations
+
 	// Fenced and Disputed count the lines that are not open. The file is in
 	// order nevertheless.
 	Fenced   int `json:"fenced"`
@@ -124,7 +126,7 @@ func (c *checker) settle() error {
 }
 
 func (c *checker) all() error {
-	for _, step := range []func() error{c.meta, c.log, c.halves, c.claims, c.indexes, c.outbox, c.pacts, c.growths, c.evidence} {
+	for _, step := range []func() error{c.meta, c.log, c.halves, c.claims, c.indexes, c.outbox, c.pacts, c.growths, c.evidence, c.certificates} {
 		if err := step(); err != nil {
 			return err
 		}

@@ -222,6 +222,8 @@ type batch struct {
 	changes []Change
 	budget  *budget // as it was written, if it was
 	locks   int     // that peers have more of than before, in what is not committed yet
+	spent   Amount  // what was promised and locked here; once summed, before it too
+	summed  bool
 }
 
 // arrival is an entry of a peer.
@@ -287,6 +289,11 @@ func (b *batch) add(d *draft, kind Kind, amount Amount, ref identity.Hash, x bod
 	}
 	if x != nil {
 		e.Body = bodyHash(x)
+	}
+	if kind == KindPay || kind == KindLock {
+		if err := b.spend(amount); err != nil {
+			return Entry{}, err
+		}
 	}
 	t, err := d.t.move(e, x)
 	if err != nil {

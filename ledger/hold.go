@@ -128,7 +128,7 @@ func (l *Ledger) Hold(peer identity.Entity, most Amount) (*Hold, error) {
 
 // Reserve sets most aside in what we may owe peer, before we order. If the peer
 // gave us a grant it has to have room; without one the peer decides by its
-// quote. Errors are those of Hold.
+// quote. Errors are those of Hold, and ErrBudget.
 func (l *Ledger) Reserve(peer identity.Entity, most Amount) (*Hold, error) {
 	return l.hold(peer, most, true)
 }
@@ -152,6 +152,15 @@ func (l *Ledger) hold(peer identity.Entity, most Amount, debtor bool) (*Hold, er
 	s := l.standing[peer]
 	if s.state != "" && s.state != StateOpen {
 		return nil, &StateError{Peer: peer, State: s.state}
+	}
+	var refused error
+	if debtor {
+		refused = l.affords(most)
+	} else {
+		refused = l.disowned(peer)
+	}
+	if refused != nil {
+		return nil, refused
 	}
 	if e := l.room(peer, s, debtor, now); e != nil && !e.fits(most) {
 		e.Wanted = most

@@ -364,6 +364,9 @@ func smallFile(t *testing.T) (path string, key *identity.Key) {
 	if err := l.Grant(payer.Entity(), 100, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := l.Issue(t.Context(), identity.Certificate{Node: third.Entity(), Can: []string{CanPay}, Budget: 5, NotAfter: testTime.Unix() + 60}); err != nil {
+		t.Fatal(err)
+	}
 	other, _ := openTest(t, third, Config{})
 	if _, err := other.Pay(t.Context(), payee.Entity(), 4, identity.HashOf([]byte("other"))); err != nil {
 		t.Fatal(err)

@@ -57,6 +57,10 @@ type Config struct {
 	// Log may be nil.
 	Log *slog.Logger
 
+	// Certificate, when not nil, is that under which this key promises from now
+	// on: its budget bounds all lines together, see ErrBudget and Credentials.
+	Certificate *identity.Statement
+
 	test bool  // no fsync: for tests that copy the file instead of cutting the power
 	wal  int64 // tests make the log smaller; see walSize
 }
@@ -96,6 +100,7 @@ type Ledger struct {
 	said      map[identity.Hash]evidence   // of the locks in standing: maxAllLocks, and our own
 	unsaved   map[identity.Hash]unsaved    // those of said that are not on the disk
 	locks     int                          // how many are in standing
+	certs     certs
 }
 
 // Open opens the ledger of self's key at path, or makes it. It returns ErrInUse
@@ -212,6 +217,16 @@ func start(s store, self identity.Entity, signer identity.Signer, sums bool, cfg
 	}
 	l.crowd.by = l.verifier
 	old := false
+	if said := cfg.Certificate; said != nil {
+		c, err := identity.OpenCertificate(*said)
+		if err == nil && (c.Node != self || said.By == self) {
+			err = fmt.Errorf("%w: it names another node", ErrOwner)
+		}
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("open ledger: %w", err), s.close())
+		}
+		l.certs.self, l.certs.own = said, c
+	}
 	err := s.view(func(g getter) error {
 		k := book{g}
 		if err := checkMeta(k, self); err != nil {
@@ -223,7 +238,7 @@ func start(s store, self identity.Entity, signer identity.Signer, sums bool, cfg
 				return err
 			}
 		}
-		if err := l.readBudget(k); err != nil {
+		if err := errors.Join(l.readBudget(k), l.certs.read(k)); err != nil {
 			return err
 		}
 		return k.accounts(self, func(a account) error {
@@ -317,6 +332,9 @@ func (l *Ledger) Line(peer identity.Entity) Line {
 	if err != nil {
 		return Line{Peer: peer, State: StateDamaged, Reason: err.Error()}
 	}
+	if out.Acting.holds() {
+		out.Acting.Balance = l.entityBalance(out.Acting.Entity)
+	}
 	return out
 }
 
@@ -336,7 +354,7 @@ func (l *Ledger) Lines() []Line {
 	if err != nil {
 		all = append(all, Line{State: StateDamaged, Reason: err.Error()})
 	}
-	return all
+	return withSums(all)
 }
 
 // accounts calls f for each line of self.
@@ -428,6 +446,10 @@ func (l *Ledger) show(k book, a account, held map[identity.Entity]aside) (Line, 
 	out.Held = min(out.Holding+out.Reserved, maxAmount)
 	if out.Growth, err = k.grown(a); err != nil {
 		return Line{Peer: a.peer, State: StateDamaged, Reason: err.Error()}, err
+	}
+	out.Acting = l.acting(a.peer, a.other.tally().most())
+	if out.State == StateOpen && out.Acting != nil && out.Acting.Standing == Revoked {
+		out.State, out.Reason = StateRevoked, revokedWhy(out.Acting.Entity)
 	}
 	out.Warning = out.warnings(now)
 	return out, nil

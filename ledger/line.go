@@ -77,6 +77,10 @@ const (
 	// theirs is taken and no credit is given; what we owe can be paid.
 	StateDisputed State = "disputed"
 
+	// StateRevoked: the entity that the peer acted for has taken its certificate
+	// back. No credit is given; what the peer promises is taken, as its own.
+	StateRevoked State = "revoked"
+
 	// StateDamaged: the line cannot be read from the file. See Check.
 	StateDamaged State = "damaged"
 )
@@ -137,6 +141,10 @@ type Line struct {
 
 	// Agreed is the newest checkpoint, zero before the first.
 	Agreed Agreed `json:"agreed,omitzero"`
+
+	// Acting says for whom the peer acts by the certificate that it last showed;
+	// nil is for itself.
+	Acting *Acting `json:"acting,omitempty"`
 }
 
 // Known tells that the ledger has records of the line.

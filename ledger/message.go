@@ -23,6 +23,8 @@ const (
 	typeRecall     = 5 // see recall
 	typeRecalled   = 6
 
+	typeCredentials = 7 // see credentials; it is about no line
+
 	// MaxMessage is the longest message in bytes but a push over a link: it fits
 	// into a routed call. MaxPush is the longest push.
 	MaxMessage = 60_000

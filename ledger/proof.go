@@ -44,6 +44,12 @@ func (p proof) verify(self identity.Entity) error {
 		proves = p.shown.missums(p.held)
 	case proofLock: // the rest is in the half-chain: see breaks
 		proves = p.shown != nil && (p.held == nil || !p.held.forks(*p.shown))
+	case proofBudget:
+		if p.warrant.cert.Node != p.peer {
+			return errors.New("its certificate is another node's")
+		}
+		_, over := p.warrant.breach(*p.shown)
+		proves = p.held == nil && over
 	case proofPacts:
 		proves = p.held == nil && p.shown == nil && p.pacts[0].conflicts(p.pacts[1], w.side)
 	case proofPactFork:
@@ -129,6 +135,8 @@ func (p proof) why() error {
 	switch p.kind {
 	case proofLock:
 		return fmt.Errorf("%w: an entry up to %d breaks the rules of locks", ErrContradiction, p.shown.last().Seq)
+	case proofBudget:
+		return fmt.Errorf("%w: an entry up to %d is over the budget of the certificate", ErrContradiction, p.shown.last().Seq)
 	case proofFork:
 		return fmt.Errorf("%w: an entry up to %d is not the one that was signed before with its number", ErrContradiction, p.shown.last().Seq)
 	case proofPacts:

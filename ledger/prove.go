@@ -111,6 +111,13 @@ func (p proof) shortest() proof {
 		if held.forks(shown) {
 			p.held, p.shown = &held, &shown
 		}
+	case p.kind == proofBudget:
+		for i := len(p.shown.entries) - 1; i > 0; i-- { // a run of fewer entries, if it shows as much
+			if shown := p.shown.from(i); func() bool { _, over := p.warrant.breach(shown); return over }() {
+				p.shown = &shown
+				break
+			}
+		}
 	case p.kind == proofSum:
 		for seq := p.shown.last().Seq; seq > p.shown.first().Seq; seq-- {
 			if shown := p.shown.since(seq - 1); shown.missums(nil) {
@@ -148,6 +155,12 @@ func (p proof) words() string {
 		}
 		return fmt.Sprintf("signed entry %d, which does not follow the entry %d that it signed before",
 			p.shown.first().Seq, p.held.last().Seq)
+	case p.kind == proofBudget && p.shown != nil:
+		if i, over := p.warrant.breach(*p.shown); over {
+			e := p.shown.entries[i]
+			return fmt.Sprintf("promised or locked %s credits in all in entry %d, and its certificate %d of %s, under which it said that it acts, allows %s",
+				e.Cum+e.Held, e.Seq, p.warrant.cert.Serial, p.warrant.entity(), limitOf(p.warrant.cert))
+		}
 	case p.kind == proofSum && p.shown != nil:
 		return fmt.Sprintf("signed a sum that is not the one before and the amount: %s credits in all in entry %d",
 			p.shown.last().Cum, p.shown.last().Seq)

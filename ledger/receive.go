@@ -115,6 +115,11 @@ func (b *batch) receive(peer identity.Entity, p push) (_ ack, refused, err error
 	} else if err != nil {
 		return store(err)
 	}
+	if bad == nil {
+		if bad, err = b.overBudget(peer, fresh); err != nil {
+			return store(err)
+		}
+	}
 	if bad != nil { // whatever else is in the message
 		bad.peer, bad.tick = peer, tickOf(b.l.cfg.Now())
 		if !a.known {

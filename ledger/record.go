@@ -249,6 +249,7 @@ type proof struct {
 	peer        identity.Entity
 	held, shown *run
 	pacts       []Checkpoint // 2 at most
+	warrant     *warrant     // of a proofBudget
 }
 
 const (
@@ -259,6 +260,7 @@ const (
 	proofPactFork = 5 // a checkpoint that is no prefix of the half-chain shown is of
 	proofLostPact = 6 // a checkpoint of entries that are not here
 	proofLock     = 7 // shown breaks the rules of locks after the half-chain here, whose last run is held
+	proofBudget   = 8 // shown promises more than the peer's certificate allows
 )
 
 // maxProofs is how many a line keeps; one is enough to close it.
@@ -277,6 +279,9 @@ func (p proof) encode() []byte {
 	for _, c := range p.pacts {
 		b = append(b, c.Encode()...)
 	}
+	if p.warrant != nil {
+		b = p.warrant.append(b)
+	}
 	return b
 }
 
@@ -284,8 +289,8 @@ func decodeProof(b []byte) (proof, error) {
 	r := reader{b: b, what: "proof"}
 	r.version()
 	p := proof{kind: r.u8(), tick: r.u64(), peer: r.entity("peer")}
-	if p.kind < proofFork || p.kind > proofLock {
-		r.fail(ErrFormat, "its kind is %d, not 1 to 7", p.kind)
+	if p.kind < proofFork || p.kind > proofBudget {
+		r.fail(ErrFormat, "its kind is %d, not 1 to 8", p.kind)
 	}
 	for _, to := range []**run{&p.held, &p.shown} {
 		if r.flag("whether there is a run") {
@@ -300,6 +305,10 @@ func decodeProof(b []byte) (proof, error) {
 	}
 	for range p.wants() {
 		p.pacts = append(p.pacts, r.checkpoint())
+	}
+	if p.kind == proofBudget {
+		w := r.warrant()
+		p.warrant = &w
 	}
 	if p.shown == nil && p.kind != proofPacts && p.kind != proofLostPact {
 		r.fail(ErrFormat, "it shows nothing")

@@ -53,14 +53,16 @@ const (
 	bLock  bucket = "lock"  // line, side, lock → a lock that is not closed
 	bClaim bucket = "claim" // line, side, lock → what was promised of it beside the half-chain
 
+	bCert bucket = "cert" // certificates, the words given for them, and revocations: see cert.go
+
 	bSegment bucket = "segment" // last number → the file that has this part of the log: see segment.go
 )
 
-var buckets = []bucket{bMeta, bLog, bLine, bHead, bRef, bOut, bProof, bCheckpoint, bGrowth, bRecovery, bLock, bClaim, bSegment}
+var buckets = []bucket{bMeta, bLog, bLine, bHead, bRef, bOut, bProof, bCheckpoint, bGrowth, bRecovery, bLock, bClaim, bSegment, bCert}
 
 // added are those of buckets that a file made by an earlier program lacks, and
 // gets when it is opened for writing; opened for reading they are empty.
-var added = []bucket{bCheckpoint, bGrowth, bRecovery, bLock, bClaim, bSegment}
+var added = []bucket{bCheckpoint, bGrowth, bRecovery, bLock, bClaim, bSegment, bCert}
 
 // schema is the version of the file as a whole. The first, which had another
 // index of references, is read, and made this one when it is opened for writing.

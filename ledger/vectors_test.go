@@ -140,6 +140,7 @@ func makeGolden(t testing.TB) *golden {
 	stored(bMeta, []byte("schema"), []byte{0, 0, 0, schema})
 	g.segment(c, add, stored)
 	g.locks(t, add, stored)
+	g.certs(t, add, stored)
 	return g
 }
 

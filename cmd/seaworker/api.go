@@ -31,6 +31,7 @@ func (a *api) handler() http.Handler {
 	a.jobRoutes(mux)
 	a.creditRoutes(mux)
 	a.channelRoutes(mux)
+	a.certRoutes(mux)
 	return mux
 }
 

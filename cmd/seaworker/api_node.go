@@ -27,7 +27,7 @@ func (a *api) nodeRoutes(mux *http.ServeMux) {
 func (d *daemon) status() statusView {
 	s := statusView{
 		Address:   d.node.Addr(),
-		Entity:    d.node.Entity(),
+		Entity:    d.node.Key(),
 		Version:   versionText(),
 		Online:    d.node.IsOnline(),
 		Links:     len(d.node.Links()),
@@ -39,6 +39,7 @@ func (d *daemon) status() statusView {
 	if s.Listening == nil {
 		s.Listening = []string{}
 	}
+	s.ActsFor = d.ledger.Acting()
 	if s.Online {
 		s.PID = os.Getpid()
 	}
@@ -57,9 +58,17 @@ func (a *api) postStop(*http.Request, none) (statusView, error) {
 
 func viewOf(l node.Link) peerView {
 	return peerView{
-		Peer: l.Peer.Entity, Address: l.Peer.Addr, Transport: l.Transport, Remote: l.Remote,
+		Peer: l.Peer.Node, ActsFor: actsFor(l.Peer), Address: l.Peer.Addr, Transport: l.Transport, Remote: l.Remote,
 		Outbound: l.Outbound, RTTMicros: l.RTT.Microseconds(), Since: l.Since,
 	}
+}
+
+// actsFor is the entity of a peer that is another key; nil is itself.
+func actsFor(p rpc.Peer) *identity.Entity {
+	if p.Entity == p.Node {
+		return nil
+	}
+	return &p.Entity
 }
 
 func (a *api) getPeers(*http.Request, none) ([]peerView, error) {
@@ -152,7 +161,7 @@ func (a *api) findPeer(text string) (identity.Entity, error) {
 	}
 	known := map[identity.Entity]bool{}
 	for _, l := range a.d.node.Links() {
-		known[l.Peer.Entity] = true
+		known[l.Peer.Node] = true
 	}
 	for _, l := range a.d.ledger.Lines() {
 		known[l.Peer] = true

@@ -44,16 +44,21 @@ func newCreditList(c *cli) *cobra.Command {
 				}
 				return c.printJSON(lines)
 			}
-			var rows, warnings []string
+			var warnings []string
 			for _, l := range lines {
 				if l.Warning != "" {
 					warnings = append(warnings, l.Peer.Short()+": "+l.Warning)
 				}
-				rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s", l.Peer.Short(), credits(int64(l.Balance)),
-					credits(int64(l.TheyMayOwe)), credits(int64(l.IMayOwe)), credits(int64(l.Held)), l.State))
 			}
-			if err := c.table("PEER\tBALANCE\tTHEY MAY OWE\tI MAY OWE\tHELD\tSTATE", rows); err != nil {
+			if err := c.table("PEER\tBALANCE\tTHEY MAY OWE\tI MAY OWE\tHELD\tSTATE", creditRows(lines)); err != nil {
 				return err
+			}
+			var certs certsView
+			if err := api.do(cmd.Context(), http.MethodGet, "/certs", nil, &certs); err != nil {
+				return err
+			}
+			if a := certs.ActsFor; a != nil {
+				fmt.Fprintf(c.stdout, "This node acts for %s.\n", actingText(*a))
 			}
 			for _, w := range warnings {
 				fmt.Fprintln(c.stdout, w)
@@ -130,10 +135,10 @@ promised      %s by them in %d entries, %s by us in %d
 %srepaid        %s by them
 agreed        %s
 state         %s
-`,
+%s`,
 		l.Peer, credits(int64(l.Balance)), theyMayOwe(l), credits(int64(l.IMayOwe))+until(l.IMayUntil), credits(int64(l.Held)),
 		credits(int64(l.Theirs.Cum)), l.Theirs.Seq, credits(int64(l.Mine.Cum)), l.Mine.Seq, vouchedText(l),
-		credits(int64(l.Repaid)), agreedText(l.Agreed), state)
+		credits(int64(l.Repaid)), agreedText(l.Agreed), state, actsForText(l.Acting))
 	return err
 }
 

@@ -36,6 +36,7 @@ type daemon struct {
 	log     *slog.Logger
 	key     *identity.Key
 	ledger  *ledger.Ledger
+	cert    *identity.Statement // under which this node acts, or nil
 	engine  *compute.Engine
 	storage *storage.Storage
 	credit  *credit.Credit
@@ -106,10 +107,13 @@ func openOrMakeKey(ctx context.Context, dir folder) (*identity.Key, error) {
 
 // openStores opens what is durable: the ledger, and what plugins keep.
 func (d *daemon) openStores(ctx context.Context, cfg config) (err error) {
+	if d.cert, err = d.dir.openCertificate(d.key.Entity()); err != nil {
+		return err
+	}
 	if err := d.examineLedger(ctx); err != nil {
 		return err
 	}
-	conf := ledger.Config{Strangers: strangers(int64(microOf(cfg.Strangers))), Log: d.log.With("component", "ledger")}
+	conf := ledger.Config{Certificate: d.cert, Strangers: strangers(int64(microOf(cfg.Strangers))), Log: d.log.With("component", "ledger")}
 	d.ledger, err = ledger.Open(d.dir.ledger(), d.key, conf)
 	if err != nil {
 		return explainLedger(ctx, d.dir, d.key.Entity(), err)
@@ -141,8 +145,11 @@ func (d *daemon) wires(cfg config) (node.Config, error) {
 		Strangers:  map[string]transport.Dialer{"ws": public, "wss": public},
 		PublicURLs: cfg.Public,
 		Patient:    !cfg.impatient,
-		Version:    "seaworker " + versionText(),
-		Log:        d.log.With("component", "node"),
+
+		Certificate: d.cert,
+		Revoked:     d.ledger.Revoked,
+		Version:     "seaworker " + versionText(),
+		Log:         d.log.With("component", "node"),
 	}
 	rtc := rtcnet.New(rtcnet.Config{Loopback: true, Log: d.log.With("component", "rtcnet")})
 	d.opened(rtc.Close)

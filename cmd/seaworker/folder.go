@@ -11,13 +11,14 @@ import (
 // one.
 type folder string
 
-func (f folder) key() string     { return filepath.Join(string(f), "key") }
-func (f folder) ledger() string  { return filepath.Join(string(f), "ledger.db") }
-func (f folder) heads() string   { return filepath.Join(string(f), "heads") }
-func (f folder) plugins() string { return filepath.Join(string(f), "plugins") }
-func (f folder) cache() string   { return filepath.Join(string(f), "cache") }
-func (f folder) acme() string    { return filepath.Join(string(f), "acme") }
-func (f folder) socket() string  { return filepath.Join(string(f), "control.sock") }
+func (f folder) key() string         { return filepath.Join(string(f), "key") }
+func (f folder) ledger() string      { return filepath.Join(string(f), "ledger.db") }
+func (f folder) certificate() string { return filepath.Join(string(f), "certificate") }
+func (f folder) heads() string       { return filepath.Join(string(f), "heads") }
+func (f folder) plugins() string     { return filepath.Join(string(f), "plugins") }
+func (f folder) cache() string       { return filepath.Join(string(f), "cache") }
+func (f folder) acme() string        { return filepath.Join(string(f), "acme") }
+func (f folder) socket() string      { return filepath.Join(string(f), "control.sock") }
 
 // make makes the folder, for its owner alone.
 func (f folder) make() error {

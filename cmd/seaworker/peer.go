@@ -12,13 +12,17 @@ import (
 
 // peerView is a link.
 type peerView struct {
-	Peer      identity.Entity `json:"peer"`
-	Address   addr.Addr       `json:"address"`
-	Transport string          `json:"transport"`
-	Remote    string          `json:"remote"`
-	Outbound  bool            `json:"outbound"`
-	RTTMicros int64           `json:"rtt_us"`
-	Since     time.Time       `json:"since"`
+	Peer    identity.Entity `json:"peer"`
+	Address addr.Addr       `json:"address"`
+
+	// ActsFor is the entity that let the peer act for it; none is itself.
+	ActsFor *identity.Entity `json:"acts_for,omitempty"`
+
+	Transport string    `json:"transport"`
+	Remote    string    `json:"remote"`
+	Outbound  bool      `json:"outbound"`
+	RTTMicros int64     `json:"rtt_us"`
+	Since     time.Time `json:"since"`
 }
 
 // pingView is an answer to a ping.

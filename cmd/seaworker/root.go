@@ -33,7 +33,7 @@ program's own exit code through.`,
 	root.AddCommand(
 		newDemo(c),
 		newUp(c), newStop(c), newStatus(c),
-		newID(c), newDoctor(c),
+		newID(c), newCert(c), newDoctor(c),
 		newRun(c), newQuote(c), newJob(c), newReceipt(c),
 		newOffer(c), newCredit(c), newEarnings(c), newSpending(c), newPeer(c), newCall(c), newPub(c), newSub(c),
 		newAddr(c), newVersion(c), newCheckFile(c), newExamineFile(c),

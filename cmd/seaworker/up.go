@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/peersea/sea/identity"
+	"github.com/peersea/sea/ledger"
 	"github.com/peersea/sea/node/addr"
 	"github.com/spf13/cobra"
 )
@@ -16,7 +17,8 @@ import (
 // statusView is how a node is.
 type statusView struct {
 	Address   addr.Addr       `json:"address"`
-	Entity    identity.Entity `json:"entity"`
+	Entity    identity.Entity `json:"entity"` // this node's key
+	ActsFor   *ledger.Acting  `json:"acts_for,omitempty"`
 	Version   string          `json:"version"`
 	Online    bool            `json:"online"`
 	Links     int             `json:"links"`
@@ -68,7 +70,11 @@ owe a seller 10 credits, all of them together; see --strangers.`,
 				if len(s.Listening) > 0 {
 					listening = "listening on " + strings.Join(s.Listening, " ")
 				}
-				_, err := fmt.Fprintf(c.stdout, "ready  entity %s  address %s  %s  links %d\n", s.Entity, s.Address, listening, s.Links)
+				acts := ""
+				if s.ActsFor != nil {
+					acts = "  acts for " + s.ActsFor.Entity.Short()
+				}
+				_, err := fmt.Fprintf(c.stdout, "ready  entity %s%s  address %s  %s  links %d\n", s.Entity, acts, s.Address, listening, s.Links)
 				return err
 			})
 		},
@@ -158,8 +164,12 @@ func newStatus(c *cli) *cobra.Command {
 			if s.Selling {
 				selling = "yes"
 			}
-			_, err = fmt.Fprintf(c.stdout, "entity     %s\naddress    %s\nstate      %s\nlistening  %s\nselling    %s\nversion    %s\nfolder     %s\n",
-				s.Entity, s.Address, state, listening, selling, s.Version, s.Dir)
+			acts := ""
+			if s.ActsFor != nil {
+				acts = "acts for   " + actingText(*s.ActsFor) + "\n"
+			}
+			_, err = fmt.Fprintf(c.stdout, "entity     %s\n%saddress    %s\nstate      %s\nlistening  %s\nselling    %s\nversion    %s\nfolder     %s\n",
+				s.Entity, acts, s.Address, state, listening, selling, s.Version, s.Dir)
 			if err == nil && s.Outside != nil {
 				_, err = fmt.Fprintf(c.stdout, "outside    %s\n", s.Outside)
 			}

@@ -55,7 +55,8 @@ type Credit struct {
 	peers   map[identity.Entity]*peer // maxPeers
 	waiters map[*waiter]struct{}      // one for each Deliver
 	stale   map[identity.Entity]int   // see checkpoint.go: maxPeers
-	asked   map[identity.Entity]int   // calls to ScopeCheckpoint in this tick: 2 * maxPeers
+	asked   map[identity.Entity]int   // calls to ScopeCheckpoint and ScopeCredentials in this tick: 2 * maxPeers
+	shown   credentials
 
 	agreeing int  // goroutines of the round of checkpoints: maxAgreeing
 	sealing  bool // there is a goroutine that seals
@@ -109,6 +110,7 @@ func (c *Credit) Init(h *plugins.Host) error {
 	h.Node.Handle(ScopeCheckpoint, c.checkpoint)
 	h.Node.Handle(ScopePropose, c.proposal)
 	h.Node.Handle(ScopeRecover, c.recall)
+	h.Node.Handle(ScopeCredentials, c.credentials)
 	return nil
 }
 
@@ -141,7 +143,7 @@ func (c *Credit) Run(ctx context.Context) error {
 		for e := range events {
 			switch e.Kind {
 			case node.LinkUp:
-				if c.ledger.Line(e.Peer.Node).Known() {
+				if c.knows(e.Peer) {
 					c.call(e.Peer.Node, true)
 					c.changed(e.Peer.Node)
 				}
@@ -151,7 +153,7 @@ func (c *Credit) Run(ctx context.Context) error {
 		}
 	})
 	for _, link := range c.node.Links() { // those that came up before
-		if c.ledger.Line(link.Peer.Node).Known() {
+		if c.knows(link.Peer) {
 			c.call(link.Peer.Node, true)
 			c.changed(link.Peer.Node)
 		}
@@ -168,6 +170,7 @@ func (c *Credit) Run(ctx context.Context) error {
 			c.mindLimits(ctx) // first: what grows is then in the checkpoint
 			c.agreeAll(ctx)
 			c.seal(ctx)
+			c.showAll(ctx)
 		case <-ctx.Done():
 			return ctx.Err()
 		}

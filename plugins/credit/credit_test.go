@@ -34,7 +34,12 @@ func run(t *testing.T, s *nodetest.Sea, i int, path string) *trader {
 
 func runWith(t *testing.T, s *nodetest.Sea, i int, path string, cfg credit.Config) *trader {
 	t.Helper()
-	l := ledgertest.Open(t, path, s.Keys[i], ledger.Config{Segment: 4}) // all of it works while the log is being sealed
+	return runLedger(t, s, i, path, cfg, ledger.Config{Segment: 4}) // all of it works while the log is being sealed
+}
+
+func runLedger(t *testing.T, s *nodetest.Sea, i int, path string, cfg credit.Config, books ledger.Config) *trader {
+	t.Helper()
+	l := ledgertest.Open(t, path, s.Keys[i], books)
 	plugin := credit.New(l, cfg)
 	set, err := plugins.Start(s.Nodes[i], filepath.Dir(path), nil, plugins.Named{Name: "credit", Plugin: plugin})
 	if err != nil {

@@ -92,8 +92,10 @@ func (c *Credit) attempt(ctx context.Context, to identity.Entity, p *peer) error
 				return err
 			}
 		}
+		c.show(ctx, to)
 		err := c.empty(ctx, to, !since.IsZero())
 		if err == nil {
+			c.show(ctx, to) // for a line that has just begun
 			c.inStep(to, since)
 			return nil
 		}

@@ -38,13 +38,15 @@ func (c *Credit) refuse(from rpc.Peer, err error) error {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case errors.Is(err, ledger.ErrFormat), errors.Is(err, ledger.ErrVersion), errors.Is(err, ledger.ErrKind),
+		errors.Is(err, identity.ErrBadRevocation),
 		errors.Is(err, ledger.ErrSelf):
 		code = rpc.BadRequest
 	case errors.Is(err, ledger.ErrStranger), errors.Is(err, identity.ErrBadSignature), errors.Is(err, identity.ErrBadKey),
 		errors.Is(err, ledger.ErrContradiction), errors.Is(err, ledger.ErrGrant), errors.Is(err, ledger.ErrLine),
-		errors.Is(err, ledger.ErrVoucher), errors.Is(err, ledger.ErrFork):
+		errors.Is(err, ledger.ErrVoucher), errors.Is(err, ledger.ErrFork), errors.Is(err, ledger.ErrWarrant):
 		code = rpc.Refused
-	case errors.Is(err, ledger.ErrLines), errors.Is(err, ledger.ErrLocks), errors.Is(err, ledger.ErrOutOfStep): // later it may do
+	case errors.Is(err, ledger.ErrLines), errors.Is(err, ledger.ErrLocks), errors.Is(err, ledger.ErrOutOfStep),
+		errors.Is(err, ledger.ErrUnmet), errors.Is(err, ledger.ErrCertificates): // later it may do
 		code = rpc.Busy
 	case errors.Is(err, ledger.ErrReadOnly), errors.Is(err, ledger.ErrClosed):
 		code = rpc.Unavailable

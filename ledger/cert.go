@@ -1,0 +1,551 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/peersea/sea/identity"
+)
+
+// Several nodes of one entity. Lines are between keys: each node has its own, and
+// nobody else writes them. A certificate says for whom a node acts; with the
+// node's own word for it, an Act, the two are a warrant. A ledger keeps the
+// warrants of its peers, the revocations of those peers' entities, its own word
+// for as long as that holds, and what certificates its own key has issued.
+
+var (
+	// ErrBudget is returned when a promise would take what this key has promised
+	// in all over what a certificate allows under which it acts, or did within
+	// the hour.
+	ErrBudget = errors.New("certified budget")
+
+	// ErrCertificates is returned when there is no room for one more: a node with
+	// too many entities, an entity with too many revocations or nodes.
+	ErrCertificates = errors.New("too many certificates")
+)
+
+const (
+	// actLife is how long a node's word lasts. A raised budget counts, and a
+	// revoked node is told nothing new of it, after at most so long.
+	actLife = time.Hour
+
+	// forgetActs is how long our own word is kept after it has ended, in seconds:
+	// should the clock go back by less, it still binds.
+	forgetActs = 24 * 60 * 60
+
+	maxEntities    = 4       // of one node, ever
+	maxRevocations = 1 << 14 // of all entities; maxRevoked of one
+	maxActs        = 128     // of our own, with those of the last day
+	maxIssued      = 4096    // nodes that our key has given a certificate
+)
+
+// certs is what is kept in memory of the bucket cert: under 200 bytes for each
+// node with a certificate, of which there is a line.
+type certs struct {
+	self    *identity.Statement // the certificate of our own key
+	own     identity.Certificate
+	acts    []ownAct
+	acting  map[identity.Entity][]acting // by node: maxEntities each, MaxLines nodes
+	revoked map[identity.Entity]map[identity.Entity]identity.Revocation
+	revs    int
+
+	message []byte // Credentials' answer until renew, nil when it is to be made anew
+	renew   int64
+	changes int // how often what it is made of has changed
+}
+
+// acting is a warrant without its signatures.
+type acting struct {
+	entity identity.Entity
+	cert   identity.Certificate
+	act    Act
+}
+
+// ownAct is our own word, and what it lets us promise in all.
+type ownAct struct {
+	act   Act
+	limit Amount
+}
+
+// Acting says for whom a node acts, as a ledger shows it.
+type Acting struct {
+	Entity identity.Entity `json:"entity"`
+	Serial uint64          `json:"serial"`
+	Can    []string        `json:"can"`
+
+	// Budget is what the node may promise to all, and Used what it has promised
+	// and locked on the lines that are known here: a peer's on its line with us,
+	// our own on all.
+	Budget Amount `json:"budget_micro"`
+	Used   Amount `json:"used_micro"`
+
+	From  time.Time `json:"from"`
+	Until time.Time `json:"until"`
+
+	// Balance is that of all nodes together that act for the entity, and of the
+	// entity itself: positive when they owe us. It is set while this one acts for
+	// it, and of a peer.
+	Balance Amount `json:"entity_balance_micro"`
+
+	// Standing is "holds", "not yet", "ended" or "revoked".
+	Standing Standing `json:"standing"`
+}
+
+// Standing says whether a certificate counts.
+type Standing string
+
+// The standings.
+const (
+	Holds   Standing = "holds"
+	NotYet  Standing = "not yet"
+	Ended   Standing = "ended"
+	Revoked Standing = "revoked"
+)
+
+// The bucket cert holds, under a letter and what follows it:
+const (
+	certWarrant = 'w' // node, entity → the newest warrant
+	certRevoked = 'r' // entity, node → the revocation with the highest serial
+	certOwn     = 'o' // hash of the act → our own warrant
+	certIssued  = 'i' // node → the newest certificate that our key has given it
+)
+
+func certKey(kind byte, names ...[]byte) []byte {
+	return append([]byte{kind}, bytes.Join(names, nil)...)
+}
+
+func encodeWarrant(w warrant) []byte { return w.append([]byte{version}) }
+
+func decodeWarrant(b []byte) (warrant, error) {
+	r := reader{b: b, what: "warrant"}
+	r.version()
+	w := r.warrant()
+	return w, r.end()
+}
+
+// keptWarrant is decodeWarrant of a record of ours, whose signatures were verified
+// before it was written.
+func keptWarrant(b []byte) (warrant, error) {
+	r := reader{b: b, what: "warrant"}
+	r.version()
+	said, word := r.statement("the certificate"), r.statement("the node's word")
+	if err := r.end(); err != nil {
+		return warrant{}, err
+	}
+	return readWarrant(said, word)
+}
+
+func encodeStatement(s identity.Statement) []byte { return appendStatement([]byte{version}, s) }
+
+func decodeStatement(b []byte) (identity.Statement, error) {
+	r := reader{b: b, what: "statement"}
+	r.version()
+	s := r.statement("a certificate or revocation")
+	return s, r.end()
+}
+
+// certs calls f for each record of a kind.
+func (k book) certs(kind byte, f func(key, payload []byte) error) error {
+	return k.scan(bCert, []byte{kind}, func(key, value []byte) (bool, error) {
+		if key[0] != kind {
+			return false, nil
+		}
+		payload, err := unseal(k, bCert, key, value)
+		if err == nil {
+			err = f(key, payload)
+		}
+		if err != nil && !errors.Is(err, ErrDamaged) {
+			err = damage(k, bCert, key, value, err.Error())
+		}
+		return err == nil, err
+	})
+}
+
+// read fills c from the file.
+func (c *certs) read(k book) error {
+	c.acting, c.revoked = map[identity.Entity][]acting{}, map[identity.Entity]map[identity.Entity]identity.Revocation{}
+	err := k.certs(certWarrant, func(_, payload []byte) error {
+		w, err := keptWarrant(payload)
+		if err == nil {
+			c.hold(w)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	err = k.certs(certOwn, func(_, payload []byte) error {
+		w, err := keptWarrant(payload)
+		if err == nil {
+			c.acts = append(c.acts, ownAct{w.act, limitOf(w.cert)})
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return k.certs(certRevoked, func(_, payload []byte) error {
+		s, err := decodeStatement(payload)
+		if err != nil {
+			return err
+		}
+		r, err := identity.ReadRevocation(s)
+		if err == nil {
+			c.void(s.By, r)
+		}
+		return err
+	})
+}
+
+// hold puts w in the place of the node's warrant of that entity.
+func (c *certs) hold(w warrant) {
+	is := acting{w.entity(), w.cert, w.act}
+	all := c.acting[w.cert.Node]
+	for i := range all {
+		if all[i].entity == is.entity {
+			all[i] = is
+			return
+		}
+	}
+	c.acting[w.cert.Node] = append(all, is)
+}
+
+func (c *certs) void(entity identity.Entity, r identity.Revocation) {
+	c.stale()
+	if c.revoked[entity] == nil {
+		c.revoked[entity] = map[identity.Entity]identity.Revocation{}
+	}
+	if _, there := c.revoked[entity][r.Node]; !there {
+		c.revs++
+	}
+	c.revoked[entity][r.Node] = r
+}
+
+// stale has the message made anew.
+func (c *certs) stale() { c.message, c.changes = nil, c.changes+1 }
+
+// isRevoked says whether entity took c back.
+func (c *certs) isRevoked(entity identity.Entity, of identity.Certificate) bool {
+	r, ok := c.revoked[entity][of.Node]
+	return ok && r.Voids(of)
+}
+
+// of returns for whom node acts: by its newest word, or, if any entity has taken
+// back what it gave it, by that one.
+func (c *certs) of(node identity.Entity) (is acting, revoked, found bool) {
+	for _, a := range c.acting[node] {
+		void := c.isRevoked(a.entity, a.cert)
+		switch {
+		case !found, void && !revoked:
+		case !void && revoked, bytes.Compare(actOrder(a), actOrder(is)) < 0:
+			continue
+		}
+		is, revoked, found = a, void, true
+	}
+	return is, revoked, found
+}
+
+// actOrder is what the newest word is told by: no two entities have the same.
+func actOrder(a acting) []byte { return append(a.act.Encode()[1+32:], a.entity[:]...) }
+
+func (a acting) show(revoked bool, used Amount, now time.Time) Acting {
+	out := Acting{
+		Entity: a.entity, Serial: a.cert.Serial, Can: a.cert.Can, Budget: limitOf(a.cert), Used: used,
+		From: time.Unix(a.cert.NotBefore, 0), Until: time.Unix(a.cert.NotAfter, 0), Standing: Holds,
+	}
+	switch {
+	case revoked:
+		out.Standing = Revoked
+	case now.Unix() < a.cert.NotBefore:
+		out.Standing = NotYet
+	case now.Unix() > a.cert.NotAfter:
+		out.Standing = Ended
+	}
+	return out
+}
+
+// acting shows for whom peer acts; nil is for itself, or not known.
+func (l *Ledger) acting(peer identity.Entity, used Amount) *Acting {
+	l.mu.Lock()
+	is, revoked, found := l.certs.of(peer)
+	l.mu.Unlock()
+	if !found {
+		return nil
+	}
+	out := is.show(revoked, used, l.cfg.Now())
+	return &out
+}
+
+// Acting shows under which certificate this ledger's own key promises; nil is
+// under none.
+func (l *Ledger) Acting() *Acting {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := &l.certs
+	if c.self == nil {
+		return nil
+	}
+	a := acting{entity: c.self.By, cert: c.own}
+	out := a.show(c.isRevoked(c.self.By, c.own), l.promised(), l.cfg.Now())
+	return &out
+}
+
+// Revoked says whether entity is known to have taken back c.
+func (l *Ledger) Revoked(entity identity.Entity, c identity.Certificate) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.certs.isRevoked(entity, c)
+}
+
+// Ours says whether entity is the one that this ledger's key acts for, or is.
+func (l *Ledger) Ours(entity identity.Entity) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return entity == l.entity()
+}
+
+// Disowns says whether that one has taken back what it gave node.
+func (l *Ledger) Disowns(node identity.Entity) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, gone := l.certs.revoked[l.entity()][node]
+	return gone
+}
+
+// entity is whom our key acts for by its certificate, whether or not that holds.
+// l.mu need not be held: it is set once.
+func (l *Ledger) entity() identity.Entity {
+	if l.certs.self != nil {
+		return l.certs.self.By
+	}
+	return l.self
+}
+
+// disowned returns why nothing is lent to peer: an entity has taken back what it
+// gave it. l.mu is held.
+func (l *Ledger) disowned(peer identity.Entity) error {
+	is, revoked, _ := l.certs.of(peer)
+	if !revoked {
+		return nil
+	}
+	return &StateError{Peer: peer, State: StateRevoked, Why: revokedWhy(is.entity)}
+}
+
+func revokedWhy(entity identity.Entity) string {
+	return "entity " + entity.Short() + " has revoked the node's certificate"
+}
+
+// promised is all that this key has promised or locked on all lines, as far as
+// it is on the disk. l.mu is held.
+func (l *Ledger) promised() Amount {
+	var sum Amount
+	for _, s := range l.standing {
+		sum = min(sum+s.own.most(), maxAmount) // both are at most that, so nothing wraps
+	}
+	return sum
+}
+
+// allowed is what this key may promise in all, if anything bounds it. l.mu is held.
+func (l *Ledger) allowed() (limit Amount, bound bool) {
+	now := l.cfg.Now().Unix()
+	limit = maxAmount
+	for _, a := range l.certs.acts {
+		if a.act.Until >= now { // one that begins later too: the clock may go back
+			limit, bound = min(limit, a.limit), true
+		}
+	}
+	return limit, bound
+}
+
+// affords refuses to set aside what could not be promised. What is set aside and
+// locked too counts twice until it is released: better than a delivery that this
+// node may not pay for. l.mu is held.
+func (l *Ledger) affords(most Amount) error {
+	limit, bound := l.allowed()
+	if !bound {
+		return nil
+	}
+	used := l.promised()
+	for h := range l.holds {
+		if h.debtor {
+			used = min(used+h.most, maxAmount) // each is at most that, so nothing wraps
+		}
+	}
+	if min(used+most, maxAmount) > limit {
+		return fmt.Errorf("%w: this node may promise %s credits in all, has promised or reserved %s, and would reserve %s more",
+			ErrBudget, limit, used, most)
+	}
+	return nil
+}
+
+// spend refuses a promise of more than our certificates let us: the lowest of all
+// under which our word still holds. What this transaction promised before counts.
+func (b *batch) spend(amount Amount) error {
+	l := b.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	limit, bound := l.allowed()
+	if !bound {
+		b.spent = min(b.spent+amount, maxAmount)
+		return nil
+	}
+	if !b.summed {
+		b.spent, b.summed = min(b.spent+l.promised(), maxAmount), true
+	}
+	if sum := min(b.spent+amount, maxAmount); sum > limit {
+		return fmt.Errorf("%w: this node may promise %s credits in all, has promised %s, and would promise %s more",
+			ErrBudget, limit, b.spent, amount)
+	}
+	b.spent += amount
+	return nil
+}
+
+// Credentials returns the message that shows a peer for whom this key acts, and
+// what its entity has revoked; nil is for nobody, and nothing. The word in it is
+// on the disk. Hand it to peers before what is signed, and again when it changes:
+// each half hour. The peer gives it to TakeCredentials. Errors are ErrReadOnly
+// and ErrClosed.
+func (l *Ledger) Credentials(ctx context.Context) ([]byte, error) {
+	now := l.cfg.Now()
+	l.mu.Lock()
+	c := &l.certs
+	if c.message != nil && now.Unix() < c.renew {
+		defer l.mu.Unlock()
+		return c.message, nil
+	}
+	entity, acts := l.entity(), false
+	if c.self != nil {
+		acts = c.own.ValidAt(now.Add(time.Second)) == nil && !c.isRevoked(entity, c.own)
+	}
+	silent, changes := !acts && len(c.revoked[entity]) == 0, c.changes
+	l.mu.Unlock()
+	if silent {
+		return nil, nil
+	}
+	var out credentials
+	renew := now.Add(actLife / 2).Unix()
+	if acts {
+		w, fresh, err := l.ownWarrant(ctx, now)
+		if err != nil {
+			return nil, fmt.Errorf("credentials: %w", err)
+		}
+		if out.warrant = &w; fresh {
+			changes++
+		}
+		if renew = w.act.Until; renew < c.own.NotAfter {
+			renew -= int64(actLife/time.Second) / 2
+		}
+	}
+	err := l.store.view(func(g getter) error {
+		return book{g}.certs(certRevoked, func(key, payload []byte) error {
+			if !bytes.Equal(key[1:33], entity[:]) {
+				return nil
+			}
+			s, err := decodeStatement(payload)
+			out.revoked = append(out.revoked, s)
+			return err
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("credentials: %w", err)
+	}
+	message := out.encode()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c.changes == changes { // nothing was revoked meanwhile
+		c.message, c.renew = message, renew
+	}
+	return message, nil
+}
+
+// ownWarrant returns our word that has longest to go, or gives a fresh one.
+func (l *Ledger) ownWarrant(ctx context.Context, now time.Time) (out warrant, fresh bool, err error) {
+	said := l.certs.self.Hash(identity.CertificatePurpose) // set once, by Open
+	find := func(k book) error {
+		return k.certs(certOwn, func(_, payload []byte) error {
+			w, err := keptWarrant(payload)
+			if err == nil && w.act.Certificate == said && w.act.From <= now.Unix()+1 && w.act.Until > out.act.Until {
+				out = w
+			}
+			return err
+		})
+	}
+	if err := l.store.view(func(g getter) error { return find(book{g}) }); err != nil {
+		return out, false, err
+	}
+	last := l.certs.own.NotAfter
+	if out.act.Until == last || out.act.Until >= now.Add(actLife/2).Unix() {
+		return out, false, nil
+	}
+	// From the next second on: what was promised in this one was not under it.
+	act := Act{Certificate: said, From: now.Unix() + 1, Until: min(now.Add(actLife).Unix(), last)}
+	word, err := l.sign(ActPurpose, act.Encode())
+	if err != nil {
+		return out, false, err
+	}
+	if out, err = newWarrant(*l.certs.self, word); err != nil {
+		return out, false, err
+	}
+	w := out
+	return out, true, l.submit(ctx, LineID{}, func(b *batch) error { return b.act(w) })
+}
+
+// sign is the signer's, or ErrReadOnly.
+func (l *Ledger) sign(p identity.Purpose, body []byte) (identity.Statement, error) {
+	if l.signer == nil {
+		return identity.Statement{}, ErrReadOnly
+	}
+	return l.signer.Sign(p, body)
+}
+
+// act writes our own word, before it leaves, and forgets those that have ended.
+func (b *batch) act(w warrant) error {
+	l := b.l
+	now := l.cfg.Now().Unix()
+	var over [][]byte
+	held := 0
+	err := b.certs(certOwn, func(key, payload []byte) error {
+		old, err := keptWarrant(payload)
+		if err == nil && old.act.Until+forgetActs < now {
+			over = append(over, bytes.Clone(key))
+		}
+		held++
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %w", errStore, err)
+	}
+	if held-len(over) >= maxActs {
+		return fmt.Errorf("%w: %d words of ours are kept", ErrCertificates, maxActs)
+	}
+	for _, key := range over {
+		if err := b.remove(bCert, key); err != nil {
+			return fmt.Errorf("%w: %w", errStore, err)
+		}
+	}
+	id := identity.HashOf(w.act.Encode())
+	if err := b.put(bCert, certKey(certOwn, id[:]), encodeWarrant(w)); err != nil {
+		return fmt.Errorf("%w: %w", errStore, err)
+	}
+	// At once, and not with the commit: what follows in this transaction is bound
+	// by it, and if the transaction fails nothing is written any more.
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	kept := l.certs.acts[:0]
+	for _, a := range l.certs.acts {
+		if a.act.Until+forgetActs >= now {
+			kept = append(kept, a)
+		}
+	}
+	l.certs.acts = append(kept, ownAct{w.act, limitOf(w.cert)})
+	l.certs.stale()
+	return nil
+}
+
+// ShowCertificate shows what a certificate of entity says at t.
+func ShowCertificate(entity identity.Entity, c identity.Certificate, revoked bool, t time.Time) Acting {
+	return acting{entity: entity, cert: c}.show(revoked, 0, t)
+}
