@@ -315,6 +315,16 @@ func (l *Ledger) Disowns(node identity.Entity) bool {
 	return gone
 }
 
+// Disowned is a number that changes when more is heard of what it has revoked.
+func (l *Ledger) Disowned() (sum uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range l.certs.revoked[l.entity()] {
+		sum += r.Serial + 1
+	}
+	return sum
+}
+
 // entity is whom our key acts for by its certificate, whether or not that holds.
 // l.mu need not be held: it is set once.
 func (l *Ledger) entity() identity.Entity {

@@ -84,6 +84,7 @@ func (c *Credit) attempt(ctx context.Context, to identity.Entity, p *peer) error
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	c.show(ctx, to)
 	for again := range 3 {
 		since := c.linkedSince(to)
 		if c.mustMeet(to, p, since) || again > 0 {
@@ -92,7 +93,6 @@ func (c *Credit) attempt(ctx context.Context, to identity.Entity, p *peer) error
 				return err
 			}
 		}
-		c.show(ctx, to)
 		err := c.empty(ctx, to, !since.IsZero())
 		if err == nil {
 			c.show(ctx, to) // for a line that has just begun
