@@ -97,6 +97,7 @@ type Ledger struct {
 	due       map[identity.Hash]*Hold      // those of holds that wait for a payment
 	watchers  map[*watcher]struct{}
 	met       map[identity.Entity]struct{} // whose checkpoints are known, see Checkpoint: MaxLines
+	recalled  map[identity.Entity]uint32   // the epochs that were asked for, see takeRecalled: MaxLines
 	said      map[identity.Hash]evidence   // of the locks in standing: maxAllLocks, and our own
 	unsaved   map[identity.Hash]unsaved    // those of said that are not on the disk
 	locks     int                          // how many are in standing
@@ -212,7 +213,7 @@ func start(s store, self identity.Entity, signer identity.Signer, sums bool, cfg
 		queue: make(chan *op, maxBatch), nudge: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 		verifier: identity.NewVerifier(knownKeys), strangers: cfg.Strangers, standing: map[identity.Entity]standing{},
 		holds: map[*Hold]struct{}{}, due: map[identity.Hash]*Hold{}, watchers: map[*watcher]struct{}{},
-		met:  map[identity.Entity]struct{}{},
+		met: map[identity.Entity]struct{}{}, recalled: map[identity.Entity]uint32{},
 		said: map[identity.Hash]evidence{}, unsaved: map[identity.Hash]unsaved{},
 	}
 	l.crowd.by = l.verifier

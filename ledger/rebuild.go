@@ -327,7 +327,9 @@ func (b *batch) takeRecalled(peer identity.Entity, m recalled) (next []byte, err
 		}
 		state = StateFenced
 	}
-	if m.agreed && m.epoch == a.own.epoch && m.newest == a.own.seq {
+	// A peer that was asked for a later epoch may have agreed to it meanwhile, and
+	// take nothing of this one.
+	if m.agreed && m.epoch == a.own.epoch && m.newest == a.own.seq && a.own.epoch >= b.l.askedEpoch(peer) {
 		if state, err = b.unfence(a); err != nil {
 			return nil, fmt.Errorf("%w: %w", errStore, err)
 		}
@@ -340,6 +342,13 @@ func (b *batch) takeRecalled(peer identity.Entity, m recalled) (next []byte, err
 		return next, nil
 	}
 	return next, b.keep(a, state)
+}
+
+// askedEpoch is the latest epoch that this process asked peer to agree to.
+func (l *Ledger) askedEpoch(peer identity.Entity) uint32 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.recalled[peer]
 }
 
 // nextRecall asks for more, or for the peer's consent when all is here.
@@ -357,6 +366,9 @@ func (b *batch) nextRecall(a account, all bool) ([]byte, error) {
 		}
 		v.Sig = said.Sig
 		m.with = &v
+		b.l.mu.Lock()
+		b.l.recalled[a.peer] = max(b.l.recalled[a.peer], v.Epoch)
+		b.l.mu.Unlock()
 	}
 	return m.encode(), nil
 }

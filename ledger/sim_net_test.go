@@ -80,6 +80,9 @@ func (s *sim) compare(n *simNode, with int, b []byte) error {
 	}
 	err := n.l.Compare(background, s.entity(with), b)
 	s.shows(n.i, with, b, err)
+	if n.restores > 0 && err == nil {
+		s.regrant(n.i, with)
+	}
 	return err
 }
 
@@ -90,6 +93,10 @@ func (s *sim) met(i, j int) {
 		k.restored = false
 		k.lost = s.state(i, j) == StateFenced
 		s.note("%d met %d after its restore, fenced %v", i, j, k.lost)
+		if k.lost {
+			s.counts["fenced"]++
+			s.after(s.some(5*time.Second), func() { s.rebuild(i, j) })
+		}
 	}
 }
 
@@ -274,11 +281,10 @@ func (s *sim) work() {
 	case 1:
 		s.crash(n)
 	case 2, 3:
-		if s.rnd.IntN(4) > 0 {
+		if s.rnd.IntN(5) > 1 {
 			s.backup(n)
-		} else if s.counts["restores"] >= max(1, len(s.nodes)/5) { // a line that lost something stays fenced
-		} else if k := slices.IndexFunc(s.nodes, func(n *simNode) bool { return n.up && len(n.copies) > 0 }); k >= 0 {
-			s.restore(s.nodes[k])
+		} else if n := s.anyRestorable(); n != nil {
+			s.restore(n)
 		}
 	case 4:
 		if s.rnd.IntN(4) == 0 {

@@ -47,10 +47,11 @@ type simBug struct {
 	// The carrier keeps from a restored file's process what the peers hold of it.
 	unfenced bool
 
-	credulous bool                               // sellers count vouchers that their ledger refuses
-	generous  bool                               // sellers release locks below what they were promised
-	replies   bool                               // a checkpoint is answered before it is on the disk
-	tamper    func(l *Ledger, p identity.Entity) // changes what a process knows of its claims
+	credulous bool                                    // sellers count vouchers that their ledger refuses
+	generous  bool                                    // sellers release locks below what they were promised
+	replies   bool                                    // a checkpoint is answered before it is on the disk
+	alone     func(b *batch, p identity.Entity) error // opens a fenced line instead of a rebuild
+	tamper    func(l *Ledger, p identity.Entity)      // changes what a process knows of its claims
 }
 
 type sim struct {
@@ -113,6 +114,8 @@ type simLink struct {
 	theirs   half
 	restored bool // the file was put back, and the peer was not met since
 	lost     bool // and it turned out that it lacks what the peer holds
+	forked   bool // and that it cannot be rebuilt
+	recalls  int  // rebuilds begun
 }
 
 type simPay struct {
@@ -320,51 +323,12 @@ func (s *sim) restart(n *simNode) {
 		}
 		s.reread(n.i, k.to)
 		s.check(n.i, k.to)
+		if k.lost {
+			s.after(s.some(5*time.Second), func() { s.rebuild(n.i, k.to) })
+		}
 		s.deliver(n.i, k.to)
 		s.deliver(k.to, n.i)
 	}
-}
-
-// restore puts an old copy in the place of a node's file.
-func (s *sim) restore(n *simNode) {
-	if len(n.copies) == 0 {
-		return
-	}
-	s.crash(n)
-	if n.up {
-		return
-	}
-	c := n.copies[s.rnd.IntN(len(n.copies))]
-	n.copies = nil // later ones are of a file that is gone
-	s.counts["restores"]++
-	s.note("%d is restored", n.i)
-	n.disk.disk = c.disk
-	n.disk.reboot()
-	n.restores++
-	for _, k := range n.links {
-		old := c.links[k.to]
-		k.sum, k.granted, k.limit, k.expiry = old.sum, old.granted, old.limit, old.expiry
-		k.mine, k.theirs, k.agreed, k.maybe = half{}, half{}, 0, nil
-		k.own, k.other = chainModel{}, chainModel{}
-		for _, t := range k.jobs {
-			t.restored = true
-		}
-		k.restored, k.lost = true, s.state(n.i, k.to) == StateFenced // as it was then
-		s.forget(n.i, k.to)
-		s.forget(k.to, n.i)
-		s.nodes[k.to].link[n.i].acked = 0 // by this node, which does not know
-	}
-}
-
-func (s *sim) backup(n *simNode) {
-	c := simCopy{disk: n.disk.disk, links: map[int]simLink{}}
-	for _, k := range n.links {
-		if len(k.maybe) > 0 {
-			return // the model does not know
-		}
-		c.links[k.to] = *k
-	}
-	n.copies = append(n.copies, c)
 }
 
 // linkOf makes both ends of a link when they meet first.
@@ -446,13 +410,15 @@ func TestSimulationFinds(t *testing.T) {
 		{name: "send before fsync", want: "I2 I3 I5", late: func(w []bucket) bool { return has(w, bHead) && has(w, bOut) }},
 		{name: "reply before fsync", want: "I3 I5", late: func(w []bucket) bool { return has(w, bHead) && !has(w, bOut) }},
 		{name: "proposal only in memory", want: "I3 I5 I6 I10", late: func(w []bucket) bool { return has(w, bCheckpoint) }},
-		{name: "unfenced restore", want: "I1 I2 I3 I4", unfenced: true},
+		{name: "unfenced restore", want: "I1 I2 I3 I4 stuck", unfenced: true},
 		{name: "a clock that stands still", want: "I7 stuck", frozen: true},
 		{name: "a reply to a proposal before fsync", want: "I3 I5 I6 I10", replies: true},
 		{name: "vouchers only in memory", want: "I3", late: onlyClaims},
 		{name: "a claim without its vouchers", want: "claim", tamper: forgetVouchers},
 		{name: "a VOID before expiry that counts without the payee", want: "claim stuck", tamper: forgetVoid},
 		{name: "a FOLD below the highest voucher", want: "claim", generous: true},
+		{name: "a recovery without the peer's head", want: "I1 I2 I3 I4", alone: unfenced},
+		{name: "an epoch that the peer has not agreed to", want: "I1 I2 I3 I4", alone: reused},
 		{name: "a voucher above its lock", want: "loss", credulous: true},
 	} {
 		t.Run(bug.name, func(t *testing.T) {
