@@ -201,6 +201,7 @@ func (s *sim) took(i, j int, err error) bool {
 	case err == nil:
 		return true
 	case errors.Is(err, ErrOutOfStep), errors.Is(err, ErrLine) && k.lost, errors.Is(err, ErrContradiction) && k.restored:
+	case errors.Is(err, ErrContradiction) && s.nodes[i].restores+s.nodes[j].restores > 0: // two grants of one number, until a third
 	default:
 		s.refused(s.nodes[i], "take a checkpoint", err)
 	}

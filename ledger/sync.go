@@ -97,7 +97,8 @@ func (l *Ledger) Compare(ctx context.Context, peer identity.Entity, message []by
 		}
 		_, more, err := book{g}.unsentOf(p.line)
 		same = !more && p.seq() == a.own.seq && p.grantSeq() == a.own.grantSeq &&
-			(p.head == nil || p.head.Entry.Hash() == a.own.tip)
+			(p.head == nil || p.head.Entry.Hash() == a.own.tip) &&
+			(p.grant == nil || p.grant.Limit == a.own.grantLimit && p.grant.Expiry == a.own.grantExpiry)
 		return err
 	})
 	if err != nil {
