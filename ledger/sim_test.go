@@ -323,7 +323,10 @@ func (s *sim) restart(n *simNode) {
 		}
 		s.reread(n.i, k.to)
 		s.check(n.i, k.to)
-		if k.lost {
+		switch {
+		case k.lost && !k.restored && s.state(n.i, k.to) == StateOpen: // likewise
+			s.rebuilt(n.i, k.to)
+		case k.lost:
 			s.after(s.some(5*time.Second), func() { s.rebuild(n.i, k.to) })
 		}
 		s.deliver(n.i, k.to)
