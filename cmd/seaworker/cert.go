@@ -148,7 +148,9 @@ func (c *cli) printCert(v certView) error {
 		_, err := fmt.Fprintf(c.stdout, "node      %s\nrevoked   by %s: all certificates up to number %d\n", v.Node, v.Entity, *v.Revoked)
 		return err
 	}
-	_, err := fmt.Fprintf(c.stdout, "node      %s\nacts for  %s\n", v.Node, actingText(*v.Acting))
+	acts := *v.Acting
+	acts.Entity = v.Entity // in JSON the two are one
+	_, err := fmt.Fprintf(c.stdout, "node      %s\nacts for  %s\n", v.Node, actingText(acts))
 	return err
 }
 
