@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/peersea/sea/identity/cbor"
+	"github.com/peersea/sea/internal/golden"
 )
 
 type certificateVector struct {
@@ -45,7 +46,7 @@ func TestCertificateVectors(t *testing.T) {
 		made = append(made, certificateVector{seed[:], c.Node, append([]string{}, c.Can...), c.Budget,
 			c.NotBefore, c.NotAfter, c.Serial, s.Body, s.Encode()})
 	}
-	for _, v := range golden(t, "certificates.json", made) {
+	for _, v := range golden.JSON(t, "testdata/certificates.json", made) {
 		s, err := DecodeStatement(v.Encoded)
 		if err != nil {
 			t.Fatal(err)

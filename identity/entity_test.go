@@ -12,6 +12,7 @@ import (
 	"filippo.io/edwards25519"
 
 	"github.com/peersea/sea/identity/cbor"
+	"github.com/peersea/sea/internal/golden"
 )
 
 type keyVectors struct {
@@ -57,7 +58,7 @@ func TestKeyVectors(t *testing.T) {
 			made.Bad = append(made.Bad, badKey{b[:], "not on the curve"})
 		}
 	}
-	read := golden(t, "keys.json", made)
+	read := golden.JSON(t, "testdata/keys.json", made)
 	for _, g := range read.Good {
 		k := keyFromSeed([32]byte(g.Seed))
 		if k.Entity() != g.Entity || Work(g.Entity) != g.Work {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/peersea/sea/identity/cbor"
+	"github.com/peersea/sea/internal/golden"
 )
 
 type revocationVector struct {
@@ -38,7 +39,7 @@ func TestRevocationVectors(t *testing.T) {
 		}
 		made = append(made, revocationVector{seed[:], r.Node, r.Serial, r.At, r.Until, s.Body, s.Encode()})
 	}
-	for _, v := range golden(t, "revocations.json", made) {
+	for _, v := range golden.JSON(t, "testdata/revocations.json", made) {
 		s, err := DecodeStatement(v.Encoded)
 		if err != nil {
 			t.Fatal(err)

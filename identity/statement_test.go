@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/peersea/sea/identity/cbor"
+	"github.com/peersea/sea/internal/golden"
 )
 
 type statementVector struct {
@@ -42,7 +43,7 @@ func makeStatements(t testing.TB) []statementVector {
 }
 
 func TestStatementVectors(t *testing.T) {
-	for _, v := range golden(t, "statements.json", makeStatements(t)) {
+	for _, v := range golden.JSON(t, "testdata/statements.json", makeStatements(t)) {
 		s, err := DecodeStatement(v.Encoded)
 		if err != nil {
 			t.Fatal(err)

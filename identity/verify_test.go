@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"filippo.io/edwards25519"
+
+	"github.com/peersea/sea/internal/golden"
 )
 
 // torsionVector is a signature that implementations of Ed25519 disagree about,
@@ -150,7 +152,7 @@ func TestTorsionVectors(t *testing.T) {
 		made = append(made, v)
 	}
 	var onlyWe, onlyGo, both, neither int
-	for _, v := range golden(t, "torsion.json", made) {
+	for _, v := range golden.JSON(t, "testdata/torsion.json", made) {
 		err := Verify(Entity(v.Entity), v.Purpose, v.Body, v.Sig)
 		if (err == nil) != v.Valid {
 			t.Errorf("%s: %v, want valid %v", v.Name, err, v.Valid)

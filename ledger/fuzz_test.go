@@ -25,7 +25,7 @@ func oneSpelling[T any](f *testing.F, seeds [][]byte, decode func([]byte) (T, er
 
 // seeds are the vectors of these names.
 func seeds(f *testing.F, names ...string) [][]byte {
-	g := makeGolden(f)
+	g := makeExamples(f)
 	var all [][]byte
 	for _, name := range names {
 		b, ok := g.bytes[name]
@@ -89,7 +89,7 @@ func FuzzRecalled(f *testing.F) {
 }
 
 func FuzzRecord(f *testing.F) {
-	oneSpelling(f, append(seeds(f, "file: log"), makeGolden(f).bytes["record of a fold"]), decodeRecord, record.encode)
+	oneSpelling(f, append(seeds(f, "file: log"), makeExamples(f).bytes["record of a fold"]), decodeRecord, record.encode)
 }
 
 func FuzzHalf(f *testing.F) {

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"slices"
@@ -9,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/peersea/sea/identity"
+	"github.com/peersea/sea/internal/golden"
 )
 
 // proofFile is a fork: key 2 signed entry 2 for key 1 twice. The README checks
@@ -40,19 +40,8 @@ func TestProve(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if *update {
-		if err := os.WriteFile(proofFile, file, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	golden, err := os.ReadFile(proofFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(file, golden) {
-		t.Errorf("%s does not fit; if the format was meant to change, so must its version", proofFile)
-	}
-	again, err := CheckProof(golden)
+	golden.Match(t, proofFile, file)
+	again, err := CheckProof(file)
 	want := Misbehaviour{By: x.Entity(), To: l.self,
 		What: "signed two different entries 2: one that says 5 credits in all, and one that says 4"}
 	if err != nil || again != want || what != want {

@@ -8,7 +8,7 @@ import (
 )
 
 // certs adds the vectors of warrants and of what is kept of certificates.
-func (g *golden) certs(t testing.TB, add func(string, string, []byte, bool, map[string]any), stored func(bucket, []byte, []byte)) {
+func (g *examples) certs(t testing.TB, add func(string, string, []byte, bool, map[string]any), stored func(bucket, []byte, []byte)) {
 	t.Helper()
 	entity, node := keyOf(t, 3), g.payer
 	said := certify(t, entity, node.Entity(), 4*Credit, CanPay, CanSell)
@@ -65,7 +65,7 @@ func actUnder(t testing.TB, node identity.Signer, said identity.Statement, from,
 
 // TestCertVectors reads the committed vectors back to the same bytes.
 func TestCertVectors(t *testing.T) {
-	g := makeGolden(t)
+	g := makeExamples(t)
 	for name, again := range map[string]func(b []byte) ([]byte, error){
 		"act":                       func(b []byte) ([]byte, error) { a, err := DecodeAct(b); return a.Encode(), err },
 		"credentials":               func(b []byte) ([]byte, error) { c, err := decodeCredentials(b); return c.encode(), err },

@@ -9,7 +9,7 @@ import (
 )
 
 // locks adds the vectors of locks, vouchers and claims.
-func (g *golden) locks(t testing.TB, add func(string, string, []byte, bool, map[string]any), stored func(bucket, []byte, []byte)) {
+func (g *examples) locks(t testing.TB, add func(string, string, []byte, bool, map[string]any), stored func(bucket, []byte, []byte)) {
 	t.Helper()
 	c := newChain(t, g.payer, g.payee.Entity())
 	quote, ref := identity.HashOf([]byte("quote")), identity.HashOf([]byte("order"))

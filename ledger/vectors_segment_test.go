@@ -4,7 +4,7 @@ import "github.com/peersea/sea/identity"
 
 // segment adds the vectors of a sealed segment: the two runs of c as the payee's
 // log has them.
-func (g *golden) segment(c *chain, add func(string, string, []byte, bool, map[string]any), stored func(bucket, []byte, []byte)) {
+func (g *examples) segment(c *chain, add func(string, string, []byte, bool, map[string]any), stored func(bucket, []byte, []byte)) {
 	from := g.payer.Entity()
 	s := segment{segmentHead: segmentHead{owner: g.payee.Entity(), n: 1, first: 1, last: 3, heads: 2}}
 	at := span{first: 1}

@@ -3,19 +3,13 @@ package ledger
 import (
 	"crypto/ed25519"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
 	"testing"
 
 	"github.com/peersea/sea/identity"
+	"github.com/peersea/sea/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden vectors anew")
-
-const vectorFile = "testdata/vectors.json"
 
 // vector is one spelled-out example: the contract with other implementations.
 type vector struct {
@@ -30,8 +24,8 @@ func publicOf(seed []byte) string {
 	return hex.EncodeToString(ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey))
 }
 
-// golden is what the vectors are made of, by two keys with known seeds.
-type golden struct {
+// examples is what the vectors are made of, by two keys with known seeds.
+type examples struct {
 	payer, payee *identity.Key
 	head         Head
 	grant        Grant
@@ -39,8 +33,8 @@ type golden struct {
 	list         []vector
 }
 
-func makeGolden(t testing.TB) *golden {
-	g := &golden{payer: keyOf(t, 1), payee: keyOf(t, 2), bytes: map[string][]byte{}}
+func makeExamples(t testing.TB) *examples {
+	g := &examples{payer: keyOf(t, 1), payee: keyOf(t, 2), bytes: map[string][]byte{}}
 	add := func(name, about string, b []byte, hash bool, given map[string]any) {
 		v := vector{Name: name, About: about, Given: given, Hex: hex.EncodeToString(b)}
 		if hash {
@@ -160,24 +154,8 @@ func pactRecord(peer identity.Entity, c *Checkpoint) []byte {
 // TestVectors compares what is written with the committed vectors, and reads
 // each of those back to the same bytes.
 func TestVectors(t *testing.T) {
-	g := makeGolden(t)
-	got, err := json.MarshalIndent(g.list, "", " ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	got = append(got, '\n')
-	if *update {
-		if err := os.WriteFile(vectorFile, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(vectorFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != string(want) {
-		t.Errorf("%s does not fit; if the format was meant to change, so must its version", vectorFile)
-	}
+	g := makeExamples(t)
+	golden.JSON(t, "testdata/vectors.json", g.list)
 	for name, again := range map[string]func(b []byte) ([]byte, error){
 		"entry 1":             func(b []byte) ([]byte, error) { e, err := DecodeEntry(b); return e.Encode(), err },
 		"entry 3":             func(b []byte) ([]byte, error) { e, err := DecodeEntry(b); return e.Encode(), err },
@@ -217,7 +195,7 @@ func againAck(b []byte) ([]byte, error)      { a, err := decodeAck(b); return a.
 // TestFlippedVectors changes each byte of each vector that a peer sends, in two
 // of its bits, and demands an error that says what was wrong.
 func TestFlippedVectors(t *testing.T) {
-	g := makeGolden(t)
+	g := makeExamples(t)
 	payer, payee := g.payer.Entity(), g.payee.Entity()
 	a := accountOf(payee, payer) // as the payee sees it
 
@@ -347,7 +325,7 @@ func TestFlippedVectors(t *testing.T) {
 	t.Logf("%d flips", flips)
 }
 
-func (g *golden) hash(name string) string { return identity.HashOf(g.bytes[name]).String() }
+func (g *examples) hash(name string) string { return identity.HashOf(g.bytes[name]).String() }
 
 // adopt makes l's own half-chain and grant what they are given to be, as if l
 // had signed them.
@@ -377,7 +355,7 @@ func adopt(t *testing.T, l *Ledger, peer identity.Entity, runs []run, g *Grant) 
 
 // TestFlippedRecords changes each bit of each stored vector.
 func TestFlippedRecords(t *testing.T) {
-	g := makeGolden(t)
+	g := makeExamples(t)
 	for _, v := range g.list {
 		name, ok := v.Given["key"].(string)
 		if !ok {

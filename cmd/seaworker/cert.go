@@ -257,23 +257,18 @@ func newCertShow(c *cli) *cobra.Command {
 			if len(args) == 1 {
 				return c.showCertFile(args[0])
 			}
-			api, err := c.reader(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer api.close()
 			var v certsView
-			if err := api.do(cmd.Context(), http.MethodGet, "/certs", nil, &v); err != nil {
+			if err := c.read(cmd.Context(), "/certs", &v); err != nil {
 				return err
 			}
 			if c.json {
 				return c.printJSON(v)
 			}
 			if v.ActsFor == nil {
-				_, err = fmt.Fprintln(c.stdout, "this node acts for itself")
+				_, err := fmt.Fprintln(c.stdout, "this node acts for itself")
 				return err
 			}
-			_, err = fmt.Fprintf(c.stdout, "acts for  %s\n", actingText(*v.ActsFor))
+			_, err := fmt.Fprintf(c.stdout, "acts for  %s\n", actingText(*v.ActsFor))
 			return err
 		},
 	}
@@ -307,13 +302,8 @@ has promised is in its own ledger, and is not known here.`,
 		Example: "  seaworker cert list",
 		Args:    exactArgs(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.reader(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer api.close()
 			var v certsView
-			if err := api.do(cmd.Context(), http.MethodGet, "/certs", nil, &v); err != nil {
+			if err := c.read(cmd.Context(), "/certs", &v); err != nil {
 				return err
 			}
 			if c.json {

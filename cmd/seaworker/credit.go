@@ -92,13 +92,8 @@ func newCreditShow(c *cli) *cobra.Command {
 		Example: "  seaworker credit show 9b1c04",
 		Args:    exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.reader(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer api.close()
 			var l ledger.Line
-			if err := api.do(cmd.Context(), http.MethodGet, "/credit/"+escapePath(args[0]), nil, &l); err != nil {
+			if err := c.read(cmd.Context(), "/credit/"+escapePath(args[0]), &l); err != nil {
 				return err
 			}
 			return c.printLine(l)

@@ -29,13 +29,8 @@ func newJobList(c *cli) *cobra.Command {
 		Example: "  seaworker job list",
 		Args:    exactArgs(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.reader(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer api.close()
 			var jobs []market.Job
-			if err := api.do(cmd.Context(), http.MethodGet, "/jobs", nil, &jobs); err != nil {
+			if err := c.read(cmd.Context(), "/jobs", &jobs); err != nil {
 				return err
 			}
 			if c.json {
@@ -64,13 +59,8 @@ func newJobShow(c *cli) *cobra.Command {
 
 		ValidArgsFunction: completeJobs(c),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.reader(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer api.close()
 			var j market.Job
-			if err := api.do(cmd.Context(), http.MethodGet, "/jobs/"+escapePath(args[0]), nil, &j); err != nil {
+			if err := c.read(cmd.Context(), "/jobs/"+escapePath(args[0]), &j); err != nil {
 				return err
 			}
 			if c.json {

@@ -77,13 +77,8 @@ func newOfferShow(c *cli) *cobra.Command {
 		Example: "  seaworker offer show",
 		Args:    exactArgs(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.reader(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer api.close()
 			var v offerView
-			if err := api.do(cmd.Context(), http.MethodGet, "/offer", nil, &v); err != nil {
+			if err := c.read(cmd.Context(), "/offer", &v); err != nil {
 				return err
 			}
 			return c.printOffer(v)

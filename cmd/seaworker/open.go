@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"sync"
 )
@@ -34,6 +35,16 @@ func (c *cli) reader(ctx context.Context) (*client, error) {
 	cfg := defaultConfig()
 	cfg.LAN = false // it does not come online
 	return inProcess(ctx, dir, cfg, false)
+}
+
+// read reads into v, a pointer, what the control API has at path, by reader's client.
+func (c *cli) read(ctx context.Context, path string, v any) error {
+	api, err := c.reader(ctx)
+	if err != nil {
+		return err
+	}
+	defer api.close()
+	return api.do(ctx, http.MethodGet, path, nil, v)
 }
 
 // ephemeral is a node that joins the sea for one command.

@@ -59,13 +59,8 @@ func newPeerList(c *cli) *cobra.Command {
 		Example: "  seaworker peer list",
 		Args:    exactArgs(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.reader(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer api.close()
 			var peers []peerView
-			if err := api.do(cmd.Context(), http.MethodGet, "/peers", nil, &peers); err != nil {
+			if err := c.read(cmd.Context(), "/peers", &peers); err != nil {
 				return err
 			}
 			return c.printPeers(peers)

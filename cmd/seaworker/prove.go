@@ -37,13 +37,8 @@ nothing. Not paying and slow answers are no misbehaviour that can be proved.`,
 			if check != "" {
 				return c.checkProof(check)
 			}
-			api, err := c.reader(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer api.close()
 			var v proofView
-			if err := api.do(cmd.Context(), http.MethodGet, "/credit/"+escapePath(args[0])+"/proof", nil, &v); err != nil {
+			if err := c.read(cmd.Context(), "/credit/"+escapePath(args[0])+"/proof", &v); err != nil {
 				return err
 			}
 			if c.json {

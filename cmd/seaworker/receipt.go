@@ -53,13 +53,8 @@ func newReceiptShow(c *cli) *cobra.Command {
 
 		ValidArgsFunction: completeJobs(c),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.reader(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer api.close()
 			var v receiptView
-			if err := api.do(cmd.Context(), http.MethodGet, "/jobs/"+escapePath(args[0])+"/receipt", nil, &v); err != nil {
+			if err := c.read(cmd.Context(), "/jobs/"+escapePath(args[0])+"/receipt", &v); err != nil {
 				return err
 			}
 			if c.json {

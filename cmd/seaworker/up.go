@@ -140,13 +140,8 @@ func newStatus(c *cli) *cobra.Command {
 		Example: "  seaworker status",
 		Args:    exactArgs(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.reader(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer api.close()
 			var s statusView
-			if err := api.do(cmd.Context(), http.MethodGet, "/status", nil, &s); err != nil {
+			if err := c.read(cmd.Context(), "/status", &s); err != nil {
 				return err
 			}
 			if c.json {
@@ -168,7 +163,7 @@ func newStatus(c *cli) *cobra.Command {
 			if s.ActsFor != nil {
 				acts = "acts for   " + actingText(*s.ActsFor) + "\n"
 			}
-			_, err = fmt.Fprintf(c.stdout, "entity     %s\n%saddress    %s\nstate      %s\nlistening  %s\nselling    %s\nversion    %s\nfolder     %s\n",
+			_, err := fmt.Fprintf(c.stdout, "entity     %s\n%saddress    %s\nstate      %s\nlistening  %s\nselling    %s\nversion    %s\nfolder     %s\n",
 				s.Entity, acts, s.Address, state, listening, selling, s.Version, s.Dir)
 			if err == nil && s.Outside != nil {
 				_, err = fmt.Fprintf(c.stdout, "outside    %s\n", s.Outside)

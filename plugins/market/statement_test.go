@@ -4,20 +4,15 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"flag"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/peersea/sea/compute"
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/identity/cbor"
+	"github.com/peersea/sea/internal/golden"
 	"github.com/peersea/sea/ledger"
 )
-
-var update = flag.Bool("update", false, "write testdata/statements.json anew")
 
 // seedKey signs with a key from a fixed seed, so that vectors stay the same.
 type seedKey byte
@@ -139,24 +134,7 @@ func TestVectors(t *testing.T) {
 			hex.EncodeToString(st.Encode()), st.Hash(s.purpose).String(),
 		})
 	}
-	path := filepath.Join("testdata", "statements.json")
-	text, err := json.MarshalIndent(made, "", "\t")
-	if err != nil {
-		t.Fatal(err)
-	}
-	text = append(text, '\n')
-	if *update {
-		if err := os.WriteFile(path, text, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(text, want) {
-		t.Errorf("%s is not what this code makes", path)
-	}
+	golden.JSON(t, "testdata/statements.json", made)
 }
 
 // TestFlips alters every byte of every statement: each is refused, and with an

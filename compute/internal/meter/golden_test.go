@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,9 +12,9 @@ import (
 	"testing"
 
 	"github.com/tetratelabs/wazero"
-)
 
-var update = flag.Bool("update", false, "write what testdata/golden.json expects; tariff 1 is frozen, so nothing but new vectors may change")
+	"github.com/peersea/sea/internal/golden"
+)
 
 // vector is a call of one export of a fresh instance, and all that comes of it.
 // The modules are testdata/golden/*.wasm, made from the .wat beside them with
@@ -85,7 +84,8 @@ func (v vector) run(t *testing.T, config wazero.RuntimeConfig) vector {
 	return v
 }
 
-// TestGolden holds tariff 1 to what it was: costs, runs, checks, stops.
+// TestGolden holds tariff 1 to what it was: costs, runs, checks, stops. The
+// tariff is frozen: -update may add what new vectors expect and change nothing.
 func TestGolden(t *testing.T) {
 	vectors := readVectors(t)
 	for i, want := range vectors {
@@ -94,7 +94,7 @@ func TestGolden(t *testing.T) {
 				continue
 			}
 			got := want.run(t, engine.config())
-			if *update {
+			if *golden.Update {
 				vectors[i] = got
 				continue
 			}
@@ -103,7 +103,7 @@ func TestGolden(t *testing.T) {
 			}
 		}
 	}
-	if *update {
+	if *golden.Update {
 		var out bytes.Buffer
 		for i, v := range vectors {
 			line, err := json.Marshal(v)

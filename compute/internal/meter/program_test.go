@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -16,6 +15,8 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+
+	"github.com/peersea/sea/internal/golden"
 )
 
 // FuzzProgram turns bytes into a valid program and runs it: on both engines,
@@ -44,19 +45,7 @@ func TestPrograms(t *testing.T) {
 			fmt.Fprintf(&got, "%d f%d: %d, %d calls of the host, %s\n", i, f, min(o.fuel, programFuel), len(o.probes), cmp.Or(o.end, "returned"))
 		}
 	}
-	file := filepath.Join("testdata", "programs.txt")
-	if *update {
-		if err := os.WriteFile(file, []byte(got.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got.String() != string(want) {
-		t.Errorf("%s is not what comes out:\n%s", file, got.String())
-	}
+	golden.Match(t, filepath.Join("testdata", "programs.txt"), []byte(got.String()))
 	// The programs must reach what they are for.
 	for _, end := range []string{"", "unreachable", "status 1", "status 2", "integer divide by zero", "out of bounds memory access"} {
 		if ends[end] == 0 {

@@ -4,12 +4,13 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
-	"flag"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/peersea/sea/internal/golden"
 )
 
 // vectors are what an implementation of docs/WASI.md must do, to the bit: calls
@@ -76,10 +77,7 @@ type recorder struct {
 	again bool // replaying: what the guest wrote is in snap
 }
 
-var (
-	recording *[]*vectorCase // where guests are recorded; nil for nowhere
-	update    = flag.Bool("update", false, "write testdata/vectors.json anew")
-)
+var recording *[]*vectorCase // where guests are recorded; nil for nowhere
 
 func (g *guest) record() {
 	if recording == nil || len(g.m) != memorySize {
@@ -153,7 +151,7 @@ func (r *recorder) after(g *guest, e errno, ended bool) {
 // TestVectors makes the recorded calls again. With -update it records them.
 func TestVectors(t *testing.T) {
 	const file = "testdata/vectors.json"
-	if *update {
+	if *golden.Update {
 		v := vectors{Memory: memorySize}
 		var list []*vectorCase
 		recording = &list

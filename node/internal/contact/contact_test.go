@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"flag"
-	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -15,16 +12,15 @@ import (
 
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/identity/cbor"
+	"github.com/peersea/sea/internal/golden"
 	"github.com/peersea/sea/node/internal/fixed"
 )
 
-var update = flag.Bool("update", false, "write the golden vectors anew")
-
 const goldenFile = "testdata/contact.json"
 
-// golden is a record and its statement, signed with the key of SHA-256 of
+// vector is a record and its statement, signed with the key of SHA-256 of
 // "sea test seed contact".
-type golden struct {
+type vector struct {
 	Name      string   `json:"name"`
 	Node      string   `json:"node"`
 	Network   string   `json:"network"`
@@ -51,7 +47,7 @@ func sample() Record {
 func TestGolden(t *testing.T) {
 	full, bare := sample(), sample()
 	bare.URLs, bare.Caps, bare.Expires = []string{}, []string{}, noon
-	var all []golden
+	var all []vector
 	for _, c := range []struct {
 		name string
 		r    Record
@@ -64,41 +60,17 @@ func TestGolden(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(got, c.r) {
 			t.Errorf("%s: opened %+v, %v, want %+v", c.name, got, err, c.r)
 		}
-		all = append(all, golden{
+		all = append(all, vector{
 			c.name, c.r.Node.String(), c.r.Network, hex.EncodeToString(c.r.Key[:]), hex.EncodeToString(c.r.Seal[:]), c.r.URLs, c.r.Caps,
 			c.r.Issued.UnixMilli(), c.r.Expires.UnixMilli(), hex.EncodeToString(s.Body), hex.EncodeToString(s.Encode()),
 		})
 	}
-	got, err := json.MarshalIndent(all, "", " ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	got = append(got, '\n')
-	if *update {
-		if err := os.WriteFile(goldenFile, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(goldenFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("the record's bytes have changed:\n%s", got)
-	}
+	golden.JSON(t, goldenFile, all)
 }
 
 func readGolden(t testing.TB) (statements [][]byte) {
 	t.Helper()
-	b, err := os.ReadFile(goldenFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []golden
-	if err := json.Unmarshal(b, &all); err != nil || len(all) == 0 {
-		t.Fatal(len(all), err)
-	}
-	for _, g := range all {
+	for _, g := range golden.Read[[]vector](t, goldenFile) {
 		s, err := hex.DecodeString(g.Statement)
 		if err != nil {
 			t.Fatal(err)

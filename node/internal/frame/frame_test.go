@@ -3,25 +3,21 @@ package frame
 import (
 	"bytes"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"flag"
-	"os"
 	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/peersea/sea/identity/cbor"
+	"github.com/peersea/sea/internal/golden"
 	"github.com/peersea/sea/node/addr"
 	"github.com/peersea/sea/node/rpc"
 )
 
-var update = flag.Bool("update", false, "write the golden vectors anew")
-
 const goldenFile = "testdata/frames.json"
 
-// golden is one vector: a frame's bytes and what they say.
-type golden struct {
+// vector is one vector: a frame's bytes and what they say.
+type vector struct {
 	Name string `json:"name"`
 	Hex  string `json:"hex"`
 }
@@ -80,23 +76,11 @@ var samples = []struct {
 var sampleChannel = addr.OfChannel("news")
 
 func TestGolden(t *testing.T) {
-	if *update {
-		var all []golden
-		for _, s := range samples {
-			all = append(all, golden{s.name, hex.EncodeToString(Encode(s.frame))})
-		}
-		b, err := json.MarshalIndent(all, "", " ")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(goldenFile, append(b, '\n'), 0o644); err != nil {
-			t.Fatal(err)
-		}
+	var all []vector
+	for _, s := range samples {
+		all = append(all, vector{s.name, hex.EncodeToString(Encode(s.frame))})
 	}
-	vectors := readGolden(t)
-	if len(vectors) != len(samples) {
-		t.Fatalf("%d vectors, want %d", len(vectors), len(samples))
-	}
+	vectors := golden.JSON(t, goldenFile, all)
 	for i, s := range samples {
 		v := vectors[i]
 		want, err := hex.DecodeString(v.Hex)
@@ -116,26 +100,10 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-func readGolden(t testing.TB) []golden {
-	t.Helper()
-	b, err := os.ReadFile(goldenFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []golden
-	if err := json.Unmarshal(b, &all); err != nil {
-		t.Fatal(err)
-	}
-	if len(all) == 0 {
-		t.Fatal("no vectors")
-	}
-	return all
-}
-
 // A frame has no checksum of its own, the seal around it has. So a changed byte
 // either is refused with a reason or says something else, in its one spelling.
 func TestFlippedBytes(t *testing.T) {
-	for _, v := range readGolden(t) {
+	for _, v := range golden.Read[[]vector](t, goldenFile) {
 		b, err := hex.DecodeString(v.Hex)
 		if err != nil {
 			t.Fatal(err)
@@ -270,7 +238,7 @@ func TestNames(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	for _, v := range readGolden(f) {
+	for _, v := range golden.Read[[]vector](f, goldenFile) {
 		b, err := hex.DecodeString(v.Hex)
 		if err != nil {
 			f.Fatal(err)

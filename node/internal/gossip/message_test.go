@@ -3,27 +3,21 @@ package gossip
 import (
 	"bytes"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"flag"
-	"os"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/peersea/sea/identity"
+	"github.com/peersea/sea/internal/golden"
 	"github.com/peersea/sea/node/addr"
 	"github.com/peersea/sea/node/internal/fixed"
 	"github.com/peersea/sea/node/internal/frame"
 )
 
-var update = flag.Bool("update", false, "write the golden vectors anew")
-
-const goldenFile = "testdata/channel.json"
-
-// golden are the vectors: a channel's places, a message and a record.
-type golden struct {
+// vector are the vectors: a channel's places, a message and a record.
+type vector struct {
 	Channel string   `json:"channel"`
 	Places  []string `json:"places"`
 	Author  string   `json:"author"`
@@ -41,7 +35,7 @@ var sampleRecord = Record{
 	Network: "sea", Channel: addr.OfChannel("news"), Issued: time.UnixMilli(1_800_000_000_000), Every: time.Minute,
 }
 
-func makeGolden(t testing.TB) golden {
+func makeVector(t testing.TB) vector {
 	t.Helper()
 	key := fixed.Key("author")
 	f, err := sampleMessage.Sign(key)
@@ -53,7 +47,7 @@ func makeGolden(t testing.TB) golden {
 		t.Fatal(err)
 	}
 	id := IDOf(f)
-	g := golden{
+	g := vector{
 		Channel: "news", Author: key.Entity().String(), Message: hex.EncodeToString(frame.Encode(f)),
 		ID: hex.EncodeToString(id[:]), Record: hex.EncodeToString(record.Encode()),
 	}
@@ -64,24 +58,7 @@ func makeGolden(t testing.TB) golden {
 }
 
 func TestGolden(t *testing.T) {
-	want := makeGolden(t)
-	if *update {
-		b, err := json.MarshalIndent(want, "", " ")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(goldenFile, append(b, '\n'), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	b, err := os.ReadFile(goldenFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got golden
-	if err := json.Unmarshal(b, &got); err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("got %+v, %v, want %+v", got, err, want)
-	}
+	got := golden.JSON(t, "testdata/channel.json", makeVector(t))
 	m, err := read(published(t, got.Message))
 	want1 := sampleMessage
 	want1.Author = fixed.Key("author").Entity()
@@ -125,7 +102,7 @@ func published(t testing.TB, text string) *frame.Publish {
 
 // A changed bit anywhere in what is signed, the author or the signature is seen.
 func TestFlippedBits(t *testing.T) {
-	g := makeGolden(t)
+	g := makeVector(t)
 	f := published(t, g.Message)
 	for i := range f.Body {
 		c := *f
@@ -203,7 +180,7 @@ func TestMessageRefused(t *testing.T) {
 
 // What is read is spelled the same when it is signed again.
 func FuzzMessage(f *testing.F) {
-	f.Add(published(f, makeGolden(f).Message).Body)
+	f.Add(published(f, makeVector(f).Message).Body)
 	key := fixed.Key("author")
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := read(&frame.Publish{Author: key.Entity(), Body: b})
@@ -221,7 +198,7 @@ func FuzzMessage(f *testing.F) {
 }
 
 func FuzzRecord(f *testing.F) {
-	s, err := identity.DecodeStatement(unhex(f, makeGolden(f).Record))
+	s, err := identity.DecodeStatement(unhex(f, makeVector(f).Record))
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -1,20 +1,13 @@
 package hello
 
 import (
-	"bytes"
 	"encoding/hex"
-	"encoding/json"
-	"flag"
-	"os"
 	"testing"
 
+	"github.com/peersea/sea/internal/golden"
 	"github.com/peersea/sea/node/internal/fixed"
 	"github.com/peersea/sea/node/internal/frame"
 )
-
-var update = flag.Bool("update", false, "write the golden vectors anew")
-
-const vectorFile = "testdata/handshake.json"
 
 // A vector is one handshake with every secret, and what is said after it.
 type vector struct {
@@ -111,23 +104,7 @@ func makeVector(t *testing.T) vector {
 
 // The bytes of a handshake do not change.
 func TestVector(t *testing.T) {
-	got, err := json.MarshalIndent(makeVector(t), "", " ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	got = append(got, '\n')
-	if *update {
-		if err := os.WriteFile(vectorFile, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(vectorFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("the handshake's bytes have changed:\n%s", got)
-	}
+	golden.JSON(t, "testdata/handshake.json", makeVector(t))
 }
 
 // FuzzPayload demands that what a payload says is either refused or proven.

@@ -3,10 +3,7 @@ package route
 import (
 	"bytes"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"flag"
-	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -14,18 +11,15 @@ import (
 
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/identity/cbor"
+	"github.com/peersea/sea/internal/golden"
 	"github.com/peersea/sea/node/addr"
 	"github.com/peersea/sea/node/internal/fixed"
 	"github.com/peersea/sea/node/internal/frame"
 	"github.com/peersea/sea/node/rpc"
 )
 
-var update = flag.Bool("update", false, "write the golden vectors anew")
-
-const goldenFile = "testdata/statements.json"
-
-// golden is a signed request or reply.
-type golden struct {
+// vector is a signed request or reply.
+type vector struct {
 	Name      string `json:"name"`
 	Kind      string `json:"kind"`
 	By        string `json:"by"`
@@ -69,13 +63,13 @@ func samples(t testing.TB) (requests []*Request, replies []*Reply, names []strin
 
 func TestGolden(t *testing.T) {
 	requests, replies, names := samples(t)
-	var all []golden
+	var all []vector
 	for i, r := range requests {
 		got, err := ReadRequest(r.Encoded)
 		if err != nil || got.Verify() != nil || !reflect.DeepEqual(got, r) {
 			t.Errorf("%s: read %+v, %v", names[i], got, err)
 		}
-		all = append(all, golden{names[i], "request", r.Source.String(), hex.EncodeToString(r.Signed.Body), hex.EncodeToString(r.Encoded), r.Hash().String()})
+		all = append(all, vector{names[i], "request", r.Source.String(), hex.EncodeToString(r.Signed.Body), hex.EncodeToString(r.Encoded), r.Hash().String()})
 	}
 	for i, r := range replies {
 		got, err := ReadReply(r.Encoded)
@@ -86,25 +80,9 @@ func TestGolden(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, golden{names[3+i], "reply", r.By.String(), hex.EncodeToString(s.Body), hex.EncodeToString(r.Encoded), ""})
+		all = append(all, vector{names[3+i], "reply", r.By.String(), hex.EncodeToString(s.Body), hex.EncodeToString(r.Encoded), ""})
 	}
-	got, err := json.MarshalIndent(all, "", " ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	got = append(got, '\n')
-	if *update {
-		if err := os.WriteFile(goldenFile, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(goldenFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("the statements' bytes have changed:\n%s", got)
-	}
+	golden.JSON(t, "testdata/statements.json", all)
 }
 
 func TestFlippedBytes(t *testing.T) {

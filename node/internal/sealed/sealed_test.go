@@ -5,23 +5,19 @@ import (
 	"crypto/ecdh"
 	"crypto/hpke"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"flag"
-	"os"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/peersea/sea/identity"
+	"github.com/peersea/sea/internal/golden"
 	"github.com/peersea/sea/node/addr"
 	"github.com/peersea/sea/node/internal/fixed"
 	"github.com/peersea/sea/node/internal/frame"
 	"github.com/peersea/sea/node/rpc"
 )
-
-var update = flag.Bool("update", false, "write the vectors anew; they differ each time, since sealing draws keys")
 
 const vectorFile = "testdata/sealed.json"
 
@@ -77,17 +73,10 @@ var (
 
 func TestVectors(t *testing.T) {
 	k := key(t, "destination seal")
-	if *update {
+	if *golden.Update {
 		writeVectors(t, k)
 	}
-	b, err := os.ReadFile(vectorFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var v vector
-	if err := json.Unmarshal(b, &v); err != nil || len(v.Answers) == 0 {
-		t.Fatal(len(v.Answers), err)
-	}
+	v := golden.Read[vector](t, vectorFile)
 	public := k.Public()
 	bound, err := binding().bytes()
 	if err != nil || v.Public != hex.EncodeToString(public[:]) || v.Bound != hex.EncodeToString(bound) {
@@ -105,6 +94,7 @@ func TestVectors(t *testing.T) {
 	}
 }
 
+// writeVectors makes other vectors each time, since sealing draws keys.
 func writeVectors(t *testing.T, k *Key) {
 	closed, answers, err := Seal(k.Public(), binding(), call)
 	if err != nil {
@@ -134,13 +124,7 @@ func writeVectors(t *testing.T, k *Key) {
 		}
 		v.Answers = append(v.Answers, vectorReply{o.Code, o.Text, hex.EncodeToString(o.Body), hex.EncodeToString(s)})
 	}
-	out, err := json.MarshalIndent(v, "", " ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(vectorFile, append(out, '\n'), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	golden.JSON(t, vectorFile, v)
 }
 
 func unhex(t testing.TB, s string) []byte {
