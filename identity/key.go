@@ -58,8 +58,8 @@ func keyFromSeed(seed [ed25519.SeedSize]byte) *Key {
 // Entity returns the public key.
 func (k *Key) Entity() Entity { return k.entity }
 
-// Sign states body for purpose p. It copies body. Errors are ErrBadPurpose and
-// ErrTooLong.
+// Sign states body for purpose p. It copies body. Errors are ErrBadPurpose,
+// ErrTooLong and ErrPointLength.
 func (k *Key) Sign(p Purpose, body []byte) (Statement, error) {
 	if err := p.Check(); err != nil {
 		return Statement{}, err
@@ -68,6 +68,9 @@ func (k *Key) Sign(p Purpose, body []byte) (Statement, error) {
 		return Statement{}, ErrTooLong
 	}
 	input := p.input(body)
+	if len(input) == pointLength {
+		return Statement{}, ErrPointLength
+	}
 	s := Statement{By: k.entity, Body: input[len(p)+1:]}
 	copy(s.Sig[:], ed25519.Sign(k.secret(), input))
 	return s, nil

@@ -46,6 +46,14 @@ const MaxBody = 1 << 20
 // ErrTooLong is returned when a body has more than MaxBody bytes.
 var ErrTooLong = fmt.Errorf("a statement's body has more than %d bytes", MaxBody)
 
+// pointLength is the length of an encoded point.
+const pointLength = 32
+
+// ErrPointLength is returned when a purpose, its zero byte and a body are 32 bytes
+// together. Draw hashes a point of that length as a signature hashes what is
+// signed; one nonce for two equations would give the secret away.
+var ErrPointLength = errors.New("a statement of 32 bytes, purpose included, is not signed")
+
 // Statement is what an entity said. Body is what was signed, byte for byte: it
 // is stored and forwarded as it came, and parsed only after Open.
 //
