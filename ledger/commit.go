@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 
 	"github.com/peersea/sea/identity"
@@ -97,12 +98,16 @@ func (l *Ledger) commit() {
 			return
 		}
 	drain:
-		for len(ops) < maxBatch && size < maxBatchBytes {
+		for idle := false; len(ops) < maxBatch && size < maxBatchBytes; {
 			select {
 			case o := <-l.queue:
-				ops, size = append(ops, o), size+o.size
+				ops, size, idle = append(ops, o), size+o.size, false
 			default:
-				break drain
+				if idle {
+					break drain
+				}
+				idle = true
+				runtime.Gosched() // those whom the last commit woke have their say first
 			}
 		}
 		l.transact(ops)

@@ -87,8 +87,10 @@ type Ledger struct {
 
 	keptBudget budget // as it is in the file; the committer's
 
-	mu        sync.Mutex // guards what follows
-	broken    error      // why nothing is written any more
+	// Every payment reads under mu before it waits for its commit: readers do not
+	// queue up in front of the one goroutine that commits.
+	mu        sync.RWMutex // guards what follows
+	broken    error        // why nothing is written any more
 	strangers Amount
 	standing  map[identity.Entity]standing // of each line: MaxLines
 	owes      [pools]Amount                // by strangers
@@ -302,8 +304,8 @@ func (l *Ledger) Writable() error {
 		return ErrClosed
 	default:
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.mu.RLock()
+	defer l.mu.RUnlock()
 	return l.broken
 }
 

@@ -243,9 +243,9 @@ func (l *Ledger) checkPeer(peer identity.Entity) error {
 	if peer == l.self {
 		return ErrSelf
 	}
-	l.mu.Lock()
+	l.mu.RLock()
 	_, met := l.standing[peer] // its key was looked at when the line began
-	l.mu.Unlock()
+	l.mu.RUnlock()
 	if met {
 		return nil
 	}
