@@ -6,10 +6,11 @@ import (
 	"time"
 
 	"github.com/peersea/sea/node/simtest"
+	"github.com/peersea/sea/node/simtest/town"
 )
 
-// simSuite plays seas in simulated time with the production cores of routing and
-// upkeep. Its figures do not depend on the machine.
+// simSuite plays seas and a channel in simulated time with the production cores of
+// routing, upkeep and gossip. Its figures do not depend on the machine.
 func simSuite(ctx context.Context, report func(figure)) error {
 	if err := static100k(report); err != nil {
 		return err
@@ -18,7 +19,35 @@ func simSuite(ctx context.Context, report func(figure)) error {
 		return err
 	}
 	churn5k(report)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	publish10k(report)
 	return nil
+}
+
+// publish10k has a channel of 10,000 members, which is whole at first; then three
+// of ten fall silent at once, and a message follows on the spot.
+func publish10k(report func(figure)) {
+	const size, messages = 10_000, 20
+	to := town.New(1)
+	to.Grow(size, 100*time.Second)
+	reach := 1.0
+	copies, first := to.Copies()
+	for range messages {
+		said := to.Any().Say(4 << 10)
+		to.Run(3 * time.Second)
+		reach = min(reach, to.Reach(said))
+	}
+	copies2, first2 := to.Copies()
+	report(figure{Name: "publish_10k_reach", Value: 100 * reach, Unit: "%", Against: fmt.Sprintf("the least of %d messages of 4 KiB", messages)})
+	report(figure{Name: "publish_copies_large", Value: float64(copies2-copies) / float64(first2-first), Unit: "copies", Against: "of 4 KiB, a member"})
+	to.Kill(0.3)
+	small, large := to.Any().Say(500), to.Any().Say(4<<10)
+	to.Run(3 * time.Second)
+	report(figure{Name: "publish_10k_reach_30dead", Value: 100 * to.Reach(small), Unit: "%", Against: fmt.Sprintf("500 bytes after 3 s; 4 KiB: %.2f %%", 100*to.Reach(large))})
+	to.Run(7 * time.Second)
+	report(figure{Name: "publish_10k_reach_30dead_10s", Value: 100 * min(to.Reach(small), to.Reach(large)), Unit: "%", Against: "the lesser of the two"})
 }
 
 func static100k(report func(figure)) error {

@@ -13,6 +13,10 @@ import (
 	"github.com/peersea/sea/node/internal/sim"
 )
 
+const testNetwork = "test"
+
+var testChannel = addr.OfChannel("test")
+
 // A bench is one Core with scripted neighbours.
 type bench struct {
 	t    *testing.T
@@ -22,7 +26,7 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	return &bench{t: t, now: sim.Start, core: New(sim.Start, Config{
-		Self: addr.Make([]byte("self")), Channel: townChannel, Network: townNetwork,
+		Self: addr.Make([]byte("self")), Channel: testChannel, Network: testNetwork,
 		Rand: rand.New(rand.NewPCG(1, 1)), Verify: Verify,
 	})}
 }
@@ -38,7 +42,7 @@ func (b *bench) got(from addr.Addr, f frame.Frame) []Effect {
 // with makes n nodes partners.
 func (b *bench) with(n int) *bench {
 	for i := range n {
-		b.got(peer(i), &frame.Neighbour{Channel: townChannel, Want: frame.WantRoom})
+		b.got(peer(i), &frame.Neighbour{Channel: testChannel, Want: frame.WantRoom})
 	}
 	if b.core.Partners() != n {
 		b.t.Fatalf("%d partners, want %d", b.core.Partners(), n)
@@ -48,7 +52,7 @@ func (b *bench) with(n int) *bench {
 
 func (b *bench) message(author string, number uint64, size int) *frame.Publish {
 	f, err := Message{
-		Network: townNetwork, Channel: townChannel, Issued: b.now, Number: number, Scope: "text", Body: make([]byte, size),
+		Network: testNetwork, Channel: testChannel, Issued: b.now, Number: number, Scope: "text", Body: make([]byte, size),
 	}.Sign(fixed.Key(author))
 	if err != nil {
 		b.t.Fatal(err)
@@ -118,13 +122,13 @@ func TestStaleAndForeign(t *testing.T) {
 		"another channel": func(m *Message) { m.Channel = addr.OfChannel("other") },
 		"another network": func(m *Message) { m.Network = "other" },
 	} {
-		m := Message{Network: townNetwork, Channel: townChannel, Issued: b.now, Scope: "text"}
+		m := Message{Network: testNetwork, Channel: testChannel, Issued: b.now, Scope: "text"}
 		edit(&m)
 		f, err := m.Sign(fixed.Key("author"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.Channel = townChannel
+		f.Channel = testChannel
 		if out := b.got(peer(0), f); delivered(out) != 0 || sent[*frame.Publish](out) != 0 {
 			t.Errorf("%s: %+v", name, out)
 		}
@@ -136,7 +140,7 @@ func TestStaleAndForeign(t *testing.T) {
 	f := b.message("author", 1, 10)
 	b.got(peer(0), f)
 	b.now = b.now.Add(MaxAge)
-	b.got(peer(0), &frame.Have{Channel: townChannel})
+	b.got(peer(0), &frame.Have{Channel: testChannel})
 	b.got(peer(0), b.message("author", 2, 10))
 	if out := b.got(peer(0), f); delivered(out) != 0 || b.core.Stats().Copies != 1 {
 		t.Error("a message came twice")
@@ -148,7 +152,7 @@ func TestStaleAndForeign(t *testing.T) {
 func TestTree(t *testing.T) {
 	b := newBench(t).with(3)
 	for i := range 3 {
-		b.got(peer(i), &frame.Graft{Channel: townChannel})
+		b.got(peer(i), &frame.Graft{Channel: testChannel})
 	}
 	b.got(peer(0), b.message("a", 1, 4096))
 	out := b.got(peer(1), b.message("a", 1, 4096))
@@ -164,8 +168,8 @@ func TestTree(t *testing.T) {
 	}
 	missing := b.message("a", 4, 4096)
 	b.now = b.now.Add(time.Second)
-	b.got(peer(1), &frame.Have{Channel: townChannel, IDs: []frame.ID{IDOf(missing)}})
-	b.got(peer(2), &frame.Have{Channel: townChannel, IDs: []frame.ID{IDOf(missing)}})
+	b.got(peer(1), &frame.Have{Channel: testChannel, IDs: []frame.ID{IDOf(missing)}})
+	b.got(peer(2), &frame.Have{Channel: testChannel, IDs: []frame.ID{IDOf(missing)}})
 	asked := func(after time.Duration) (to []addr.Addr) {
 		b.now = b.now.Add(after)
 		for _, e := range b.step(Tick{}) {
@@ -189,7 +193,7 @@ func TestTree(t *testing.T) {
 	if to := asked(200 * time.Millisecond); len(to) != 0 || len(b.core.wanted) != 0 || len(b.core.queue) != 0 {
 		t.Errorf("asked %v in the end", to)
 	}
-	out = b.got(peer(1), &frame.Graft{Channel: townChannel, IDs: []frame.ID{IDOf(b.message("a", 9, 1)), {9}}})
+	out = b.got(peer(1), &frame.Graft{Channel: testChannel, IDs: []frame.ID{IDOf(b.message("a", 9, 1)), {9}}})
 	if sent[*frame.Publish](out) != 0 {
 		t.Error("gave what it does not have")
 	}
@@ -199,22 +203,22 @@ func TestTree(t *testing.T) {
 // the place of another.
 func TestRoom(t *testing.T) {
 	b := newBench(t).with(MaxActive)
-	out := b.got(peer(8), &frame.Neighbour{Channel: townChannel, Want: frame.WantRoom})
+	out := b.got(peer(8), &frame.Neighbour{Channel: testChannel, Want: frame.WantRoom})
 	if count(out, func(s Send) bool {
 		p, ok := s.Frame.(*frame.Partner)
 		return ok && p.Yes == 0 && len(p.Members) == MaxActive
 	}) != 1 {
 		t.Errorf("one too many: %+v", out)
 	}
-	out = b.got(peer(9), &frame.Neighbour{Channel: townChannel, Want: frame.WantNeeded})
+	out = b.got(peer(9), &frame.Neighbour{Channel: testChannel, Want: frame.WantNeeded})
 	if b.core.Partners() != MaxActive || b.core.partner(peer(9)) == nil || sent[*frame.Leave](out) != 1 {
 		t.Errorf("one in need: %+v", out)
 	}
-	out = b.got(peer(10), &frame.Neighbour{Channel: townChannel, Want: frame.WantNew})
+	out = b.got(peer(10), &frame.Neighbour{Channel: testChannel, Want: frame.WantNew})
 	if b.core.Partners() != MaxActive || sent[*frame.Walk](out) != Active-1 {
 		t.Errorf("one that is new: %+v", out)
 	}
-	if out := b.got(peer(99), &frame.Have{Channel: townChannel}); sent[*frame.Leave](out) != 1 {
+	if out := b.got(peer(99), &frame.Have{Channel: testChannel}); sent[*frame.Leave](out) != 1 {
 		t.Errorf("a stranger that takes us for a partner: %+v", out)
 	}
 }
@@ -245,28 +249,28 @@ func FuzzStep(f *testing.F) {
 			var effects []Effect
 			switch op % 16 {
 			case 0:
-				effects = b.got(from, &frame.Have{Channel: townChannel, IDs: ids()})
+				effects = b.got(from, &frame.Have{Channel: testChannel, IDs: ids()})
 			case 1:
-				effects = b.got(from, &frame.Graft{Channel: townChannel, IDs: ids()})
+				effects = b.got(from, &frame.Graft{Channel: testChannel, IDs: ids()})
 			case 2:
-				effects = b.got(from, &frame.Prune{Channel: townChannel})
+				effects = b.got(from, &frame.Prune{Channel: testChannel})
 			case 3:
-				effects = b.got(from, &frame.Neighbour{Channel: townChannel, Want: r.Uint64N(3), IDs: ids()})
+				effects = b.got(from, &frame.Neighbour{Channel: testChannel, Want: r.Uint64N(3), IDs: ids()})
 			case 4:
-				effects = b.got(from, &frame.Partner{Channel: townChannel, Yes: r.Uint64N(2), IDs: ids(), Members: some(8)})
+				effects = b.got(from, &frame.Partner{Channel: testChannel, Yes: r.Uint64N(2), IDs: ids(), Members: some(8)})
 			case 5:
-				effects = b.got(from, &frame.Leave{Channel: townChannel})
+				effects = b.got(from, &frame.Leave{Channel: testChannel})
 			case 6:
-				effects = b.got(from, &frame.Walk{Channel: townChannel, Who: peer(r.IntN(100)), TTL: r.Uint64N(7)})
+				effects = b.got(from, &frame.Walk{Channel: testChannel, Who: peer(r.IntN(100)), TTL: r.Uint64N(7)})
 			case 7:
-				effects = b.got(from, &frame.Shuffle{Channel: townChannel, Path: append(some(5), from), Members: some(8)})
+				effects = b.got(from, &frame.Shuffle{Channel: testChannel, Path: append(some(5), from), Members: some(8)})
 			case 8:
-				effects = b.got(from, &frame.Shuffled{Channel: townChannel, Path: some(6), Members: some(8)})
+				effects = b.got(from, &frame.Shuffled{Channel: testChannel, Path: some(6), Members: some(8)})
 			case 9:
-				effects = b.got(from, &frame.Past{Channel: townChannel, Want: r.Uint64N(17)})
+				effects = b.got(from, &frame.Past{Channel: testChannel, Want: r.Uint64N(17)})
 			case 10, 11:
 				m := Message{
-					Network: townNetwork, Channel: townChannel, Issued: b.now, Number: r.Uint64N(50), Scope: "text",
+					Network: testNetwork, Channel: testChannel, Issued: b.now, Number: r.Uint64N(50), Scope: "text",
 					Body: make([]byte, r.IntN(3000)),
 				}
 				p, err := m.Sign(key)
@@ -365,10 +369,10 @@ func TestPlaces(t *testing.T) {
 		p.Announce(now, channel, Record{Member: who, Channel: channel, Every: time.Minute}, identity.Statement{By: who})
 	}
 	for i := range 20 {
-		announce(townChannel, i)
-		announce(townChannel, i)
+		announce(testChannel, i)
+		announce(testChannel, i)
 	}
-	records, n := p.Members(now, townChannel, MaxAnswer, identity.Entity{3})
+	records, n := p.Members(now, testChannel, MaxAnswer, identity.Entity{3})
 	if n != 20 || len(records) != MaxAnswer {
 		t.Errorf("%d records of %d members", len(records), n)
 	}
@@ -378,13 +382,13 @@ func TestPlaces(t *testing.T) {
 		}
 	}
 	for i := range 1000 {
-		announce(townChannel, i)
+		announce(testChannel, i)
 	}
-	if r := p.rooms[townChannel]; len(r.records) != MaxRecords {
+	if r := p.rooms[testChannel]; len(r.records) != MaxRecords {
 		t.Errorf("%d records", len(r.records))
 	}
 	now = now.Add(RecordLife)
-	if records, n := p.Members(now, townChannel, MaxAnswer, identity.Entity{}); n != 0 || len(records) != 0 || p.Rooms() != 0 {
+	if records, n := p.Members(now, testChannel, MaxAnswer, identity.Entity{}); n != 0 || len(records) != 0 || p.Rooms() != 0 {
 		t.Errorf("after their time: %d records of %d members", len(records), n)
 	}
 	// Of too many channels those nearest to the node stay.

@@ -1,19 +1,54 @@
-package gossip
+package town
 
 import (
+	"flag"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/peersea/sea/node/addr"
 	"github.com/peersea/sea/node/internal/frame"
+	"github.com/peersea/sea/node/internal/gossip"
 )
+
+// long asks for channels of full size: go test ./node/simtest/town -long
+var long = flag.Bool("long", false, "simulate channels of 10,000 members, not 1,000")
+
+// size is how many members a channel of the tests has.
+func size() int {
+	switch {
+	case *long:
+		return 10_000
+	case raceDetector: // ten times slower, and there is one goroutine
+		return 200
+	}
+	return 1_000
+}
+
+// few is n, or a third of it where that is enough of a wait.
+func few(n int) int {
+	if raceDetector {
+		return n / 3
+	}
+	return n
+}
+
+// newTown returns a town in which nobody may get a message twice.
+func newTown(t *testing.T, seed uint64) *Town {
+	to := New(seed)
+	t.Cleanup(func() {
+		if to.twice > 0 {
+			t.Errorf("%d messages came twice", to.twice)
+		}
+	})
+	return to
+}
 
 // A channel without failures: everybody gets everything once, over a tree when
 // it is large.
-func TestSimReach(t *testing.T) {
+func TestReach(t *testing.T) {
 	to := newTown(t, 1)
-	to.grow(size(), time.Duration(size())*10*time.Millisecond)
+	to.Grow(size(), time.Duration(size())*10*time.Millisecond)
 	degrees := map[int]int{}
 	for _, m := range to.members {
 		degrees[m.core.Partners()]++
@@ -21,28 +56,28 @@ func TestSimReach(t *testing.T) {
 	t.Logf("%d members, partners %v, %d events", size(), degrees, to.w.Steps())
 	for d, n := range degrees {
 		// A few are between two partners at any moment.
-		if d < 3 || d > MaxActive || d < Active && n > size()/10 {
+		if d < 3 || d > gossip.MaxActive || d < gossip.Active && n > size()/10 {
 			t.Errorf("%d members have %d partners", n, d)
 		}
 	}
 	for range 10 {
-		s := to.any().say(500)
+		s := to.Any().Say(500)
 		to.w.Run(2 * time.Second)
-		if r := to.reach(s); r != 1 {
+		if r := to.Reach(s); r != 1 {
 			t.Errorf("a small message reached %.4f", r)
 		}
 	}
-	all, first := to.copies()
+	all, first := to.Copies()
 	var slowest time.Duration
 	for range 20 {
-		s := to.any().say(4 << 10)
+		s := to.Any().Say(4 << 10)
 		to.w.Run(3 * time.Second)
-		if r := to.reach(s); r != 1 {
+		if r := to.Reach(s); r != 1 {
 			t.Errorf("a large message reached %.4f", r)
 		}
 		slowest = max(slowest, s.last.Sub(s.at))
 	}
-	all2, first2 := to.copies()
+	all2, first2 := to.Copies()
 	copies := float64(all2-all) / float64(first2-first)
 	t.Logf("large messages: %.3f copies, the slowest took %s", copies, slowest)
 	if copies > 1.3 {
@@ -55,54 +90,54 @@ func TestSimReach(t *testing.T) {
 	if rate > 4 {
 		t.Errorf("%.1f messages a second and member with nothing to say", rate)
 	}
-	if _, n := to.meet[0].Members(to.w.Now(), townChannel, 0, to.any().key); n < size()/2 || n > size()*2 {
+	if _, n := to.meet[0].Members(to.w.Now(), channel, 0, to.Any().key); n < size()/2 || n > size()*2 {
 		t.Errorf("%d members counted, there are %d", n, size())
 	}
 }
 
 // Three of ten members fall silent at once, and nobody is told.
-func TestSimCrash(t *testing.T) {
+func TestCrash(t *testing.T) {
 	to := newTown(t, 2)
-	to.grow(size(), time.Duration(size())*10*time.Millisecond)
-	to.any().say(4 << 10) // there is a tree
+	to.Grow(size(), time.Duration(size())*10*time.Millisecond)
+	to.Any().Say(4 << 10) // there is a tree
 	to.w.Run(5 * time.Second)
-	to.kill(0.3)
-	small, large := to.any().say(500), to.any().say(4<<10)
+	to.Kill(0.3)
+	small, large := to.Any().Say(500), to.Any().Say(4<<10)
 	to.w.Run(3 * time.Second)
-	t.Logf("after 3 s: small %.5f, large %.5f", to.reach(small), to.reach(large))
-	if r := to.reach(small); r < 0.997 {
+	t.Logf("after 3 s: small %.5f, large %.5f", to.Reach(small), to.Reach(large))
+	if r := to.Reach(small); r < 0.997 {
 		t.Errorf("a message after the crash reached %.4f", r)
 	}
 	to.w.Run(7 * time.Second)
-	t.Logf("after 10 s: small %.5f, large %.5f", to.reach(small), to.reach(large))
-	for _, s := range []*said{small, large} {
-		if r := to.reach(s); r < 0.9999 {
+	t.Logf("after 10 s: small %.5f, large %.5f", to.Reach(small), to.Reach(large))
+	for _, s := range []*Said{small, large} {
+		if r := to.Reach(s); r < 0.9999 {
 			t.Errorf("10 s after the crash %.5f have the message", r)
 		}
 	}
-	s := to.any().say(500)
+	s := to.Any().Say(500)
 	to.w.Run(5 * time.Second)
-	if r := to.reach(s); r < 0.9999 {
+	if r := to.Reach(s); r < 0.9999 {
 		t.Errorf("a message 10 s after the crash reached %.5f", r)
 	}
 }
 
 // Members come and go, one in ten of them without a word, and are away for good.
-func TestSimChurn(t *testing.T) {
+func TestChurn(t *testing.T) {
 	members := few(150)
 	to := newTown(t, 3)
-	to.grow(members, time.Minute)
-	var all []*said
+	to.Grow(members, time.Minute)
+	var all []*Said
 	var reached, asked int
 	for range members {
 		// One second each: sessions of as many seconds as there are members.
-		leaver := to.any()
+		leaver := to.Any()
 		if to.w.Rand().IntN(10) > 0 {
-			leaver.step(Quit{})
+			leaver.step(gossip.Quit{})
 		}
 		to.w.Remove(leaver.id)
 		to.join()
-		all = append(all, to.any().say([]int{500, 4 << 10}[to.w.Rand().IntN(2)]))
+		all = append(all, to.Any().Say([]int{500, 4 << 10}[to.w.Rand().IntN(2)]))
 		to.w.Run(time.Second)
 	}
 	to.w.Run(15 * time.Second)
@@ -125,25 +160,25 @@ func TestSimChurn(t *testing.T) {
 }
 
 // A channel that was cut in two is one again soon after.
-func TestSimPartition(t *testing.T) {
+func TestPartition(t *testing.T) {
 	members := few(200)
 	to := newTown(t, 4)
-	to.grow(members, time.Minute)
+	to.Grow(members, time.Minute)
 	to.divide(true)
 	to.w.Run(5 * time.Minute)
 	for side := range 2 {
-		s := to.members[side].say(4 << 10)
+		s := to.members[side].Say(4 << 10)
 		to.w.Run(5 * time.Second)
-		if r := to.reach(s); r != 0.5 {
+		if r := to.Reach(s); r != 0.5 {
 			t.Errorf("a message in one half reached %.3f of both", r)
 		}
 	}
 	to.divide(false)
 	to.w.Run(2 * time.Minute)
 	for side := range 2 {
-		s := to.members[side].say(4 << 10)
+		s := to.members[side].Say(4 << 10)
 		to.w.Run(5 * time.Second)
-		if r := to.reach(s); r != 1 {
+		if r := to.Reach(s); r != 1 {
 			t.Errorf("two minutes after the cut was healed a message reached %.3f", r)
 		}
 	}
@@ -151,15 +186,15 @@ func TestSimPartition(t *testing.T) {
 
 // A member that says 2,000 messages a second is cut off, and others are heard as
 // before.
-func TestSimFlood(t *testing.T) {
+func TestFlood(t *testing.T) {
 	const flood = 2000
 	members := few(200)
 	to := newTown(t, 5)
-	to.grow(members, time.Minute)
+	to.Grow(members, time.Minute)
 	talk := func(n int) (p99 time.Duration) {
 		var took []time.Duration
 		for range n {
-			s := to.members[1+to.w.Rand().IntN(members-1)].say(500)
+			s := to.members[1+to.w.Rand().IntN(members-1)].Say(500)
 			to.w.Run(500 * time.Millisecond)
 			took = append(took, s.last.Sub(s.at))
 		}
@@ -170,10 +205,10 @@ func TestSimFlood(t *testing.T) {
 	flooder := to.members[0]
 	partners := flooder.core.PartnersAt()
 	held := func() bool {
-		return slices.ContainsFunc(partners, func(a addr.Addr) bool { return to.at[a].core.partner(flooder.at) != nil })
+		return slices.ContainsFunc(partners, func(a addr.Addr) bool { return slices.Contains(to.at[a].core.PartnersAt(), flooder.at) })
 	}
 	began, cut := to.w.Now(), time.Time{}
-	before := to.any().core.Stats()
+	before := to.Any().core.Stats()
 	var tick func()
 	tick = func() {
 		if !held() {
@@ -197,7 +232,7 @@ func TestSimFlood(t *testing.T) {
 		t.Errorf("the slowest messages took %s, without the flood %s", loud, quiet)
 	}
 	for _, m := range to.members[1:] {
-		if heard := m.core.Stats().Delivered - before.Delivered; heard > 20+AuthorBurst+10*AuthorRate {
+		if heard := m.core.Stats().Delivered - before.Delivered; heard > 20+gossip.AuthorBurst+10*gossip.AuthorRate {
 			t.Errorf("member %d heard %d messages in 10 s", m.id, heard)
 		}
 		if m.core.Stats().Bad > 0 {
@@ -208,15 +243,15 @@ func TestSimFlood(t *testing.T) {
 
 // A member whose links take 6 KiB a second each slows nobody down, and what waits for
 // it is bounded.
-func TestSimSlowConsumer(t *testing.T) {
+func TestSlowConsumer(t *testing.T) {
 	members := few(150)
 	to := newTown(t, 6)
-	to.grow(members, time.Minute)
+	to.Grow(members, time.Minute)
 	slow := to.members[7]
-	slow.slow, slow.outbox, slow.busy = 6<<10, make(map[int]*Outbox[frame.Frame]), make(map[int]bool)
-	var all []*said
+	slow.slow, slow.outbox, slow.busy = 6<<10, make(map[int]*gossip.Outbox[frame.Frame]), make(map[int]bool)
+	var all []*Said
 	for i := range 100 {
-		all = append(all, to.members[8+i%10].say(16<<10))
+		all = append(all, to.members[8+i%10].Say(16<<10))
 		to.w.Run(300 * time.Millisecond)
 	}
 	to.w.Run(5 * time.Second)
@@ -230,40 +265,37 @@ func TestSimSlowConsumer(t *testing.T) {
 		}
 	}
 	t.Logf("%d messages dropped on the way to the slow member, at most %d bytes waited", slow.dropped, slow.most)
-	if slow.dropped == 0 || slow.most > MaxOutbox {
+	if slow.dropped == 0 || slow.most > gossip.MaxOutbox {
 		t.Errorf("%d dropped, %d bytes waited", slow.dropped, slow.most)
 	}
 }
 
 // Clocks that are wrong by up to a minute keep nobody from hearing.
-func TestSimClockSkew(t *testing.T) {
+func TestClockSkew(t *testing.T) {
 	to := newTown(t, 7)
+	to.skew = time.Minute
 	for range few(200) {
-		m := to.join()
-		skew := time.Duration(to.w.Rand().Int64N(int64(2*time.Minute))) - time.Minute
-		to.w.Skew(m.id, skew)
-		m.core.began, m.core.lookup, m.core.shuffle = to.w.Clock(m.id), to.w.Clock(m.id), to.w.Clock(m.id)
-		to.w.WakeAt(m.id, m.core.Wake())
+		to.join()
 		to.w.Run(100 * time.Millisecond)
 	}
 	to.w.Run(time.Minute)
 	for range 20 {
-		s := to.any().say(4 << 10)
+		s := to.Any().Say(4 << 10)
 		to.w.Run(2 * time.Second)
-		if r := to.reach(s); r != 1 {
+		if r := to.Reach(s); r != 1 {
 			t.Errorf("a message reached %.3f", r)
 		}
 	}
 }
 
 // One seed, one history.
-func TestSimSameSeed(t *testing.T) {
+func TestSameSeed(t *testing.T) {
 	play := func(seed uint64) (hash, steps uint64) {
 		to := newTown(t, seed)
-		to.grow(100, 10*time.Second)
-		to.kill(0.2)
+		to.Grow(100, 10*time.Second)
+		to.Kill(0.2)
 		for range 10 {
-			to.any().say(4 << 10)
+			to.Any().Say(4 << 10)
 			to.w.Run(time.Second)
 		}
 		return to.w.Hash(), to.w.Steps()
@@ -278,21 +310,21 @@ func TestSimSameSeed(t *testing.T) {
 }
 
 // Who comes late hears the last messages if it asks, and nothing old if not.
-func TestSimRecall(t *testing.T) {
+func TestRecall(t *testing.T) {
 	to := newTown(t, 8)
-	to.grow(50, 10*time.Second)
+	to.Grow(50, 10*time.Second)
 	for range 20 {
-		to.any().say(500)
+		to.Any().Say(500)
 		to.w.Run(time.Second)
 	}
 	to.w.Run(time.Minute)
 	late, deaf := to.join(), to.join()
-	late.step(Recall{Want: 16})
+	late.step(gossip.Recall{Want: 16})
 	to.w.Run(time.Minute)
 	if late.past != 16 || deaf.past != 0 {
 		t.Errorf("%d and %d past messages, want 16 and 0", late.past, deaf.past)
 	}
-	for _, m := range []*member{late, deaf} {
+	for _, m := range []*Member{late, deaf} {
 		if n := m.core.Stats().Delivered; n != uint64(m.past) {
 			t.Errorf("%d messages heard besides", n-uint64(m.past))
 		}

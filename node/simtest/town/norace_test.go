@@ -1,5 +1,5 @@
 //go:build !race
 
-package gossip
+package town
 
 const raceDetector = false
