@@ -10,7 +10,7 @@ import (
 // TestDiskFails has a commit fail on the disk: nothing more is written, because
 // nobody knows what the disk kept, until the file is opened again.
 func TestDiskFails(t *testing.T) {
-	m := newMachine([2]*identity.Key{keyOf(t, 1), keyOf(t, 2)}, func(int) int { return 0 }, false)
+	m := newMachine([2]*identity.Key{keyOf(t, 1), keyOf(t, 2)}, func(int) int { return 0 }, nil)
 	defer m.close()
 	peer := m.peer(0)
 	ref := m.ref(0, 1)

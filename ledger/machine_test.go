@@ -18,7 +18,7 @@ import (
 func TestMachine(t *testing.T) {
 	keys := [2]*identity.Key{keyOf(t, 1), keyOf(t, 2)}
 	rapid.Check(t, func(t *rapid.T) {
-		m := newMachine(keys, func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "draw") }, false)
+		m := newMachine(keys, func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "draw") }, nil)
 		defer m.close()
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			if err := m.step(); err != nil {
@@ -35,9 +35,22 @@ func TestMachine(t *testing.T) {
 // shows that the machine finds what comes of it.
 func TestMachineFindsLies(t *testing.T) {
 	keys := [2]*identity.Key{keyOf(t, 1), keyOf(t, 2)}
-	for seed := range uint64(200) {
+	every := func() func([]bucket) bool {
+		n := 0
+		return func([]bucket) bool { n++; return n%3 > 0 }
+	}
+	for name, lies := range map[string]func() func([]bucket) bool{
+		"whatever is written": every,
+		"vouchers":            func() func([]bucket) bool { return onlyClaims },
+	} {
+		t.Run(name, func(t *testing.T) { findLies(t, keys, lies) })
+	}
+}
+
+func findLies(t *testing.T, keys [2]*identity.Key, lies func() func([]bucket) bool) {
+	for seed := range uint64(2000) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		m := newMachine(keys, r.IntN, true)
+		m := newMachine(keys, r.IntN, lies)
 		var err error
 		for range 60 {
 			if err = m.step(); err != nil {
@@ -69,6 +82,8 @@ type machine struct {
 	pacts  map[uint64]identity.Hash    // each checkpoint that left, by number
 	seen   [2]Line
 	refs   int
+	late   time.Duration // how much later than testTime it is
+	deals  [2]bargains
 }
 
 // letter is a message under way.
@@ -78,17 +93,17 @@ type letter struct {
 	b    []byte
 }
 
-func newMachine(keys [2]*identity.Key, draw func(int) int, lies bool) *machine {
+// newMachine makes the machine; lies, unless nil, makes what has a disk say too
+// early that something is written.
+func newMachine(keys [2]*identity.Key, draw func(int) int, lies func() func([]bucket) bool) *machine {
 	m := &machine{draw: draw, keys: keys, signed: map[string]identity.Hash{}, pacts: map[uint64]identity.Hash{}}
 	for i := range 2 {
 		m.disks[i] = newMemStore()
-		if lies {
-			m.disks[i].late = func() func([]bucket) bool {
-				n := 0
-				return func([]bucket) bool { n++; return n%3 > 0 }
-			}()
+		if lies != nil {
+			m.disks[i].late = lies()
 		}
 		m.paid[i], m.maybe[i] = map[identity.Hash]Amount{}, map[identity.Hash]Amount{}
+		m.deals[i].released = map[identity.Hash]bool{}
 		if err := m.disks[i].update(func(s setter) error { return writeMeta(newPen(s), keys[i].Entity()) }); err != nil {
 			panic(err)
 		}
@@ -99,13 +114,15 @@ func newMachine(keys [2]*identity.Key, draw func(int) int, lies bool) *machine {
 }
 
 func (m *machine) open(i int) {
-	cfg, _ := Config{Now: func() time.Time { return testTime }}.filled()
+	cfg, _ := Config{Now: m.now}.filled()
 	l, err := start(m.disks[i], m.keys[i].Entity(), m.keys[i], true, cfg)
 	if err != nil {
 		panic(err)
 	}
 	m.ls[i] = l
 }
+
+func (m *machine) now() time.Time { return testTime.Add(m.late) }
 
 func (m *machine) close() {
 	for _, l := range m.ls {
@@ -131,7 +148,7 @@ func (m *machine) crash(i int) error {
 		}
 	}
 	clear(m.maybe[i])
-	return nil
+	return m.reread(i)
 }
 
 func (m *machine) peer(i int) identity.Entity { return m.keys[1-i].Entity() }
@@ -143,7 +160,7 @@ func (m *machine) step() error {
 	i := m.draw(2)
 	l, to := m.ls[i], m.peer(i)
 	var err error
-	switch m.draw(13) {
+	switch m.draw(19) {
 	case 0, 1: // pay something new
 		m.refs++
 		err = m.pay(i, m.ref(i, m.refs), Amount(1+m.draw(9)))
@@ -182,6 +199,8 @@ func (m *machine) step() error {
 			m.wire = append(m.wire, letter{1 - i, typeCheckpoint, b})
 			err = m.proposes(b)
 		}
+	case 13, 14, 15, 16, 17, 18:
+		err = m.lockStep(i)
 	case 10:
 		if when := m.draw(3); when == 0 {
 			err = m.crash(i)
@@ -259,8 +278,13 @@ func (m *machine) proposes(b []byte) error {
 func (m *machine) arrive(x letter) error {
 	l, from := m.ls[x.to], m.peer(x.to)
 	switch x.kind {
+	case letterVoucher, letterRelease:
+		return m.arriveLock(x)
 	case typePosition:
-		return l.Compare(background, from, x.b)
+		if err := l.Compare(background, from, x.b); err != nil {
+			return err
+		}
+		return m.shown(x.to, x.b)
 	case typePush:
 		b, err := l.Receive(background, from, x.b)
 		if err == nil {
@@ -297,7 +321,10 @@ func (m *machine) check() error {
 		for _, a := range m.paid[i] {
 			sum += a
 		}
-		if mine.Mine.Cum != sum && len(m.maybe[i]) == 0 {
+		if err := m.checkLocks(i); err != nil {
+			return err
+		}
+		if sum += m.deals[i].own.jobs; mine.Mine.Cum != sum && len(m.maybe[i]) == 0 {
 			return fmt.Errorf("side %d has promised %d, the model %d", i, mine.Mine.Cum, sum)
 		}
 		if theirs.Theirs.Seq > mine.Mine.Seq || theirs.Theirs.Cum > mine.Mine.Cum {
@@ -338,34 +365,9 @@ func (m *machine) settle() error {
 			return err
 		}
 	}
-	for i, l := range m.ls {
-		b, err := l.Position(m.peer(i))
-		if err == nil {
-			err = m.ls[1-i].Compare(background, l.self, b)
-		}
-		if err != nil {
+	for range 3 { // and again: a claim is folded, a release shown, a lock closed
+		if err := m.meet(); err != nil {
 			return err
-		}
-	}
-	for i, l := range m.ls {
-		for {
-			b, err := l.Next(m.peer(i))
-			if err != nil {
-				return err
-			}
-			if b == nil {
-				break
-			}
-			if err := m.leaves(b); err != nil {
-				return err
-			}
-			answer, err := m.ls[1-i].Receive(background, l.self, b)
-			if err == nil {
-				err = l.Acked(background, m.peer(i), answer)
-			}
-			if err != nil {
-				return err
-			}
 		}
 	}
 	for i, l := range m.ls { // the high side has none
@@ -396,7 +398,15 @@ func (m *machine) settle() error {
 	if a.Agreed.Hash != b.Agreed.Hash || a.Agreed.Mine != b.Agreed.Theirs || a.Agreed.Mine.Seq != a.Mine.Seq || a.Agreed.Theirs.Seq != a.Theirs.Seq {
 		return fmt.Errorf("I6: checkpoints %+v and %+v", a.Agreed, b.Agreed)
 	}
-	if a.Balance+b.Balance != 0 || a.Mine != b.Theirs || a.Theirs != b.Mine || a.TheyMayOwe != b.IMayOwe && !a.Stranger {
+	for _, x := range [2][2]*Line{{&a, &b}, {&b, &a}} { // vouchers that were lost on the way
+		more := x[0].Mine.Claim - x[1].Theirs.Claim
+		if more < 0 {
+			return fmt.Errorf("claim: %d is claimed, %d was promised", x[1].Theirs.Claim, x[0].Mine.Claim)
+		}
+		x[1].Theirs.Claim += more
+		x[1].Claim += more
+	}
+	if a.Balance+b.Balance != 0 || a.Claim+b.Claim != 0 || a.Mine != b.Theirs || a.Theirs != b.Mine || a.TheyMayOwe != b.IMayOwe && !a.Stranger {
 		return fmt.Errorf("I1: %+v and %+v", a, b)
 	}
 	for i := range m.ls {
@@ -409,4 +419,39 @@ func (m *machine) settle() error {
 		}
 	}
 	return nil
+}
+
+// meet has both sides show each other what they hold, and sends all there is.
+func (m *machine) meet() error {
+	for i, l := range m.ls {
+		b, err := l.Position(m.peer(i))
+		if err == nil {
+			err = m.arrive(letter{1 - i, typePosition, b})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for i, l := range m.ls {
+		for {
+			b, err := l.Next(m.peer(i))
+			if err != nil {
+				return err
+			}
+			if b == nil {
+				break
+			}
+			if err := m.leaves(b); err != nil {
+				return err
+			}
+			answer, err := m.ls[1-i].Receive(background, l.self, b)
+			if err == nil {
+				err = l.Acked(background, m.peer(i), answer)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return m.check()
 }
