@@ -15,12 +15,27 @@ import (
 func (s *sim) backup(n *simNode) {
 	c := simCopy{disk: n.disk.disk, links: map[int]simLink{}}
 	for _, k := range n.links {
-		if len(k.maybe) > 0 {
-			return // the model does not know
+		// The model does not know what became of a commit that failed, if it was a
+		// payment, or the end of a rebuild.
+		if len(k.maybe) > 0 || k.lost && s.onDisk(n, k.to) != StateFenced {
+			return
 		}
 		c.links[k.to] = *k
 	}
 	n.copies = append(n.copies, c)
+}
+
+// onDisk reads a line's state from a node's disk, where a commit may be that its
+// process was told had failed.
+func (s *sim) onDisk(n *simNode, j int) (state State) {
+	err := (&memStore{cache: n.disk.disk}).view(func(g getter) (err error) {
+		state, _, err = book{g}.state(LineOf(s.entity(n.i), s.entity(j)))
+		return err
+	})
+	if err != nil {
+		s.fail("node %d: %w", n.i, err)
+	}
+	return state
 }
 
 // restore puts an old copy in the place of a node's file.
