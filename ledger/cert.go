@@ -2,9 +2,7 @@ package ledger
 
 import (
 	"bytes"
-	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/peersea/sea/identity"
@@ -227,17 +225,18 @@ func (c *certs) void(entity identity.Entity, r identity.Revocation) {
 // stale has the message made anew.
 func (c *certs) stale() { c.message, c.changes = nil, c.changes+1 }
 
-// isRevoked says whether entity took c back.
-func (c *certs) isRevoked(entity identity.Entity, of identity.Certificate) bool {
+// isRevoked says whether entity took c back, which counts until all that it gave
+// the node has ended: what may be forgotten then decides nothing any more.
+func (c *certs) isRevoked(entity identity.Entity, of identity.Certificate, now time.Time) bool {
 	r, ok := c.revoked[entity][of.Node]
-	return ok && r.Voids(of)
+	return ok && r.Voids(of) && !r.Over(now)
 }
 
 // of returns for whom node acts: by its newest word, or, if any entity has taken
 // back what it gave it, by that one.
-func (c *certs) of(node identity.Entity) (is acting, revoked, found bool) {
+func (c *certs) of(node identity.Entity, now time.Time) (is acting, revoked, found bool) {
 	for _, a := range c.acting[node] {
-		void := c.isRevoked(a.entity, a.cert)
+		void := c.isRevoked(a.entity, a.cert, now)
 		switch {
 		case !found, void && !revoked:
 		case !void && revoked, bytes.Compare(actOrder(a), actOrder(is)) < 0:
@@ -269,13 +268,14 @@ func (a acting) show(revoked bool, used Amount, now time.Time) Acting {
 
 // acting shows for whom peer acts; nil is for itself, or not known.
 func (l *Ledger) acting(peer identity.Entity, used Amount) *Acting {
+	now := l.cfg.Now()
 	l.mu.Lock()
-	is, revoked, found := l.certs.of(peer)
+	is, revoked, found := l.certs.of(peer, now)
 	l.mu.Unlock()
 	if !found {
 		return nil
 	}
-	out := is.show(revoked, used, l.cfg.Now())
+	out := is.show(revoked, used, now)
 	return &out
 }
 
@@ -288,8 +288,9 @@ func (l *Ledger) Acting() *Acting {
 	if c.self == nil {
 		return nil
 	}
+	now := l.cfg.Now()
 	a := acting{entity: c.self.By, cert: c.own}
-	out := a.show(c.isRevoked(c.self.By, c.own), l.promised(), l.cfg.Now())
+	out := a.show(c.isRevoked(c.self.By, c.own, now), l.promised(), now)
 	return &out
 }
 
@@ -297,7 +298,7 @@ func (l *Ledger) Acting() *Acting {
 func (l *Ledger) Revoked(entity identity.Entity, c identity.Certificate) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.certs.isRevoked(entity, c)
+	return l.certs.isRevoked(entity, c, l.cfg.Now())
 }
 
 // Ours says whether entity is the one that this ledger's key acts for, or is.
@@ -337,7 +338,7 @@ func (l *Ledger) entity() identity.Entity {
 // disowned returns why nothing is lent to peer: an entity has taken back what it
 // gave it. l.mu is held.
 func (l *Ledger) disowned(peer identity.Entity) error {
-	is, revoked, _ := l.certs.of(peer)
+	is, revoked, _ := l.certs.of(peer, l.cfg.Now())
 	if !revoked {
 		return nil
 	}
@@ -346,213 +347,6 @@ func (l *Ledger) disowned(peer identity.Entity) error {
 
 func revokedWhy(entity identity.Entity) string {
 	return "entity " + entity.Short() + " has revoked the node's certificate"
-}
-
-// promised is all that this key has promised or locked on all lines, as far as
-// it is on the disk. l.mu is held.
-func (l *Ledger) promised() Amount {
-	var sum Amount
-	for _, s := range l.standing {
-		sum = min(sum+s.own.most(), maxAmount) // both are at most that, so nothing wraps
-	}
-	return sum
-}
-
-// allowed is what this key may promise in all, if anything bounds it. l.mu is held.
-func (l *Ledger) allowed() (limit Amount, bound bool) {
-	now := l.cfg.Now().Unix()
-	limit = maxAmount
-	for _, a := range l.certs.acts {
-		if a.act.Until >= now { // one that begins later too: the clock may go back
-			limit, bound = min(limit, a.limit), true
-		}
-	}
-	return limit, bound
-}
-
-// affords refuses to set aside what could not be promised. What is set aside and
-// locked too counts twice until it is released: better than a delivery that this
-// node may not pay for. l.mu is held.
-func (l *Ledger) affords(most Amount) error {
-	limit, bound := l.allowed()
-	if !bound {
-		return nil
-	}
-	used := l.promised()
-	for h := range l.holds {
-		if h.debtor {
-			used = min(used+h.most, maxAmount) // each is at most that, so nothing wraps
-		}
-	}
-	if min(used+most, maxAmount) > limit {
-		return fmt.Errorf("%w: this node may promise %s credits in all, has promised or reserved %s, and would reserve %s more",
-			ErrBudget, limit, used, most)
-	}
-	return nil
-}
-
-// spend refuses a promise of more than our certificates let us: the lowest of all
-// under which our word still holds. What this transaction promised before counts.
-func (b *batch) spend(amount Amount) error {
-	l := b.l
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	limit, bound := l.allowed()
-	if !bound {
-		b.spent = min(b.spent+amount, maxAmount)
-		return nil
-	}
-	if !b.summed {
-		b.spent, b.summed = min(b.spent+l.promised(), maxAmount), true
-	}
-	if sum := min(b.spent+amount, maxAmount); sum > limit {
-		return fmt.Errorf("%w: this node may promise %s credits in all, has promised %s, and would promise %s more",
-			ErrBudget, limit, b.spent, amount)
-	}
-	b.spent += amount
-	return nil
-}
-
-// Credentials returns the message that shows a peer for whom this key acts, and
-// what its entity has revoked; nil is for nobody, and nothing. The word in it is
-// on the disk. Hand it to peers before what is signed, and again when it changes:
-// each half hour. The peer gives it to TakeCredentials. Errors are ErrReadOnly
-// and ErrClosed.
-func (l *Ledger) Credentials(ctx context.Context) ([]byte, error) {
-	now := l.cfg.Now()
-	l.mu.Lock()
-	c := &l.certs
-	if c.message != nil && now.Unix() < c.renew {
-		defer l.mu.Unlock()
-		return c.message, nil
-	}
-	entity, acts := l.entity(), false
-	if c.self != nil {
-		acts = c.own.ValidAt(now.Add(time.Second)) == nil && !c.isRevoked(entity, c.own)
-	}
-	silent, changes := !acts && len(c.revoked[entity]) == 0, c.changes
-	l.mu.Unlock()
-	if silent {
-		return nil, nil
-	}
-	var out credentials
-	renew := now.Add(actLife / 2).Unix()
-	if acts {
-		w, fresh, err := l.ownWarrant(ctx, now)
-		if err != nil {
-			return nil, fmt.Errorf("credentials: %w", err)
-		}
-		if out.warrant = &w; fresh {
-			changes++
-		}
-		if renew = w.act.Until; renew < c.own.NotAfter {
-			renew -= int64(actLife/time.Second) / 2
-		}
-	}
-	err := l.store.view(func(g getter) error {
-		return book{g}.certs(certRevoked, func(key, payload []byte) error {
-			if !bytes.Equal(key[1:33], entity[:]) {
-				return nil
-			}
-			s, err := decodeStatement(payload)
-			out.revoked = append(out.revoked, s)
-			return err
-		})
-	})
-	if err != nil {
-		return nil, fmt.Errorf("credentials: %w", err)
-	}
-	message := out.encode()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if c.changes == changes { // nothing was revoked meanwhile
-		c.message, c.renew = message, renew
-	}
-	return message, nil
-}
-
-// ownWarrant returns our word that has longest to go, or gives a fresh one.
-func (l *Ledger) ownWarrant(ctx context.Context, now time.Time) (out warrant, fresh bool, err error) {
-	said := l.certs.self.Hash(identity.CertificatePurpose) // set once, by Open
-	find := func(k book) error {
-		return k.certs(certOwn, func(_, payload []byte) error {
-			w, err := keptWarrant(payload)
-			if err == nil && w.act.Certificate == said && w.act.From <= now.Unix()+1 && w.act.Until > out.act.Until {
-				out = w
-			}
-			return err
-		})
-	}
-	if err := l.store.view(func(g getter) error { return find(book{g}) }); err != nil {
-		return out, false, err
-	}
-	last := l.certs.own.NotAfter
-	if out.act.Until == last || out.act.Until >= now.Add(actLife/2).Unix() {
-		return out, false, nil
-	}
-	// From the next second on: what was promised in this one was not under it.
-	act := Act{Certificate: said, From: now.Unix() + 1, Until: min(now.Add(actLife).Unix(), last)}
-	word, err := l.sign(ActPurpose, act.Encode())
-	if err != nil {
-		return out, false, err
-	}
-	if out, err = newWarrant(*l.certs.self, word); err != nil {
-		return out, false, err
-	}
-	w := out
-	return out, true, l.submit(ctx, LineID{}, func(b *batch) error { return b.act(w) })
-}
-
-// sign is the signer's, or ErrReadOnly.
-func (l *Ledger) sign(p identity.Purpose, body []byte) (identity.Statement, error) {
-	if l.signer == nil {
-		return identity.Statement{}, ErrReadOnly
-	}
-	return l.signer.Sign(p, body)
-}
-
-// act writes our own word, before it leaves, and forgets those that have ended.
-func (b *batch) act(w warrant) error {
-	l := b.l
-	now := l.cfg.Now().Unix()
-	var over [][]byte
-	held := 0
-	err := b.certs(certOwn, func(key, payload []byte) error {
-		old, err := keptWarrant(payload)
-		if err == nil && old.act.Until+forgetActs < now {
-			over = append(over, bytes.Clone(key))
-		}
-		held++
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("%w: %w", errStore, err)
-	}
-	if held-len(over) >= maxActs {
-		return fmt.Errorf("%w: %d words of ours are kept", ErrCertificates, maxActs)
-	}
-	for _, key := range over {
-		if err := b.remove(bCert, key); err != nil {
-			return fmt.Errorf("%w: %w", errStore, err)
-		}
-	}
-	id := identity.HashOf(w.act.Encode())
-	if err := b.put(bCert, certKey(certOwn, id[:]), encodeWarrant(w)); err != nil {
-		return fmt.Errorf("%w: %w", errStore, err)
-	}
-	// At once, and not with the commit: what follows in this transaction is bound
-	// by it, and if the transaction fails nothing is written any more.
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	kept := l.certs.acts[:0]
-	for _, a := range l.certs.acts {
-		if a.act.Until+forgetActs >= now {
-			kept = append(kept, a)
-		}
-	}
-	l.certs.acts = append(kept, ownAct{w.act, limitOf(w.cert)})
-	l.certs.stale()
-	return nil
 }
 
 // ShowCertificate shows what a certificate of entity says at t.

@@ -48,7 +48,7 @@ func (l *Ledger) entityBalance(entity identity.Entity) Amount {
 	}
 	sum := balance(entity)
 	for node := range l.certs.acting {
-		is, revoked, _ := l.certs.of(node)
+		is, revoked, _ := l.certs.of(node, now)
 		if is.entity == entity && is.show(revoked, 0, now).Standing == Holds {
 			sum = within(sum + balance(node))
 		}

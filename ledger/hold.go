@@ -123,17 +123,19 @@ func (l *Ledger) restand(peer identity.Entity, s standing) {
 // strangers share. Zero is allowed. Errors are *LimitError, with the facts,
 // *StateError, ErrAmount and ErrHolds.
 func (l *Ledger) Hold(peer identity.Entity, most Amount) (*Hold, error) {
-	return l.hold(peer, most, false)
+	return l.hold(peer, most, false, identity.Hash{})
 }
 
 // Reserve sets most aside in what we may owe peer, before we order. If the peer
 // gave us a grant it has to have room; without one the peer decides by its
-// quote. Errors are those of Hold, and ErrBudget.
-func (l *Ledger) Reserve(peer identity.Entity, most Amount) (*Hold, error) {
-	return l.hold(peer, most, true)
+// quote. The hash of an order that is made already says which of our locks is for
+// the same: under a certified budget the two count once. Zero is for none. Errors
+// are those of Hold, and ErrBudget.
+func (l *Ledger) Reserve(peer identity.Entity, most Amount, order identity.Hash) (*Hold, error) {
+	return l.hold(peer, most, true, order)
 }
 
-func (l *Ledger) hold(peer identity.Entity, most Amount, debtor bool) (*Hold, error) {
+func (l *Ledger) hold(peer identity.Entity, most Amount, debtor bool, ref identity.Hash) (*Hold, error) {
 	if err := l.checkPeer(peer); err != nil {
 		return nil, err
 	}
@@ -155,7 +157,7 @@ func (l *Ledger) hold(peer identity.Entity, most Amount, debtor bool) (*Hold, er
 	}
 	var refused error
 	if debtor {
-		refused = l.affords(most)
+		refused = l.affords(peer, most, ref)
 	} else {
 		refused = l.disowned(peer)
 	}
@@ -166,7 +168,7 @@ func (l *Ledger) hold(peer identity.Entity, most Amount, debtor bool) (*Hold, er
 		e.Wanted = most
 		return nil, e
 	}
-	h := &Hold{l: l, peer: peer, debtor: debtor, since: now, most: most}
+	h := &Hold{l: l, peer: peer, debtor: debtor, since: now, most: most, ref: ref}
 	l.holds[h] = struct{}{}
 	return h, nil
 }
@@ -207,7 +209,8 @@ func (e *LimitError) fits(most Amount) bool {
 
 // For says what the peer will pay with. As soon as its payment or its voucher for
 // ref is booked the hold is smaller by as much, at the same moment: what was held is
-// owed then, and never counts twice. On nil it does nothing.
+// owed then, and never counts twice. Of what we reserve ourselves it says which
+// order that is for, see Reserve. On nil it does nothing.
 func (h *Hold) For(ref identity.Hash) {
 	if h == nil {
 		return
@@ -217,8 +220,9 @@ func (h *Hold) For(ref identity.Hash) {
 	if _, open := h.l.holds[h]; !open {
 		return
 	}
-	h.ref = ref
-	h.l.due[ref] = h
+	if h.ref = ref; !h.debtor {
+		h.l.due[ref] = h
+	}
 }
 
 // pays takes amount, which the peer has promised for ref, out of the hold that was

@@ -11,7 +11,7 @@ import (
 func TestReserve(t *testing.T) {
 	a, _ := openTest(t, keyOf(t, 1), Config{})
 	b, _ := openTest(t, keyOf(t, 2), Config{})
-	free, err := a.Reserve(b.self, 1000*Credit)
+	free, err := a.Reserve(b.self, 1000*Credit, identity.Hash{})
 	if err != nil {
 		t.Fatalf("without a grant the peer decides: %v", err)
 	}
@@ -29,12 +29,12 @@ func TestReserve(t *testing.T) {
 		t.Fatal(err)
 	}
 	meet(t, a, b)
-	h, err := a.Reserve(b.self, 5*Credit)
+	h, err := a.Reserve(b.self, 5*Credit, identity.Hash{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer h.Release()
-	_, err = a.Reserve(b.self, 2*Credit)
+	_, err = a.Reserve(b.self, 2*Credit, identity.Hash{})
 	var limit *LimitError
 	if !errors.As(err, &limit) || !limit.Debtor || limit.Owes != 4*Credit || limit.Held != 5*Credit || limit.Limit != 10*Credit || limit.Wanted != 2*Credit {
 		t.Errorf("got %v, want the facts", err)
@@ -89,11 +89,11 @@ func TestManyHolds(t *testing.T) {
 	l, _ := openTest(t, keyOf(t, 1), Config{})
 	peer := keyOf(t, 2).Entity()
 	for range maxHolds {
-		if _, err := l.Reserve(peer, 0); err != nil {
+		if _, err := l.Reserve(peer, 0, identity.Hash{}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := l.Reserve(peer, 0); !errors.Is(err, ErrHolds) {
+	if _, err := l.Reserve(peer, 0, identity.Hash{}); !errors.Is(err, ErrHolds) {
 		t.Errorf("got %v, want %v", err, ErrHolds)
 	}
 }

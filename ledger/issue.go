@@ -180,19 +180,19 @@ func (b *batch) revoke(s identity.Statement, r identity.Revocation) error {
 	}
 	l.mu.Lock()
 	old, held := l.certs.revoked[s.By][r.Node]
-	mine, total := len(l.certs.revoked[s.By]), l.certs.revs
+	full := l.certs.full(s.By, r.Node, l.entity())
 	l.mu.Unlock()
 	if held && (old.Serial > r.Serial || old.Serial == r.Serial && (old.Until > r.Until || old.Until == r.Until && old.At >= r.At)) {
 		return nil
 	}
-	if !held && (mine >= maxRevoked || total >= maxRevocations) {
+	if !held && full {
 		if err := b.forgetRevocations(); err != nil {
 			return err
 		}
 		l.mu.Lock()
-		mine, total = len(l.certs.revoked[s.By]), l.certs.revs
+		full = l.certs.full(s.By, r.Node, l.entity())
 		l.mu.Unlock()
-		if mine >= maxRevoked || total >= maxRevocations {
+		if full {
 			return fmt.Errorf("%w: %d revocations of one entity, %d of all", ErrCertificates, maxRevoked, maxRevocations)
 		}
 	}
@@ -203,6 +203,17 @@ func (b *batch) revoke(s identity.Statement, r identity.Revocation) error {
 	defer l.mu.Unlock()
 	l.certs.void(s.By, r)
 	return nil
+}
+
+// full says whether there is no room for one more of entity's revocations. For one
+// of a node that has acted here for the entity there is, and for those of ours:
+// otherwise whoever makes up enough entities would have nobody be revoked.
+func (c *certs) full(entity, node, ours identity.Entity) bool {
+	known := entity == ours
+	for _, a := range c.acting[node] {
+		known = known || a.entity == entity
+	}
+	return len(c.revoked[entity]) >= maxRevoked || !known && c.revs >= maxRevocations
 }
 
 // forgetRevocations removes those whose certificates have all ended.
@@ -260,6 +271,12 @@ func (l *Ledger) TakeCredentials(ctx context.Context, peer identity.Entity, mess
 		}
 		entity = c.warrant.entity()
 	}
+	l.mu.Lock()
+	_, met := l.standing[peer]
+	l.mu.Unlock()
+	if !met && entity != l.entity() {
+		return fail(ErrUnmet) // before 64 signatures are verified
+	}
 	revocations := make([]identity.Revocation, len(c.revoked))
 	for i, s := range c.revoked {
 		if s.By != entity {
@@ -271,20 +288,19 @@ func (l *Ledger) TakeCredentials(ctx context.Context, peer identity.Entity, mess
 	}
 	var refused error
 	err = l.submit(ctx, LineOf(l.self, peer), func(b *batch) (err error) {
-		l.mu.Lock()
-		_, met := l.standing[peer]
-		l.mu.Unlock()
-		if !met && entity != l.entity() {
-			return ErrUnmet
-		}
 		if c.warrant != nil {
 			if refused, err = b.take(peer, *c.warrant, met); err != nil {
 				return err
 			}
 		}
 		for i, s := range c.revoked {
-			if err := b.revoke(s, revocations[i]); err != nil {
+			// One for which there is no room must not hide those for which there is.
+			err := b.revoke(s, revocations[i])
+			if err != nil && !errors.Is(err, ErrCertificates) {
 				return err
+			}
+			if refused == nil {
+				refused = err
 			}
 		}
 		return nil

@@ -30,12 +30,13 @@ func (n *Node) actsFor(node identity.Entity, s *identity.Statement, now time.Tim
 }
 
 // Entity returns who the node acts for at this moment: its certificate's signer
-// while that holds, else its key.
+// while that holds and, as far as is known here, is not taken back, else its key.
 func (n *Node) Entity() identity.Entity {
-	if n.granted != nil && n.granted.ValidAt(time.Now()) == nil {
-		return n.cfg.Certificate.By
+	c, void := n.granted, n.cfg.Revoked
+	if c == nil || c.ValidAt(time.Now()) != nil || void != nil && void(n.cfg.Certificate.By, *c) {
+		return n.Key()
 	}
-	return n.Key()
+	return n.cfg.Certificate.By
 }
 
 // who is the link's peer as it stands at this moment.

@@ -396,7 +396,7 @@ func (m *Market) order(ctx context.Context, j *job, q quoted) (no *Refused, err 
 	if q.Quantum > 0 && q.job.Limits.Fuel > q.Quantum && m.locksWith(q.seller) >= ledger.MaxLocks {
 		return refuse(RefusedCredit, "seller %s has not released %d locks of ours: no more can be made there", q.seller.Short(), ledger.MaxLocks), nil
 	}
-	hold, err := m.reserve(q.seller, q.Quote)
+	hold, err := m.reserve(q.seller, q.Quote, identity.Hash{})
 	if err != nil {
 		return refuse(RefusedCredit, "%v", err), nil
 	}

@@ -69,11 +69,12 @@ func (m *Market) followOrder(ctx context.Context, j *job, r *jobRecord) error {
 	}
 	hold := j.hold
 	if j.hold = nil; hold == nil { // after a restart; the order is a promise already
-		if hold, err = m.reserve(r.Quote.By, t.quote); err != nil {
+		if hold, err = m.reserve(r.Quote.By, t.quote, t.hash); err != nil {
 			m.log.Warn("an order is above what we may owe", "job", r.ID.Short(), "peer", r.Quote.By.Short(), "err", err)
 		}
 	}
 	defer hold.Release()
+	hold.For(t.hash)
 	t.openPurse(hold)
 	for _, b := range jobBlobs(t.work) {
 		t.input += b.Size

@@ -23,7 +23,7 @@ var ErrStopped = errors.New("the node is stopping; the job goes on when it start
 // credit is what the market uses of a ledger.
 type credit interface {
 	Hold(peer identity.Entity, most ledger.Amount) (*ledger.Hold, error)
-	Reserve(peer identity.Entity, most ledger.Amount) (*ledger.Hold, error)
+	Reserve(peer identity.Entity, most ledger.Amount, order identity.Hash) (*ledger.Hold, error)
 	Pay(ctx context.Context, peer identity.Entity, amount ledger.Amount, ref identity.Hash) (ledger.Entry, error)
 	Paid(peer identity.Entity, ref identity.Hash) (ours, theirs ledger.Amount, err error)
 	Lock(ctx context.Context, peer identity.Entity, amount ledger.Amount, ref identity.Hash, t ledger.LockTerms) (ledger.Entry, error)

@@ -90,6 +90,9 @@ func (m *Market) run(ctx context.Context, s *sale) (compute.Result, *Refused, er
 		return none, refuse(Cancelled, "it was cancelled before it ran"), nil
 	}
 	defer free()
+	if err := m.mayOwe(s.buyer); isRevoked(err) && s.lock() == (identity.Hash{}) {
+		return none, refuse(Revoked, "%v", err), nil
+	}
 	s.update(func(r *saleRecord) { r.State = SaleRunning })
 	failpoint.Hit("market:running")
 	if err := errors.Join(s.out.Reset(), s.err.Reset()); err != nil {

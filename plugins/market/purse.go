@@ -43,13 +43,14 @@ type purse struct {
 	released time.Time     // until when the seller's release is waited for
 }
 
-// reserve sets aside what the order of a quote may make us owe. One that does
-// not fit, were it alone, may run in parts.
-func (m *Market) reserve(seller identity.Entity, q Quote) (*ledger.Hold, error) {
-	hold, err := m.credit.Reserve(seller, q.Ceiling)
+// reserve sets aside what the order of a quote may make us owe; the order's hash
+// is zero until there is one. One that does not fit, were it alone, may run in
+// parts.
+func (m *Market) reserve(seller identity.Entity, q Quote, order identity.Hash) (*ledger.Hold, error) {
+	hold, err := m.credit.Reserve(seller, q.Ceiling, order)
 	var limit *ledger.LimitError
 	if q.Quantum > 0 && errors.As(err, &limit) && limit.Held == 0 {
-		return m.credit.Reserve(seller, q.part(0))
+		return m.credit.Reserve(seller, q.part(0), order)
 	}
 	return hold, err
 }
@@ -81,9 +82,13 @@ func (t *trade) isHeld(why Reason) {
 		return
 	}
 	t.purse.held = why
-	if why == CreditLimit {
+	text := map[Reason]string{
+		CreditLimit: "this node owes as much as it may there",
+		Revoked:     "the entity that this node acted for has taken its certificate back",
+	}[why]
+	if text != "" {
 		t.j.update(func(r *jobRecord) {
-			r.event(eventRecord{Text: "the seller holds the job: this node owes as much as it may there", Reason: why, Seller: r.Quote.By})
+			r.event(eventRecord{Text: "the seller holds the job: " + text, Reason: why, Seller: r.Quote.By})
 		})
 	}
 }

@@ -46,10 +46,11 @@ const (
 	TooSlow       Reason = "too_slow"         // below the slowest rate of the quote; what ran is paid
 	NoVoucher     Reason = "no_voucher"       // no voucher came for what the guest had used; what ran is paid
 	CreditLimit   Reason = "credit_limit"     // the buyer came to owe all that it may; what ran is paid
+	Revoked       Reason = "revoked"          // the buyer's entity took its certificate back; what ran is paid
 )
 
 // stopReasons are the reasons for which a seller ends a guest and bills what ran.
-var stopReasons = []Reason{TooSlow, NoVoucher, CreditLimit}
+var stopReasons = []Reason{TooSlow, NoVoucher, CreditLimit, Revoked}
 
 var hints = map[Reason]string{
 	OutOfFuel:     "give it more with --fuel, or a higher --max-credit",
@@ -87,6 +88,7 @@ var hints = map[Reason]string{
 	TooSlow:       "what ran was paid, and how slow it was is its seller's word; try another with --to, one with a lower slowest rate in quote",
 	NoVoucher:     "what ran is owed; keep this node running and within reach of the seller while the job runs, and see its log for why a voucher could not be given",
 	CreditLimit:   "what ran is owed; ask the seller for a grant (credit limit) as high as the job may cost, or ask for less with --fuel or --max-credit",
+	Revoked:       "what ran is owed; have the entity issue a new certificate (cert issue), or use a node that acts for itself",
 }
 
 // Hint says what to do about it, in one sentence without a full stop.

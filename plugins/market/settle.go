@@ -327,6 +327,8 @@ func ended(rec compute.Receipt, stop Reason, outcome []byte) (State, Reason, str
 			return Failed, NoVoucher, fmt.Sprintf("the seller stopped it at %d fuel: no voucher came for what it had used", rec.Fuel)
 		case CreditLimit:
 			return Failed, CreditLimit, fmt.Sprintf("the seller stopped it at %d fuel: this node came to owe as much as it may there", rec.Fuel)
+		case Revoked:
+			return Failed, Revoked, fmt.Sprintf("the seller stopped it at %d fuel: the entity that this node acted for has taken its certificate back", rec.Fuel)
 		}
 		return Failed, Timeout, fmt.Sprintf("stopped at %d fuel, its time was over", rec.Fuel)
 	}

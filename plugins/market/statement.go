@@ -281,8 +281,8 @@ type Delivery struct {
 	Receipt identity.Hash `cbor:"receipt"`
 	// Cost is the quote's price for the receipt's fuel.
 	Cost ledger.Amount `cbor:"cost"`
-	// Reason is why the seller stopped the job: TooSlow, NoVoucher or
-	// CreditLimit. It is empty when it did not, or the job's own wall time was
+	// Reason is why the seller stopped the job: TooSlow, NoVoucher, CreditLimit
+	// or Revoked. It is empty when it did not, or the job's own wall time was
 	// over.
 	Reason Reason `cbor:"reason,omitempty"`
 }

@@ -22,9 +22,10 @@ const lookForRoom = time.Second
 //	           ahead by a quantum and a quarter
 //	running ─────────────────────────────────────▶ held: NoVoucher
 //	   ▲  │                                          │
-//	   │  └─ what is owed reaches the limit ──▶ held: CreditLimit
+//	   │  ├─ what is owed reaches the limit ──▶ held: CreditLimit
+//	   │  └─ the buyer's certificate is revoked ─▶ held: Revoked
 //	   │                                             │
-//	   └── a voucher; room again ────────────────────┤
+//	   └── a voucher; room again; a new certificate ─┤
 //	                                                 │ InputPatience
 //	   stopped, billed to that point ◀───────────────┘
 type tab struct {
@@ -76,14 +77,17 @@ func (m *Market) judge(s *sale) {
 
 // judgeLocked is judge with the sale's lock held.
 func (m *Market) judgeLocked(s *sale) {
-	if s.quote.Quantum == 0 || s.tab.stopped != "" || s.rec.State != SaleRunning {
+	if s.tab.stopped != "" || s.rec.State != SaleRunning {
 		return
 	}
-	now := Reason("")
+	now, may := Reason(""), m.mayOwe(s.buyer)
 	switch {
+	case isRevoked(may):
+		now = Revoked
+	case s.quote.Quantum == 0: // paid on delivery
 	case s.fuel > s.tab.covered && s.fuel-s.tab.covered >= held(s.quote.Quantum):
 		now = NoVoucher
-	case s.tab.vouched > 0 && m.overLimit(s.buyer):
+	case s.tab.vouched > 0 && errors.Is(may, ledger.ErrLimit):
 		now = CreditLimit
 	}
 	was := s.tab.held
@@ -102,12 +106,19 @@ func (m *Market) judgeLocked(s *sale) {
 	s.touch()
 }
 
-// overLimit says whether what a buyer owes and what runs for it is above what
-// it may owe.
-func (m *Market) overLimit(buyer identity.Entity) bool {
+// mayOwe returns the ledger's error when nothing more is lent to a buyer: it is
+// ErrLimit when what it owes and what runs for it is above what it may owe.
+func (m *Market) mayOwe(buyer identity.Entity) error {
 	hold, err := m.credit.Hold(buyer, 0)
 	hold.Release()
-	return errors.Is(err, ledger.ErrLimit)
+	return err
+}
+
+// isRevoked says whether that is because the certificate is revoked under which
+// the buyer acts.
+func isRevoked(err error) bool {
+	var state *ledger.StateError
+	return errors.As(err, &state) && state.State == ledger.StateRevoked
 }
 
 // keepPaid ends the guest when it was held for too long, until ctx ends.
@@ -141,9 +152,7 @@ func (m *Market) keepPaid(ctx context.Context, s *sale, end context.CancelFunc) 
 func (m *Market) runPaid(ctx context.Context, s *sale) (compute.Result, error) {
 	ctx, end := context.WithCancel(ctx)
 	var watch sync.WaitGroup
-	if s.quote.Quantum > 0 {
-		watch.Go(func() { m.keepPaid(ctx, s, end) })
-	}
+	watch.Go(func() { m.keepPaid(ctx, s, end) })
 	result, err := m.engine.Run(ctx, s.work, m.blobs, compute.Live{
 		Stdout: tell{s, s.out}, Stderr: tell{s, s.err}, Progress: func(fuel uint64) { m.progress(s, fuel) },
 		Tenant: s.buyer.String(), Control: &s.control, Slowest: s.quote.Slowest,

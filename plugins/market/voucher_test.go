@@ -113,12 +113,16 @@ const (
 
 // paced makes the seller's guest use fuel in steps of a tenth of a quantum, as
 // long as it is not held, until it is at used.
-func paced(seller *trader, used uint64) {
+func paced(seller *trader, used uint64) { pacedAt(seller, used, func(uint64) {}) }
+
+// pacedAt is paced, with at called after each step.
+func pacedAt(seller *trader, used uint64, at func(fuel uint64)) {
 	scripted(seller, func(ctx context.Context, job compute.Job, live compute.Live) compute.Result {
 		s := seller.running(job)
 		for fuel := uint64(0); fuel < used; {
 			fuel += testQuantum / 10
 			live.Progress(fuel)
+			at(fuel)
 			for {
 				s.mu.Lock()
 				changed, why := s.changed, s.tab.held
