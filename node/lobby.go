@@ -111,9 +111,10 @@ func (s *session) lookUp(ctx context.Context, id string, every *time.Duration) g
 	slices.SortFunc(found.Members, func(a, b addr.Addr) int { return cmp.Compare(string(a[:]), string(b[:])) })
 	found.Members = slices.Compact(found.Members)
 	if len(counts) > 0 {
-		// The middle one: neither a node that saw few nor one that lies.
+		// The middle one, of two the smaller: neither a node that saw few nor
+		// one that lies.
 		slices.Sort(counts)
-		found.Count = counts[len(counts)/2]
+		found.Count = counts[(len(counts)-1)/2]
 	}
 	return found
 }

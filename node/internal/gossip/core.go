@@ -58,6 +58,10 @@ const (
 	AnnounceEvery = 60 * time.Second
 	maxAnnounce   = 24 * time.Hour
 
+	// maxSlower is how many times the last pause between two announcements
+	// the next may be, whatever the meeting places say of the members.
+	maxSlower = 4
+
 	// firstLookup and maxLookup bound the pause of a member without partners
 	// between two looks for others.
 	firstLookup = 5 * time.Second
@@ -71,6 +75,20 @@ const (
 	maxSuitors = 8
 	maxBanned  = 64
 	maxFailed  = 64
+
+	// maxLed is how many of the suitors may be those that a walk led here: the
+	// others are of this member's own choice.
+	maxLed = maxSuitors / 2
+
+	// maxOurs is how many partners of its own choice a member gives up for
+	// nobody who asks, so that strangers cannot take all its places.
+	maxOurs = 3
+
+	// maxSources is how many neighbours' rates are kept.
+	maxSources = 1024
+
+	// maxCount is the most members that a member believes there to be.
+	maxCount = 1 << 30
 )
 
 // A Config is what a Core needs.
@@ -113,7 +131,9 @@ type Core struct {
 	wanted  map[frame.ID]*wanted
 	queue   []*wanted // all of wanted, and some that came, in their order
 	authors authors
+	sources sources
 	recall  recall
+	trading bool // a Shuffle of our own has not been answered
 
 	stats Stats
 	out   []Effect
@@ -124,9 +144,8 @@ type partner struct {
 	at           addr.Addr
 	heard, spoke time.Time
 	lazy         bool // large messages go by name
-	wants        int  // how many of wanted it named first
-	link, excess bucket
-	walks        bucket
+	ours         bool // of our own choice
+	*source
 }
 
 // A suitor is a node that was asked to become a partner, or is being dialled
@@ -134,6 +153,7 @@ type partner struct {
 type suitor struct {
 	at     addr.Addr
 	want   uint64
+	led    bool // by a walk
 	dialed bool
 	until  time.Time
 }
@@ -163,7 +183,7 @@ func New(now time.Time, cfg Config) *Core {
 	return &Core{
 		cfg: cfg, began: now, lookup: now, nominal: AnnounceEvery, pause: firstLookup,
 		shuffle: now.Add(jitter(cfg.Rand, shuffleEvery)),
-		wanted:  make(map[frame.ID]*wanted), authors: make(authors),
+		wanted:  make(map[frame.ID]*wanted), authors: make(authors), sources: make(sources),
 	}
 }
 
@@ -292,6 +312,7 @@ func (c *Core) Step(now time.Time, event Event) []Effect {
 		c.dialed(now, e)
 	case Lost:
 		c.lose(now, e.Who)
+		delete(c.sources, e.Who)
 	case Arrived:
 		c.arrived(now, e.From, e.Frame)
 	case Say:
@@ -337,7 +358,7 @@ func (c *Core) Wake() time.Time {
 	for _, w := range c.queue {
 		sooner(w.at)
 	}
-	if len(c.partners)+len(c.suitors) < Active && c.askAt.After(c.now) {
+	if len(c.partners)+c.courted() < Active && c.askAt.After(c.now) {
 		sooner(c.askAt)
 	}
 	for _, f := range c.failed {
@@ -418,7 +439,7 @@ func (c *Core) arrived(now time.Time, from addr.Addr, f frame.Frame) {
 	case *frame.Shuffle:
 		c.shuffled(now, p, f)
 	case *frame.Shuffled:
-		c.traded(now, f)
+		c.traded(now, p, f)
 	case *frame.Past:
 		c.past(now, p, int(f.Want))
 	}

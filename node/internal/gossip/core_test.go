@@ -283,7 +283,7 @@ func FuzzStep(f *testing.F) {
 				p.Past = r.Uint64N(2)
 				effects = b.got(from, p)
 			case 12:
-				effects = b.step(Found{Members: some(16), Count: r.IntN(1e6)})
+				effects = b.step(Found{Members: some(16), Count: int(r.Uint64() >> (1 + r.IntN(63)))})
 			case 13:
 				effects = b.step(Lost{from})
 			case 14:
@@ -301,8 +301,8 @@ func FuzzStep(f *testing.F) {
 				}
 			}
 			c := b.core
-			if len(c.partners) > MaxActive || len(c.suitors) > maxSuitors || len(c.passive) > MaxPassive ||
-				len(c.wanted) > maxWanted*(MaxActive+20) || len(c.store.all) > maxStored || c.store.bytes > maxStoredBytes {
+			if len(c.partners) > MaxActive || len(c.suitors) > maxSuitors || len(c.sources) > maxSources || len(c.passive) > MaxPassive ||
+				len(c.wanted) > maxWanted*20 || len(c.store.all) > maxStored || c.store.bytes > maxStoredBytes {
 				t.Fatalf("%d partners, %d suitors, %d others, %d wanted, %d stored", len(c.partners), len(c.suitors),
 					len(c.passive), len(c.wanted), len(c.store.all))
 			}
@@ -396,7 +396,7 @@ func TestPlaces(t *testing.T) {
 	for i := range 2 * MaxRooms {
 		c := addr.Make([]byte{1, byte(i), byte(i >> 8)})
 		channels[c] = true
-		announce(c, 1)
+		announce(c, i)
 	}
 	if p.Rooms() != MaxRooms {
 		t.Errorf("%d channels", p.Rooms())

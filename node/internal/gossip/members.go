@@ -76,13 +76,25 @@ func (c *Core) maintain(now time.Time) {
 	case alone:
 		want = frame.WantNeeded
 	}
-	for len(c.partners)+len(c.suitors) < most {
+	for len(c.partners)+c.courted() < most && len(c.suitors) < maxSuitors {
 		at, ok := c.pick(c.passive)
 		if !ok {
 			return
 		}
 		c.court(now, at, want)
 	}
+}
+
+// courted is how many suitors are of our own choice. Those that walks lead here
+// do not keep us from looking for others.
+func (c *Core) courted() int {
+	n := 0
+	for _, s := range c.suitors {
+		if !s.led {
+			n++
+		}
+	}
+	return n
 }
 
 // court makes a link to a node and asks it to become a partner.
@@ -147,10 +159,10 @@ func (c *Core) dialed(now time.Time, e Dialed) {
 
 // neighbour answers a node that wants to be a partner.
 func (c *Core) neighbour(now time.Time, from addr.Addr, f *frame.Neighbour) {
-	reply := &frame.Partner{Channel: c.cfg.Channel, Members: c.sample(frame.MaxSample, from)}
-	if c.isBanned(from) {
+	if src := c.source(now, from); c.isBanned(from) || src == nil || !src.asks.take(now, 1, askRate, askBurst) {
 		return
 	}
+	reply := &frame.Partner{Channel: c.cfg.Channel, Members: c.sample(frame.MaxSample, from)}
 	known := c.partner(from) != nil
 	if !known && f.Want == frame.WantRoom && len(c.partners) >= MaxActive {
 		c.remember(from)
@@ -161,7 +173,9 @@ func (c *Core) neighbour(now time.Time, from addr.Addr, f *frame.Neighbour) {
 	if f.Want != frame.WantNew {
 		reply.IDs = c.store.since(now.Add(-fresh))
 	}
-	c.join(now, from)
+	if !c.join(now, from, false) {
+		return
+	}
 	c.send(now, from, reply, Control)
 	c.news(now, c.partner(from), f.IDs)
 	if f.Want != frame.WantNew || known {
@@ -181,8 +195,10 @@ func (c *Core) neighbour(now time.Time, from addr.Addr, f *frame.Neighbour) {
 // answered takes the answer to a Neighbour.
 func (c *Core) answered(now time.Time, from addr.Addr, f *frame.Partner) {
 	i := slices.IndexFunc(c.suitors, func(s suitor) bool { return s.at == from && s.dialed })
-	for _, a := range f.Members {
-		c.remember(a)
+	if i >= 0 { // names that nobody asked for are not taken
+		for _, a := range f.Members {
+			c.remember(a)
+		}
 	}
 	switch {
 	case i < 0:
@@ -196,7 +212,9 @@ func (c *Core) answered(now time.Time, from addr.Addr, f *frame.Partner) {
 		c.askAt = now.Add(jitter(c.cfg.Rand, pauseAsking))
 		return
 	}
-	c.join(now, from)
+	if !c.join(now, from, !c.suitors[i].led) {
+		return
+	}
 	p := c.partner(from)
 	if !p.lazy {
 		c.send(now, from, &frame.Graft{Channel: c.cfg.Channel}, Control)
@@ -204,30 +222,41 @@ func (c *Core) answered(now time.Time, from addr.Addr, f *frame.Partner) {
 	c.news(now, p, f.IDs)
 }
 
-// join makes a node a partner, in place of another when there are too many.
-func (c *Core) join(now time.Time, at addr.Addr) {
+// join makes a node a partner, of our own choice or not, in place of another when
+// there are too many. It reports whether it is one now.
+func (c *Core) join(now time.Time, at addr.Addr, ours bool) bool {
 	c.suitors = slices.DeleteFunc(c.suitors, func(s suitor) bool { return s.at == at })
 	c.gone = slices.DeleteFunc(c.gone, func(g leaver) bool { return g.at == at })
 	c.passive = slices.DeleteFunc(c.passive, func(a addr.Addr) bool { return a == at })
 	if c.partner(at) != nil {
-		return
+		return true
+	}
+	src := c.source(now, at)
+	if src == nil {
+		return false
 	}
 	for len(c.partners) >= MaxActive {
 		c.evict(now)
 	}
 	// The tree needs one way to each member. Whoever needs this one asks for it.
 	hasWay := slices.ContainsFunc(c.partners, func(p *partner) bool { return !p.lazy })
-	p := &partner{at: at, heard: now, spoke: now, lazy: hasWay}
+	p := &partner{at: at, heard: now, spoke: now, lazy: hasWay, ours: ours, source: src}
 	c.partners = append(c.partners, p)
 	c.met, c.pause = true, firstLookup
 	c.askPast(now, p)
+	return true
 }
 
-// evict gives up a partner, if it can one that carries nothing.
+// evict gives up a partner, if it can one that carries nothing, and none of our
+// own choice while they are few.
 func (c *Core) evict(now time.Time) {
-	p := c.pickPartner(c.where(func(p *partner) bool { return !p.lazy })...)
+	keep := c.where(func(p *partner) bool { return p.ours })
+	if len(keep) > maxOurs {
+		keep = nil
+	}
+	p := c.pickPartner(append(c.where(func(p *partner) bool { return !p.lazy }), keep...)...)
 	if p == nil {
-		p = c.pickPartner()
+		p = c.pickPartner(keep...)
 	}
 	c.send(now, p.at, &frame.Leave{Channel: c.cfg.Channel}, Control)
 	c.part(now, p.at)
@@ -303,7 +332,13 @@ func (c *Core) walk(now time.Time, from *partner, f *frame.Walk) {
 		c.send(now, next.at, &frame.Walk{Channel: c.cfg.Channel, Who: f.Who, TTL: f.TTL - 1}, Control)
 		return
 	}
-	c.court(now, f.Who, frame.WantRoom)
+	if len(c.suitors)-c.courted() >= maxLed {
+		return
+	}
+	before := len(c.suitors)
+	if c.court(now, f.Who, frame.WantRoom); len(c.suitors) > before {
+		c.suitors[before].led = true
+	}
 }
 
 // trade offers some names to whoever a walk ends at.
@@ -312,6 +347,7 @@ func (c *Core) trade(now time.Time) {
 	if p == nil {
 		return
 	}
+	c.trading = true
 	c.send(now, p.at, &frame.Shuffle{
 		Channel: c.cfg.Channel, Path: []addr.Addr{c.cfg.Self}, Members: c.sample(frame.MaxSample-1, p.at),
 	}, Control)
@@ -337,16 +373,20 @@ func (c *Core) shuffled(now time.Time, from *partner, f *frame.Shuffle) {
 	}
 }
 
-// traded takes the names that came back, or sends them on.
-func (c *Core) traded(now time.Time, f *frame.Shuffled) {
+// traded takes the names that came back, if any were asked for, or sends them on.
+func (c *Core) traded(now time.Time, from *partner, f *frame.Shuffled) {
 	if last := len(f.Path) - 1; last >= 0 {
-		if c.partner(f.Path[last]) != nil {
+		if c.partner(f.Path[last]) != nil && from.walks.take(now, 1, walkRate, walkBurst) {
 			c.send(now, f.Path[last], &frame.Shuffled{
 				Channel: c.cfg.Channel, Path: f.Path[:last], Members: f.Members,
 			}, Control)
 		}
 		return
 	}
+	if !c.trading {
+		return
+	}
+	c.trading = false
 	for _, a := range f.Members {
 		c.remember(a)
 	}
@@ -388,7 +428,7 @@ func (c *Core) forget(a addr.Addr) {
 func (c *Core) look(now time.Time) {
 	every := c.nominal
 	if len(c.partners) > 0 {
-		c.nominal = c.every()
+		c.nominal = min(c.every(), maxSlower*max(every, AnnounceEvery))
 		c.lookup = now.Add(jitter(c.cfg.Rand, c.nominal))
 	} else {
 		c.nominal = c.pause
@@ -406,11 +446,11 @@ func (c *Core) every() time.Duration {
 // found takes what the meeting places know.
 func (c *Core) found(now time.Time, e Found) {
 	if e.Count > 0 {
-		c.count = e.Count
+		c.count = min(e.Count, maxCount)
 		if every := c.every(); every > AnnounceEvery && !c.counted {
 			// Those who come at once to a large channel spread out.
-			c.nominal = every
-			c.lookup = now.Add(AnnounceEvery + time.Duration(c.cfg.Rand.Int64N(int64(every-AnnounceEvery))))
+			c.nominal = min(every, maxSlower*AnnounceEvery)
+			c.lookup = now.Add(AnnounceEvery + time.Duration(c.cfg.Rand.Int64N(int64(c.nominal-AnnounceEvery))))
 		}
 		c.counted = true
 	}

@@ -22,6 +22,10 @@ const (
 
 	// MaxRooms is how many channels a node keeps records for.
 	MaxRooms = 1024
+
+	// MaxRoomsOf is in how many of them one member has a record once half of
+	// the rooms are taken: as many as a node is a member of.
+	MaxRoomsOf = 64
 )
 
 // Places are a node's meeting places: for each channel that others look for
@@ -65,18 +69,21 @@ func NewPlaces(self addr.Addr, rand *rand.Rand) *Places {
 // at place. When there are too many channels those that were looked for
 // farthest from the node go first, which may be this one.
 func (p *Places) Announce(now time.Time, place addr.Addr, r Record, s identity.Statement) {
-	room := p.room(now, place, r.Channel)
+	room := p.room(now, place, r)
 	if room == nil {
 		return
 	}
 	room.expire(now)
-	room.now.n++
-	room.now.every += r.Every
 	k := kept{member: r.Member, every: r.Every, statement: s, until: now.Add(RecordLife)}
 	if i := slices.IndexFunc(room.records, func(o kept) bool { return o.member == r.Member }); i >= 0 {
-		room.records[i] = k
+		// It counts as often as it says that it comes, however often it does.
+		if came := room.records[i].until.Add(-RecordLife); now.Sub(came) >= r.Every/2 {
+			room.note(r)
+			room.records[i] = k
+		}
 		return
 	}
+	room.note(r)
 	if len(room.records) < MaxRecords {
 		room.records = append(room.records, k)
 		return
@@ -87,10 +94,13 @@ func (p *Places) Announce(now time.Time, place addr.Addr, r Record, s identity.S
 	}
 }
 
-// room returns the room of a channel, making it if there is a place.
-func (p *Places) room(now time.Time, place, channel addr.Addr) *room {
-	if r := p.rooms[channel]; r != nil {
+// room returns the room that a record belongs to, making it if there is a place.
+func (p *Places) room(now time.Time, place addr.Addr, record Record) *room {
+	if r := p.rooms[record.Channel]; r != nil {
 		return r
+	}
+	if len(p.rooms) >= MaxRooms/2 && p.roomsOf(record.Member) >= MaxRoomsOf {
+		return nil
 	}
 	if len(p.rooms) >= MaxRooms {
 		for c, r := range p.rooms {
@@ -113,8 +123,19 @@ func (p *Places) room(now time.Time, place, channel addr.Addr) *room {
 		delete(p.rooms, worst)
 	}
 	r := &room{place: place, began: now}
-	p.rooms[channel] = r
+	p.rooms[record.Channel] = r
 	return r
+}
+
+// roomsOf is in how many rooms a member has a record.
+func (p *Places) roomsOf(member identity.Entity) int {
+	n := 0
+	for _, r := range p.rooms {
+		if slices.ContainsFunc(r.records, func(k kept) bool { return k.member == member }) {
+			n++
+		}
+	}
+	return n
 }
 
 // Members returns the records of at most n members of a channel but one, and how
@@ -138,6 +159,12 @@ func (p *Places) Members(now time.Time, channel addr.Addr, n int, not identity.E
 
 // Rooms returns how many channels there are records for.
 func (p *Places) Rooms() int { return len(p.rooms) }
+
+// note counts an announcement.
+func (r *room) note(record Record) {
+	r.now.n++
+	r.now.every += record.Every
+}
 
 func (r *room) expire(now time.Time) {
 	r.records = slices.DeleteFunc(r.records, func(k kept) bool { return !now.Before(k.until) })

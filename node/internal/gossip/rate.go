@@ -29,6 +29,15 @@ const (
 	walkRate  = 4
 	walkBurst = 32
 
+	// askRate is how many Neighbours may come over one link.
+	askRate  = 1
+	askBurst = 16
+
+	// giftRate is how many bytes of messages one link may ask for: at once all
+	// that is kept, twice.
+	giftRate  = 256 << 10
+	giftBurst = 2 * maxStoredBytes
+
 	// maxAuthors is how many authors' rates are kept.
 	maxAuthors = 4096
 )

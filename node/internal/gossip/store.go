@@ -29,6 +29,9 @@ func (s *store) add(now time.Time, id frame.ID, f *frame.Publish) {
 	if s.by == nil {
 		s.by = make(map[frame.ID]*frame.Publish)
 	}
+	if s.by[id] != nil {
+		return
+	}
 	s.all = append(s.all, stored{id, now})
 	s.by[id] = f
 	s.bytes += len(f.Body)

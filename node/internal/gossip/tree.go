@@ -64,8 +64,8 @@ func (c *Core) published(now time.Time, from addr.Addr, p *partner, f *frame.Pub
 	if past && (p == nil || c.recall.left == 0) {
 		return // nobody asked
 	}
-	c.came(id)
 	if c.seen.has(id) {
+		c.came(id)
 		c.stats.Copies++
 		if p != nil && large && !past {
 			p.lazy = true
@@ -73,7 +73,7 @@ func (c *Core) published(now time.Time, from addr.Addr, p *partner, f *frame.Pub
 		}
 		return
 	}
-	if !past && !c.within(now, p, f) {
+	if !past && !c.within(now, from, p, f) {
 		c.stats.Excess++
 		return
 	}
@@ -91,9 +91,18 @@ func (c *Core) published(now time.Time, from addr.Addr, p *partner, f *frame.Pub
 		c.do(Blame{from, err})
 		return
 	}
+	// Before, anybody may have made it up.
+	c.came(id)
 	if past {
 		c.recall.left--
-	} else {
+		if m.Issued.After(c.began) && now.Sub(m.Issued) <= MaxAge {
+			// Nobody asked for this one: it is on its way to here, too.
+			live := *f
+			live.Past = 0
+			past, f = false, &live
+		}
+	}
+	if !past {
 		if now.Sub(m.Issued) > MaxAge || m.Issued.Sub(now) > MaxAhead {
 			c.stats.Stale++
 			return
@@ -118,13 +127,15 @@ func (c *Core) published(now time.Time, from addr.Addr, p *partner, f *frame.Pub
 
 // within reports whether a message is within the rates of its link and author.
 // A partner that keeps on sending more of its own than it may is none any more.
-func (c *Core) within(now time.Time, p *partner, f *frame.Publish) bool {
-	if p != nil && !p.link.take(now, 1, linkRate, linkBurst) {
+func (c *Core) within(now time.Time, from addr.Addr, p *partner, f *frame.Publish) bool {
+	src := c.source(now, from)
+	if src == nil || !src.link.take(now, 1, linkRate, linkBurst) {
 		return false
 	}
 	if c.authors.fits(now, f.Author, len(f.Body)) {
 		return true
 	}
+	c.came(IDOf(f)) // it is wanted from nobody
 	if p != nil && addr.OfNode(f.Author) == p.at && !p.excess.take(now, 1, excessRate, excessBurst) {
 		c.ban(now, p)
 	}
@@ -183,8 +194,8 @@ func (c *Core) came(id frame.ID) {
 func (c *Core) drop(w *wanted) {
 	w.came = true
 	delete(c.wanted, w.id)
-	if p := c.partner(w.first); p != nil && p.wants > 0 {
-		p.wants--
+	if src := c.sources[w.first]; src != nil && src.wants > 0 {
+		src.wants--
 	}
 }
 
@@ -231,7 +242,7 @@ func (c *Core) graft(now time.Time) {
 func (c *Core) grafted(now time.Time, p *partner, ids []frame.ID) {
 	p.lazy = false
 	for _, id := range ids {
-		if f := c.store.by[id]; f != nil {
+		if f := c.store.by[id]; f != nil && p.gifts.take(now, float64(len(f.Body)), giftRate, giftBurst) {
 			c.send(now, p.at, f, Forward)
 		}
 	}
@@ -263,6 +274,9 @@ func (c *Core) past(now time.Time, p *partner, want int) {
 		return
 	}
 	for _, f := range c.store.last(want) {
+		if !p.gifts.take(now, float64(len(f.Body)), giftRate, giftBurst) {
+			return
+		}
 		old := *f
 		old.Past = 1
 		c.send(now, p.at, &old, Forward)
