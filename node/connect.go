@@ -123,7 +123,7 @@ func (s *session) reach(ctx context.Context, to, via addr.Addr, known *Contact, 
 	}
 	reasons = append(reasons, doing("webrtc", err))
 	if relayed && ctx.Err() == nil {
-		if l, err = s.relay(ctx, to); err == nil {
+		if l, err = s.relay(ctx, to, err); err == nil {
 			return l, nil
 		}
 		reasons = append(reasons, doing("relay", err))

@@ -28,6 +28,9 @@ func Emit(n *Node, e Event) { n.events.emit(e) }
 // SetSeekEvery has n look for direct ways more or less often.
 func SetSeekEvery(n *Node, d time.Duration) { n.seekEvery = d }
 
+// SetBackEvery has n dial a neighbour back more or less often.
+func SetBackEvery(n *Node, d time.Duration) { n.backEvery = d }
+
 // Strikes returns how many bad signatures n has had from the node at who.
 func Strikes(n *Node, who addr.Addr) int {
 	l := n.session.link(who)
@@ -65,4 +68,16 @@ func MembersRequest(t testing.TB, key identity.Signer, flaw string) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// Carried returns how often n's links carry a connection.
+func Carried(n *Node) (all int) {
+	s, err := n.current()
+	if err != nil {
+		return 0
+	}
+	for _, l := range s.all() {
+		all += int(l.carried.Load())
+	}
+	return all
 }

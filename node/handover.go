@@ -32,9 +32,10 @@ type handover struct {
 
 	mu    sync.Mutex // guards what follows
 	next  transport.Conn
-	sent  bool // we have moved
-	got   bool // the other side has
-	seeks bool // a direct way is being looked for
+	sent  bool  // we have moved
+	got   bool  // the other side has
+	seeks bool  // a direct way is being looked for
+	why   error // there is none yet
 }
 
 var _ transport.Conn = (*handover)(nil)
@@ -183,6 +184,26 @@ func (h *handover) begin() bool {
 	return true
 }
 
+// note keeps why there is no direct way.
+func (h *handover) note(why error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.why = why
+}
+
+// obstacle says why there is no direct way; empty when there is one.
+func (h *handover) obstacle() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.sent:
+		return ""
+	case h.why == nil:
+		return "the other side looks for a direct way"
+	}
+	return rpc.Clean(h.why.Error())
+}
+
 // gaveUp notes that nothing was found.
 func (h *handover) gaveUp() {
 	h.mu.Lock()
@@ -206,6 +227,7 @@ func (s *session) seek(l *link, h *handover) {
 			s.n.log.Info("link has a direct way now", "peer", l.peer.Node)
 			return
 		}
+		h.note(err)
 		s.n.log.Debug("no direct way yet", "peer", l.peer.Node, "err", err)
 	}
 }
@@ -261,6 +283,7 @@ func (s *session) takeDirect(ctx context.Context, l *link, h *handover, body []b
 			err = h.move(ctx, conn)
 		}
 		if err != nil {
+			h.note(err)
 			s.n.log.Debug("no direct way yet", "peer", l.peer.Node, "err", err)
 		}
 	}

@@ -64,7 +64,17 @@ type Link struct {
 
 	// Agent is the peer's program, in its words.
 	Agent string
+
+	// Sent and Received are the bytes that went over the link, sealed.
+	Sent, Received uint64
+
+	// Obstacle says why a relayed link has no direct way yet; it is empty on
+	// others.
+	Obstacle string
 }
+
+// Relayed reports whether the link goes over a neighbour at that moment.
+func (l Link) Relayed() bool { return l.Transport == relayWire }
 
 // A link is a proven connection to a neighbour. There is one per peer.
 type link struct {
@@ -92,7 +102,11 @@ type link struct {
 	reason frame.Reason // why it ended, set before alive ends
 	cause  error
 
-	heard   atomic.Int64 // ns since since, of the last frame
+	heard   atomic.Int64  // ns since since, of the last frame
+	dialled atomic.Int64  // ns since since, when the peer was last dialled back
+	sent    atomic.Uint64 // sealed bytes
+	got     atomic.Uint64
+	carried atomic.Int32 // connections that go over it, of ours or of others
 	strikes atomic.Int32
 	need    atomic.Uint32 // of this node, a table.Need
 	held    atomic.Bool   // an application or the user wants the link
@@ -172,9 +186,14 @@ func (l *link) info() Link {
 	rtt := l.rtt
 	l.mu.Unlock()
 	wire, remote := describe(l.conn)
+	obstacle := ""
+	if h, ok := l.conn.(*handover); ok {
+		obstacle = h.obstacle()
+	}
 	return Link{
 		Peer: l.who(), Transport: wire, Remote: remote, Outbound: l.hs.Initiator, URL: l.url, Since: l.since,
 		RTT: rtt, Observed: l.observed, Skew: l.proof.Skew, Agent: l.proof.Agent,
+		Sent: l.sent.Load(), Received: l.got.Load(), Obstacle: obstacle,
 	}
 }
 
@@ -264,6 +283,7 @@ func (l *link) write(la *lane) {
 			l.end(frame.ReasonNone, doing("send", err))
 			return
 		}
+		l.sent.Add(uint64(len(buf)))
 		if done != nil {
 			close(done.sent)
 		}
@@ -284,6 +304,7 @@ func (l *link) read(la *lane) {
 			return
 		}
 		l.heard.Store(int64(time.Since(l.since)))
+		l.got.Add(uint64(len(msg)))
 		f, err := frame.Decode(plain)
 		if err != nil {
 			l.end(frame.ReasonProtocol, err)

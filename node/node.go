@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -60,6 +61,11 @@ type Config struct {
 	// away from addresses that are none of a stranger's business.
 	Strangers map[string]transport.Dialer
 
+	// Back returns the wires by which a neighbour is dialled back at one address,
+	// and no other, to tell it whether it can be reached; nil, or nil for an
+	// address, does not.
+	Back func(only netip.Addr) map[string]transport.Dialer
+
 	// Listeners take links in. The node owns them: Offline closes them.
 	Listeners []transport.Listener
 
@@ -109,7 +115,7 @@ type Node struct {
 	handling sync.RWMutex
 	handlers map[string]rpc.Handler
 
-	seekEvery time.Duration // as the constant, except in tests
+	seekEvery, backEvery time.Duration // as the constants, except in tests
 
 	events hub
 
@@ -155,7 +161,7 @@ func New(self identity.Signer, cfg Config) *Node {
 		addr:     addr.OfNode(self.Entity()),
 		handlers: make(map[string]rpc.Handler),
 
-		seekEvery: seekEvery,
+		seekEvery: seekEvery, backEvery: backEvery,
 	}
 	if cfg.Certificate != nil {
 		if c, err := identity.OpenCertificate(*cfg.Certificate); err != nil || c.Node != self.Entity() {
@@ -173,6 +179,7 @@ func New(self identity.Signer, cfg Config) *Node {
 	n.handlers[scopeRelays] = n.serveRelays
 	n.handlers[scopeRelay] = n.serveRelay
 	n.handlers[scopeRelayed] = n.serveRelayed
+	n.handlers[scopeBack] = n.serveBack
 	n.handlers[scopeMembers] = n.serveMembers
 	return n
 }

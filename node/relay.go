@@ -139,6 +139,8 @@ func (rs *relays) begin(s *session, a, b *link) (*relaying, error) {
 		rs.open = make(map[uint64]*relaying)
 	}
 	rs.open[r.stream] = r
+	a.bear(1)
+	b.bear(1)
 	return r, nil
 }
 
@@ -147,7 +149,13 @@ func (rs *relays) forget(r *relaying) {
 	r.stop()
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
+	if rs.open[r.stream] != r {
+		return
+	}
 	delete(rs.open, r.stream)
+	for _, l := range r.ends {
+		l.bear(-1)
+	}
 }
 
 // way returns the direction that l's frames of a stream take; nil when there is

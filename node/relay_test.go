@@ -324,3 +324,32 @@ func TestRelayRude(t *testing.T) {
 		})
 	}
 }
+
+// Links that carry a relayed connection are in use, at the relay and at both
+// ends, and no longer than the connection.
+func TestRelayHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, hub, n := divided(t, 4, 2)
+		carried := func() (all int) {
+			for _, x := range append(n, hub) {
+				all += node.Carried(x)
+			}
+			return all
+		}
+		if _, err := n[0].Connect(t.Context(), n[1].Addr()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if got := carried(); got != 4 {
+			t.Errorf("%d links carry the connection, want 2 at the relay and 1 at each end", got)
+		}
+		if err := n[0].Offline(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if got := carried(); got != 0 {
+			t.Errorf("%d links carry something after its end", got)
+		}
+	})
+}

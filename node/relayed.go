@@ -54,8 +54,8 @@ func (l *link) isRelayed() bool {
 }
 
 // relay links to the node at to over a neighbour of it that relays: one that is
-// our neighbour too, or becomes it.
-func (s *session) relay(ctx context.Context, to addr.Addr) (*link, error) {
+// our neighbour too, or becomes it. why is what was in the way of a direct link.
+func (s *session) relay(ctx context.Context, to addr.Addr, why error) (*link, error) {
 	b, err := s.callRouted(ctx, to, scopeRelays, nil)
 	if err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ func (s *session) relay(ctx context.Context, to addr.Addr) (*link, error) {
 	slices.SortStableFunc(named.Relays, func(a, b addr.Addr) int { return s.unlinked(a) - s.unlinked(b) })
 	var reasons []error
 	for _, a := range named.Relays {
-		l, err := s.relayBy(ctx, a, to)
+		l, err := s.relayBy(ctx, a, to, why)
 		if err == nil {
 			return l, nil
 		}
@@ -88,7 +88,7 @@ func (s *session) unlinked(a addr.Addr) int {
 }
 
 // relayBy links to the node at to over the relay at by.
-func (s *session) relayBy(ctx context.Context, by, to addr.Addr) (*link, error) {
+func (s *session) relayBy(ctx context.Context, by, to addr.Addr, why error) (*link, error) {
 	if by == s.n.addr {
 		return nil, rpc.Errorf(rpc.Refused, "this node does not relay for itself")
 	}
@@ -118,7 +118,9 @@ func (s *session) relayBy(ctx context.Context, by, to addr.Addr) (*link, error) 
 	if err != nil {
 		return nil, err
 	}
-	return s.greet(ctx, newHandover(conn), to, "")
+	h := newHandover(conn)
+	h.note(why)
+	return s.greet(ctx, h, to, "")
 }
 
 // serveRelayed takes a connection in that a neighbour relays.
@@ -195,7 +197,18 @@ func (l *link) addStream(id uint64) (*stream, error) {
 		l.streams = make(map[uint64]*stream)
 	}
 	l.streams[id] = c
+	l.bear(1)
 	return c, nil
+}
+
+// bear counts n more connections that go over the link. While there are any it
+// is watched closely and not given up as not needed.
+func (l *link) bear(n int32) {
+	l.carried.Add(n)
+	select {
+	case l.repace <- struct{}{}:
+	default:
+	}
 }
 
 // stream returns the end with an id; nil when there is none any more.
@@ -333,6 +346,7 @@ func (c *stream) end() {
 		c.l.mu.Lock()
 		delete(c.l.streams, c.id)
 		c.l.mu.Unlock()
+		c.l.bear(-1)
 	})
 }
 
@@ -343,8 +357,11 @@ func (c *stream) Close() error {
 	return nil
 }
 
+// relayWire is the name of the wire over a relay.
+const relayWire = "relay"
+
 // Transport is "relay".
-func (c *stream) Transport() string { return "relay" }
+func (c *stream) Transport() string { return relayWire }
 
 // Remote is the relay's address in the sea.
 func (c *stream) Remote() string { return c.l.peer.Addr.String() }

@@ -49,6 +49,7 @@ type session struct {
 	lobby     lobby
 	keeper    *keeper // nil in a Still node
 	memory    budget
+	backs     chan struct{} // a token for each neighbour that is being dialled back
 
 	work sync.WaitGroup
 
@@ -116,6 +117,7 @@ func (n *Node) begin() (*session, error) {
 		offers:  make(map[addr.Addr]*offering),
 		dials:   make(map[addr.Addr]*connecting),
 		changed: make(chan struct{}), entering: make(chan struct{}),
+		backs: make(chan struct{}, maxBacks),
 	}
 	rand.Read(s.run[:])
 	if err := s.renew(); err != nil {

@@ -145,22 +145,47 @@ func (k *keeper) link(e upkeep.Link, known *Contact) {
 
 // ask asks a neighbour who is near.
 func (k *keeper) ask(l *link) {
-	ctx, cancel := context.WithTimeout(l.alive, nearWait)
-	defer cancel()
-	body, err := l.call(ctx, scopeNear, nil)
+	near, err := l.near(l.alive)
 	if err != nil {
 		return // the link's own care finds out whether it is dead
 	}
-	if len(body)%addr.Size != 0 || len(body) > upkeep.MaxTold*addr.Size {
-		l.strike(rpc.Errorf(rpc.BadRequest, "%s: an answer of %d bytes", scopeNear, len(body)))
-		return
+	k.step(upkeep.Told{From: l.peer.Addr, Addrs: near})
+}
+
+// near asks the peer who of its neighbours is near to this node.
+func (l *link) near(ctx context.Context) ([]addr.Addr, error) {
+	ctx, cancel := context.WithTimeout(ctx, nearWait)
+	defer cancel()
+	body, err := l.call(ctx, scopeNear, nil)
+	if err != nil {
+		return nil, err
 	}
-	told := upkeep.Told{From: l.peer.Addr}
+	if len(body)%addr.Size != 0 || len(body) > upkeep.MaxTold*addr.Size {
+		err := rpc.Errorf(rpc.BadRequest, "%s: an answer of %d bytes", scopeNear, len(body))
+		l.strike(err)
+		return nil, err
+	}
+	var near []addr.Addr
 	for len(body) > 0 {
-		told.Addrs = append(told.Addrs, addr.Addr(body[:addr.Size]))
+		near = append(near, addr.Addr(body[:addr.Size]))
 		body = body[addr.Size:]
 	}
-	k.step(told)
+	return near, nil
+}
+
+// Near asks a linked node for those of its neighbours that are nearest to this
+// one, at most 8. It takes 5 s at most. The error is rpc.ErrNotFound when there
+// is no link to it, ErrOffline, or that of the call.
+func (n *Node) Near(ctx context.Context, of addr.Addr) ([]addr.Addr, error) {
+	s, err := n.current()
+	if err != nil {
+		return nil, err
+	}
+	l := s.link(of)
+	if l == nil {
+		return nil, rpc.Errorf(rpc.NotFound, "no link to %s", of.Short())
+	}
+	return l.near(ctx)
 }
 
 // serveNear answers a neighbour: the addresses of the linked nodes that are
@@ -257,9 +282,9 @@ func (l *link) hold() {
 	}
 }
 
-// busy reports whether anybody uses the link.
+// busy reports whether anybody uses the link, or a connection goes over it.
 func (l *link) busy() bool {
-	return l.held.Load() || l.calls.busy() || l.jobs.busy() || l.outlet.busy()
+	return l.held.Load() || l.carried.Load() > 0 || l.calls.busy() || l.jobs.busy() || l.outlet.busy()
 }
 
 // busy reports whether a call is under way.

@@ -20,6 +20,7 @@ func (a *api) nodeRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /v1/peers", route(a.postPeers))
 	mux.HandleFunc("GET /v1/peers/{peer}", route(a.getPeer))
 	mux.HandleFunc("POST /v1/peers/{peer}/ping", route(a.postPing))
+	mux.HandleFunc("GET /v1/map", route(a.getMap))
 	mux.HandleFunc("POST /v1/call", route(a.postCall))
 }
 
@@ -35,6 +36,7 @@ func (d *daemon) status() statusView {
 		Selling:   d.market.Policy().Selling,
 		Dir:       string(d.dir),
 		Outside:   d.outside.Load(),
+		Reached:   d.reached.Load(),
 	}
 	if s.Listening == nil {
 		s.Listening = []string{}
@@ -58,8 +60,8 @@ func (a *api) postStop(*http.Request, none) (statusView, error) {
 
 func viewOf(l node.Link) peerView {
 	return peerView{
-		Peer: l.Peer.Node, ActsFor: actsFor(l.Peer), Address: l.Peer.Addr, Transport: l.Transport, Remote: l.Remote,
-		Outbound: l.Outbound, RTTMicros: l.RTT.Microseconds(), Since: l.Since,
+		Peer: l.Peer.Node, ActsFor: actsFor(l.Peer), Address: l.Peer.Addr, Transport: l.Transport, Relayed: l.Relayed(), Remote: l.Remote,
+		Outbound: l.Outbound, RTTMicros: l.RTT.Microseconds(), Since: l.Since, Sent: l.Sent, Received: l.Received, Obstacle: l.Obstacle,
 	}
 }
 
@@ -104,7 +106,8 @@ func (a *api) postPing(r *http.Request, _ none) (pingView, error) {
 	view := pingView{Address: to, RTTMicros: rtt.Microseconds()}
 	for _, l := range a.d.node.Links() {
 		if l.Peer.Addr == to {
-			view.Direct, view.Transport = true, l.Transport
+			view.Transport, view.Remote, view.Obstacle = l.Transport, l.Remote, l.Obstacle
+			view.Direct, view.Relayed = !l.Relayed(), l.Relayed()
 		}
 	}
 	return view, nil

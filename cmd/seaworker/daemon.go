@@ -46,6 +46,7 @@ type daemon struct {
 	plugins *plugins.Set
 
 	outside atomic.Pointer[outsideView] // nil until a server has answered
+	reached atomic.Pointer[reachView]   // nil until a peer has tried
 
 	undo []func() error // what was opened, first to last
 }
@@ -145,6 +146,7 @@ func (d *daemon) wires(cfg config) (node.Config, error) {
 		Strangers:  map[string]transport.Dialer{"ws": public, "wss": public},
 		PublicURLs: cfg.Public,
 		Patient:    !cfg.impatient,
+		Back:       dialBack(len(cfg.Public) > 0),
 
 		Certificate: d.cert,
 		Revoked:     d.ledger.Revoked,
@@ -261,6 +263,7 @@ func (d *daemon) online(ctx context.Context, bootstrap, servers []string, ready 
 	})
 	wait.Go(func() { d.keepHeads(runs) })
 	wait.Go(func() { d.keepSTUN(runs, servers) })
+	wait.Go(func() { d.keepReach(runs) })
 	err := ready()
 	if err != nil {
 		stop()

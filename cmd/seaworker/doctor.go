@@ -24,6 +24,9 @@ type doctorView struct {
 	DiskFree   uint64         `json:"disk_free_bytes"`
 	Clock      time.Time      `json:"clock"`
 	ClockSet   string         `json:"clock_set"` // "yes", "no": by the network; "unknown"
+
+	// Network is how the daemon is connected; none runs when there is none.
+	Network *networkView `json:"network,omitempty"`
 }
 
 // Below these a job with the default limits, or its output, may not fit.
@@ -42,10 +45,10 @@ var noop = []byte("\x00asm\x01\x00\x00\x00" + "\x01\x04\x01\x60\x00\x00" + "\x03
 func newDoctor(c *cli) *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor",
-		Short: "Check this machine: the walls around guests, memory, disk, clock",
+		Short: "Check this machine: the walls around guests, memory, disk, clock, network",
 		Long: `Start a worker process, ask it which walls stand around it, run a job in it, and
 look at memory, disk and clock. What is missing comes with what to do about it.
-Needs no daemon. Exit code 1 when something that a seller to strangers needs is
+Needs no daemon; where one runs, say how it is connected, too. Exit code 1 when something that a seller to strangers needs is
 missing.`,
 		Example: "  seaworker doctor\n  seaworker doctor --json",
 		Args:    exactArgs(0),
@@ -55,6 +58,7 @@ missing.`,
 				return err
 			}
 			v := examine(cmd.Context(), dir)
+			v.Network = examineNetwork(cmd.Context(), dir)
 			if !v.OK {
 				c.exit = exitJobFailed
 			}
@@ -134,6 +138,7 @@ func (v doctorView) print(w io.Writer) error {
 		}
 	}
 	_, err := fmt.Fprintf(w, "\n%d of %d walls stand\n", len(v.Walls)-missing, len(v.Walls))
+	v.Network.print(w)
 	return err
 }
 

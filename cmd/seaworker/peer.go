@@ -19,10 +19,14 @@ type peerView struct {
 	ActsFor *identity.Entity `json:"acts_for,omitempty"`
 
 	Transport string    `json:"transport"`
-	Remote    string    `json:"remote"`
+	Relayed   bool      `json:"relayed"`            // over another node, until there is a direct way
+	Obstacle  string    `json:"obstacle,omitempty"` // why there is none yet
+	Remote    string    `json:"remote"`             // the relay's address in the sea when relayed
 	Outbound  bool      `json:"outbound"`
 	RTTMicros int64     `json:"rtt_us"`
 	Since     time.Time `json:"since"`
+	Sent      uint64    `json:"sent_bytes"`
+	Received  uint64    `json:"received_bytes"`
 }
 
 // pingView is an answer to a ping.
@@ -31,6 +35,9 @@ type pingView struct {
 	RTTMicros int64     `json:"rtt_us"`
 	Direct    bool      `json:"direct"`
 	Transport string    `json:"transport,omitempty"`
+	Remote    string    `json:"remote,omitempty"`
+	Relayed   bool      `json:"relayed,omitempty"`
+	Obstacle  string    `json:"obstacle,omitempty"` // why a relayed link has no direct way
 }
 
 // nodeView is where a node is.
@@ -48,14 +55,14 @@ func newPeer(c *cli) *cobra.Command {
 		Use:   "peer",
 		Short: "Look at the links to other nodes, and make them",
 	}
-	group.AddCommand(newPeerList(c), newPeerAdd(c), newPeerPing(c))
+	group.AddCommand(newPeerList(c), newPeerAdd(c), newPeerPing(c), newPeerMap(c))
 	return asGroup(group)
 }
 
 func newPeerList(c *cli) *cobra.Command {
 	return &cobra.Command{
 		Use:     "list",
-		Short:   "List the nodes this one is linked to",
+		Short:   "List the nodes this one is linked to, and how",
 		Example: "  seaworker peer list",
 		Args:    exactArgs(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -78,10 +85,21 @@ func (c *cli) printPeers(peers []peerView) error {
 		if p.Outbound {
 			way = "out"
 		}
-		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s", p.Peer, p.Address.Short(), p.Transport, way, clean(p.Remote),
-			time.Duration(p.RTTMicros)*time.Microsecond, time.Since(p.Since).Round(time.Second)))
+		entity := p.Peer
+		if p.ActsFor != nil {
+			entity = *p.ActsFor
+		}
+		path, remote := "direct", clean(p.Remote)
+		if p.Relayed {
+			path = "relayed"
+			if a, err := addr.Parse(p.Remote); err == nil {
+				remote = "by " + a.Short()
+			}
+		}
+		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", p.Peer, p.Address.Short(), entity.Short(), clean(p.Transport), path, way, remote,
+			time.Duration(p.RTTMicros)*time.Microsecond, time.Since(p.Since).Round(time.Second), bytesText(p.Sent), bytesText(p.Received)))
 	}
-	return c.table("PEER\tADDRESS\tTRANSPORT\tWAY\tREMOTE\tRTT\tAGE", rows)
+	return c.table("PEER\tADDRESS\tENTITY\tTRANSPORT\tPATH\tWAY\tREMOTE\tRTT\tAGE\tSENT\tRECEIVED", rows)
 }
 
 func newPeerAdd(c *cli) *cobra.Command {
@@ -110,8 +128,11 @@ func newPeerAdd(c *cli) *cobra.Command {
 
 func newPeerPing(c *cli) *cobra.Command {
 	return &cobra.Command{
-		Use:     "ping PEER",
-		Short:   "Measure the way to a node, linked or not",
+		Use:   "ping PEER",
+		Short: "Measure the way to a node, linked or not",
+		Long: `Measure the round trip to a node, and say how it goes: direct, relayed by a third
+node, with what is in the way of a direct link, or through the sea, from node to
+node.`,
 		Example: "  seaworker peer ping 9b1c04",
 		Args:    exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -127,12 +148,36 @@ func newPeerPing(c *cli) *cobra.Command {
 			if c.json {
 				return c.printJSON(v)
 			}
-			way := "through the sea"
-			if v.Direct {
-				way = "direct, " + v.Transport
-			}
-			_, err = fmt.Fprintf(c.stdout, "%s  %s  %s\n", v.Address.Short(), time.Duration(v.RTTMicros)*time.Microsecond, way)
+			_, err = fmt.Fprintf(c.stdout, "%s  %s  %s\n", v.Address.Short(), time.Duration(v.RTTMicros)*time.Microsecond, v.way())
 			return err
 		},
 	}
+}
+
+// way says in words how the packets go.
+func (v pingView) way() string {
+	switch {
+	case v.Direct:
+		return "direct, " + clean(v.Transport)
+	case v.Relayed:
+		by := clean(v.Remote)
+		if a, err := addr.Parse(v.Remote); err == nil {
+			by = a.Short()
+		}
+		return fmt.Sprintf("relayed by %s; a direct way is looked for each minute: %s", by, clean(v.Obstacle))
+	}
+	return "through the sea"
+}
+
+// bytesText writes an amount of traffic for people.
+func bytesText(n uint64) string {
+	switch {
+	case n < 10<<10:
+		return fmt.Sprintf("%d B", n)
+	case n < 10<<20:
+		return fmt.Sprintf("%d KiB", n>>10)
+	case n < 10<<30:
+		return fmt.Sprintf("%d MiB", n>>20)
+	}
+	return fmt.Sprintf("%d GiB", n>>30)
 }

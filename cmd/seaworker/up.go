@@ -29,6 +29,9 @@ type statusView struct {
 
 	// Outside is how others see the node's packets, once somebody has said so.
 	Outside *outsideView `json:"outside,omitempty"`
+
+	// Reached is whether others can dial the node, once somebody has tried.
+	Reached *reachView `json:"reached,omitempty"`
 }
 
 func newUp(c *cli) *cobra.Command {
@@ -168,7 +171,21 @@ func newStatus(c *cli) *cobra.Command {
 			if err == nil && s.Outside != nil {
 				_, err = fmt.Fprintf(c.stdout, "outside    %s\n", s.Outside)
 			}
+			if err == nil && s.Online {
+				_, err = fmt.Fprintf(c.stdout, "reachable  %s\n", s.reachable())
+			}
 			return err
 		},
 	}
+}
+
+// reachable says whether others can dial the node.
+func (s statusView) reachable() string {
+	switch {
+	case s.Reached != nil:
+		return s.Reached.String()
+	case len(s.Listening) == 0:
+		return "through the sea only: it listens nowhere"
+	}
+	return "not known: no peer has tried yet"
 }
