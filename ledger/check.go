@@ -38,6 +38,10 @@ type Report struct {
 
 	// Balance is the sum over all lines, positive when we are owed.
 	Balance Amount `json:"balance_micro"`
+
+	// Lost are the sealed segments that are damaged or missing. All else was
+	// looked at nevertheless.
+	Lost []Lost `json:"lost,omitempty"`
 }
 
 // Check reads the ledger file at path, which no process may have open for
@@ -46,9 +50,10 @@ type Report struct {
 // file, and verifies every checksum, number, link, sum and signature in it; every
 // other bucket must be what the log makes it, and every proof must prove.
 //
-// The error is ErrDamaged, a *DamageError that names the first bad record, with
-// the segment it is in, or
-// fs.ErrNotExist, ErrInUse or ErrVersion. Use Snapshot to check a ledger that
+// The error is ErrDamaged, a *DamageError that names the first bad record, or
+// fs.ErrNotExist, ErrInUse or ErrVersion. Where segments are lost it goes on behind
+// them: the report lists each, and the error is that of the first unless something
+// else is damaged too. Use Snapshot to check a ledger that
 // is open. It needs memory for each line, about 300 bytes.
 func Check(path string) (Report, error) {
 	var rep Report
@@ -67,7 +72,14 @@ func Check(path string) (Report, error) {
 	}
 	err = o.file.known()
 	if err == nil {
-		err = withSegments(o, path, false).view(func(g getter) error { return newChecker(g, &rep).all() })
+		err = withSegments(o, path, false).view(func(g getter) error {
+			c := newChecker(g, &rep)
+			err := c.all()
+			if rep.Lost = c.lostParts(); err == nil && len(rep.Lost) > 0 {
+				err = rep.Lost[0].err
+			}
+			return err
+		})
 	}
 	if err := errors.Join(err, o.close()); err != nil {
 		return fail(err)
@@ -82,6 +94,7 @@ type checker struct {
 	self  identity.Entity
 	lines map[LineID]*account // as the log makes them
 	part  *segment            // that the record at hand is in, nil for the live file
+	lost  []*Lost             // segments; from the first on a gap checks
 	heads uint64              // of runs that are in the live file
 	run   run                 // entries whose signature has not come yet
 	of    writer              // whose they are
@@ -126,7 +139,17 @@ func (c *checker) settle() error {
 }
 
 func (c *checker) all() error {
-	for _, step := range []func() error{c.meta, c.log, c.halves, c.claims, c.indexes, c.outbox, c.pacts, c.growths, c.evidence, c.certificates} {
+	whole := func(step func() error) func() error { // one that needs all of the log
+		return func() error {
+			if len(c.lost) > 0 {
+				return nil
+			}
+			return step()
+		}
+	}
+	for _, step := range []func() error{
+		c.meta, c.log, whole(c.halves), c.claims, whole(c.indexes), c.outbox, c.pacts, c.growths, c.evidence, c.certificates,
+	} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -222,7 +245,10 @@ func (c *checker) log() (err error) {
 		c.rep.Records++
 		return true, nil
 	}
-	if err = c.sealed(replay); err == nil {
+	if err = c.sealed(replay); err == nil && len(c.lost) > 0 {
+		return nil
+	}
+	if err == nil {
 		err = c.scan(bLog, number(next), replay)
 	}
 	if err == nil {

@@ -9,20 +9,28 @@ import (
 	"path/filepath"
 )
 
+// partText stands between what is wrong with a segment and which part it is.
+const partText = " (it has records "
+
 // lostText says what the loss of a segment means.
 const lostText = "; history, export and what peers may ask for again lack these records until the file is put back; balances, limits and payments do not need it"
 
-// sealed replays the segments, each of which is verified as a whole first.
+// sealed replays the segments, each of which is verified as a whole first. When one
+// is lost the rest of the log is checked without what was in it, see gap.
 func (c *checker) sealed(replay func(key, value []byte) (bool, error)) error {
 	parts, err := c.sealedParts()
 	if err != nil {
 		return err
 	}
 	var before sealedPart
-	for _, p := range parts {
+	for i, p := range parts {
 		s, err := c.readPart(p, before)
 		if err != nil {
-			return errors.Join(c.settle(), err)
+			bad := new(DamageError)
+			if why := c.settle(); why != nil || !errors.As(err, &bad) || bad.File == "" {
+				return errors.Join(why, err)
+			}
+			return c.beyond(parts[i:], bad)
 		}
 		c.part = &s
 		heads := c.rep.Heads
@@ -88,7 +96,7 @@ func (c *checker) readPart(p, before sealedPart) (segment, error) {
 
 func (c *checker) badPart(p sealedPart, at int64, why string) *DamageError {
 	return &DamageError{Number: p.first, File: filepath.Join(c.segments(), p.name()), Offset: at,
-		Why: fmt.Sprintf("%s (it has records %d to %d)%s", why, p.first, p.last, lostText)}
+		Why: why + partText + fmt.Sprintf("%d to %d)", p.first, p.last) + lostText}
 }
 
 // head makes sure that the head of the run at is where it can be found.

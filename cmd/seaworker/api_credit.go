@@ -163,6 +163,9 @@ func (a *api) postCheck(r *http.Request, _ none) (checkView, error) {
 	}
 	v, err := checkInChild(r.Context(), snapshot)
 	v.Error = strings.ReplaceAll(v.Error, dir, string(a.d.dir)) // segments are the same files
+	for i := range v.Lost {
+		v.Lost[i].File = strings.Replace(v.Lost[i].File, dir, string(a.d.dir), 1)
+	}
 	return v, err
 }
 

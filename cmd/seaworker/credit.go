@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/peersea/sea/ledger"
@@ -242,13 +244,35 @@ type checkView struct {
 	Segments uint64 `json:"segments"`        // sealed files beside the ledger's, checked too
 	Error    string `json:"error,omitempty"` // the first bad record
 	Hint     string `json:"hint,omitempty"`
+
+	// Lost are the segments that are missing or damaged; all else was checked.
+	Lost []ledger.Lost `json:"lost,omitempty"`
+}
+
+// lostWords says which part of the history is lost, and whose.
+func lostWords(l ledger.Lost) string {
+	text := fmt.Sprintf("%s, records %d to %d: %s; of %d lines", filepath.Base(l.File), l.First, l.Last, l.Why, l.Lines)
+	if l.Lines == 1 {
+		text = strings.TrimSuffix(text, "s")
+	}
+	var names []string
+	for _, peer := range l.Peers[:min(len(l.Peers), 5)] {
+		names = append(names, peer.Short())
+	}
+	if len(names) > 0 {
+		text += ": " + strings.Join(names, ", ")
+	}
+	if more := l.Lines - len(names); more > 0 && len(names) > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
 
 func newCreditCheck(c *cli) *cobra.Command {
 	return &cobra.Command{
 		Use:     "check",
 		Short:   "Verify every record of the ledger",
-		Long:    "Verify every signature, chain, number and sum in the ledger's file, in a process of\nits own. Exit code 5 when anything is wrong.",
+		Long:    "Verify every signature, chain, number and sum in the ledger's file, in a process of\nits own. Where a sealed segment is lost it is named with the lines that have records\nin it, and the rest is checked without. Exit code 5 when anything is wrong.",
 		Example: "  seaworker credit check",
 		Args:    exactArgs(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -270,7 +294,10 @@ func newCreditCheck(c *cli) *cobra.Command {
 				_, err = fmt.Fprintf(c.stdout, "%d entries of %d lines%s: all signatures, chains and sums hold\n", v.Entries, v.Lines, sealed)
 				return err
 			}
-			fmt.Fprintf(c.stdout, "DAMAGED after %d entries: %s\n", v.Entries, clean(v.Error))
+			fmt.Fprintf(c.stdout, "DAMAGED, %d entries verified: %s\n", v.Entries, clean(v.Error))
+			for _, l := range v.Lost {
+				fmt.Fprintf(c.stdout, "  lost: %s\n", clean(lostWords(l)))
+			}
 			if v.Hint != "" {
 				fmt.Fprintf(c.stdout, "  hint: %s\n", clean(v.Hint))
 			}

@@ -67,7 +67,10 @@ func TestCheckSegments(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := run(exitMismatch, "credit", "check")
-	for _, want := range []string{"DAMAGED", "record 5", filepath.Base(files[1]) + " back from a copy"} {
+	for _, want := range []string{
+		"DAMAGED, 16 entries verified", "record 5", filepath.Base(files[1]) + " back from a copy",
+		"lost: " + filepath.Base(files[1]) + ", records 5 to 8: the file is missing; of 1 line: " + peer.Short(),
+	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is missing from %q", want, got)
 		}
