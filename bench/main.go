@@ -45,6 +45,7 @@ var suites = map[string]func(ctx context.Context, report func(figure)) error{
 	"jobs":    jobs,
 	"ledger":  ledgerSuite,
 	"meter":   meter,
+	"network": networkSuite,
 	"sim":     simSuite,
 }
 
@@ -54,6 +55,9 @@ func main() {
 	}
 	if isSpinner() {
 		os.Exit(spin())
+	}
+	if isChild() {
+		os.Exit(actAsChild())
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

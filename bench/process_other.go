@@ -1,0 +1,16 @@
+//go:build !linux
+
+package main
+
+import (
+	"errors"
+	"time"
+)
+
+var errNotHere = errors.New("measured on Linux only")
+
+func cpuTime() time.Duration { return 0 }
+
+func resident() (int64, error) { return 0, errNotHere }
+
+func written() (int64, error) { return 0, errNotHere }
