@@ -21,7 +21,7 @@ import (
 const (
 	idleLinks = 300
 	manyLinks = 2000
-	idleWait  = 5 * time.Second // until what a connection needed to begin is gone
+	idleWait  = 8 * time.Second // until what a connection needed to begin is gone
 
 	heldLinks = 1000
 	joiners   = 1000

@@ -82,7 +82,7 @@ func (c *Conn) Send(ctx context.Context, scope string, body []byte) error {
 	if err := c.l.flow.take(ctx, messageCost(scope, body), c.done); err != nil {
 		return err
 	}
-	it, err := c.l.bulk.push(&frame.Message{Scope: scope, Body: body})
+	it, err := c.l.bulk.lend(&frame.Message{Scope: scope, Body: body})
 	if err != nil {
 		return net.ErrClosed
 	}
@@ -90,13 +90,15 @@ func (c *Conn) Send(ctx context.Context, scope string, body []byte) error {
 	case <-it.sent:
 		return nil
 	case <-c.done:
-		return net.ErrClosed
+		err = net.ErrClosed
 	case <-ctx.Done():
-		if c.l.bulk.withdraw(it) {
-			c.l.flow.give(messageCost(scope, body))
-		}
-		return ctx.Err()
+		err = ctx.Err()
 	}
+	// The body is the caller's again.
+	if c.l.bulk.withdraw(it) {
+		c.l.flow.give(messageCost(scope, body))
+	}
+	return err
 }
 
 // Recv returns the next message of scope. It blocks until one comes, ctx ends,

@@ -29,6 +29,10 @@ const (
 
 	// lastWait is how long the last frame of a link may take to leave.
 	lastWait = 500 * time.Millisecond
+
+	// lingerTime is how long a writer stays when there is nothing to send. To
+	// start one costs as much as a call.
+	lingerTime = 100 * time.Millisecond
 )
 
 // maxStrikes is how many bad signatures a link survives, and one more ends it.
@@ -234,15 +238,11 @@ func (l *link) why() error {
 func (l *link) run() {
 	var wg sync.WaitGroup
 	for _, la := range l.lanes {
-		wg.Go(func() { l.write(la) })
+		la.queue.begin(func() { wg.Go(func() { l.write(la) }) })
 		wg.Go(func() { l.read(la) })
 	}
-	wg.Go(l.watch)
-	select {
-	case <-l.ending:
-	case <-l.s.ctx.Done():
-		l.end(frame.ReasonOffline, ErrOffline)
-	}
+	l.watch()
+	l.end(frame.ReasonOffline, ErrOffline) // unless it has ended for another reason
 	l.calls.fail(rpc.Errorf(rpc.Unreachable, "the link ended: %v", l.why()))
 	// The last frame says why; a wire that does not take it is not waited for.
 	late := time.NewTimer(lastWait)
@@ -262,32 +262,53 @@ func (l *link) run() {
 	l.inbox.close()
 }
 
-// write sends what la's queue gives.
+// A desk is what a writer needs of memory: for a piece, and for it sealed.
+type desk struct{ piece, sealed []byte }
+
+var desks = sync.Pool{New: func() any { return new(desk) }}
+
+// write sends what la's queue gives. It runs until there has been nothing for a
+// while, and a last time after the queue's close.
 func (l *link) write(la *lane) {
-	defer close(la.drained)
-	var buf []byte
+	d := desks.Get().(*desk)
+	defer desks.Put(d)
+	linger := time.NewTimer(lingerTime)
+	defer linger.Stop()
 	for {
 		// Ends by the queue's close, not by ctx, so that the last frame leaves.
-		piece, done, err := la.queue.next(l.ctx)
-		if err != nil {
-			return
+		piece, done, closed := la.queue.take(&d.piece, false)
+		if piece == nil && !closed {
+			linger.Reset(lingerTime)
+			select {
+			case <-la.queue.wake:
+				continue
+			case <-linger.C:
+			}
+			if piece, done, closed = la.queue.take(&d.piece, true); piece == nil && !closed {
+				return
+			}
 		}
-		if buf, err = la.seal.Seal(buf[:0], piece); err != nil {
+		if piece == nil {
+			break
+		}
+		var err error
+		if d.sealed, err = la.seal.Seal(d.sealed[:0], piece); err != nil {
 			l.end(frame.ReasonProtocol, err)
-			return
+			break
 		}
 		la.sending.Store(max(1, int64(time.Since(l.since))))
-		err = la.conn.Send(l.ctx, buf)
+		err = la.conn.Send(l.ctx, d.sealed)
 		la.sending.Store(0)
 		if err != nil {
 			l.end(frame.ReasonNone, doing("send", err))
-			return
+			break
 		}
-		l.sent.Add(uint64(len(buf)))
+		l.sent.Add(uint64(len(d.sealed)))
 		if done != nil {
 			close(done.sent)
 		}
 	}
+	close(la.drained) // the queue takes this one for running still
 }
 
 // read takes what comes on la until the link ends.
@@ -315,6 +336,7 @@ func (l *link) read(la *lane) {
 				l.end(frame.ReasonProtocol, err)
 				return
 			}
+			transport.Recycle(msg) // the joiner has a copy
 			if f == nil {
 				continue
 			}
@@ -429,7 +451,8 @@ func (l *link) strike(err error) {
 }
 
 // watch pings the peer when it is silent and gives the link up when it stays
-// so, or when the wire takes nothing.
+// so, or when the wire takes nothing. It returns when the link has ended or the
+// session does.
 func (l *link) watch() {
 	l.ping(nil)
 	first, _ := l.patience()
@@ -439,6 +462,8 @@ func (l *link) watch() {
 	for {
 		select {
 		case <-l.ending:
+			return
+		case <-l.s.ctx.Done():
 			return
 		case <-timer.C:
 		case <-l.repace:

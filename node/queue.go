@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/peersea/sea/node/internal/frame"
@@ -27,6 +28,8 @@ type queue struct {
 	wake chan struct{} // holds a token when there may be something to send
 
 	mu      sync.Mutex // guards what follows
+	start   func()     // runs a writer; nil until begin
+	writing bool       // one runs
 	control [][]byte
 	small   []*item
 	large   []*item // not begun
@@ -36,12 +39,12 @@ type queue struct {
 	backlog int           // bytes not sent of small, large and open
 	room    chan struct{} // closed when the backlog has shrunk; nil if nobody waits
 	last    []byte        // to send before closing
-	scratch []byte        // of the piece that is being sent
 	closed  bool
 }
 
 // An item is a frame on its way out.
 type item struct {
+	head []byte // of a frame that is not in one piece, before b
 	b    []byte
 	cut  *frame.Cut
 	sent chan struct{} // closed when the wire has taken all of it
@@ -49,7 +52,24 @@ type item struct {
 
 func newQueue() *queue { return &queue{wake: make(chan struct{}, 1)} }
 
+// begin lets start run a writer when there is something to send, what waits
+// already included. So a link that is idle has none.
+func (q *queue) begin(start func()) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.start = start
+	if q.closed || len(q.control)+len(q.small)+len(q.large) > 0 {
+		q.signal()
+	}
+}
+
+// signal wakes the writer, or has one run. q.mu is held.
 func (q *queue) signal() {
+	if q.start != nil && !q.writing {
+		q.writing = true
+		q.start()
+		return
+	}
 	select {
 	case q.wake <- struct{}{}:
 	default:
@@ -71,20 +91,36 @@ func (q *queue) urgent(f frame.Frame) error {
 	return nil
 }
 
+// size is how many bytes the frame has.
+func (it *item) size() int { return len(it.head) + len(it.b) }
+
 // push queues any other frame.
 func (q *queue) push(f frame.Frame) (*item, error) {
-	it := &item{b: frame.Encode(f), sent: make(chan struct{})}
+	return q.add(&item{b: frame.Encode(f), sent: make(chan struct{})})
+}
+
+// lend queues a message whose body stays the caller's, who leaves it as it is
+// until the item is sent, withdrawn or the queue closed.
+func (q *queue) lend(m *frame.Message) (*item, error) {
+	it := &item{sent: make(chan struct{})}
+	if it.head, it.b = m.Split(); it.size() <= frame.MaxPiece {
+		it.head, it.b = nil, append(it.head, it.b...)
+	}
+	return q.add(it)
+}
+
+func (q *queue) add(it *item) (*item, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
 		return nil, errClosing
 	}
-	if len(it.b) > frame.MaxPiece {
+	if it.size() > frame.MaxPiece {
 		q.large = append(q.large, it)
 	} else {
 		q.small = append(q.small, it)
 	}
-	q.backlog += len(it.b)
+	q.backlog += it.size()
 	q.signal()
 	return it, nil
 }
@@ -142,33 +178,21 @@ func (q *queue) close(last frame.Frame) {
 	q.signal()
 }
 
-// next returns the next piece to send, valid until the next call, and
-// the item that is all sent with it, if any. It blocks until there is one, ctx ends, or the queue is closed and
-// drained, which is errClosing.
-func (q *queue) next(ctx context.Context) (piece []byte, done *item, err error) {
-	for {
-		piece, done, closed := q.take()
-		if piece != nil {
-			return piece, done, nil
-		}
-		if closed {
-			return nil, nil, errClosing
-		}
-		select {
-		case <-q.wake:
-		case <-ctx.Done():
-			return nil, nil, ctx.Err()
-		}
-	}
-}
-
-func (q *queue) take() (piece []byte, done *item, closed bool) {
+// take returns the next piece to send, which may lie in scratch, and the item
+// that is all sent with it, if any. When there is no piece, none will come after
+// closed, and a writer that leaves has to end.
+func (q *queue) take(scratch *[]byte, leaves bool) (piece []byte, done *item, closed bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
 		piece, q.last = q.last, nil
 		return piece, nil, true
 	}
+	defer func() {
+		if piece == nil && leaves {
+			q.writing = false
+		}
+	}()
 	if len(q.control) > 0 {
 		piece = q.control[0]
 		q.control[0] = nil
@@ -179,7 +203,7 @@ func (q *queue) take() (piece []byte, done *item, closed bool) {
 		it := q.large[0]
 		q.large[0] = nil
 		q.large = q.large[1:]
-		it.cut = frame.NewCut(q.nextCut, it.b)
+		it.cut = frame.NewCutOf(q.nextCut, it.head, it.b)
 		q.nextCut++
 		q.open = append(q.open, it)
 	}
@@ -188,7 +212,7 @@ func (q *queue) take() (piece []byte, done *item, closed bool) {
 		it := q.small[0]
 		q.small[0] = nil
 		q.small = q.small[1:]
-		q.shrink(len(it.b))
+		q.shrink(it.size())
 		return it.b, it, false
 	}
 	if len(q.open) == 0 {
@@ -196,18 +220,19 @@ func (q *queue) take() (piece []byte, done *item, closed bool) {
 	}
 	// The first of open gives a piece and goes to the back.
 	it := q.open[0]
-	piece, last := it.cut.Next(q.scratch)
-	q.scratch = piece // the sender is done with the one before
+	piece, last := it.cut.Next(*scratch)
+	*scratch = piece // the writer is done with the one before
 	q.open = append(q.open[:0], q.open[1:]...)
 	if last {
-		q.shrink(len(it.b))
+		q.shrink(it.size())
 		return piece, it, false
 	}
 	q.open = append(q.open, it)
 	return piece, nil, false
 }
 
-// withdraw takes it back when nothing of it has been sent yet.
+// withdraw takes it back when nothing of it has been sent yet. Else what it was
+// lent is its own from now on.
 func (q *queue) withdraw(it *item) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -215,10 +240,13 @@ func (q *queue) withdraw(it *item) bool {
 		for i, other := range *list {
 			if other == it {
 				*list = append((*list)[:i], (*list)[i+1:]...)
-				q.shrink(len(it.b))
+				q.shrink(it.size())
 				return true
 			}
 		}
+	}
+	if slices.Contains(q.open, it) {
+		it.cut.Own()
 	}
 	return false
 }

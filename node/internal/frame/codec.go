@@ -32,6 +32,19 @@ func Encode(f Frame) []byte {
 	return Append(make([]byte, 0, int(size)), f)
 }
 
+// Split is Encode in two pieces: body is m's own, head is what comes before it.
+func (m *Message) Split() (head, body []byte) {
+	w := &writer{b: make([]byte, 0, 8+len(m.Scope)+5)}
+	w.head(majorArray, 3)
+	w.head(majorUint, uint64(TagMessage))
+	w.scope("scope", &m.Scope)
+	w.head(majorBytes, uint64(len(m.Body)))
+	if w.err != nil {
+		panic(fmt.Sprintf("frame: %v: %v", TagMessage, w.err))
+	}
+	return w.b, m.Body
+}
+
 // Append is Encode to the end of b.
 func Append(b []byte, f Frame) []byte {
 	w := &writer{b: b}

@@ -2,11 +2,13 @@ package frame
 
 import (
 	"fmt"
+	"slices"
 )
 
 // A Cut gives out an encoded frame in pieces that fit the wire.
 type Cut struct {
 	id   uint64
+	head []byte // before rest; nil once it is out
 	rest []byte
 }
 
@@ -16,6 +18,15 @@ func NewCut(id uint64, b []byte) *Cut {
 	return &Cut{id: id, rest: b}
 }
 
+// NewCutOf is NewCut of the encoded frame that is head, which is short, and then
+// body. Until the last piece is out or Own is called body is not changed.
+func NewCutOf(id uint64, head, body []byte) *Cut {
+	return &Cut{id: id, head: head, rest: body}
+}
+
+// Own makes the Cut independent of what it was made from.
+func (c *Cut) Own() { c.rest = slices.Clone(c.rest) }
+
 // partOverhead is the largest head of a Part around its data: array and tag,
 // id, bytes left, and the data's own head.
 const partOverhead = 2 + 9 + 5 + 3
@@ -23,9 +34,13 @@ const partOverhead = 2 + 9 + 5 + 3
 // Next returns the next piece, an encoded Part, in scratch if it has room, and
 // whether it is the last.
 func (c *Cut) Next(scratch []byte) (piece []byte, last bool) {
-	n := min(len(c.rest), MaxPiece-partOverhead)
+	n := min(len(c.rest), MaxPiece-partOverhead-len(c.head))
 	data := c.rest[:n]
 	c.rest = c.rest[n:]
+	if len(c.head) > 0 {
+		data = append(c.head, data...)
+		c.head = nil
+	}
 	return Append(scratch[:0], &Part{ID: c.id, Left: uint64(len(c.rest)), Data: data}), len(c.rest) == 0
 }
 

@@ -3,6 +3,7 @@ package frame
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -127,4 +128,48 @@ func FuzzJoin(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A message in two pieces is cut into the same Parts as in one, also when the
+// body is given back half-way.
+func TestSplit(t *testing.T) {
+	for _, size := range []int{MaxPiece, 3*MaxPiece + 7, MaxBody} {
+		m := &Message{Scope: "a-scope", Body: bytes.Repeat([]byte{1, 2, 3}, size)[:size]}
+		head, body := m.Split()
+		if !bytes.Equal(slices.Concat(head, body), Encode(m)) {
+			t.Fatalf("%d bytes are encoded in another way", size)
+		}
+		whole, split := NewCut(7, Encode(m)), NewCutOf(7, head, slices.Clone(body))
+		var join Joiner
+		join.next = 7
+		for n := 0; ; n++ {
+			_, done := whole.Next(nil)
+			piece, last := split.Next(nil)
+			if last != done {
+				t.Fatalf("piece %d is the last: %v, want %v", n, last, done)
+			}
+			if len(piece) > MaxPiece {
+				t.Fatalf("piece %d has %d bytes", n, len(piece))
+			}
+			p, err := Decode(piece)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := join.Add(p.(*Part))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n == 0 {
+				before := split.rest
+				split.Own()
+				clear(before)
+			}
+			if last {
+				if got := f.(*Message); got.Scope != m.Scope || !bytes.Equal(got.Body, m.Body) {
+					t.Errorf("%d bytes came out otherwise", size)
+				}
+				break
+			}
+		}
+	}
 }

@@ -1,7 +1,6 @@
 package rtcnet
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -271,7 +270,7 @@ func (l *lane) push(msg []byte) error {
 		return errWindow
 	}
 	l.held += cost(len(msg))
-	l.msgs = append(l.msgs, bytes.Clone(msg))
+	l.msgs = append(l.msgs, transport.Keep(msg))
 	token(l.readable)
 	return nil
 }

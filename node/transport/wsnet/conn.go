@@ -1,8 +1,8 @@
 package wsnet
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -20,12 +20,13 @@ var (
 	_ transport.Described = (*conn)(nil)
 )
 
-// A conn is one WebSocket connection. Its reader and its writer live as long as
-// the connection does: the library closes the connection when a caller's
-// context ends, so no caller's context ever reaches it.
+// A conn is one WebSocket connection. Its reader lives as long as the connection
+// does, its writer while there is something to write: the library closes the
+// connection when a caller's context ends, so no caller's context ever reaches it.
 type conn struct {
 	ws     *websocket.Conn
 	raw    net.Conn // beneath ws, to cut
+	cork   *corked  // beneath both; nil if there is none
 	scheme string
 	remote string
 
@@ -34,19 +35,60 @@ type conn struct {
 
 	close sync.Once
 	loops sync.WaitGroup // read and write
+
+	mu      sync.Mutex    // guards what follows
+	writing bool          // write runs, or has run for the last time
+	more    chan struct{} // holds a token when there may be more for it
 }
 
 // start takes over an open WebSocket connection and the network connection
 // beneath it.
 func start(ws *websocket.Conn, raw net.Conn, scheme, remote string) *conn {
 	c := &conn{
-		ws: ws, raw: raw, scheme: scheme, remote: remote,
+		ws: ws, raw: raw, cork: findCork(raw), scheme: scheme, remote: remote,
 		in: queue.New[[]byte](laneBytes), out: queue.New[[]byte](laneBytes),
+		more: make(chan struct{}, 1),
 	}
 	ws.SetReadLimit(transport.MaxMessage)
 	c.loops.Go(c.read)
-	c.loops.Go(c.write)
 	return c
+}
+
+// wake has write run, after something was put into out or out has ended.
+func (c *conn) wake() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.writing {
+		c.writing = true
+		c.loops.Go(c.write)
+		return
+	}
+	select {
+	case c.more <- struct{}{}:
+	default:
+	}
+}
+
+// next takes what write is to send. When there has been nothing for a while, got
+// is false and write ends; after the last of all, err is net.ErrClosed.
+func (c *conn) next(linger *time.Timer) (msg []byte, got bool, err error) {
+	for {
+		if msg, got, err = c.out.TryGet(); got || err != nil {
+			return msg, got, err
+		}
+		linger.Reset(lingerTime)
+		select {
+		case <-c.more:
+			continue
+		case <-linger.C:
+		}
+		break
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	msg, got, err = c.out.TryGet()
+	c.writing = got || err != nil
+	return msg, got, err
 }
 
 // Send queues a copy of msg for the writer.
@@ -54,7 +96,13 @@ func (c *conn) Send(ctx context.Context, msg []byte) error {
 	if err := transport.CheckSize(msg); err != nil {
 		return err
 	}
-	return c.out.Put(ctx, bytes.Clone(msg), len(msg))
+	kept := transport.Keep(msg)
+	if err := c.out.Put(ctx, kept, len(kept)); err != nil {
+		transport.Recycle(kept)
+		return err
+	}
+	c.wake()
+	return nil
 }
 
 // Recv takes the next message that the reader has queued.
@@ -70,6 +118,7 @@ func (c *conn) Close() error {
 		defer deadline.Stop()
 		c.in.Drop()
 		c.out.End()
+		c.wake()
 		c.loops.Wait()
 	})
 	return nil
@@ -89,6 +138,7 @@ func (c *conn) read() {
 		c.blame.Store(blame)
 	}
 	c.out.Drop() // before the news comes out of in: who hears it must not Send
+	c.wake()
 	c.in.End()
 	if blame == nil {
 		_ = c.ws.CloseNow() // the connection is gone
@@ -140,7 +190,7 @@ func readMessage(r io.Reader) ([]byte, error) {
 		got, err := r.Read(buf[n:])
 		n += got
 		if err == io.EOF {
-			return bytes.Clone(buf[:n]), nil
+			return transport.Keep(buf[:n]), nil
 		}
 		if err != nil {
 			return nil, err
@@ -149,18 +199,26 @@ func readMessage(r io.Reader) ([]byte, error) {
 	return nil, transport.ErrSize
 }
 
-// write sends what is queued, and after the last of it the farewell.
+// write sends what is queued, and after the last of all the farewell.
 func (c *conn) write() {
 	late := time.AfterFunc(messageWait, func() { cut(c.raw) })
 	defer late.Stop()
+	linger := time.NewTimer(lingerTime)
+	defer linger.Stop()
 	for {
 		late.Stop()
-		msg, err := c.out.Get(context.Background())
+		msg, got, err := c.next(linger)
 		if err != nil {
 			break
 		}
+		if !got {
+			return
+		}
 		late.Reset(messageWait)
-		if c.ws.Write(context.Background(), websocket.MessageBinary, msg) != nil {
+		c.cork.cork()
+		err = c.ws.Write(context.Background(), websocket.MessageBinary, msg)
+		transport.Recycle(msg)
+		if errors.Join(err, c.cork.uncork()) != nil {
 			break
 		}
 	}

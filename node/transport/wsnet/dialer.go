@@ -52,7 +52,13 @@ func NewDialer(cfg DialConfig) *Dialer {
 	}
 	return &Dialer{client: &http.Client{
 		Transport: &http.Transport{
-			DialContext:            dialer.DialContext,
+			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+				c, err := dialer.DialContext(ctx, network, address)
+				if err != nil {
+					return nil, err
+				}
+				return &corked{Conn: c}, nil
+			},
 			TLSClientConfig:        cfg.TLS.Clone(),
 			TLSHandshakeTimeout:    dialWait,
 			ResponseHeaderTimeout:  dialWait,

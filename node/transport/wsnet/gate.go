@@ -36,7 +36,7 @@ func (g *gate) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &visitor{Conn: c, gate: g, from: prefix(c.RemoteAddr())}
+	v := &visitor{Conn: &corked{Conn: c}, gate: g, from: prefix(c.RemoteAddr())}
 	if out := g.enter(v); out != nil {
 		_ = out.Conn.Close() // its server will notice
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -223,4 +224,63 @@ func FuzzParseURL(f *testing.F) {
 			t.Errorf("%q: accepted as %#v", s, u)
 		}
 	})
+}
+
+// writes notes each write of a connection.
+type writes struct {
+	net.Conn
+	all []string
+}
+
+func (w *writes) Write(b []byte) (int, error) {
+	w.all = append(w.all, string(b))
+	return len(b), nil
+}
+
+// A cork holds writes together until it is drawn, a message at most, and is
+// found beneath whatever lies over it.
+func TestCork(t *testing.T) {
+	w := &writes{}
+	c := &corked{Conn: w}
+	say := func(s string) {
+		t.Helper()
+		if n, err := c.Write([]byte(s)); n != len(s) || err != nil {
+			t.Fatalf("write: %d, %v", n, err)
+		}
+	}
+	big, most := strings.Repeat("b", corkRoom+1), strings.Repeat("m", corkRoom)
+	say("at once")
+	c.cork()
+	c.cork()
+	say("held")
+	say(", and more")
+	if err := c.uncork(); err != nil {
+		t.Fatal(err)
+	}
+	c.cork()
+	say(most)
+	say("next")
+	say(big)
+	if err := errors.Join(c.uncork(), c.uncork()); err != nil {
+		t.Fatal(err)
+	}
+	say("again at once")
+	if want := []string{"at once", "held, and more", most, "next", big, "again at once"}; !slices.Equal(w.all, want) {
+		t.Errorf("%d writes, want %d", len(w.all), len(want))
+	}
+	var none *corked
+	none.cork()
+	if err := none.uncork(); err != nil {
+		t.Error(err)
+	}
+	for name, over := range map[string]net.Conn{
+		"itself": c, "a gate": &visitor{Conn: c}, "TLS": tls.Client(c, nil), "TLS over a gate": tls.Server(&visitor{Conn: c}, nil),
+	} {
+		if findCork(over) != c {
+			t.Errorf("not found beneath %s", name)
+		}
+	}
+	if findCork(w) != nil {
+		t.Error("found where there is none")
+	}
 }

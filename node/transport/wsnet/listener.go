@@ -2,7 +2,9 @@ package wsnet
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -142,7 +144,12 @@ func (l *Listener) upgrade(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// hijacked remembers the connection that a handler took from its server.
+// hijackRoom is how much a connection that we took in buffers each way beyond
+// what the cork and the caller hold: small messages, frames' heads.
+const hijackRoom = 512
+
+// hijacked remembers the connection that a handler took from its server, and
+// gives it smaller buffers.
 type hijacked struct {
 	http.ResponseWriter
 	conn net.Conn
@@ -150,8 +157,18 @@ type hijacked struct {
 
 func (h *hijacked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	c, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
 	h.conn = c
-	return c, rw, err
+	// What came after the request has to be in the buffer: there the library
+	// looks for it.
+	early, _ := rw.Reader.Peek(rw.Reader.Buffered()) // no more than is there
+	r := bufio.NewReaderSize(bytes.NewReader(bytes.Clone(early)), max(hijackRoom, len(early)))
+	if _, err := r.Peek(len(early)); err != nil {
+		return nil, nil, errors.Join(err, c.Close())
+	}
+	return c, bufio.NewReadWriter(r, bufio.NewWriterSize(c, hijackRoom)), nil
 }
 
 // Accept returns the next Conn.

@@ -31,6 +31,9 @@ const (
 	// messageWait is how long one message may take once begun, either way.
 	messageWait = 20 * time.Second
 
+	// lingerTime is how long a writer stays when there is nothing to write.
+	lingerTime = 100 * time.Millisecond
+
 	// dialWait bounds each step of dialling: name and TCP, TLS, answer.
 	dialWait = 10 * time.Second
 

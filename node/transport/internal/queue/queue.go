@@ -100,7 +100,7 @@ func (q *Queue[T]) Get(ctx context.Context) (T, error) {
 		return none, err
 	}
 	for {
-		item, got, err := q.tryGet()
+		item, got, err := q.TryGet()
 		if got || err != nil {
 			return item, err
 		}
@@ -113,7 +113,8 @@ func (q *Queue[T]) Get(ctx context.Context) (T, error) {
 	}
 }
 
-func (q *Queue[T]) tryGet() (item T, got bool, err error) {
+// TryGet is Get that does not block: got is false when there is nothing yet.
+func (q *Queue[T]) TryGet() (item T, got bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.items) == q.head {
