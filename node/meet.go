@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"net/url"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ const (
 	maxMet    = 256              // names that are kept
 	meetWait  = 5 * time.Second  // for a link
 	meetAgain = 60 * time.Second // after one came to nothing, or was not made
+	maxVain   = 4                // nodes of one host that came to nothing, in meetAgain
 )
 
 // A Finder looks for nodes near this one that nobody has named. Package lan has
@@ -61,12 +63,22 @@ func (s *session) meet() {
 
 // A meeting is what became of a node that was found.
 type meeting struct {
-	at time.Time
-	l  *link // nil when there is none
+	at   time.Time
+	host string
+	l    *link // nil when there is none
 }
 
 // lives reports whether the link that was made is still there.
 func (m *meeting) lives() bool { return m.l != nil && m.l.alive.Err() == nil }
+
+// hostOf is the host of a URL that a Finder gave.
+func hostOf(s string) string {
+	u, err := url.Parse(s)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
+}
 
 // greetNear links to a node that was found, unless that was done or tried just
 // now, or there are enough.
@@ -75,22 +87,24 @@ func (s *session) greetNear(met map[string]*meeting, h near) {
 	if m := met[h.name]; m != nil && (m.lives() || now.Sub(m.at) < meetAgain) {
 		return
 	}
-	links := 0
+	links, vain, host := 0, 0, hostOf(h.url)
 	for name, m := range met {
 		switch {
 		case m.lives():
 			links++
 		case now.Sub(m.at) >= meetAgain:
 			delete(met, name)
+		case m.host == host:
+			vain++
 		}
 	}
-	if links >= maxNear || len(met) >= maxMet {
+	if links >= maxNear || len(met) >= maxMet || vain >= maxVain {
 		return
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, meetWait)
 	defer cancel()
 	l, err := s.dial(ctx, h.url, addr.Addr{})
-	met[h.name] = &meeting{at: now, l: l}
+	met[h.name] = &meeting{at: now, host: host, l: l}
 	if err != nil {
 		s.n.log.Debug("node on the local network not linked", "url", h.url, "err", err)
 		return

@@ -103,8 +103,8 @@ func TestMeet(t *testing.T) {
 	})
 }
 
-// However many nodes there seem to be, a node makes 8 links, and keeps a bounded
-// list.
+// However many nodes there seem to be, a node makes 8 links, keeps a bounded
+// list, and dials one host in vain four times a minute.
 func TestMeetCrowd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sea := nodetest.Loose(t, 12)
@@ -115,9 +115,16 @@ func TestMeetCrowd(t *testing.T) {
 		for i := range 1000 {
 			v.homes[fmt.Sprint("unreal", i)] = "mem://nobody"
 		}
-		n := sea.Add(func(c *node.Config) { c.LAN = v.finder("me") })
+		count := &dials{url: make(map[string]int)}
+		n := sea.Add(func(c *node.Config) {
+			count.Dialer = c.Dialers["mem"]
+			c.LAN, c.Dialers = v.finder("me"), map[string]transport.Dialer{"mem": count}
+		})
 		time.Sleep(time.Hour)
 		synctest.Wait()
+		if tried := count.url["mem://nobody"]; tried < 1 || tried > 4*61 {
+			t.Errorf("dialled a host %d times in vain", tried)
+		}
 		if links := len(n.Links()); links < 1 || links > 8 {
 			t.Errorf("%d links", links)
 		}

@@ -82,6 +82,9 @@ func (n *Node) serveRelay(ctx context.Context, from rpc.Peer, body []byte) ([]by
 	if n.cfg.Relays <= 0 {
 		return nil, rpc.Errorf(rpc.Unavailable, "this node does not relay")
 	}
+	if l := s.link(from.Addr); l != nil && !l.allow(time.Now()) {
+		return nil, rpc.Errorf(rpc.Busy, "too many requests")
+	}
 	var in relayBody
 	if err := cbor.Unmarshal(body, &in); err != nil {
 		return nil, rpc.Errorf(rpc.BadRequest, "%v", err)

@@ -89,8 +89,8 @@ func (s *session) unlinked(a addr.Addr) int {
 
 // relayBy links to the node at to over the relay at by.
 func (s *session) relayBy(ctx context.Context, by, to addr.Addr, why error) (*link, error) {
-	if by == s.n.addr {
-		return nil, rpc.Errorf(rpc.Refused, "this node does not relay for itself")
+	if by == s.n.addr || by == to {
+		return nil, rpc.Errorf(rpc.Refused, "no node relays for itself")
 	}
 	l := s.link(by)
 	if l == nil {

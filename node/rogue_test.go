@@ -295,6 +295,60 @@ func TestRoutedRate(t *testing.T) {
 	})
 }
 
+// A reply that nobody waits for is not verified: whoever sends many has nobody
+// work for him.
+func TestUnaskedReplies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sea := nodetest.New(t, 1)
+		r := newRogue(t, sea.Wire, nodetest.Key(t), sea.URLs[0])
+		reply := route.Reply{To: r.key.Entity(), Network: "test", ID: [16]byte{1}}
+		if err := reply.Sign(r.key); err != nil {
+			t.Fatal(err)
+		}
+		reply.Signed.Sig[0] ^= 1
+		for range 100 {
+			r.send(&frame.Answer{Statement: reply.Signed.Encode()})
+		}
+		r.send(&frame.Ping{N: 3})
+		if f, ok := r.recv().(*frame.Pong); !ok || f.N != 3 {
+			t.Errorf("got %+v", f)
+		}
+	})
+}
+
+// Requests dated ahead are held until their time, but not so many that others
+// are not served.
+func TestHeldRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sea := nodetest.New(t, 1)
+		to := sea.Nodes[0].Addr()
+		for range 3 {
+			early := newRogue(t, sea.Wire, nodetest.Key(t), sea.URLs[0])
+			for i := range uint64(100) {
+				q := early.request(to, "sea:ping")
+				q.Issued, q.Expires = q.Issued.Add(time.Second), q.Expires.Add(time.Second)
+				if err := q.Sign(early.key); err != nil {
+					t.Fatal(err)
+				}
+				early.send(&frame.Routed{Hop: i, TTL: 3, Statement: q.Encoded})
+			}
+		}
+		synctest.Wait()
+		honest := newRogue(t, sea.Wire, nodetest.Key(t), sea.URLs[0])
+		honest.send(&frame.Routed{TTL: 3, Statement: honest.request(to, "sea:ping").Encoded})
+		if f, ok := honest.recv().(*frame.Ack); !ok {
+			t.Fatalf("got %+v", f)
+		}
+		f, ok := honest.recv().(*frame.Answer)
+		if !ok {
+			t.Fatal("no answer")
+		}
+		if reply, err := route.ReadReply(f.Statement); err != nil || reply.Code != rpc.OK {
+			t.Errorf("got %+v, %v", reply, err)
+		}
+	})
+}
+
 // Requests that only pretend to be somebody's do not use up that source's rate.
 func TestRateOfAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -17,8 +17,10 @@ import (
 // The bounds of routed calls.
 const (
 	// maxServing is how many routed requests handlers may work on at once,
-	// those held until their time included.
+	// those held until their time included; maxHolding is how many of them may
+	// be held.
 	maxServing = 256
+	maxHolding = 64
 
 	// maxSources is how many sources' rates are kept.
 	maxSources = 1024
@@ -30,6 +32,7 @@ type router struct {
 	s       *session
 	wake    chan struct{} // holds a token when the core's next time may be sooner
 	serving chan struct{} // a token per request that handlers work on
+	holding chan struct{} // a token per request of those that is held until its time
 
 	mu      sync.Mutex // guards what follows
 	core    *route.Core
@@ -63,6 +66,7 @@ func newRouter(s *session) *router {
 		s:       s,
 		wake:    make(chan struct{}, 1),
 		serving: make(chan struct{}, maxServing),
+		holding: make(chan struct{}, maxHolding),
 		core:    route.New(s.n.addr),
 		guard:   route.NewGuard(s.n.cfg.Network, time.Now()),
 		waiting: make(map[[16]byte]*asking),
@@ -261,6 +265,16 @@ func (r *router) answer(l *link, f *frame.Answer) {
 		l.strike(err)
 		return
 	}
+	r.mu.Lock()
+	awaited := r.core.Awaits(l.peer.Addr, route.Key{Source: reply.To, ID: reply.ID, Attempt: f.Attempt})
+	r.mu.Unlock()
+	if !awaited {
+		return // too late, or nobody asked
+	}
+	if err := reply.Verify(); err != nil {
+		l.strike(err)
+		return
+	}
 	r.step(route.Answered{From: l.peer.Addr, Attempt: f.Attempt, Reply: reply})
 }
 
@@ -289,7 +303,15 @@ func (r *router) judge(d route.Deliver) {
 		r.mu.Unlock()
 		switch {
 		case v.Wait > 0:
-			if !r.s.pause(v.Wait) {
+			select {
+			case r.holding <- struct{}{}:
+			default:
+				r.finish(key, req, inOpen(nil, rpc.Errorf(rpc.Busy, "too many routed requests dated ahead")), false)
+				return
+			}
+			lives := r.s.pause(v.Wait)
+			<-r.holding
+			if !lives {
 				return
 			}
 		case v.Err != nil:

@@ -197,7 +197,7 @@ func TestSealedBodyStolen(t *testing.T) {
 			t.Fatal("no answer")
 		}
 		reply, err := route.ReadReply(f.Statement)
-		if err != nil || reply.Code != rpc.Expired || len(reply.Body) != 0 || carried != 0 {
+		if err != nil || reply.Verify() != nil || reply.Code != rpc.Expired || len(reply.Body) != 0 || carried != 0 {
 			t.Errorf("reply %+v, %v; carried out %d times", reply, err, carried)
 		}
 	})

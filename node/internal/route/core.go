@@ -197,6 +197,13 @@ func (Suspect) effect() {}
 // not be verified again.
 func (c *Core) Seen(now time.Time, key Key) bool { return c.seen.has(now, key) }
 
+// Awaits reports whether a reply to the attempt may come from a neighbour: what
+// nobody waits for need not be verified.
+func (c *Core) Awaits(from addr.Addr, key Key) bool {
+	f := c.flights[key]
+	return f != nil && slices.Contains(f.tried, from)
+}
+
 // Step takes an event and returns what to do, in order.
 func (c *Core) Step(now time.Time, event Event) []Effect {
 	switch e := event.(type) {

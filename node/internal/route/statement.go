@@ -212,7 +212,8 @@ type Reply struct {
 	Text string
 	Body []byte
 
-	// Encoded are the statement's bytes.
+	// Signed is the statement as it came or was made, Encoded its bytes.
+	Signed  identity.Statement
 	Encoded []byte
 }
 
@@ -227,7 +228,7 @@ type replyBody struct {
 	Body    []byte          `cbor:"body"`
 }
 
-// Sign signs r by s and fills in By and Encoded.
+// Sign signs r by s and fills in By, Signed and Encoded.
 func (r *Reply) Sign(s identity.Signer) error {
 	r.By = s.Entity()
 	if err := r.check(); err != nil {
@@ -240,15 +241,16 @@ func (r *Reply) Sign(s identity.Signer) error {
 	if err != nil {
 		return fmt.Errorf("%w: reply: %w", ErrInvalid, err)
 	}
-	signed, err := s.Sign(ReplyPurpose, b)
+	r.Signed, err = s.Sign(ReplyPurpose, b)
 	if err != nil {
 		return fmt.Errorf("sign reply: %w", err)
 	}
-	r.Encoded = signed.Encode()
+	r.Encoded = r.Signed.Encode()
 	return nil
 }
 
-// ReadReply reads and verifies what Sign encoded.
+// ReadReply reads what Sign encoded. It does not verify the signature: see
+// Verify.
 func ReadReply(b []byte) (*Reply, error) {
 	signed, err := identity.DecodeStatement(b)
 	if err != nil {
@@ -263,15 +265,20 @@ func ReadReply(b []byte) (*Reply, error) {
 	}
 	r := &Reply{
 		By: signed.By, To: in.To, Network: in.Network, ID: in.ID, Request: in.Request,
-		Code: in.Code, Text: in.Text, Body: in.Body, Encoded: b,
+		Code: in.Code, Text: in.Text, Body: in.Body, Signed: signed, Encoded: b,
 	}
 	if err := r.check(); err != nil {
 		return nil, err
 	}
-	if _, err := signed.Open(ReplyPurpose); err != nil {
-		return nil, fmt.Errorf("%w: reply: %w", ErrInvalid, err)
-	}
 	return r, nil
+}
+
+// Verify returns an error unless By signed r.
+func (r *Reply) Verify() error {
+	if _, err := r.Signed.Open(ReplyPurpose); err != nil {
+		return fmt.Errorf("%w: reply: %w", ErrInvalid, err)
+	}
+	return nil
 }
 
 func (r *Reply) check() error {

@@ -73,7 +73,7 @@ func TestGolden(t *testing.T) {
 	}
 	for i, r := range replies {
 		got, err := ReadReply(r.Encoded)
-		if err != nil || !reflect.DeepEqual(got, r) {
+		if err != nil || got.Verify() != nil || !reflect.DeepEqual(got, r) {
 			t.Errorf("%s: read %+v, %v", names[3+i], got, err)
 		}
 		s, err := identity.DecodeStatement(r.Encoded)
@@ -104,7 +104,11 @@ func TestFlippedBytes(t *testing.T) {
 		for i := range r.Encoded {
 			b := bytes.Clone(r.Encoded)
 			b[i] ^= 1 << (i % 8)
-			if _, err := ReadReply(b); err == nil || len(err.Error()) < 10 {
+			got, err := ReadReply(b)
+			if err == nil {
+				err = got.Verify()
+			}
+			if err == nil || len(err.Error()) < 10 {
 				t.Errorf("reply: byte %d: %v", i, err)
 			}
 		}
@@ -207,7 +211,8 @@ func FuzzReadRequest(f *testing.F) {
 	})
 }
 
-// FuzzReadReply: what is accepted was signed.
+// FuzzReadReply: what is accepted keeps the bounds, and only what was signed is
+// verified.
 func FuzzReadReply(f *testing.F) {
 	requests, replies, _ := samples(f)
 	for _, r := range replies {
@@ -215,8 +220,15 @@ func FuzzReadReply(f *testing.F) {
 	}
 	f.Add(requests[0].Encoded)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if r, err := ReadReply(b); err == nil && r.check() != nil {
+		r, err := ReadReply(b)
+		if err != nil {
+			return
+		}
+		if r.check() != nil {
 			t.Errorf("accepted %+v", r)
+		}
+		if _, err := r.Signed.Open(ReplyPurpose); (err == nil) != (r.Verify() == nil) {
+			t.Errorf("verified %+v: %v", r, err)
 		}
 	})
 }
