@@ -9,17 +9,23 @@ import (
 
 // crowd verifies the signatures that callers bring one by one. Those that wait
 // while others are being verified are verified together next, which costs each a
-// part of what it costs alone; a lone caller waits for nobody.
+// part of what it costs alone; a lone caller waits for nobody. One verifies while
+// the others go about their business, a second one beside it only once so many
+// wait that both have enough.
 type crowd struct {
 	by *identity.Verifier
 
 	mu      sync.Mutex // guards what follows
-	busy    int        // how many are verifying: one for each processor
+	busy    int        // how many are verifying, at most one for each processor
 	waiting []*brought // one for each caller
 }
 
-// maxCrowd is how many are verified together at most.
-const maxCrowd = 256
+// enough is how many have to wait before another one verifies beside those who do,
+// and maxCrowd how many are verified together at most.
+const (
+	enough   = 16
+	maxCrowd = 256
+)
 
 // brought is a signature whose caller waits.
 type brought struct {
@@ -34,7 +40,7 @@ func (c *crowd) verify(s identity.Signed) error {
 	b := &brought{signed: s, turn: make(chan bool, 2)}
 	c.mu.Lock()
 	c.waiting = append(c.waiting, b)
-	if c.busy < runtime.GOMAXPROCS(0) {
+	if c.busy == 0 || len(c.waiting) >= enough && c.busy < runtime.GOMAXPROCS(0) {
 		c.busy++
 		b.leads = true
 	}

@@ -107,11 +107,15 @@ func (l *Ledger) stand(a account, state State) {
 	l.restand(a.peer, s)
 }
 
-// restand puts s, with the claims as they are now, in the place of what is known
-// of the peer. l.mu is held.
+// restand is place, with the claims as they are now. l.mu is held.
 func (l *Ledger) restand(peer identity.Entity, s standing) {
 	said := func(lock identity.Hash) evidence { return l.said[lock] }
 	s.balance = s.other.claim(said) - s.own.claim(said)
+	l.place(peer, s)
+}
+
+// place puts s in the place of what is known of the peer. l.mu is held.
+func (l *Ledger) place(peer identity.Entity, s standing) {
 	old := l.standing[peer]
 	l.owes[old.pool()] -= old.owed()
 	l.owes[s.pool()] += s.owed()

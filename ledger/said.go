@@ -53,8 +53,14 @@ func (l *Ledger) say(peer identity.Entity, w writer, id identity.Hash, e evidenc
 	}
 	if more := k.due(e) - k.due(before); more > 0 || before == (evidence{}) {
 		l.said[id], l.unsaved[id] = e, unsaved{peer, w}
-		l.restand(peer, s)
-		if w.side != SideOf(l.self, peer) && more > 0 {
+		mine := w.side == SideOf(l.self, peer)
+		if mine {
+			s.balance -= more
+		} else {
+			s.balance += more
+		}
+		l.place(peer, s)
+		if !mine && more > 0 {
 			l.pays(peer, k.ref, more)
 		}
 	}
