@@ -2,6 +2,9 @@ package ledger
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"hash/crc32"
 	"testing"
 
 	"github.com/peersea/sea/identity"
@@ -170,6 +173,9 @@ func FuzzSegment(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
+		if _, err := decodeSegment(b); err != nil {
+			b = summed(b) // what stands behind the checksums is read too
+		}
 		s, err := decodeSegment(b)
 		if err != nil {
 			return
@@ -181,6 +187,32 @@ func FuzzSegment(f *testing.F) {
 			t.Errorf("%d records and %d heads in %+v", len(s.records), len(s.heads), s.segmentHead)
 		}
 	})
+}
+
+// summed is a segment with the checksums and the hash that it should have, as far
+// as what they are of has a place in it.
+func summed(b []byte) []byte {
+	b = bytes.Clone(b)
+	if len(b) < segmentHeadSize+sha256.Size {
+		return b
+	}
+	body := len(b) - sha256.Size
+	binary.BigEndian.PutUint32(b[segmentHeadSize-sumSize:], crc32.Checksum(b[:segmentHeadSize-sumSize], castagnoli))
+	if h, err := decodeSegmentHead(b); err == nil && h.recordsAt() <= int64(body) {
+		for n := h.first; n <= h.last; n++ {
+			from, to := offsetIn(b, h, n), offsetIn(b, h, n+1)
+			if from >= h.recordsAt() && to >= from+sumSize && to <= int64(body) {
+				binary.BigEndian.PutUint32(b[to-sumSize:], sum(bLog, number(n), b[from:to-sumSize]))
+			}
+		}
+		for i := range int(h.heads) {
+			one := b[h.headAt(i):][:headRecordSize]
+			binary.BigEndian.PutUint32(one[headRecordSize-sumSize:], sum(bHead, one[:headKeySize], one[headKeySize:headRecordSize-sumSize]))
+		}
+	}
+	hash := sha256.Sum256(b[:body])
+	copy(b[body:], hash[:])
+	return b
 }
 
 func FuzzSealedPart(f *testing.F) {
