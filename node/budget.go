@@ -7,8 +7,9 @@ import (
 
 // maxHeld is how many bytes that peers have sent a node keeps for them at most,
 // all links together: frames that are being joined, requests that handlers work
-// on, and messages that nobody has taken. Each link has bounds of its own below
-// it; without this one they would add up.
+// on, messages that nobody has taken, and what channels keep for who missed it.
+// Each link and channel has bounds of its own below it; without this one they
+// would add up.
 const maxHeld = 256 << 20
 
 // errNoRoom is why a link ends whose peer sends what cannot be kept.

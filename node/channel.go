@@ -221,7 +221,7 @@ func (c *Channel) Recv(ctx context.Context) (Published, error) {
 			p := c.heard[0]
 			c.heard[0] = Published{}
 			c.heard = c.heard[1:]
-			c.bytes -= len(p.Body)
+			c.free(len(p.Body))
 			p.Missed, c.missed = c.missed, 0
 			c.mu.Unlock()
 			return p, nil
@@ -269,6 +269,7 @@ func (c *Channel) end(closed bool) {
 	c.over = true
 	if closed {
 		c.closed, c.heard = true, nil
+		c.free(c.bytes)
 	}
 	c.wake()
 }
@@ -280,15 +281,25 @@ func (c *Channel) hear(p Published) {
 	if c.over || p.Past && !c.past {
 		return
 	}
+	if !c.m.s.memory.take(len(p.Body)) {
+		c.missed++
+		return
+	}
 	c.heard = append(c.heard, p)
 	c.bytes += len(p.Body)
 	for len(c.heard) > maxHeard || c.bytes > maxHeardBytes {
-		c.bytes -= len(c.heard[0].Body)
+		c.free(len(c.heard[0].Body))
 		c.heard[0] = Published{}
 		c.heard = c.heard[1:]
 		c.missed++
 	}
 	c.wake()
+}
+
+// free counts n bytes that wait no more. c.mu is held.
+func (c *Channel) free(n int) {
+	c.bytes -= n
+	c.m.s.memory.give(n)
 }
 
 // wake tells whoever waits in Recv. c.mu is held.

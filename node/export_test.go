@@ -22,6 +22,21 @@ func FillMemory(n *Node) (free func()) {
 // HeldMemory returns how much of the budget is taken.
 func HeldMemory(n *Node) int64 { return n.session.memory.held.Load() }
 
+// Backlog returns how many bytes wait to be sent to who, 0 when there is no link.
+func Backlog(n *Node, who identity.Entity) int {
+	l := n.session.link(addr.OfNode(who))
+	if l == nil {
+		return 0
+	}
+	waits := 0
+	for _, la := range l.lanes {
+		la.queue.mu.Lock()
+		waits += la.queue.backlog
+		la.queue.mu.Unlock()
+	}
+	return waits
+}
+
 // Emit tells n's listeners of an event.
 func Emit(n *Node, e Event) { n.events.emit(e) }
 

@@ -38,6 +38,7 @@ type membership struct {
 	rate    gossip.Rate // of what this node says
 	number  uint64
 	handles []*Channel
+	kept    int           // bytes of the core that the node's budget counts
 	looked  bool          // the meeting places were asked
 	quit    bool          // the core is done
 	changed chan struct{} // closed and replaced when a first partner may have come
@@ -180,9 +181,27 @@ func (m *membership) step(e gossip.Event) {
 	case gossip.Quit:
 		m.quit = true
 	}
+	m.count()
 	m.noteChange()
 	m.mu.Unlock()
 	m.do(later)
+}
+
+// count keeps what the core keeps within the node's budget: where there is no
+// room, the oldest messages go. m.mu is held.
+func (m *membership) count() {
+	if m.quit {
+		m.core.Keep(0)
+	}
+	more := m.core.Kept() - m.kept
+	if more > 0 && !m.s.memory.take(more) {
+		m.core.Keep(m.kept)
+		more = m.core.Kept() - m.kept
+	}
+	if more < 0 {
+		m.s.memory.give(-more)
+	}
+	m.kept += more
 }
 
 // noteChange wakes whoever waits for partners, and the loop. m.mu is held.
@@ -310,6 +329,7 @@ func (m *membership) say(ctx context.Context, from *Channel, scope string, body 
 	}
 	m.tell(&msg, false, from)
 	later := m.carry(m.core.Step(time.Now(), gossip.Say{Frame: f}), d)
+	m.count()
 	m.noteChange()
 	m.mu.Unlock()
 	m.do(later)

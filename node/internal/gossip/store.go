@@ -13,6 +13,12 @@ const (
 	maxStoredBytes = frame.MaxPast * frame.MaxSigned
 )
 
+// Kept returns how many bytes of messages the Core keeps for who missed them.
+func (c *Core) Kept() int { return c.store.bytes }
+
+// Keep drops the oldest of them until there are at most so many bytes.
+func (c *Core) Keep(most int) { c.store.shrink(most) }
+
 // A store keeps the last messages, for whoever missed them.
 type store struct {
 	all   []stored // in the order in which they came
@@ -36,10 +42,22 @@ func (s *store) add(now time.Time, id frame.ID, f *frame.Publish) {
 	s.by[id] = f
 	s.bytes += len(f.Body)
 	for len(s.all) > maxStored || s.bytes > maxStoredBytes {
-		oldest := s.all[0].id
-		s.all = s.all[1:]
-		s.bytes -= len(s.by[oldest].Body)
-		delete(s.by, oldest)
+		s.drop()
+	}
+}
+
+// drop drops the oldest.
+func (s *store) drop() {
+	oldest := s.all[0].id
+	s.all = s.all[1:]
+	s.bytes -= len(s.by[oldest].Body)
+	delete(s.by, oldest)
+}
+
+// shrink drops the oldest until there are at most so many bytes.
+func (s *store) shrink(most int) {
+	for s.bytes > most {
+		s.drop()
 	}
 }
 

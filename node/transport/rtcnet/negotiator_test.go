@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -360,7 +361,11 @@ func TestCancelAnywhere(t *testing.T) {
 func TestRounds(t *testing.T) {
 	x, y := newNegotiator(t, Config{}), newNegotiator(t, Config{})
 	before := runtime.NumGoroutine()
-	for i := range 100 {
+	rounds := 100
+	if os.Getenv("SEA_TEST_FULL") == "1" {
+		rounds = 1000
+	}
+	for i := range rounds {
 		a, b := connect(t, x, y)
 		if i%3 == 0 {
 			for range 20 {
