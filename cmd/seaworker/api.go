@@ -32,6 +32,7 @@ func (a *api) handler() http.Handler {
 	a.creditRoutes(mux)
 	a.channelRoutes(mux)
 	a.certRoutes(mux)
+	a.shiftRoutes(mux)
 	return mux
 }
 

@@ -34,6 +34,7 @@ func (d *daemon) status() statusView {
 		Links:     len(d.node.Links()),
 		Listening: d.node.Listening(),
 		Selling:   d.market.Policy().Selling,
+		Shift:     d.market.Shift(),
 		Dir:       string(d.dir),
 		Outside:   d.outside.Load(),
 		Reached:   d.reached.Load(),

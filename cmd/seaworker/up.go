@@ -11,6 +11,7 @@ import (
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/ledger"
 	"github.com/peersea/sea/node/addr"
+	"github.com/peersea/sea/plugins/market"
 	"github.com/spf13/cobra"
 )
 
@@ -24,6 +25,7 @@ type statusView struct {
 	Links     int             `json:"links"`
 	Listening []string        `json:"listening"`
 	Selling   bool            `json:"selling"`
+	Shift     market.Shift    `json:"shift"` // whether it does so now
 	Dir       string          `json:"dir"`
 	PID       int             `json:"pid,omitempty"` // of the daemon; none without one
 
@@ -161,6 +163,9 @@ func newStatus(c *cli) *cobra.Command {
 			selling := "no"
 			if s.Selling {
 				selling = "yes"
+				if s.Shift.Mode != market.Open {
+					selling += ", but " + shiftText(s.Shift)
+				}
 			}
 			acts := ""
 			if s.ActsFor != nil {

@@ -83,8 +83,9 @@ func (t *trade) isHeld(why Reason) {
 	}
 	t.purse.held = why
 	text := map[Reason]string{
-		CreditLimit: "this node owes as much as it may there",
-		Revoked:     "the entity that this node acted for has taken its certificate back",
+		CreditLimit:  "this node owes as much as it may there",
+		Revoked:      "the entity that this node acted for has taken its certificate back",
+		SellerPaused: "it has paused",
 	}[why]
 	if text != "" {
 		t.j.update(func(r *jobRecord) {

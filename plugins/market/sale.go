@@ -42,6 +42,7 @@ type sale struct {
 	changed chan struct{}
 	stop    context.CancelFunc // ends the guest, while there is one
 	driven  bool               // perform has it
+	paused  bool               // the seller has
 }
 
 // keptSale is what is remembered of each sale that is on disk.
@@ -78,6 +79,7 @@ func (m *Market) readSales() error {
 		return err
 	}
 	for _, s := range m.selling.sales { // before anybody else can ask for the room
+		s.shift(m.selling.shift.Mode)
 		m.resume(s)
 	}
 	return nil
@@ -111,6 +113,8 @@ func (m *Market) resume(s *sale) {
 }
 
 func (s SaleState) final() bool { return s == SalePaid || s == SaleRefused }
+
+func (s SaleState) underWay() bool { return s == SaleTaken || s == SaleRunning }
 
 // newSale makes the live side of a record.
 func (m *Market) newSale(r *saleRecord) (*sale, error) {
@@ -157,6 +161,7 @@ func (m *Market) startSeller() {
 		}
 	}
 	m.spawn(m.sweepSales)
+	m.spawn(m.keepShift)
 }
 
 // count changes how many orders of a buyer run or wait.
@@ -312,6 +317,14 @@ func (m *Market) beginSale(s *sale) (wait func() error) {
 	return m.book.store.Begin(&b)
 }
 
+// held is why the guest does not go on, "" when it does. The lock is held.
+func (s *sale) held() Reason {
+	if s.tab.held == "" && s.paused && s.rec.State.underWay() {
+		return SellerPaused
+	}
+	return s.tab.held
+}
+
 func (s *sale) copy() *saleRecord {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -375,7 +388,7 @@ func (m *Market) serveFollow(ctx context.Context, from rpc.Peer, in followReques
 	for over := false; ; {
 		var begun <-chan time.Time
 		s.mu.Lock()
-		changed, r, fuel, input, held := s.changed, s.rec, s.fuel, s.input, s.tab.held
+		changed, r, fuel, input, held := s.changed, s.rec, s.fuel, s.input, s.held()
 		s.mu.Unlock()
 		f, err := m.followOf(&r, s.out, s.err, in.cursor)
 		if err != nil {
@@ -495,7 +508,7 @@ func (m *Market) serveCancel(ctx context.Context, from rpc.Peer, in cancelReques
 		return cancelAnswer{}, rpc.Errorf(rpc.NotFound, "no such order of yours")
 	}
 	s.mu.Lock()
-	stop, running := s.stop, s.rec.State == SaleTaken || s.rec.State == SaleRunning
+	stop, running := s.stop, s.rec.State.underWay()
 	if running {
 		s.rec.Cancelled = true
 	}

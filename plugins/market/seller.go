@@ -45,6 +45,8 @@ type seller struct {
 	selling struct {
 		sync.Mutex
 		policy    Policy
+		shift     Shift
+		shifted   chan struct{}                   // closed and made anew when shift changes
 		sales     map[identity.Hash]*sale         // by order, those that are not paid or refused
 		kept      map[identity.Hash]keptSale      // by order, all that are on disk
 		quotes    map[identity.Hash]identity.Hash // by quote: its order
@@ -124,7 +126,7 @@ func (m *Market) initSeller() error {
 		}
 		m.selling.policy = body.Policy
 	}
-	if err := m.selling.policy.Check(); err != nil {
+	if err := errors.Join(m.selling.policy.Check(), m.initShift()); err != nil {
 		return err
 	}
 	m.selling.sales = map[identity.Hash]*sale{}
@@ -206,6 +208,9 @@ func (m *Market) serveOffer(ctx context.Context, from rpc.Peer, _ offerRequest) 
 	if !m.Policy().Selling {
 		return offerAnswer{}, rpc.Errorf(rpc.Refused, "this node does not sell")
 	}
+	if no := m.Shift().refuses(); no != nil {
+		return offerAnswer{}, rpc.Errorf(rpc.Refused, "%s", no.Text)
+	}
 	if !m.allow(from.Node) {
 		return offerAnswer{}, rpc.Errorf(rpc.Busy, "asked too often; wait a second")
 	}
@@ -285,6 +290,9 @@ func (m *Market) mayTake(p Policy, buyer identity.Entity) *Refused {
 
 // mayTakeLocked is mayTake with the lock held.
 func (m *Market) mayTakeLocked(p Policy, buyer identity.Entity) *Refused {
+	if no := m.selling.shift.refuses(); no != nil {
+		return no
+	}
 	switch {
 	case m.selling.opened >= int(p.Slots)+int(p.Queue):
 		return refuse(Busy, "%d orders run or wait", m.selling.opened)
@@ -299,7 +307,7 @@ func (m *Market) mayTakeLocked(p Policy, buyer identity.Entity) *Refused {
 // slot waits for one. The caller gives it back by calling free.
 func (m *Market) slot(ctx context.Context) (free func(), err error) {
 	m.selling.Lock()
-	if m.selling.slots < int(m.selling.policy.Slots) {
+	if m.slotFree() {
 		m.selling.slots++
 		m.selling.Unlock()
 		return m.freeSlot, nil
@@ -331,9 +339,14 @@ func (m *Market) freeSlot() {
 	m.wakeSlots()
 }
 
+// slotFree says whether a guest may begin. It is called with the lock held.
+func (m *Market) slotFree() bool {
+	return m.selling.shift.Mode != Paused && m.selling.slots < int(m.selling.policy.Slots)
+}
+
 // wakeSlots gives free slots to those who wait. It is called with the lock held.
 func (m *Market) wakeSlots() {
-	for len(m.selling.turn) > 0 && m.selling.slots < int(m.selling.policy.Slots) {
+	for len(m.selling.turn) > 0 && m.slotFree() {
 		m.selling.slots++
 		close(m.selling.turn[0])
 		m.selling.turn = m.selling.turn[1:]

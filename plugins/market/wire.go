@@ -81,8 +81,8 @@ type cursor struct {
 type follow struct {
 	State SaleState `cbor:"state"`
 	Fuel  uint64    `cbor:"fuel"`
-	// Held is why the guest is: NoVoucher, CreditLimit, Revoked or, while it
-	// runs, "".
+	// Held is why the guest is: NoVoucher, CreditLimit, Revoked, SellerPaused or,
+	// while it runs, "".
 	Held Reason `cbor:"held,omitempty"`
 	// Input is how many bytes of module and input the seller has.
 	Input uint64 `cbor:"input"`
