@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -454,6 +455,9 @@ func TestSilentLink(t *testing.T) {
 // FuzzLink gives a node random sealed and unsealed bytes. It may end the link;
 // it must live on and serve others.
 func FuzzLink(f *testing.F) {
+	fuzzed := addr.OfChannel("fuzzed")
+	asked := frame.Encode(&frame.Neighbour{Channel: fuzzed, Want: frame.WantNew})
+	asked = append([]byte{0, byte(len(asked))}, asked...)
 	f.Add([]byte{0, 2, 0x81, 0x06, 1, 3, 1, 2, 3})
 	f.Add([]byte{0, 9, 0x84, 0x08, 0x01, 0x68, 's', 'e', 'a', ':', 'p'})
 	f.Add([]byte{1, 40, 1, 0, 0, 0})
@@ -461,14 +465,28 @@ func FuzzLink(f *testing.F) {
 		&frame.Request{ID: 1, Scope: "sea:ping"}, &frame.Cancel{ID: 1}, &frame.Ack{Hop: 1}, &frame.Nak{Hop: 1},
 		&frame.Part{ID: 0, Left: 9, Data: []byte{1}}, &frame.Message{Scope: "x"}, &frame.Open{}, &frame.Reply{ID: 1},
 		&frame.Relay{Stream: 1, Data: []byte{1}}, &frame.Relay{Stream: 1, Out: 1, Left: 1, Data: []byte{1}},
-		&frame.RelayCredit{Stream: 1, N: 1}, &frame.RelayEnd{Stream: 1},
+		&frame.RelayCredit{Stream: 1, N: 1}, &frame.RelayEnd{Stream: 1}, &frame.Need{N: 1},
+		&frame.Answer{Attempt: 1, Statement: []byte{0x83}}, &frame.Routed{Hop: 1, TTL: 3, Statement: []byte{0x83}},
+		&frame.Neighbour{Channel: fuzzed, Want: frame.WantNew}, &frame.Partner{Channel: fuzzed, Yes: 1},
+		&frame.Publish{Channel: fuzzed, Body: []byte{0xa0}}, &frame.Have{Channel: fuzzed, IDs: []frame.ID{{1}}},
+		&frame.Graft{Channel: fuzzed, IDs: []frame.ID{{1}}}, &frame.Prune{Channel: fuzzed}, &frame.Leave{Channel: fuzzed},
+		&frame.Walk{Channel: fuzzed, Who: addr.Addr{1}, TTL: 6}, &frame.Shuffle{Channel: fuzzed, Path: []addr.Addr{{1}}},
+		&frame.Shuffled{Channel: fuzzed, Path: []addr.Addr{{1}}}, &frame.Past{Channel: fuzzed, Want: 16},
 	} {
 		b := frame.Encode(sample)
 		f.Add(append([]byte{0, byte(len(b))}, b...))
+		if tag, ok := frame.ChannelOf(sample); ok && tag == fuzzed { // as a partner, too
+			f.Add(slices.Concat(asked, []byte{0, byte(len(b))}, b))
+		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		synctest.Test(t, func(t *testing.T) {
 			sea := nodetest.New(t, 2)
+			ch, err := sea.Nodes[0].Join(t.Context(), "fuzzed")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer ch.Close()
 			r := newRogue(t, sea.Wire, nodetest.Key(t), sea.URLs[0])
 			// Each record: sealed or not, length, bytes.
 			for len(b) >= 2 {

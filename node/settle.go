@@ -165,7 +165,7 @@ func (l *link) awaitWelcome(ctx context.Context) error {
 		l.observed = rpc.Clean(f.Observed)
 		return nil
 	case *frame.Close:
-		return &hello.Refusal{Reason: f.Reason, Text: f.Text}
+		return &hello.Refusal{Reason: f.Reason, Text: rpc.Clean(f.Text)}
 	}
 	return fmt.Errorf("a %v instead of a welcome", f.Tag())
 }

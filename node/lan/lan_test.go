@@ -299,6 +299,9 @@ func FuzzParse(f *testing.F) {
 	f.Add(asked(f))
 	f.Add(packet(f, ttl))
 	f.Add(packet(f, 0))
+	f.Add(packet(f, ttl)[:40])
+	f.Add(append(packet(f, ttl), 0))
+	f.Add([]byte{0, 0, 0x84, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xc0, 12}) // a name that names itself
 	f.Add([]byte{})
 	f.Add(bytes.Repeat([]byte{0xc0}, 64))
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -165,6 +165,10 @@ func FuzzMessage(f *testing.F) {
 	f.Add(request(tx))
 	f.Add(response(tx, netip.MustParseAddrPort("192.0.2.1:1")))
 	f.Add(response(tx, netip.MustParseAddrPort("[2001:db8::1]:1")))
+	f.Add(response(tx, netip.MustParseAddrPort("192.0.2.1:1"))[:header])
+	f.Add(append(request(tx), 0x80, 0x22, 0, 0)) // an attribute that may be passed over, not counted
+	f.Add(append(response(tx, netip.MustParseAddrPort("192.0.2.1:1")), 0, 6, 0xff, 0xff))
+	f.Add(bytes.Repeat([]byte{0xff}, maxMessage))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		_, _ = readRequest(b)
 		if got, at, err := readResponse(b); err == nil {

@@ -111,6 +111,10 @@ func TestJoinRefuses(t *testing.T) {
 // stays in its bounds.
 func FuzzJoin(f *testing.F) {
 	f.Add([]byte{0, 3, 1, 0, 2, 1, 1, 3, 1})
+	f.Add([]byte{0, 3, 0, 0, 2, 0, 0, 1, 0, 0, 0, 0})          // one frame, byte by byte
+	f.Add([]byte{0, 9, 0, 1, 9, 0, 2, 9, 0, 3, 9, 0, 4, 9, 0}) // one too many
+	f.Add([]byte{0, 3, 0, 0, 3, 0})                            // does not follow
+	f.Add([]byte{1, 3, 0})                                     // begins with another id
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var j Joiner
 		for len(b) >= 3 {

@@ -244,6 +244,11 @@ func FuzzDecode(f *testing.F) {
 			f.Fatal(err)
 		}
 		f.Add(b)
+		f.Add(b[:len(b)-1])
+		f.Add(append(bytes.Clone(b), 0))
+		b = bytes.Clone(b)
+		b[len(b)/2] ^= 0x80
+		f.Add(b)
 	}
 	f.Fuzz(checkOneSpelling)
 }

@@ -178,9 +178,24 @@ func TestMessageRefused(t *testing.T) {
 	}
 }
 
+// broken are bytes like b that are none: cut off, with a tail, and changed.
+func broken(b []byte) [][]byte {
+	all := [][]byte{{}, b[:len(b)/2], b[:len(b)-1], append(bytes.Clone(b), 0), bytes.Repeat([]byte{0x81}, 40)}
+	for i := 0; i < len(b); i += 7 {
+		c := bytes.Clone(b)
+		c[i] ^= 1 << (i % 8)
+		all = append(all, c)
+	}
+	return all
+}
+
 // What is read is spelled the same when it is signed again.
 func FuzzMessage(f *testing.F) {
-	f.Add(published(f, makeVector(f).Message).Body)
+	good := published(f, makeVector(f).Message).Body
+	f.Add(good)
+	for _, b := range broken(good) {
+		f.Add(b)
+	}
 	key := fixed.Key("author")
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := read(&frame.Publish{Author: key.Entity(), Body: b})
@@ -203,6 +218,9 @@ func FuzzRecord(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(s.Body)
+	for _, b := range broken(s.Body) {
+		f.Add(b)
+	}
 	key := fixed.Key("author")
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := decodeRecord(b)

@@ -303,6 +303,9 @@ func FuzzOpen(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(closed[:KeySize+tagSize])
+	f.Add(closed[:len(closed)-1])
+	f.Add(append(bytes.Clone(closed), 0))
+	f.Add(append(make([]byte, KeySize), closed[KeySize:]...)) // the point of order 1
 	f.Add(make([]byte, 64))
 	f.Add([]byte{})
 	_, answers, err := k.Open(binding(), closed)
@@ -324,6 +327,12 @@ func FuzzInside(f *testing.F) {
 	f.Add([]byte{0x83, 0x61, 'x', 0x40, 0xf6})
 	f.Add([]byte{0x83, 0x00, 0x60, 0x40})
 	f.Add([]byte{0x83, 0x61, 'x', 0x41, 1, 0x83, 0x40, 0x40, 0x40})
+	f.Add([]byte{0x83, 0x01, 0x61, 'x', 0x41, 1})                // an outcome
+	f.Add([]byte{0x82, 0x61, 'x', 0x40})                         // too few
+	f.Add([]byte{0x83, 0x61, 'X', 0x40, 0xf6})                   // no scope
+	f.Add([]byte{0x83, 0x78, 0x01, 'x', 0x40, 0xf6})             // a longer head than needed
+	f.Add([]byte{0x9f, 0x61, 'x', 0x40, 0xf6, 0xff})             // of indefinite length
+	f.Add([]byte{0x83, 0x61, 'x', 0x5a, 0xff, 0xff, 0xff, 0xff}) // bytes that are not there
 	k := key(f, "destination seal")
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if c, err := readCall(b); err == nil {
