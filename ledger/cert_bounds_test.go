@@ -41,6 +41,35 @@ func TestBudgetBeforeWord(t *testing.T) {
 	pay(1, nil)
 }
 
+// TestMaySell asks of a node what its certificate says, as long as it acts under
+// it; and nobody acts for a node that acts for another.
+func TestMaySell(t *testing.T) {
+	key, at := keyOf(t, 1), newClock()
+	said := certify(t, keyOf(t, 9), key.Entity(), 5*Credit, CanPay)
+	l, path := openTest(t, key, Config{Now: at.now, Certificate: &said})
+	issue := func() error {
+		_, err := l.Issue(t.Context(), identity.Certificate{Node: keyOf(t, 3).Entity(), NotAfter: said64(at) + 99})
+		return err
+	}
+	if err := issue(); l.MaySell() || !errors.Is(err, ErrActing) {
+		t.Errorf("may sell: %v; issue: %v", l.MaySell(), err)
+	}
+	at.pass(48 * time.Hour)
+	if err := issue(); !l.MaySell() || err != nil {
+		t.Errorf("when it has ended: may sell: %v; issue: %v", l.MaySell(), err)
+	}
+	at.pass(-48 * time.Hour)
+	said = certify(t, keyOf(t, 9), key.Entity(), 5*Credit, CanSell)
+	l = againOpen(t, l, path, key, Config{Now: at.now, Certificate: &said})
+	if !l.MaySell() {
+		t.Error("it has the word")
+	}
+	l = againOpen(t, l, path, key, Config{Now: at.now})
+	if !l.MaySell() {
+		t.Error("without a certificate")
+	}
+}
+
 // TestReserveAndLock sets aside under a certified budget what it then locks: an
 // order counts once, also when it is set aside again after a restart.
 func TestReserveAndLock(t *testing.T) {

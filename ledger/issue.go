@@ -33,13 +33,16 @@ func decodeIssued(b []byte) (issued, error) {
 
 // Issue signs a certificate by which c.Node acts for this ledger's key, with the
 // next serial for that node, and keeps it. Errors are identity's for what is
-// wrong with c, ErrSelf, ErrCertificates, ErrReadOnly and ErrClosed.
+// wrong with c, ErrSelf, ErrActing, ErrCertificates, ErrReadOnly and ErrClosed.
 func (l *Ledger) Issue(ctx context.Context, c identity.Certificate) (identity.Statement, error) {
 	fail := func(err error) (identity.Statement, error) {
 		return identity.Statement{}, fmt.Errorf("certify %s: %w", c.Node.Short(), err)
 	}
 	if c.Node == l.self {
 		return fail(ErrSelf)
+	}
+	if is := l.Acting(); is.holds() {
+		return fail(fmt.Errorf("%w: %s", ErrActing, is.Entity))
 	}
 	var out identity.Statement
 	err := l.submit(ctx, LineID{}, func(b *batch) error {
@@ -123,6 +126,10 @@ func (l *Ledger) Revoke(ctx context.Context, node identity.Entity, all bool) (id
 	}
 	return out, nil
 }
+
+// ErrActing is returned when a node that acts for an entity would have others act
+// for itself: what it revoked its peers would not take, who hear the entity's.
+var ErrActing = errors.New("this node acts for another entity")
 
 // ErrNoCertificate is returned when there is nothing to revoke.
 var ErrNoCertificate = errors.New("no certificate")

@@ -40,6 +40,16 @@ func (l *Ledger) allowed() (limit Amount, bound bool) {
 	return limit, bound
 }
 
+// MaySell says whether this key may sell work: not while it acts under a
+// certificate without the word for it.
+func (l *Ledger) MaySell() bool {
+	now := l.cfg.Now()
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	c := &l.certs
+	return c.self == nil || c.own.ValidAt(now) != nil || c.isRevoked(c.self.By, c.own, now) || c.own.Allows(CanSell)
+}
+
 // affords refuses to set most aside for ref where it could not be promised. Of
 // what is set aside for an order and locked for it only one counts, the larger.
 // l.mu is held.

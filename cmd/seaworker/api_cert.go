@@ -44,6 +44,8 @@ func (a *api) postCert(r *http.Request, in certRequest) (certView, error) {
 	switch {
 	case errors.Is(err, identity.ErrBadCertificate), errors.Is(err, ledger.ErrSelf):
 		return certView{}, usagef("see \"seaworker cert issue --help\"", "%v", err)
+	case errors.Is(err, ledger.ErrActing):
+		return certView{}, usagef("issue it on that entity's own machine", "%v", err)
 	case errors.Is(err, identity.ErrRevoked):
 		return certView{}, usagef("give the node a new key: \"seaworker id new\" in another folder", "%v", err)
 	case err != nil:

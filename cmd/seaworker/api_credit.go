@@ -150,9 +150,23 @@ func (a *api) deliver(ctx context.Context, peer identity.Entity) {
 	}
 }
 
+// checkPrefix begins the names of the folders for snapshots that are checked.
+const checkPrefix = "check-"
+
+// sweepChecks removes the snapshots that a daemon left which was killed.
+func (f folder) sweepChecks() error {
+	files, err := os.ReadDir(string(f))
+	for _, file := range files {
+		if strings.HasPrefix(file.Name(), checkPrefix) && file.IsDir() {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(string(f), file.Name())))
+		}
+	}
+	return err
+}
+
 // postCheck checks a snapshot of the ledger, so that it can go on meanwhile.
 func (a *api) postCheck(r *http.Request, _ none) (checkView, error) {
-	dir, err := os.MkdirTemp(string(a.d.dir), "check-")
+	dir, err := os.MkdirTemp(string(a.d.dir), checkPrefix)
 	if err != nil {
 		return checkView{}, err
 	}

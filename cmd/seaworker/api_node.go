@@ -33,7 +33,7 @@ func (d *daemon) status() statusView {
 		Online:    d.node.IsOnline(),
 		Links:     len(d.node.Links()),
 		Listening: d.node.Listening(),
-		Selling:   d.market.Policy().Selling,
+		Selling:   d.market.Policy().Selling && d.ledger.MaySell(),
 		Shift:     d.market.Shift(),
 		Dir:       string(d.dir),
 		Outside:   d.outside.Load(),

@@ -120,7 +120,7 @@ func (d *daemon) openStores(ctx context.Context, cfg config) (err error) {
 		return explainLedger(ctx, d.dir, d.key.Entity(), err)
 	}
 	d.opened(d.ledger.Close)
-	return nil
+	return d.dir.sweepChecks() // no other daemon has the folder
 }
 
 // strangers is a budget in the ledger's words, where zero stands for the default

@@ -13,6 +13,24 @@ import (
 	"github.com/peersea/sea/ledger/ledgertest"
 )
 
+// TestSweepChecks removes what a check left that was killed, and nothing else.
+func TestSweepChecks(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"check-17/ledger.db.segments/one.seg", "check-18/ledger.db", "check-list", "checks/mine"} {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := folder(dir).sweepChecks(); err != nil {
+		t.Fatal(err)
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(left) != 2 || filepath.Base(left[0]) != "check-list" || filepath.Base(left[1]) != "checks" {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
 // TestCheckSegments checks, copies and lists a ledger a part of which is sealed,
 // and does so again without one of the files.
 func TestCheckSegments(t *testing.T) {

@@ -29,6 +29,7 @@ type credit interface {
 	Lock(ctx context.Context, peer identity.Entity, amount ledger.Amount, ref identity.Hash, t ledger.LockTerms) (ledger.Entry, error)
 	Locks(peer identity.Entity) []ledger.Lock
 	MayLock(peer identity.Entity) bool
+	MaySell() bool
 	SignVoucher(peer identity.Entity, lock identity.Hash, cum ledger.Amount, fuel uint64) (ledger.Voucher, error)
 	TakeVoucher(ctx context.Context, peer identity.Entity, v ledger.Voucher) error
 	Release(peer identity.Entity, lock identity.Hash, cum ledger.Amount) (ledger.Release, error)

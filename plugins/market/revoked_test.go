@@ -7,8 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/peersea/sea/compute"
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/ledger"
+	"github.com/peersea/sea/node/addr"
 	"github.com/peersea/sea/node/nodetest"
 )
 
@@ -57,6 +59,22 @@ func certified(t *testing.T, buyer, seller *trader) (revoke, again func()) {
 			t.Fatal(err)
 		}
 	}, again
+}
+
+// TestMayNotSell asks a node to sell that its entity does not let.
+func TestMayNotSell(t *testing.T) {
+	t.Parallel()
+	buyer, seller, _, sold := vouching(t)
+	sold.mayNotSell = true
+	s := longJob(buyer)
+	s.To = []addr.Addr{seller.node.Addr()}
+	if j := buyer.wait(buyer.submit(s)); j.State != Failed || j.Reason != NotSelling {
+		t.Errorf("%s, %s (%s)", j.State, j.Reason, j.Error)
+	}
+	_, no := seller.quote(buyer.key.Entity(), Ask{}, compute.Job{}, identity.Hash{})
+	if no == nil || no.Reason != NotSelling || !strings.Contains(no.Text, "certificate") {
+		t.Errorf("got %v", no)
+	}
 }
 
 // TestRevokedWhileItRuns has an entity take a buyer's certificate back while the

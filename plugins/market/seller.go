@@ -205,7 +205,7 @@ func (m *Market) room(peer identity.Entity) ledger.Amount {
 }
 
 func (m *Market) serveOffer(ctx context.Context, from rpc.Peer, _ offerRequest) (offerAnswer, error) {
-	if !m.Policy().Selling {
+	if !m.Policy().Selling || !m.credit.MaySell() {
 		return offerAnswer{}, rpc.Errorf(rpc.Refused, "this node does not sell")
 	}
 	if no := m.Shift().refuses(); no != nil {
@@ -251,6 +251,9 @@ func (m *Market) quote(buyer identity.Entity, a Ask, job compute.Job, asked iden
 	p := m.Policy()
 	if !p.Selling {
 		return Quote{}, refuse(NotSelling, "this node does not sell now")
+	}
+	if !m.credit.MaySell() {
+		return Quote{}, refuse(NotSelling, "the certificate under which this node acts does not let it sell")
 	}
 	if no := p.Caps.refuses(job); no != nil {
 		return Quote{}, no

@@ -255,6 +255,9 @@ func (m *Market) takeVoucher(ctx context.Context, s *sale) {
 		s.tab.offered = nil
 	}
 	switch {
+	case errors.Is(err, identity.ErrBadSignature), errors.Is(err, ledger.ErrVoucher), errors.Is(err, ledger.ErrLock):
+		// A buyer can send as many as it likes.
+		m.log.Debug("a voucher was not taken", "peer", s.buyer.Short(), "order", s.order.Short(), "err", err)
 	case err != nil:
 		m.log.Warn("a voucher was not taken", "peer", s.buyer.Short(), "order", s.order.Short(), "err", err)
 	case v.Lock == s.tab.lock:

@@ -21,6 +21,7 @@ type watched struct {
 	credit
 	noLocks    bool       // nobody may lock; set before anything runs
 	locksTaken bool       // anybody may, however many there are; likewise
+	mayNotSell bool       // likewise
 	one        sync.Mutex // held while at runs
 	mu         sync.Mutex
 	at         func(step string) error // under mu; nil does nothing
@@ -29,6 +30,8 @@ type watched struct {
 func (c *watched) MayLock(peer identity.Entity) bool {
 	return !c.noLocks && (c.locksTaken || c.credit.MayLock(peer))
 }
+
+func (c *watched) MaySell() bool { return !c.mayNotSell && c.credit.MaySell() }
 
 func (c *watched) hit(step string) error {
 	c.mu.Lock()
