@@ -92,14 +92,20 @@ type writer struct {
 	side Side
 }
 
-func (w writer) key() []byte { return append(w.line[:], byte(w.side)) }
+func (w writer) key() []byte { return w.keyBefore(0) }
+
+// keyBefore is the key, with room for so many bytes behind it.
+func (w writer) keyBefore(more int) []byte {
+	b := make([]byte, 0, len(w.line)+1+more)
+	return append(append(b, w.line[:]...), byte(w.side))
+}
 
 func (w writer) headKey(epoch uint32, seq uint64) []byte {
-	b := binary.BigEndian.AppendUint32(w.key(), epoch)
+	b := binary.BigEndian.AppendUint32(w.keyBefore(4+8), epoch)
 	return binary.BigEndian.AppendUint64(b, seq)
 }
 
-func (w writer) refKey(ref identity.Hash) []byte { return append(w.key(), ref[:]...) }
+func (w writer) refKey(ref identity.Hash) []byte { return append(w.keyBefore(len(ref)), ref[:]...) }
 
 // half returns where w's half-chain stands, an empty one when it has not begun.
 func (k book) half(w writer, peer identity.Entity) (half, error) {

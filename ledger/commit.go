@@ -181,7 +181,9 @@ func (l *Ledger) transact(ops []*op) {
 		}
 	}
 	for _, p := range b.arrived {
-		l.pays(p.peer, p.entry.Ref, l.news(p))
+		for i, e := range p.run.entries {
+			l.pays(p.peer, e.Ref, l.news(p.peer, e, p.run.body(i)))
+		}
 	}
 	for _, a := range b.touched {
 		l.stand(a, b.states[a.peer])
@@ -231,20 +233,19 @@ type batch struct {
 	summed  bool
 }
 
-// arrival is an entry of a peer.
+// arrival is a run of a peer.
 type arrival struct {
-	peer  identity.Entity
-	entry Entry
-	body  body
+	peer identity.Entity
+	run  run
 }
 
-// news is by how much p makes our claim higher, beyond what was promised before.
-// l.mu is held.
-func (l *Ledger) news(p arrival) Amount {
+// news is by how much an entry of peer makes our claim higher, beyond what was
+// promised before. l.mu is held.
+func (l *Ledger) news(peer identity.Entity, e Entry, x body) Amount {
 	var of identity.Hash
-	switch b := p.body.(type) {
+	switch b := x.(type) {
 	case nil:
-		return p.entry.Amount
+		return e.Amount
 	case Voucher:
 		of = b.Lock
 	case settlement:
@@ -252,11 +253,11 @@ func (l *Ledger) news(p arrival) Amount {
 	default:
 		return 0
 	}
-	k, ok := l.standing[p.peer].other.find(of)
+	k, ok := l.standing[peer].other.find(of)
 	if !ok {
-		return p.entry.Amount
+		return e.Amount
 	}
-	return max(p.entry.Amount-k.due(l.said[of]), 0)
+	return max(e.Amount-k.due(l.said[of]), 0)
 }
 
 // draft is a run that is not signed yet.
@@ -283,7 +284,7 @@ func (b *batch) begin(peer identity.Entity, n int) (*draft, error) {
 	if err := b.checkRoom(a); err != nil {
 		return nil, err
 	}
-	return &draft{a: a, state: state, t: a.own.tally()}, nil
+	return &draft{a: a, state: state, run: run{entries: b.l.entries[:0]}, t: a.own.tally()}, nil
 }
 
 // add writes the next entry of d.
@@ -364,6 +365,7 @@ func (b *batch) flush() error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errStore, err)
 	}
+	b.l.entries = d.run.entries
 	b.changes = append(b.changes, Change{Peer: d.a.peer, Outgoing: true})
 	return b.keep(d.a, d.state)
 }

@@ -28,6 +28,9 @@ type overlay struct {
 	failed     error    // why nothing is written any more
 	commits    uint64   // how many there were
 
+	changes []change // what the next commit works in: maxSpare
+	payload []byte   // likewise, until the log begins anew
+
 	mu  sync.RWMutex // guards top, and that it fits what a view of file begins with
 	top *layer       // what the log holds beyond the file; nobody changes one that is here
 }
@@ -46,8 +49,12 @@ func (c change) before(d change) bool {
 	return bytes.Compare(c.key, d.key) < 0
 }
 
-// maxUnlogged is how many changes wait for a commit that is synced.
-const maxUnlogged = 1024
+// maxUnlogged is how many changes wait for a commit that is synced, and maxSpare
+// for how many room is kept.
+const (
+	maxUnlogged = 1024
+	maxSpare    = 1 << 14
+)
 
 // walKey is where the file names its log. Without it there is none.
 var walKey = []byte("log")
@@ -143,7 +150,12 @@ func (o *overlay) commit(f func(setter) error, later bool) error {
 		return o.failed
 	}
 	o.commits++
-	w := overlayWrites{n: o.commits}
+	w := overlayWrites{n: o.commits, all: o.changes[:0]}
+	defer func() {
+		if clear(w.all); cap(w.all) <= maxSpare {
+			o.changes = w.all
+		}
+	}()
 	w.top = o.top.Copy() // pages are copied when they are changed
 	err := o.file.view(func(g getter) error {
 		w.getter = g
@@ -157,8 +169,8 @@ func (o *overlay) commit(f func(setter) error, later bool) error {
 		o.show(w.top)
 		return nil
 	}
-	payload := encodeChanges(append(o.unlogged, w.all...))
-	if o.log.id == (walID{}) || o.log.end > 0 && o.log.end+walLength(len(payload)) > o.room {
+	o.payload = appendChanges(appendChanges(o.payload[:0], o.unlogged), w.all)
+	if o.log.id == (walID{}) || o.log.end > 0 && o.log.end+walLength(len(o.payload)) > o.room {
 		if o.failed = o.flush(newWALID()); o.failed != nil {
 			return o.failed
 		}
@@ -166,9 +178,9 @@ func (o *overlay) commit(f func(setter) error, later bool) error {
 		for _, c := range w.all {
 			w.top.Set(c)
 		}
-		payload = encodeChanges(w.all)
+		o.payload = appendChanges(o.payload[:0], w.all)
 	}
-	if o.failed = o.log.append(payload); o.failed != nil {
+	if o.failed = o.log.append(o.payload); o.failed != nil {
 		return o.failed
 	}
 	o.unlogged = nil
@@ -199,7 +211,7 @@ func (o *overlay) flush(id walID) error {
 		return err
 	}
 	o.log.restart(id)
-	o.unlogged = nil
+	o.unlogged, o.payload = nil, nil
 	o.show(newLayer())
 	return nil
 }

@@ -154,9 +154,7 @@ func (b *batch) receive(peer identity.Entity, p push) (_ ack, refused, err error
 			if err := b.appendRun(&a, a.theirs, r, tallies[i]); err != nil {
 				return store(err)
 			}
-			for i, e := range r.entries {
-				b.arrived = append(b.arrived, arrival{peer, e, r.body(i)})
-			}
+			b.arrived = append(b.arrived, arrival{peer, r})
 		}
 		if err := b.keep(a, state); err != nil {
 			return ack{}, nil, err

@@ -23,7 +23,7 @@ const (
 	// larger has a log to itself.
 	walSize = 8 << 20
 
-	// walStep is by how much the log's file grows at a time.
+	// walStep is by how much the log's file grows at least.
 	walStep = 1 << 20
 
 	walPage   = 4096 // records begin at multiples, so writing one touches no other
@@ -55,6 +55,8 @@ type wal struct {
 	id   walID    // zero when the file names none: no record counts
 	next uint64   // number of the next record
 	end  int64    // where it goes
+
+	buffer []byte // what the last record was made in
 }
 
 // walLength is the room that a record takes.
@@ -63,7 +65,7 @@ func walLength(payload int) int64 {
 }
 
 // restart has the log begin anew under id.
-func (w *wal) restart(id walID) { w.id, w.next, w.end = id, 1, 0 }
+func (w *wal) restart(id walID) { w.id, w.next, w.end, w.buffer = id, 1, 0, nil }
 
 // append writes a record. When it returns nil the record is on the disk.
 func (w *wal) append(payload []byte) error {
@@ -87,16 +89,19 @@ func (w *wal) append(payload []byte) error {
 	return nil
 }
 
-// record is the next one, with the zeros behind it.
+// record is the next one, with the zeros behind it. It is good until the one after
+// it is made.
 func (w *wal) record(payload []byte) []byte {
-	b := make([]byte, 0, walLength(len(payload)))
+	length := int(walLength(len(payload)))
+	b := slices.Grow(w.buffer[:0], length)
 	b = binary.BigEndian.AppendUint32(b, walMagic)
 	b = append(b, w.id[:]...)
 	b = binary.BigEndian.AppendUint64(b, w.next)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(payload)))
 	b = binary.BigEndian.AppendUint32(b, walSum(b[4:], payload))
 	b = append(b, payload...)
-	return b[:cap(b)]
+	w.buffer = append(b, make([]byte, length-len(b))...)
+	return w.buffer
 }
 
 func walSum(header, payload []byte) uint32 {
@@ -123,21 +128,18 @@ func (w *wal) open() error {
 	return nil
 }
 
-// grow makes the file as long as to, all of it written once: then a record needs
-// no new blocks, and its sync writes nothing else.
+// grow makes the file as long as to or longer, all of it written once: then a
+// record needs no new blocks, and its sync writes nothing else. The zeros are on
+// the disk with the record that they are made for, and each time as many more as
+// there are: the file is grown a few times only.
 func (w *wal) grow(to int64) error {
 	if w.size >= to {
 		return nil
 	}
-	to = max(to, w.size+w.step)
+	to = max(to, w.size+max(w.step, w.size))
 	zeros := make([]byte, min(to-w.size, walStep))
 	for at := w.size; at < to; at += int64(len(zeros)) {
 		if _, err := w.f.WriteAt(zeros[:min(int64(len(zeros)), to-at)], at); err != nil {
-			return err
-		}
-	}
-	if !w.test {
-		if err := w.f.Sync(); err != nil {
 			return err
 		}
 	}
@@ -232,12 +234,12 @@ type change struct {
 	at int
 }
 
-func encodeChanges(all []change) []byte {
+func appendChanges(b []byte, all []change) []byte {
 	n := 0
 	for _, c := range all {
 		n += 1 + len(c.bucket) + 2 + len(c.key) + 4 + len(c.value)
 	}
-	b := make([]byte, 0, n)
+	b = slices.Grow(b, n)
 	for _, c := range all {
 		b = append(append(b, byte(len(c.bucket))), c.bucket...)
 		b = append(binary.BigEndian.AppendUint16(b, uint16(len(c.key))), c.key...)

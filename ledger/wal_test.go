@@ -332,18 +332,18 @@ func FuzzWAL(f *testing.F) {
 	d, _, _ := loggedFile(f)
 	changes := []change{{bucket: bOut, key: []byte("a"), value: []byte{}}, {bucket: bLog, key: []byte("b")}, {bucket: bMeta, key: []byte("c"), value: []byte("value")}}
 	w := wal{id: walID(d.log[4:20]), next: 1}
-	f.Add(encodeChanges(changes))
-	f.Add(w.record(encodeChanges(changes))[:200])
+	f.Add(appendChanges(nil, changes))
+	f.Add(bytes.Clone(w.record(appendChanges(nil, changes))[:200]))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		all, bad := decodeChanges(b)
-		if bad == nil && !bytes.Equal(encodeChanges(all), b) {
-			t.Errorf("read %x, wrote %x", b, encodeChanges(all))
+		if bad == nil && !bytes.Equal(appendChanges(nil, all), b) {
+			t.Errorf("read %x, wrote %x", b, appendChanges(nil, all))
 		}
 		_ = readWAL(bytes.NewReader(b), int64(len(b)), w.id, func([]change) error { return nil })
 		// The same as what a record says that is whole, before another.
 		second := w
 		second.next++
-		log := append(w.record(b), second.record(encodeChanges(changes))...)
+		log := append(bytes.Clone(w.record(b)), second.record(appendChanges(nil, changes))...)
 		n := 0
 		err := readWAL(bytes.NewReader(log), int64(len(log)), w.id, func([]change) error { n++; return nil })
 		if (bad == nil) != (err == nil && n == 2) {
