@@ -145,41 +145,49 @@ func checkOneSpelling(t *testing.T, b []byte) {
 	}
 }
 
+// refused are bytes that are no frame, and what is said of them.
+var refused = []struct {
+	name string
+	hex  string
+	want string
+}{
+	{"nothing", "", "missing"},
+	{"not an array", "a0", "type 5"},
+	{"indefinite array", "9f01ff", "no definite length"},
+	{"tag of a later version", "8218630a", "tag 99 is not known here"},
+	{"huge tag", "821b000000010000000100", "not known here"},
+	{"too few members", "8101", "1 members, not 2"},
+	{"too many members", "83010101", "3 members, not 2"},
+	{"a number as text", "820161", "type 3, not 0"},
+	{"number not shortest", "82011801", "shortest"},
+	{"length not shortest", "8307" + "7804" + hex.EncodeToString([]byte("chat")) + "40", "shortest"},
+	{"scope in upper case", "83076143" + "40", "not one of a-z"},
+	{"empty scope", "830760" + "40", "0 bytes, not 1 to 64"},
+	{"long scope", "83077841" + strings.Repeat("61", 65) + "40", "65 bytes, not 1 to 64"},
+	{"text that is not UTF-8", "830301" + "61ff", "not UTF-8"},
+	{"ttl", "860b00181900" + "00" + "4100", "ttl: 25, above 24"},
+	{"attempt", "860b001803" + "00" + "4100", "shortest"},
+	{"attempt 3", "860b000103" + "00" + "4100", "attempt: 3, above 2"},
+	{"budget", "860b00010005" + "4100", "budget: 5, above 4"},
+	{"credit", "82041a00200001", "bytes: 2097153"},
+	{"empty part", "8405000040", "data: 0 bytes, not 1"},
+	{"body of 2^63 bytes", "8307616" + "15b8000000000000000", "not 0 to 1048576"},
+	{"body cut short", "8307616" + "14561", "cut short"},
+	{"channel cut", "8218231b", "channel: CBOR type 0, not 2"},
+	{"want", "841824" + "581c" + strings.Repeat("00", 28) + "03" + "40", "want: 3, above 2"},
+	{"half an id", "831821" + "581c" + strings.Repeat("00", 28) + "4800000000000000" + "00", "8 bytes, not a multiple of 16"},
+	{"65 ids", "831821" + "581c" + strings.Repeat("00", 28) + "590410" + strings.Repeat("00", 1040), "1040 bytes, not 0 to 1024"},
+	{"no path", "841828" + "581c" + strings.Repeat("00", 28) + "40" + "40", "path: 0 bytes, not 28 to 168"},
+	{"reason above 32 bits", "83031b0000000100000000" + "60", "above 4294967295"},
+}
+
 func TestRefused(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		hex  string
-		want string
-	}{
-		{"nothing", "", "missing"},
-		{"not an array", "a0", "type 5"},
-		{"indefinite array", "9f01ff", "no definite length"},
-		{"tag of a later version", "8218630a", "tag 99 is not known here"},
-		{"huge tag", "821b000000010000000100", "not known here"},
-		{"too few members", "8101", "1 members, not 2"},
-		{"too many members", "83010101", "3 members, not 2"},
-		{"a number as text", "820161", "type 3, not 0"},
-		{"number not shortest", "82011801", "shortest"},
-		{"length not shortest", "8307" + "7804" + hex.EncodeToString([]byte("chat")) + "40", "shortest"},
-		{"scope in upper case", "83076143" + "40", "not one of a-z"},
-		{"empty scope", "830760" + "40", "0 bytes, not 1 to 64"},
-		{"long scope", "83077841" + strings.Repeat("61", 65) + "40", "65 bytes, not 1 to 64"},
-		{"text that is not UTF-8", "830301" + "61ff", "not UTF-8"},
-		{"ttl", "860b00181900" + "00" + "4100", "ttl: 25, above 24"},
-		{"attempt", "860b001803" + "00" + "4100", "shortest"},
-		{"attempt 3", "860b000103" + "00" + "4100", "attempt: 3, above 2"},
-		{"budget", "860b00010005" + "4100", "budget: 5, above 4"},
-		{"credit", "82041a00200001", "bytes: 2097153"},
-		{"empty part", "8405000040", "data: 0 bytes, not 1"},
-		{"body of 2^63 bytes", "8307616" + "15b8000000000000000", "not 0 to 1048576"},
-		{"body cut short", "8307616" + "14561", "cut short"},
-		{"channel cut", "8218231b", "channel: CBOR type 0, not 2"},
-		{"want", "841824" + "581c" + strings.Repeat("00", 28) + "03" + "40", "want: 3, above 2"},
-		{"half an id", "831821" + "581c" + strings.Repeat("00", 28) + "4800000000000000" + "00", "8 bytes, not a multiple of 16"},
-		{"65 ids", "831821" + "581c" + strings.Repeat("00", 28) + "590410" + strings.Repeat("00", 1040), "1040 bytes, not 0 to 1024"},
-		{"no path", "841828" + "581c" + strings.Repeat("00", 28) + "40" + "40", "path: 0 bytes, not 28 to 168"},
-		{"reason above 32 bits", "83031b0000000100000000" + "60", "above 4294967295"},
-	} {
+	var all []vector
+	for _, c := range refused {
+		all = append(all, vector{c.name, c.hex})
+	}
+	golden.JSON(t, "testdata/refused.json", all)
+	for _, c := range refused {
 		t.Run(c.name, func(t *testing.T) {
 			b, err := hex.DecodeString(c.hex)
 			if err != nil {
