@@ -181,7 +181,7 @@ func (k book) record(n uint64) (record, error) {
 
 // runAt returns the entries and the signature of a span.
 func (k book) runAt(s span) (run, error) {
-	var out run
+	out := run{entries: make([]Entry, 0, min(s.last-s.first+1, MaxRun))}
 	for n := s.first; n <= s.last; n++ {
 		rec, err := k.record(n)
 		if err != nil {

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/peersea/sea/identity"
 )
@@ -98,7 +99,11 @@ type push struct {
 }
 
 func (p push) encode() []byte {
-	b := begin(typePush, p.line)
+	size := pushBase
+	for _, r := range p.runs {
+		size += r.size()
+	}
+	b := slices.Grow(begin(typePush, p.line), size)
 	b = append(b, flagByte(p.grant != nil))
 	if p.grant != nil {
 		b = append(b, p.grant.Encode()...)

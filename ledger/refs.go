@@ -50,7 +50,8 @@ func refOf(w writer, of identity.Hash, at uint64) ref { return ref{tagOf(w.refKe
 func (r ref) compare(s ref) int { return cmp.Or(cmp.Compare(r.tag, s.tag), cmp.Compare(r.at, s.at)) }
 
 func (r ref) blockKey(run uint64) []byte {
-	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(number(run), r.tag), r.at)
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, 3*8), run)
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, r.tag), r.at)
 }
 
 func tagOf(refKey []byte) uint64 {
@@ -106,7 +107,7 @@ func decodePairs(b []byte, what string) ([][2]uint64, error) {
 	if r.err == nil && (len(b)-1)%16 != 0 {
 		r.fail(ErrFormat, "it has %d bytes", len(b))
 	}
-	var all [][2]uint64
+	all := make([][2]uint64, 0, len(b)/16)
 	for r.err == nil && r.at < len(b) {
 		all = append(all, [2]uint64{r.u64(), r.u64()})
 	}
@@ -183,6 +184,7 @@ func (k book) refBlocks(run uint64, from ref, f func(key, payload []byte) (more 
 
 // refsOf returns all references of a run, and the keys of its records.
 func (k book) refsOf(run refRun) (refs []ref, keys [][]byte, err error) {
+	refs = make([]ref, 0, min(run.count, maxRefs))
 	err = k.refBlocks(run.id, ref{}, func(key, payload []byte) (bool, error) {
 		some, err := decodeRefs(payload)
 		if err == nil && !bytes.Equal(some[len(some)-1].blockKey(run.id), key) {
