@@ -18,10 +18,12 @@ func cpuTime() time.Duration {
 	return time.Duration(use.Utime.Nano() + use.Stime.Nano())
 }
 
-// resident is how much memory the kernel says this process has, after a
-// collection that gives back what is free.
+// resident is how much memory the kernel says this process has, after
+// collections that give back what is free: each halves a stack at most.
 func resident() (int64, error) {
-	debug.FreeOSMemory()
+	for range 3 {
+		debug.FreeOSMemory()
+	}
 	text, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
 		return 0, err
