@@ -69,6 +69,7 @@ type Core struct {
 	now      time.Time // of the last Step
 	joined   time.Time // when the first link came
 	lonely   time.Time // when to ask for bootstraps again; zero while there are links
+	due      time.Time // of the next Tick
 	askAt    time.Time
 	selfAt   time.Time
 	fillAt   time.Time
@@ -119,7 +120,10 @@ func Pace(n table.Need) (idle, dead time.Duration) {
 }
 
 // Wake returns when the next Tick is due.
-func (c *Core) Wake() time.Time {
+func (c *Core) Wake() time.Time { return c.due }
+
+// next is when it is worth one.
+func (c *Core) next() time.Time {
 	next := c.now.Add(Beat)
 	for _, at := range []time.Time{c.askAt, c.selfAt, c.fillAt, c.rejoinAt} {
 		if at.After(c.now) && at.Before(next) {
@@ -163,6 +167,9 @@ func (c *Core) Step(now time.Time, event Event) []Effect {
 		}
 	case Tick:
 		effects = append(effects, c.tick()...)
+	}
+	if _, theirs := event.(Needs); !theirs { // who sends many of them puts nothing off
+		c.due = c.next()
 	}
 	return effects
 }

@@ -170,6 +170,26 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// A neighbour that says each tenth of a second how much it needs us puts nothing
+// off.
+func TestFloodOfNeeds(t *testing.T) {
+	b := newBench()
+	a := b.near(t, 3)
+	b.step(up(a))
+	ticks := 0
+	for range 600 {
+		b.now = b.now.Add(Beat / 20)
+		b.step(Needs{From: a, Need: table.Only})
+		for !b.Wake().After(b.now) {
+			b.step(Tick{})
+			ticks++
+		}
+	}
+	if ticks < 30 {
+		t.Errorf("%d ticks in a minute, want 30", ticks)
+	}
+}
+
 // After a jump of the clock all links are probed; when all are lost the
 // bootstraps are asked for, again and again.
 func TestSleep(t *testing.T) {
