@@ -5,11 +5,13 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/node"
 	"github.com/peersea/sea/node/addr"
 	"github.com/peersea/sea/node/rpc"
+	"github.com/peersea/sea/node/transport/rtcnet"
 )
 
 // nodeRoutes are about the daemon itself and its links.
@@ -27,17 +29,23 @@ func (a *api) nodeRoutes(mux *http.ServeMux) {
 // status is how the node is at this moment.
 func (d *daemon) status() statusView {
 	s := statusView{
-		Address:   d.node.Addr(),
-		Entity:    d.node.Key(),
-		Version:   versionText(),
-		Online:    d.node.IsOnline(),
-		Links:     len(d.node.Links()),
-		Listening: d.node.Listening(),
-		Selling:   d.market.Policy().Selling && d.ledger.MaySell(),
-		Shift:     d.market.Shift(),
-		Dir:       string(d.dir),
-		Outside:   d.outside.Load(),
-		Reached:   d.reached.Load(),
+		Address: d.node.Addr(),
+		Entity:  d.node.Key(),
+		Version: versionText(),
+		Online:  d.node.IsOnline(),
+		Links:   len(d.node.Links()),
+		Selling: d.market.Policy().Selling && d.ledger.MaySell(),
+		Shift:   d.market.Shift(),
+		Dir:     string(d.dir),
+		Outside: d.outside.Load(),
+		Reached: d.reached.Load(),
+	}
+	for _, url := range d.node.Listening() {
+		if strings.HasPrefix(url, rtcnet.Scheme+"://") {
+			s.Direct = append(s.Direct, url)
+		} else {
+			s.Listening = append(s.Listening, url)
+		}
 	}
 	if s.Listening == nil {
 		s.Listening = []string{}

@@ -156,6 +156,7 @@ func (d *daemon) wires(cfg config) (node.Config, error) {
 	rtc := rtcnet.New(rtcnet.Config{Loopback: true, Log: d.log.With("component", "rtcnet")})
 	d.opened(rtc.Close)
 	conf.Negotiator, d.rtc = rtc, rtc
+	conf.Dialers[rtcnet.Scheme], conf.Strangers[rtcnet.Scheme] = rtc.Dialer(nil), rtc.Dialer(wsnet.PublicOnly)
 	if cfg.Listen != "" {
 		conf.Relays = cfg.Relay
 	}
@@ -178,7 +179,13 @@ func (d *daemon) wires(cfg config) (node.Config, error) {
 		return conf, usagef("choose another --listen", "listen: %v", err)
 	}
 	conf.Listeners = []transport.Listener{listener}
-	d.serveSTUN(cfg.Listen, listener.URLs())
+	direct, err := d.listenDirect(cfg.Listen, listener.URLs())
+	if err != nil {
+		return conf, err
+	}
+	if direct != nil {
+		conf.Listeners = append(conf.Listeners, direct)
+	}
 	return conf, nil
 }
 

@@ -8,10 +8,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/peersea/sea/node/stun"
+	"github.com/peersea/sea/node/transport/rtcnet"
 )
 
 const (
@@ -27,34 +27,29 @@ const (
 	stunUsed = 2
 )
 
-// serveSTUN answers STUN on the UDP port of the listener's number until the
-// daemon closes. Where that port is taken, others have to do without.
-func (d *daemon) serveSTUN(listen string, urls []string) {
+// listenDirect takes sea:// connections in on the UDP port of the listener's
+// number, and answers STUN there. Where that port is taken, others have to do
+// without.
+func (d *daemon) listenDirect(listen string, urls []string) (*rtcnet.Listener, error) {
 	host, _, err := net.SplitHostPort(listen)
 	if err != nil || len(urls) == 0 {
-		return
+		return nil, nil
 	}
 	port, ok := portOf(urls[0])
 	if !ok {
-		return
+		return nil, nil
 	}
-	conn, err := net.ListenPacket("udp", net.JoinHostPort(host, port))
+	cert, err := rtcnet.OpenCertificate(d.dir.direct())
 	if err != nil {
-		d.log.Info("STUN is not answered", "err", err)
-		return
+		return nil, failf(exitUsage, reasonUsage, "put it back, or remove it: others then need the node's new sea:// address", "the certificate for sea://: %v", err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	var serving sync.WaitGroup
-	serving.Go(func() {
-		if err := stun.Serve(ctx, conn.(*net.UDPConn)); ctx.Err() == nil {
-			d.log.Warn("STUN is not answered any more", "err", err)
-		}
-	})
-	d.opened(func() error {
-		stop()
-		serving.Wait()
-		return nil
-	})
+	l := d.rtc.NewListener(cert, rtcnet.ListenConfig{Answer: new(stun.Server).Answer})
+	d.opened(l.Close)
+	if err := l.Open(net.JoinHostPort(host, port)); err != nil {
+		d.log.Info("no sea:// address, and STUN is not answered", "err", err)
+		return nil, nil
+	}
+	return l, nil
 }
 
 // portOf returns the port of a ws:// or wss:// URL.

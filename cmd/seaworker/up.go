@@ -24,6 +24,7 @@ type statusView struct {
 	Online    bool            `json:"online"`
 	Links     int             `json:"links"`
 	Listening []string        `json:"listening"`
+	Direct    []string        `json:"direct,omitempty"` // sea:// addresses
 	Selling   bool            `json:"selling"`
 	Shift     market.Shift    `json:"shift"` // whether it does so now
 	Dir       string          `json:"dir"`
@@ -173,6 +174,11 @@ func newStatus(c *cli) *cobra.Command {
 			}
 			_, err := fmt.Fprintf(c.stdout, "entity     %s\n%saddress    %s\nstate      %s\nlistening  %s\nselling    %s\nversion    %s\nfolder     %s\n",
 				s.Entity, acts, s.Address, state, listening, selling, s.Version, s.Dir)
+			for _, url := range s.Direct {
+				if err == nil {
+					_, err = fmt.Fprintf(c.stdout, "direct     %s\n", url)
+				}
+			}
 			if err == nil && s.Outside != nil {
 				_, err = fmt.Fprintf(c.stdout, "outside    %s\n", s.Outside)
 			}

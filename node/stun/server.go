@@ -16,12 +16,25 @@ const (
 	maxSources = 1024 // whose answers are counted
 )
 
+// A Server answers. Its zero value works. It may be used by one goroutine at a
+// time.
+type Server struct{ rate rate }
+
+// Answer returns what to send back to from for a datagram; nil is nothing.
+func (s *Server) Answer(b []byte, from netip.AddrPort) []byte {
+	tx, err := readRequest(b)
+	if err != nil || !s.rate.allow(time.Now(), from.Addr().Unmap()) {
+		return nil
+	}
+	return response(tx, from)
+}
+
 // Serve answers on conn until ctx ends, which closes conn, and returns its error;
 // or that of a conn that can no longer be read.
 func Serve(ctx context.Context, conn *net.UDPConn) error {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	var r rate
+	var s Server
 	b := make([]byte, maxMessage+1)
 	for {
 		n, from, err := conn.ReadFromUDPAddrPort(b)
@@ -33,12 +46,10 @@ func Serve(ctx context.Context, conn *net.UDPConn) error {
 		case err != nil:
 			continue // a packet too large, or an ICMP message about an answer
 		}
-		tx, err := readRequest(b[:n])
-		if err != nil || !r.allow(time.Now(), from.Addr().Unmap()) {
-			continue
+		if out := s.Answer(b[:n], from); out != nil {
+			// What does not leave is asked for again.
+			_, _ = conn.WriteToUDPAddrPort(out, from)
 		}
-		// What does not leave is asked for again.
-		_, _ = conn.WriteToUDPAddrPort(response(tx, from), from)
 	}
 }
 

@@ -54,6 +54,10 @@ type description struct {
 	Password    string      // ICE, 22 to 256 ice-chars
 	Fingerprint []byte      // SHA-256 of the DTLS certificate, 32 bytes
 	Candidates  []candidate // at most maxCandidates
+
+	// listening tells that the other side is a Listener: ICE-lite, and the DTLS
+	// server. No description on the wire says so.
+	listening bool
 }
 
 // A candidate is a UDP address at which a side may be reached: the array
@@ -186,12 +190,18 @@ func (d description) sdp(ok func(netip.AddrPort) bool) (text string, candidates 
 	if d.Kind == answer {
 		setup = "active"
 	}
+	if d.listening {
+		setup = "passive"
+	}
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\r\n", args...) }
 	line("v=0")
 	line("o=- 1 1 IN IP4 0.0.0.0")
 	line("s=-")
 	line("t=0 0")
+	if d.listening {
+		line("a=ice-lite")
+	}
 	line("a=group:BUNDLE 0")
 	line("m=application 9 UDP/DTLS/SCTP webrtc-datachannel")
 	line("c=IN IP4 0.0.0.0")

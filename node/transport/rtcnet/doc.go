@@ -14,8 +14,13 @@
 // where the policy allows them. DTLS carries the packets; who is at the other
 // end is proven above, by the node's handshake.
 //
-// Every connection has its own sockets, one for each address of the machine. A
+// A Listener takes connections in on one UDP port with no offer and answer: a
+// Dialer needs its sea:// URL only, which has the hash of its DTLS certificate.
+//
+// Every other connection has its own sockets, one for each address of the machine. A
 // shared port would need a multiplexer that tells DTLS packets apart by the
 // remote address alone, so that a second connection between the same two
 // machines corrupts the first (pion/ice#507, pion/webrtc#2701).
+// A Listener's port is shared by our own rule: an address on the other side has
+// one connection, or none.
 package rtcnet

@@ -71,3 +71,23 @@ func admitSTUN(b []byte) bool {
 	}
 	return true
 }
+
+// username returns what an ICE request that admit lets through is addressed to.
+func username(b []byte) (string, bool) {
+	const request, attrUsername = 0x0001, 0x0006
+	if len(b) < stunHeader || binary.BigEndian.Uint16(b) != request {
+		return "", false
+	}
+	for b = b[stunHeader:]; len(b) >= 4; {
+		kind, size := binary.BigEndian.Uint16(b), int(binary.BigEndian.Uint16(b[2:]))
+		padded := 4 + (size+3)&^3
+		if padded > len(b) {
+			break
+		}
+		if kind == attrUsername {
+			return string(b[4 : 4+size]), true
+		}
+		b = b[padded:]
+	}
+	return "", false
+}

@@ -222,8 +222,19 @@ func (n *Negotiator) answer(ctx context.Context, theirs []byte, from netip.Addr)
 	return bytes, wait, nil
 }
 
-// begin makes a peer that holds the token its caller has put into slots.
+// begin makes a peer for a description that comes over a link to from, or over
+// nobody knows what.
 func (n *Negotiator) begin(from netip.Addr, slots chan struct{}) (*peer, error) {
+	return n.start(slots, func(host network) setup {
+		if from.IsValid() {
+			return setup{policy: host.via(from, n.cfg.Private)}
+		}
+		return setup{policy: host.open(n.cfg.Loopback, n.cfg.Private)}
+	})
+}
+
+// start makes a peer that holds the token its caller has put into slots.
+func (n *Negotiator) start(slots chan struct{}, how func(network) setup) (*peer, error) {
 	var p *peer // guarded by n.mu, as released
 	var released bool
 	release := sync.OnceFunc(func() {
@@ -238,15 +249,11 @@ func (n *Negotiator) begin(from netip.Addr, slots chan struct{}) (*peer, error) 
 		release()
 		return nil, fmt.Errorf("read the machine's addresses: %w", err)
 	}
-	pol := host.open(n.cfg.Loopback, n.cfg.Private)
-	if from.IsValid() {
-		pol = host.via(from, n.cfg.Private)
-	}
 	cfg := n.cfg
 	n.mu.Lock()
 	cfg.STUN = n.stun
 	n.mu.Unlock()
-	made, err := newPeer(cfg, host, pol, release)
+	made, err := newPeer(cfg, host, how(host), release)
 	if err != nil {
 		return nil, err
 	}

@@ -7,11 +7,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/peersea/sea/node/transport"
 	"github.com/pion/ice/v2"
+	"github.com/pion/stun"
 	"github.com/pion/webrtc/v3"
 )
 
@@ -91,8 +94,32 @@ type peer struct {
 	gatherOnce, closeOnce sync.Once
 }
 
+// A setup is what differs between the peers of a Negotiator.
+type setup struct {
+	policy policy
+
+	// alone tells that no candidate of ours is sent, so that STUN need not be
+	// asked for one.
+	alone bool
+
+	// local is the only address of this machine to use; none is all of them.
+	local netip.Addr
+
+	// ufrag and password are drawn when empty.
+	ufrag, password string
+
+	// port is a Listener's, which makes the peer its ICE-lite side and the DTLS
+	// server, with these certificates; nil for all others.
+	port         *port
+	certificates []webrtc.Certificate
+}
+
 // newPeer makes a PeerConnection with its lanes, not yet started.
-func newPeer(cfg Config, host network, pol policy, release func()) (*peer, error) {
+func newPeer(cfg Config, host network, set setup, release func()) (*peer, error) {
+	pol := set.policy
+	if set.ufrag == "" {
+		set.ufrag, set.password = rand.Text()[:8], rand.Text()
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &peer{
 		log:      cfg.Log,
@@ -104,12 +131,15 @@ func newPeer(cfg Config, host network, pol policy, release func()) (*peer, error
 		gone:     make(chan struct{}),
 		gathered: make(chan struct{}),
 		release:  release,
-		ufrag:    rand.Text()[:8],
-		password: rand.Text(),
+		ufrag:    set.ufrag,
+		password: set.password,
 	}
 	addrs := host.addrs
 	if host.onLoopback(cfg.Loopback) || pol.loopback && host.loopback.IsValid() {
 		addrs = append(addrs[:len(addrs):len(addrs)], host.loopback)
+	}
+	if set.local.IsValid() {
+		addrs = []netip.Prefix{netip.PrefixFrom(set.local, set.local.BitLen())}
 	}
 	p.sockets = newSockets(ctx, addrs)
 
@@ -134,11 +164,32 @@ func newPeer(cfg Config, host network, pol policy, release func()) (*peer, error
 	// closed waits for its own 30 s.
 	se.SetDTLSConnectContextMaker(func() (context.Context, func()) { return context.WithCancel(ctx) })
 
-	var servers []webrtc.ICEServer
-	for _, hostport := range cfg.STUN {
-		servers = append(servers, webrtc.ICEServer{URLs: []string{"stun:" + hostport}})
+	conf := webrtc.Configuration{Certificates: set.certificates}
+	if set.port != nil {
+		p.sockets.port = set.port
+		set.port.owns.Store(p.sockets)
+		se.SetICEUDPMux(set.port)
+		se.SetLite(true)
+		// Pion's lite side wants an answer to a check of its own before it takes
+		// a pair, and we have not been told what to sign one with. A lite side
+		// takes the pair that it is told to (RFC 8445 §7.3.2).
+		var taken atomic.Bool
+		se.SetICEBindingRequestHandler(func(m *stun.Message, _, _ ice.Candidate, _ *ice.CandidatePair) bool {
+			return m.Contains(stun.AttrUseCandidate) && !taken.Swap(true)
+		})
+		se.DisableCertificateFingerprintVerification(true)
+		if err := se.SetAnsweringDTLSRole(webrtc.DTLSRoleServer); err != nil {
+			cancel()
+			release()
+			return nil, fmt.Errorf("make peer connection: %w", err)
+		}
 	}
-	pc, err := webrtc.NewAPI(webrtc.WithSettingEngine(se)).NewPeerConnection(webrtc.Configuration{ICEServers: servers})
+	if !set.alone {
+		for _, hostport := range cfg.STUN {
+			conf.ICEServers = append(conf.ICEServers, webrtc.ICEServer{URLs: []string{"stun:" + hostport}})
+		}
+	}
+	pc, err := webrtc.NewAPI(webrtc.WithSettingEngine(se)).NewPeerConnection(conf)
 	if err != nil {
 		cancel()
 		release()

@@ -32,6 +32,8 @@ type sockets struct {
 	ctx  func() context.Context // ends with the connection
 	host []netip.Prefix
 
+	port *port // of a Listener, instead of sockets of its own; or nil
+
 	paused atomic.Bool // see quiet
 
 	mu     sync.Mutex
@@ -75,6 +77,9 @@ func (s *sockets) close() {
 	left := s.open
 	s.open, s.closed = nil, true
 	s.mu.Unlock()
+	if s.port != nil {
+		_ = s.port.Close() // which cannot fail
+	}
 	for sock := range left {
 		sock.UDPConn.Close()
 	}
@@ -84,6 +89,9 @@ func (s *sockets) close() {
 // those that it got.
 func (s *sockets) quiet() bool {
 	s.paused.Store(true)
+	if s.port != nil && s.port.held.Load() {
+		return false
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for sock := range s.open {
