@@ -21,13 +21,17 @@ func (s *search) carry(c call) result {
 	peer := s.keys[1-i].Entity()
 	m := &memStore{cache: s.contents[c.at].kv}
 	l := s.open(i, m)
-	if c.asked {
+	if c.mind.asked {
 		l.met[peer] = struct{}{}
 	}
+	if c.mind.epoch > 0 {
+		l.recalled[peer] = c.mind.epoch
+	}
 	r := result{reply: -1}
+	var in *sent
 	switch c.do {
 	case doPay:
-		n := s.contents[c.at].line.Mine.Seq + 1
+		n := s.contents[c.at].pays + 1
 		_, r.err = l.Pay(background, peer, Amount(10*n)+Amount(c.arg), identity.HashOf([]byte{byte(i), byte(n), byte(c.arg)}))
 	case doGrant:
 		n := s.contents[c.at].line.Signed.Grant + 1
@@ -43,9 +47,12 @@ func (s *search) carry(c call) result {
 			r.reply = s.message(sent{to: 1 - i, kind: typeCheckpoint, b: b})
 		}
 	case doTake:
-		switch in := s.messages[c.arg]; in.kind {
+		in = &s.messages[c.arg]
+		switch in.kind {
 		case typePosition:
-			r.err = l.Compare(background, peer, in.b)
+			if r.err = l.Compare(background, peer, in.b); r.err == nil {
+				r.err = flush(l) // vouchers that it had lost
+			}
 		case typePush:
 			var answer []byte
 			if answer, r.err = l.Receive(background, peer, in.b); r.err == nil {
@@ -62,13 +69,40 @@ func (s *search) carry(c call) result {
 			if r.err = l.Acked(background, peer, in.b); errors.Is(r.err, ErrOutOfStep) {
 				r.err = nil // an answer that is late
 			}
+		case typeRecall:
+			var answer []byte
+			if answer, r.err = l.AnswerRecall(background, peer, in.b); errors.Is(r.err, ErrOutOfStep) {
+				r.err = nil // an old one
+			} else if r.err == nil {
+				r.reply = s.message(sent{to: 1 - i, kind: typeRecalled, b: answer})
+			}
+		case typeRecalled:
+			var next []byte
+			if next, r.err = l.TakeRecalled(background, peer, in.b); errors.Is(r.err, ErrOutOfStep) || errors.Is(r.err, ErrLine) {
+				r.err = nil // an answer that came twice
+			} else if next != nil {
+				r.reply = s.message(sent{to: 1 - i, kind: typeRecall, b: next})
+			}
+		case letterVoucher, letterRelease:
+			r.err = s.takeLock(l, peer, *in)
 		}
+	case doRecall:
+		var b []byte
+		if b, r.err = l.Recall(peer); r.err == nil {
+			r.reply = s.message(sent{to: 1 - i, kind: typeRecall, b: b})
+		}
+	default:
+		r.reply, r.err = s.lockAct(l, peer, c)
+	}
+	if s.bug != nil && r.err == nil {
+		r.err = s.bug(l, peer, c.do, in)
 	}
 	r.at = s.content(i, m.cache)
-	if fresh := s.contents[r.at].standing; !reflect.DeepEqual(l.standing[peer], fresh) {
+	if fresh := s.contents[r.at].standing; c.do != doVouchLost && !reflect.DeepEqual(l.standing[peer], fresh) {
 		r.err = errors.Join(r.err, fmt.Errorf("I10: in memory the line stands at %+v, read again at %+v", l.standing[peer], fresh))
 	}
-	_, r.asked = l.met[peer]
+	_, r.mind.asked = l.met[peer]
+	r.mind.epoch = l.askedEpoch(peer)
 	l.Close()
 	s.results[c] = r
 	return r
@@ -129,22 +163,31 @@ func (s *search) content(i int, kv image) int32 {
 	defer l.Close()
 	peer := s.keys[1-i].Entity()
 	c.line, c.standing = l.Line(peer), l.standing[peer]
+	c.locks, c.said = [2][]lock{c.standing.own.locks, c.standing.other.locks}, l.said
 	c.bad = m.view(func(g getter) error {
 		a := accountOf(l.self, peer)
 		var err error
 		if c.pact, err = (book{g}).pact(a.mine.line, peer); err != nil {
 			return err
 		}
+		if a, err = (book{g}).account(l.self, peer); err != nil {
+			return err
+		}
 		for n, w := range []writer{a.mine, a.theirs} {
-			for seq := uint64(1); seq <= []Half{c.line.Mine, c.line.Theirs}[n].Seq; seq++ {
-				e, _, err := book{g}.entryAt(w, firstEpoch, seq)
+			h := []half{a.own, a.other}[n]
+			for seq := uint64(1); seq <= h.seq; seq++ {
+				e, _, err := book{g}.entryAt(w, h.epoch, seq)
 				if err != nil {
 					return err
 				}
 				c.hashes[n] = append(c.hashes[n], e.Hash())
+				if n == 0 && e.Kind == KindPay {
+					c.pays++
+				}
+				c.locked = c.locked || n == 0 && e.Kind == KindLock
 			}
 		}
-		return newChecker(g, &Report{}).all()
+		return errors.Join(c.byModel(book{g}, a), newChecker(g, &Report{}).all())
 	})
 	if c.line.State == StateDisputed || c.line.State == StateDamaged {
 		c.bad = errors.Join(c.bad, fmt.Errorf("I4: side %d is %s: %s", i, c.line.State, c.line.Reason))
@@ -196,6 +239,9 @@ func (s *search) message(m sent) int {
 	}
 	if err != nil {
 		panic(err)
+	}
+	if m.kind == typeRecall || m.kind == typeRecalled {
+		s.calls.set(n)
 	}
 	s.byBytes[key], s.messages, s.clashes = n, append(s.messages, m), append(s.clashes, bits{})
 	clash := func(k int) {
@@ -286,7 +332,7 @@ func (s *search) pair(writer, holder int32) error {
 		err = fmt.Errorf("I3: entry %d is counted, its writer has %d", len(h.hashes[1]), len(w.hashes[0]))
 	case !slices.Equal(h.hashes[1], w.hashes[0][:len(h.hashes[1])]):
 		err = errors.New("I1: the sides hold different entries")
-	case len(h.hashes[1]) == len(w.hashes[0]) && w.line.Mine != h.line.Theirs:
+	case len(h.hashes[1]) == len(w.hashes[0]) && !sameHalf(w.line.Mine, h.line.Theirs):
 		err = fmt.Errorf("I1: %+v and %+v", w.line, h.line)
 	case w.line.Agreed.N == h.line.Agreed.N && w.line.Agreed.Hash != h.line.Agreed.Hash:
 		err = fmt.Errorf("I6: checkpoints %+v and %+v", w.line.Agreed, h.line.Agreed)
@@ -309,36 +355,79 @@ func (s *search) agree(at [2]int32) error {
 }
 
 func (s *search) meet(at [2]int32) error {
-	var asked [2]bool
+	var mind [2]memory
 	take := func(i, m int) error {
 		for m >= 0 {
-			r := s.carry(call{uint8(i), doTake, at[i], int32(m), asked[i]})
-			if r.err != nil && !errors.Is(r.err, ErrLine) { // which the state tells of
+			r := s.carry(call{uint8(i), doTake, at[i], int32(m), mind[i]})
+			if r.err != nil && !errors.Is(r.err, ErrLine) && !errors.Is(r.err, ErrFork) { // which the state tells of
 				return fmt.Errorf("stuck: when they meet, side %d refuses: %w", i, r.err)
 			}
-			at[i], asked[i] = r.at, r.asked
+			at[i], mind[i] = r.at, r.mind
 			m, i = r.reply, 1-i
 		}
 		return nil
 	}
-	for i := range 2 {
-		if err := take(1-i, s.contents[at[i]].position); err != nil {
-			return err
+	compare := func() error {
+		for i := range 2 {
+			if err := take(1-i, s.contents[at[i]].position); err != nil {
+				return err
+			}
 		}
+		return nil
 	}
-	for i := range 2 {
-		for range 2 * (s.entries[i] + s.grants[i]) {
-			if m := s.contents[at[i]].next; m >= 0 {
+	deliver := func() error {
+		for i := range 2 {
+			for range 2 * (s.entries[i] + s.grants[i] + entriesOfLock) {
+				if m := s.contents[at[i]].next; m >= 0 {
+					if err := take(1-i, m); err != nil {
+						return err
+					}
+				}
+			}
+		}
+		return nil
+	}
+	rebuild := func() error {
+		for i := range 2 {
+			if s.recalls == 0 || s.contents[at[i]].line.State != StateFenced {
+				continue
+			}
+			r := s.carry(call{uint8(i), doRecall, at[i], 0, mind[i]})
+			if r.err != nil {
+				return fmt.Errorf("stuck: side %d cannot ask for what it lost: %w", i, r.err)
+			}
+			if err := take(1-i, r.reply); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	vouch := func() error { // a payer says its word again
+		for i := range 2 {
+			for _, m := range s.vouchers(i, at[i]) {
 				if err := take(1-i, m); err != nil {
 					return err
 				}
 			}
 		}
+		return nil
+	}
+	steps := []func() error{compare, deliver}
+	if s.recalls > 0 {
+		steps = append(steps, rebuild, compare, deliver)
+	}
+	if s.locks != [2]bool{} {
+		steps = append(steps, vouch, compare, deliver, compare, deliver)
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
 	}
 	for i := range 2 {
 		for range 2 + s.pacts { // one to ask, and what is new
-			r := s.carry(call{uint8(i), doPropose, at[i], 0, asked[i]})
-			if at[i] = r.at; s.pacts > 0 && r.err == nil && r.reply >= 0 {
+			r := s.carry(call{uint8(i), doPropose, at[i], 0, mind[i]})
+			if at[i], mind[i] = r.at, r.mind; s.pacts > 0 && r.err == nil && r.reply >= 0 {
 				r.err = take(1-i, r.reply)
 			}
 			if r.err != nil {
