@@ -344,7 +344,9 @@ func (b *batch) takeRecalled(peer identity.Entity, m recalled) (next []byte, err
 	return next, b.keep(a, state)
 }
 
-// askedEpoch is the latest epoch that this process asked peer to agree to.
+// askedEpoch is the latest epoch that this process asked peer to agree to. It may
+// end with the process: an answer that agrees is to a question of this one, and
+// the next asks anew, for an epoch after all that are on the disk.
 func (l *Ledger) askedEpoch(peer identity.Entity) uint32 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
