@@ -108,7 +108,7 @@ func FuzzUnsent(f *testing.F) {
 }
 
 func FuzzProof(f *testing.F) {
-	oneSpelling(f, seeds(f, "file: proof", "file: proof of two checkpoints"), decodeProof, proof.encode)
+	oneSpelling(f, seeds(f, "file: proof", "file: proof of two checkpoints", "file: proof of a lost recovery"), decodeProof, proof.encode)
 }
 
 func FuzzLockTerms(f *testing.F) {

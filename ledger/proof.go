@@ -34,6 +34,14 @@ func (p proof) verify(self identity.Entity) error {
 			return err
 		}
 	}
+	if v := p.recovery; v != nil {
+		if v.Line != w.line || v.Side != w.side {
+			return errors.New("the recovery in it is of another half-chain")
+		}
+		if err := v.verify(signer, &p.peer); err != nil {
+			return err
+		}
+	}
 	proves := false
 	switch p.kind {
 	case proofLost:
@@ -54,7 +62,7 @@ func (p proof) verify(self identity.Entity) error {
 		proves = p.held == nil && p.shown == nil && p.pacts[0].conflicts(p.pacts[1], w.side)
 	case proofPactFork:
 		proves = p.held == nil && p.pacts[0].departs(w.side, *p.shown)
-	case proofLostPact:
+	case proofLostPact, proofLostEpoch:
 		proves = p.held == nil && p.shown == nil
 	}
 	if !proves {
@@ -65,8 +73,11 @@ func (p proof) verify(self identity.Entity) error {
 
 // shows names what the peer has shown of ours in a proof of loss.
 func (p proof) shows() string {
-	if p.shown != nil {
+	switch {
+	case p.shown != nil:
 		return fmt.Sprintf("our entry %d", p.shown.last().Seq)
+	case p.recovery != nil:
+		return fmt.Sprintf("our recovery to epoch %d after entry %d", p.recovery.Epoch, p.recovery.Seq)
 	}
 	return fmt.Sprintf("our checkpoint %d", p.pacts[0].N)
 }

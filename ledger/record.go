@@ -240,9 +240,9 @@ func decodeUnsent(b []byte) (unsent, error) {
 	return u, r.end()
 }
 
-// proof is why a line is not open. In all but proofLost and proofLostPact, the
-// peer has signed everything in it; in those it is this ledger's own key, and the
-// peer has shown it.
+// proof is why a line is not open. In all but those of a loss, see lost, the peer
+// has signed everything in it; in those it is this ledger's own key, and the peer
+// has shown it.
 type proof struct {
 	kind        uint8
 	tick        uint64 // when it was found
@@ -250,6 +250,7 @@ type proof struct {
 	held, shown *run
 	pacts       []Checkpoint // 2 at most
 	warrant     *warrant     // of a proofBudget
+	recovery    *Recovery    // of a proofLostEpoch
 }
 
 const (
@@ -261,6 +262,8 @@ const (
 	proofLostPact = 6 // a checkpoint of entries that are not here
 	proofLock     = 7 // shown breaks the rules of locks after the half-chain here, whose last run is held
 	proofBudget   = 8 // shown promises more than the peer's certificate allows
+
+	proofLostEpoch = 9 // a recovery that is not here, and began before the newest entry that is
 )
 
 // maxProofs is how many a line keeps; one is enough to close it.
@@ -282,6 +285,9 @@ func (p proof) encode() []byte {
 	if p.warrant != nil {
 		b = p.warrant.append(b)
 	}
+	if p.recovery != nil {
+		b = append(b, p.recovery.Encode()...)
+	}
 	return b
 }
 
@@ -289,8 +295,8 @@ func decodeProof(b []byte) (proof, error) {
 	r := reader{b: b, what: "proof"}
 	r.version()
 	p := proof{kind: r.u8(), tick: r.u64(), peer: r.entity("peer")}
-	if p.kind < proofFork || p.kind > proofBudget {
-		r.fail(ErrFormat, "its kind is %d, not 1 to 8", p.kind)
+	if p.kind < proofFork || p.kind > proofLostEpoch {
+		r.fail(ErrFormat, "its kind is %d, not 1 to 9", p.kind)
 	}
 	for _, to := range []**run{&p.held, &p.shown} {
 		if r.flag("whether there is a run") {
@@ -310,7 +316,11 @@ func decodeProof(b []byte) (proof, error) {
 		w := r.warrant()
 		p.warrant = &w
 	}
-	if p.shown == nil && p.kind != proofPacts && p.kind != proofLostPact {
+	if p.kind == proofLostEpoch {
+		v := r.recovery()
+		p.recovery = &v
+	}
+	if p.shown == nil && p.kind != proofPacts && p.kind != proofLostPact && p.kind != proofLostEpoch {
 		r.fail(ErrFormat, "it shows nothing")
 	}
 	return p, r.end()
@@ -338,12 +348,17 @@ func (p proof) wants() int {
 }
 
 // lost says that p shows a loss of our own, and nothing against the peer.
-func (p proof) lost() bool { return p.kind == proofLost || p.kind == proofLostPact }
+func (p proof) lost() bool {
+	return p.kind == proofLost || p.kind == proofLostPact || p.kind == proofLostEpoch
+}
 
 // line is what p is about.
 func (p proof) line() LineID {
-	if p.shown != nil {
+	switch {
+	case p.shown != nil:
 		return p.shown.first().Line
+	case p.recovery != nil:
+		return p.recovery.Line
 	}
 	return p.pacts[0].Line
 }

@@ -264,7 +264,8 @@ func (k book) maybeLost(a account) (all []exhibit, err error) {
 }
 
 // restored takes recoveries back in that both sides have signed and that are not
-// here: this file, or the peer's, was put back from before them.
+// here: this file, or the peer's, was put back from before them. One of ours that
+// something was signed after, of the epoch before, fences the line.
 func (l *Ledger) restored(ctx context.Context, peer identity.Entity, shown []exhibit) error {
 	var lost []Recovery
 	err := l.store.view(func(g getter) (err error) {
@@ -285,7 +286,8 @@ func (l *Ledger) restored(ctx context.Context, peer identity.Entity, shown []exh
 			return err
 		}
 	}
-	return l.submit(ctx, a.mine.line, func(b *batch) error {
+	var refused error
+	err = l.submit(ctx, a.mine.line, func(b *batch) error {
 		a, state, err := b.open(peer)
 		if err != nil {
 			return err
@@ -296,6 +298,7 @@ func (l *Ledger) restored(ctx context.Context, peer identity.Entity, shown []exh
 		if err := b.checkRoom(a); err != nil {
 			return err
 		}
+		var forked *Recovery
 		for _, v := range lost {
 			w, h := a.theirs, &a.other
 			if v.Side == a.mine.side {
@@ -305,7 +308,8 @@ func (l *Ledger) restored(ctx context.Context, peer identity.Entity, shown []exh
 				continue // Recall brings it
 			}
 			if !v.begins(*h) {
-				return fmt.Errorf("%w: the line was recovered to epoch %d after our entry %d, here are %d", ErrFork, v.Epoch, v.Seq, h.seq)
+				forked = &v
+				continue
 			}
 			if err := b.put(bRecovery, w.recoveryKey(v.Epoch), v.Encode()); err != nil {
 				return fmt.Errorf("%w: %w", errStore, err)
@@ -313,8 +317,16 @@ func (l *Ledger) restored(ctx context.Context, peer identity.Entity, shown []exh
 			h.epoch = v.Epoch
 			b.l.log.Warn("a recovery is taken back in: this ledger is a copy from before it", "peer", peer, "epoch", v.Epoch, "ours", w == a.mine)
 		}
-		return b.keep(a, state)
+		if err := b.keep(a, state); err != nil || forked == nil {
+			return err
+		}
+		refused, err = b.fence(a, proof{kind: proofLostEpoch, recovery: forked})
+		return err
 	})
+	if err == nil && refused != nil { // else it is not ours to read if ctx ended
+		err = fmt.Errorf("%w: %w", ErrFork, refused)
+	}
+	return err
 }
 
 // lacks returns those of the recoveries shown that begin where a half-chain of a

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 )
@@ -109,7 +110,7 @@ func recoverAgain(t *testing.T, l, peer *Ledger) {
 }
 
 // TestSignedBeforeRecovery has such a copy sign something before it meets: that
-// is of an old epoch, and it is told.
+// is of an old epoch, it is told, and nothing more is signed on the line.
 func TestSignedBeforeRecovery(t *testing.T) {
 	l, peer := lowAndHigh(t)
 	paid(t, l, peer, 1)
@@ -126,8 +127,14 @@ func TestSignedBeforeRecovery(t *testing.T) {
 	if err := old.Compare(t.Context(), peer.self, position); !errors.Is(err, ErrFork) {
 		t.Errorf("got %v, want %v", err, ErrFork)
 	}
-	if state := old.Line(peer.self).State; state != StateOpen {
-		t.Errorf("the line is %s", state)
+	if line := old.Line(peer.self); line.State != StateFenced || !strings.Contains(line.Reason, "our recovery to epoch 3 after entry 2") {
+		t.Errorf("the line is %s: %s", line.State, line.Reason)
+	}
+	if err := pay(old, peer.self, 1); !errors.Is(err, ErrLine) {
+		t.Errorf("it pays: %v", err)
+	}
+	if err := old.Compare(t.Context(), peer.self, position); !errors.Is(err, ErrLine) { // and again changes nothing
+		t.Errorf("got %v, want %v", err, ErrLine)
 	}
 	// A recovery of nobody counts for nothing.
 	p, err := decodePosition(position)

@@ -309,13 +309,21 @@ func (s *sim) work() {
 	}
 }
 
-// peerOf chooses whom node i deals with: mostly a few.
+// peerOf chooses whom node i deals with: mostly a few, and others than those with
+// whom a line has come to its end.
 func (s *sim) peerOf(i int) int {
 	n := len(s.nodes)
-	if s.rnd.IntN(20) == 0 {
-		return (i + 1 + s.rnd.IntN(n-1)) % n
+	j := (i + []int{1, 2, 5, n - 1, n - 2}[s.rnd.IntN(5)]) % n
+	if s.rnd.IntN(20) == 0 || s.ended(i, j) {
+		j = (i + 1 + s.rnd.IntN(n-1)) % n
 	}
-	return (i + []int{1, 2, 5, n - 1, n - 2}[s.rnd.IntN(5)]) % n
+	return j
+}
+
+// ended says whether the line between i and j cannot be rebuilt by one of them.
+func (s *sim) ended(i, j int) bool {
+	a, b := s.nodes[i].link[j], s.nodes[j].link[i]
+	return a != nil && (a.forked || b.forked)
 }
 
 func (s *sim) pay(i, j int, ref identity.Hash, amount Amount) {

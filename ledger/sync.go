@@ -71,7 +71,7 @@ func (l *Ledger) Position(peer identity.Entity) ([]byte, error) {
 // back in. A voucher of ours that we do not have is too, and is folded if we are
 // through with its lock; a preimage settles its lock; a release closes it. A recovery
 // that begins where a half-chain stands here is taken back in; if something was signed
-// here after it, of the epoch before, that is ErrFork. Errors are ErrFormat, ErrVersion, ErrKind, ErrStranger, identity's
+// here after it, of the epoch before, that is ErrFork, and the line is fenced, too. Errors are ErrFormat, ErrVersion, ErrKind, ErrStranger, identity's
 // for signatures, *StateError, ErrReadOnly and ErrClosed.
 func (l *Ledger) Compare(ctx context.Context, peer identity.Entity, message []byte) error {
 	fail := func(err error) error { return fmt.Errorf("compare with %s: %w", peer.Short(), err) }

@@ -130,6 +130,10 @@ func makeExamples(t testing.TB) *examples {
 			seal(bProof, append(line[:], number(2)...), proof{kind: proofPacts, tick: 176_000_000, peer: from, pacts: []Checkpoint{pact, twice}}.encode()),
 			false, map[string]any{"key": hex.EncodeToString(append(line[:], number(2)...))})
 	}
+	lost := append(line[:], number(1)...)
+	add("file: proof of a lost recovery", "a value of the bucket proof in the payer's file, which was put back and then signed, with its checksum",
+		seal(bProof, lost, proof{kind: proofLostEpoch, tick: 176_000_000, peer: to, recovery: &again}.encode()),
+		false, map[string]any{"key": hex.EncodeToString(lost)})
 	stored(bRecovery, w.recoveryKey(2), again.Encode())
 	stored(bMeta, []byte("schema"), []byte{0, 0, 0, schema})
 	g.segment(c, add, stored)
