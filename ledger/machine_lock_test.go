@@ -140,10 +140,7 @@ func (m *machine) arriveLock(x letter) error {
 		return err
 	}
 	k.said = max(k.said, v.Cum)
-	if m.draw(2) == 0 {
-		return nil // it may be lost in a crash
-	}
-	if err := flush(l); err != nil {
+	if err := flush(l); err != nil { // it is lost in a crash
 		return err
 	}
 	k.disk = k.said
