@@ -155,6 +155,40 @@ func TestSignedBeforeRecovery(t *testing.T) {
 	}
 }
 
+// TestTwoGrantsRebuilt has a copy grant under a number that it has used before, and
+// then rebuild its line: a rebuild carries no grants, so the two still differ when
+// all entries are the same, and the next meeting settles them.
+func TestTwoGrantsRebuilt(t *testing.T) {
+	l, peer := lowAndHigh(t)
+	again := copyOf(t, l)
+	grant := func(l *Ledger, limit Amount) {
+		t.Helper()
+		if err := l.Grant(peer.self, limit, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	grant(l, 100)
+	paid(t, l, peer, 1)
+	deliver(t, l, peer)
+	old := again()
+	grant(old, 200)
+	position, err := peer.Position(old.self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := old.Compare(t.Context(), peer.self, position); !errors.Is(err, ErrLine) {
+		t.Fatalf("got %v, want it fenced", err)
+	}
+	if _, err := rebuild(t, old, peer); err != nil {
+		t.Fatal(err)
+	}
+	meet(t, old, peer)
+	if mine, theirs := old.Line(peer.self), peer.Line(old.self); mine.TheyMayOwe != 100 || theirs.IMayOwe != 100 || mine.Signed.Grant != 2 {
+		t.Errorf("got %+v and %+v, want a second grant of the smaller limit", mine, theirs)
+	}
+	sameLine(t, old, peer)
+}
+
 // TestBothRestored puts both files back, the second from before it agreed to the
 // recovery of the first, with and without entries of its own since: both sides
 // come to the same line, in which nothing is lost that one of them had.
