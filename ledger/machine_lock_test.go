@@ -176,22 +176,6 @@ func (m *machine) follow(i int) error {
 	})
 }
 
-// read takes in what a file has of a half-chain since.
-func (c *chainModel) read(k book, w writer, h half) error {
-	for c.seq < h.seq {
-		_, r, err := k.entryAt(w, h.epoch, c.seq+1)
-		if err != nil {
-			return err
-		}
-		for n := int(c.seq + 1 - r.first().Seq); n < len(r.entries); n++ {
-			if err := c.advance(r.entries[n], r.body(n)); err != nil {
-				return fmt.Errorf("I5: %w", err)
-			}
-		}
-	}
-	return nil
-}
-
 // reread takes what was promised of locks from side i's disk, as a process does
 // that starts.
 func (m *machine) reread(i int) error {
@@ -204,24 +188,6 @@ func (m *machine) reread(i int) error {
 	})
 	d.other.most = d.other.sure()
 	return err
-}
-
-// forget drops what of a half-chain's vouchers a file does not have.
-func (c *chainModel) forget(b book, w writer) error {
-	for id, k := range c.locks {
-		e, err := b.evidence(w, id)
-		if err != nil {
-			return err
-		}
-		k.said, k.revealed = k.folded, e.preimage != nil
-		if e.voucher != nil {
-			k.said = max(k.said, e.voucher.Cum)
-		}
-		if k.said < k.disk {
-			return fmt.Errorf("I3: a voucher over %d that was on the disk is lost, there is one over %d", k.disk, k.said)
-		}
-	}
-	return nil
 }
 
 // checkLocks holds side i's claims to the model.

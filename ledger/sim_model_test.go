@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/peersea/sea/identity"
@@ -157,25 +158,43 @@ func (m *chainModel) got(ref identity.Hash) Amount {
 	return sum
 }
 
-// follow has m take in what node i's file has of w's half-chain since.
-func (s *sim) follow(i int, m *chainModel, w writer, h half) {
-	if m.seq >= h.seq {
-		return
-	}
-	err := s.nodes[i].disk.view(func(g getter) error {
-		for m.seq < h.seq {
-			_, r, err := book{g}.entryAt(w, h.epoch, m.seq+1)
-			if err != nil {
-				return err
-			}
-			for n := int(m.seq + 1 - r.first().Seq); n < len(r.entries); n++ {
-				if err := m.advance(r.entries[n], r.body(n)); err != nil {
-					return fmt.Errorf("I5: %w", err)
-				}
+// read takes in what a file has of a half-chain since.
+func (c *chainModel) read(k book, w writer, h half) error {
+	for c.seq < h.seq {
+		_, r, err := k.entryAt(w, h.epoch, c.seq+1)
+		if err != nil {
+			return err
+		}
+		for n := int(c.seq + 1 - r.first().Seq); n < len(r.entries); n++ {
+			if err := c.advance(r.entries[n], r.body(n)); err != nil {
+				return fmt.Errorf("I5: %w", err)
 			}
 		}
-		return nil
-	})
+	}
+	return nil
+}
+
+// forget drops what of a half-chain's vouchers a file does not have.
+func (c *chainModel) forget(b book, w writer) error {
+	for id, k := range c.locks {
+		e, err := b.evidence(w, id)
+		if err != nil {
+			return err
+		}
+		k.said, k.revealed = k.folded, e.preimage != nil
+		if e.voucher != nil {
+			k.said = max(k.said, e.voucher.Cum)
+		}
+		if k.said < k.disk {
+			return fmt.Errorf("I3: a voucher over %d that was on the disk is lost, there is one over %d", k.disk, k.said)
+		}
+	}
+	return nil
+}
+
+// follow has m take in what node i's file has of w's half-chain since.
+func (s *sim) follow(i int, m *chainModel, w writer, h half) {
+	err := s.nodes[i].disk.view(func(g getter) error { return m.read(book{g}, w, h) })
 	if err != nil {
 		s.fail("node %d: %w", i, err)
 	}
@@ -188,28 +207,10 @@ func (s *sim) reread(i, j int) {
 	s.follow(i, &k.own, a.mine, a.own)
 	s.follow(i, &k.other, a.theirs, a.other)
 	err := s.nodes[i].disk.view(func(g getter) error {
-		for _, side := range []struct {
-			m *chainModel
-			w writer
-		}{{&k.own, a.mine}, {&k.other, a.theirs}} {
-			for id, lock := range side.m.locks {
-				e, err := book{g}.evidence(side.w, id)
-				if err != nil {
-					return err
-				}
-				lock.said, lock.revealed = lock.folded, e.preimage != nil
-				if e.voucher != nil {
-					lock.said = max(lock.said, e.voucher.Cum)
-				}
-				if lock.said < lock.disk {
-					s.fail("I3: node %d lost a voucher over %d of %d that was on its disk, and has %d", i, lock.disk, j, lock.said)
-				}
-			}
-		}
-		return nil
+		return errors.Join(k.own.forget(book{g}, a.mine), k.other.forget(book{g}, a.theirs))
 	})
 	if err != nil {
-		s.fail("node %d: %w", i, err)
+		s.fail("I3: node %d with %d: %w", i, j, err)
 	}
 	k.other.most = k.other.sure()
 }
