@@ -44,9 +44,6 @@ func (s *sim) restore(n *simNode) {
 		return
 	}
 	c := n.copies[s.rnd.IntN(len(n.copies))]
-	if s.forgets(n, c) {
-		return
-	}
 	s.crash(n)
 	if n.up {
 		return
@@ -70,27 +67,6 @@ func (s *sim) restore(n *simNode) {
 		s.forget(k.to, n.i)
 		s.nodes[k.to].link[n.i].acked = 0 // by this node, which does not know
 	}
-}
-
-// forgets says whether a copy of n's file lacks a recovery that n has consented to
-// since: then n takes nothing of the peer's new epoch, as docs/SECURITY.md says.
-func (s *sim) forgets(n *simNode, c simCopy) bool {
-	for _, k := range n.links {
-		if now := s.account(n.i, k.to).other.epoch; now > firstEpoch {
-			old := accountOf(s.entity(n.i), s.entity(k.to))
-			err := (&memStore{cache: c.disk}).view(func(g getter) (err error) {
-				old, err = book{g}.account(s.entity(n.i), s.entity(k.to))
-				return err
-			})
-			if err != nil {
-				s.fail("node %d: %w", n.i, err)
-			}
-			if old.other.epoch < now {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // rebuild has node i rebuild its line with j, until that is done.
@@ -137,6 +113,7 @@ func (s *sim) recall(i, j, now int, m []byte) {
 		}
 		s.send(j, i, answer, false, func() {
 			next, err := n.l.TakeRecalled(background, s.entity(j), answer)
+			s.check(i, j)
 			switch {
 			case errors.Is(err, ErrFork): // it signed something before it met the peer
 				s.counts["forks"]++
