@@ -14,9 +14,9 @@ import (
 // The pipes between an engine and its worker carry frames: one byte of kind, the
 // payload's length in four bytes, big-endian, and the payload.
 //
-//	engine ─▶ worker   job, data… (module, stdin, files, end to end), cancel
+//	engine ─▶ worker   job, data… (module, stdin, files, end to end), answer…, cancel
 //	worker ─▶ engine   hello, taken once, then for each job
-//	                   begun, (stdout, stderr, progress)…, stopped,
+//	                   begun, (stdout, stderr, progress, ask)…, stopped,
 //	                   result, (entry, data…)…, end          or failure
 //
 // Jobs of one worker are counted from 1. Begun and cancel carry the number of
@@ -30,11 +30,13 @@ const (
 	frameHello    frameKind = 'h' // the protocol's version, one byte; the walls
 	frameJob      frameKind = 'j' // startWire
 	frameData     frameKind = 'd' // bytes
+	frameAnswer   frameKind = 'a' // of a power to an ask, see answerBytes
 	frameCancel   frameKind = 'c' // the job's number, eight bytes, and why, as text
 	frameTaken    frameKind = 't' // nothing: the first job is read, and is compiled now
 	frameBegun    frameKind = 'b' // the job's number, eight bytes, and a fresh cache's hash: the guest runs
 	frameStdout   frameKind = '1' // bytes
 	frameStderr   frameKind = '2' // bytes
+	frameAsk      frameKind = 'q' // askWire: the guest waits for the answer
 	frameProgress frameKind = 'p' // fuel, eight bytes
 	frameStopped  frameKind = 's' // fuel, eight bytes: the guest has ended
 	frameResult   frameKind = 'r' // outcome
@@ -44,7 +46,7 @@ const (
 )
 
 const (
-	workerVersion = 3
+	workerVersion = 4
 	// maxFrame is the longest payload. Only data comes near it.
 	maxFrame  = 256 << 10
 	dataFrame = 64 << 10 // of our own frames of bytes
@@ -55,14 +57,15 @@ var errFrame = errors.New("bad frame")
 
 // startWire is what a worker is told.
 type startWire struct {
-	Number      uint64 `cbor:"number"` // of the job, counted by the worker from 1
-	Job         []byte `cbor:"job"`
-	Module      bool   `cbor:"module"` // its bytes follow; otherwise it is the last job's
-	Interpreter bool   `cbor:"interpreter"`
-	Cache       string `cbor:"cache"`
-	Fresh       bool   `cbor:"fresh"` // fill it, and say its hash
-	StopAt      uint64 `cbor:"stop_at"`
-	Slowest     uint64 `cbor:"slowest"`
+	Number      uint64   `cbor:"number"` // of the job, counted by the worker from 1
+	Job         []byte   `cbor:"job"`
+	Module      bool     `cbor:"module"` // its bytes follow; otherwise it is the last job's
+	Interpreter bool     `cbor:"interpreter"`
+	Cache       string   `cbor:"cache"`
+	Fresh       bool     `cbor:"fresh"` // fill it, and say its hash
+	StopAt      uint64   `cbor:"stop_at"`
+	Slowest     uint64   `cbor:"slowest"`
+	Powers      []string `cbor:"powers"` // what the guest may import from wasi.HostModule
 }
 
 // entryWire is a file or folder of the output.

@@ -2,6 +2,7 @@ package compute
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"strings"
@@ -33,7 +34,8 @@ func answer(said []byte) (Result, error) {
 	job := Job{Limits: DefaultLimits()}
 	job.Limits.OutputBytes = 1000
 	job.Limits.Files = 4
-	s := newSession(&Engine{}, job, nil, Live{}, newSink(job, Live{}), deaf(said))
+	live := Live{Powers: Powers{"echo": func(_ context.Context, b []byte) ([]byte, int32) { return b, 0 }}}
+	s := newSession(&Engine{}, job, nil, live, newSink(job, live), deaf(said))
 	s.room = &room{} // of a worker's first job
 	err := s.read()
 	return s.out.result(), err
@@ -58,6 +60,7 @@ func goodAnswer(t testing.TB) []byte {
 			w.send(frameStdout, []byte("hello")),
 			w.send(frameStderr, []byte("oh")),
 			w.number(frameProgress, 10),
+			w.value(frameAsk, askWire{"echo", []byte("ping")}),
 			w.number(frameStopped, 20),
 			w.value(frameResult, outcome{End: Exit, Code: 3, Fuel: 20, PeakPages: 2}),
 			w.value(frameEntry, entryWire{Path: "a", Dir: true}),

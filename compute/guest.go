@@ -21,6 +21,7 @@ type guest struct {
 	files [][]byte // in the order of job.Files
 
 	stdout, stderr func([]byte)
+	ask            func(name string, request []byte) ([]byte, int32) // see wasi.Config
 	garbage        func(int)
 	// started is called when the guest is about to run, stopped when it has
 	// ended; either may be nil.
@@ -87,7 +88,7 @@ func (g *guest) newWorld() {
 		Args: g.job.Args, Env: g.job.Env, Stdin: g.stdin, Inputs: inputs,
 		Seed: g.job.Seed, Start: g.job.Start,
 		MaxOutput: l.OutputBytes, MaxFiles: int(l.Files),
-		Stdout: g.stdout, Stderr: g.stderr, Garbage: g.garbage,
+		Stdout: g.stdout, Stderr: g.stderr, Ask: g.ask, Garbage: g.garbage,
 	}, &g.tank)
 }
 

@@ -24,20 +24,23 @@ func (e *Engine) runHere(ctx context.Context, job Job, blobs Blobs, live Live, o
 		}
 		g.stopped = releaseCollector
 	}
+	asking, unask := context.WithCancel(context.WithoutCancel(ctx))
+	defer unask()
+	g.ask = func(name string, request []byte) ([]byte, int32) { return live.Powers.ask(asking, name, request) }
 	if err := g.load(func(b Blob) ([]byte, error) { return readBlob(blobs, b) }); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	p, k, err := e.program(ctx, job, blobs, live.Tenant)
+	p, k, err := e.program(ctx, job, blobs, live)
 	if err != nil {
 		return err
 	}
 	fit := false
 	defer func() { e.shelf.put(p, k, fit) }()
 	var watch sync.WaitGroup
-	watch.Go(func() { e.watchHere(ctx, g, live, out, begun, ended) })
+	watch.Go(func() { e.watchHere(ctx, g, live, out, unask, begun, ended) })
 	o, err := g.run(context.WithoutCancel(ctx), p)
 	close(ended)
 	watch.Wait()
@@ -67,8 +70,8 @@ func (e *Engine) runHere(ctx context.Context, job Job, blobs Blobs, live Live, o
 }
 
 // program gives a program for the job that no other job uses.
-func (e *Engine) program(ctx context.Context, job Job, blobs Blobs, tenant string) (*program, key, error) {
-	k := keyOf(job, tenant)
+func (e *Engine) program(ctx context.Context, job Job, blobs Blobs, live Live) (*program, key, error) {
+	k := keyOf(job, live)
 	if p := e.shelf.take(k); p != nil {
 		if err := checkExports(p.exports, job.Entry); err != nil {
 			e.shelf.put(p, k, true)
@@ -85,14 +88,14 @@ func (e *Engine) program(ctx context.Context, job Job, blobs Blobs, tenant strin
 	room := e.cache.open(job, e.name)
 	defer room.close()
 	ctx = context.WithoutCancel(ctx)
-	r := recipe{tariff: job.Tariff, pages: job.Limits.MemoryPages, interpreter: e.cfg.Interpreter, cacheDir: room.folder}
+	r := recipe{tariff: job.Tariff, pages: job.Limits.MemoryPages, interpreter: e.cfg.Interpreter, powers: live.Powers.names(), cacheDir: room.folder}
 	p, err := r.make(ctx, module)
 	if err == nil {
 		if err = checkExports(p.exports, job.Entry); err != nil {
 			_ = p.close(ctx) // nothing to be done about it
 		}
 	}
-	if errors.Is(err, ErrModule) {
+	if errors.Is(err, ErrModule) && live.Powers == nil {
 		e.refusals.add(job, err)
 	}
 	if err != nil {
@@ -107,8 +110,9 @@ func (e *Engine) program(ctx context.Context, job Job, blobs Blobs, tenant strin
 }
 
 // watchHere does for a guest in this process what a worker's watcher and its
-// session do for one there, but for holding it. begun is closed when it runs.
-func (e *Engine) watchHere(ctx context.Context, g *guest, live Live, out *sink, begun, ended <-chan struct{}) {
+// session do for one there, but for holding it. unask ends what it asks; begun is
+// closed when it runs.
+func (e *Engine) watchHere(ctx context.Context, g *guest, live Live, out *sink, unask func(), begun, ended <-chan struct{}) {
 	select {
 	case <-ended:
 		return
@@ -118,6 +122,7 @@ func (e *Engine) watchHere(ctx context.Context, g *guest, live Live, out *sink, 
 	stop := func(cause string) {
 		g.tank.interrupt(cause)
 		out.talk.hush() // the guest may wait for who watches
+		unask()         // or for a power
 	}
 	wall := time.NewTimer(g.job.Limits.Wall())
 	defer wall.Stop()

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/peersea/sea/compute/internal/meter"
+	"github.com/peersea/sea/compute/internal/wasi"
 	"github.com/peersea/sea/identity/cbor"
 )
 
@@ -18,6 +19,7 @@ type meteredWire struct {
 	Start    string       `cbor:"start"`
 	MaxPages uint32       `cbor:"max_pages"`
 	Imports  []string     `cbor:"imports"` // names of calls, all of wasi.Module
+	Asks     []string     `cbor:"asks"`    // names of powers, all of wasi.HostModule
 	Exports  []exportWire `cbor:"exports"`
 }
 
@@ -37,8 +39,11 @@ type metered struct {
 func meteredOf(m meter.Module) metered {
 	d := metered{meteredWire{Start: m.Start, MaxPages: m.MaxPages}, m.Wasm}
 	for _, imp := range m.Info.Imports {
-		d.Imports = append(d.Imports, imp.Name)
+		if imp.Module == wasi.Module {
+			d.Imports = append(d.Imports, imp.Name)
+		}
 	}
+	d.Asks = asksOf(m.Info)
 	for _, exp := range m.Info.Exports {
 		w := exportWire{Name: exp.Name, Kind: uint8(exp.Kind)}
 		if exp.Func != nil {

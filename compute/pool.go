@@ -21,18 +21,19 @@ const (
 )
 
 // key says which jobs may share a worker: those of one tenant and one module
-// under the same limits. What a guest might do to its worker, if it got out of
+// under the same limits, with the same powers. What a guest might do to its worker, if it got out of
 // its engine, then falls on its own buyer and program alone.
 type key struct {
 	tenant string
 	module identity.Hash
 	tariff uint64
 	limits Limits
+	powers string
 	inputs int // their bytes, as inputRoom counts: they take memory too
 }
 
-func keyOf(job Job, tenant string) key {
-	return key{tenant: tenant, module: job.Module, tariff: job.Tariff, limits: job.Limits, inputs: inputClass(job)}
+func keyOf(job Job, live Live) key {
+	return key{tenant: live.Tenant, module: job.Module, tariff: job.Tariff, limits: job.Limits, powers: live.Powers.key(), inputs: inputClass(job)}
 }
 
 // inputBytes is how many bytes the job brings along, without its module.

@@ -35,6 +35,7 @@ type recipe struct {
 	tariff      uint64
 	pages       uint32 // the job's limit of memory
 	interpreter bool
+	powers      []string     // that the module may import
 	cacheDir    string       // of this module alone; "" for none
 	anew        func() error // called before it is compiled a second time; may be nil
 }
@@ -43,6 +44,9 @@ type recipe struct {
 // module is to blame, ErrEngine when the engine is. Who gets a program closes it.
 func (r recipe) make(ctx context.Context, module []byte) (*program, error) {
 	m, err := r.meter(module)
+	if err == nil {
+		err = checkAsks(m.Asks, r.powers)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +78,7 @@ func (r recipe) compile(ctx context.Context, m metered) (*program, error) {
 	if p.runtime, err = r.newRuntime(ctx); err != nil {
 		return nil, err
 	}
-	if err = p.link(ctx, m.Imports); err == nil {
+	if err = p.link(ctx, m.Imports, m.Asks); err == nil {
 		p.code, err = p.runtime.CompileModule(experimental.WithCompilationWorkers(ctx, runtime.NumCPU()), m.wasm)
 		if err != nil {
 			err = fmt.Errorf("%w: not valid: %s", ErrModule, firstLine(err))
@@ -131,6 +135,13 @@ func (r recipe) admit(module []byte) (meter.Module, error) {
 
 // checkImport refuses what the world does not have, by its name.
 func checkImport(imp meter.Import) error {
+	if imp.Kind == meter.KindFunc && imp.Module == wasi.HostModule {
+		params, results := wasi.HostSignature(imp.Name)
+		if letters(imp.Func.Params) != params || letters(imp.Func.Results) != results {
+			return fmt.Errorf("%q of %s with the wrong type", imp.Name, wasi.HostModule)
+		}
+		return nil // whether it is given is for checkAsks
+	}
 	if imp.Kind != meter.KindFunc || imp.Module != wasi.Module {
 		return fmt.Errorf("of %s %q of module %q, which is not there: guests get %s and nothing else",
 			imp.Kind, imp.Name, imp.Module, wasi.Module)
@@ -180,13 +191,18 @@ func (r recipe) newRuntime(ctx context.Context) (wazero.Runtime, error) {
 	return wazero.NewRuntimeWithConfig(ctx, cfg), nil
 }
 
-// link makes the calls that the module imports.
-func (p *program) link(ctx context.Context, imports []string) error {
+// link makes the calls and powers that the module imports.
+func (p *program) link(ctx context.Context, imports, asks []string) error {
 	names := make(map[string]bool, len(imports))
 	for _, name := range imports {
 		names[name] = true
 	}
-	if err := wasi.Link(ctx, p.runtime, names, func() *wasi.World { return p.world }); err != nil {
+	current := func() *wasi.World { return p.world }
+	err := wasi.Link(ctx, p.runtime, names, current)
+	if err == nil {
+		err = wasi.LinkHost(ctx, p.runtime, asks, current)
+	}
+	if err != nil {
 		return fmt.Errorf("%w: %w", ErrEngine, err)
 	}
 	return nil

@@ -36,7 +36,7 @@ func compileTime(bytes uint64) time.Duration {
 // runThere runs the job in a worker. A worker that ends is gone when the slot is
 // free again, which may be shortly after the return.
 func (e *Engine) runThere(ctx context.Context, job Job, encoded []byte, blobs Blobs, live Live, out *sink) error {
-	k := keyOf(job, live.Tenant)
+	k := keyOf(job, live)
 	for again := false; ; again = true {
 		p, err := e.pool.take(k, again)
 		if err != nil {
@@ -76,6 +76,9 @@ type session struct {
 	stopped chan struct{} // closed when it does not any more
 	ended   chan struct{} // closed when the session is over
 
+	asking context.Context // of powers; ended when the job is to end
+	unask  context.CancelFunc
+
 	taken    bool // the worker has read its first job, and compiles
 	again    bool // the worker says that it takes another job
 	reusable bool // it is fit for one; set by run
@@ -87,8 +90,10 @@ type session struct {
 
 func newSession(e *Engine, job Job, blobs Blobs, live Live, out *sink, p *process) *session {
 	p.jobs++
+	asking, unask := context.WithCancel(context.Background())
 	return &session{
 		engine: e, job: job, blobs: blobs, live: live, out: out, p: p, number: p.jobs,
+		asking: asking, unask: unask,
 		begun: make(chan struct{}), stopped: make(chan struct{}), ended: make(chan struct{}),
 	}
 }
@@ -119,6 +124,7 @@ func (s *session) run(ctx context.Context) error {
 		watcher.Done() // it was over before
 	}
 	watcher.Wait()
+	s.unask()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil && s.why != nil {
@@ -160,6 +166,7 @@ func (s *session) kill(err error) {
 	}
 	s.mu.Unlock()
 	s.out.talk.hush()
+	s.unask()
 	s.p.kill()
 }
 
@@ -169,7 +176,7 @@ func (s *session) send() {
 	first := s.room != nil
 	start := startWire{
 		Number: s.number, Job: s.encoded, Module: first, Interpreter: s.engine.cfg.Interpreter,
-		StopAt: s.live.StopAt, Slowest: s.live.Slowest,
+		StopAt: s.live.StopAt, Slowest: s.live.Slowest, Powers: list(s.live.Powers.names()),
 	}
 	if first {
 		start.Cache, start.Fresh = s.room.folder, s.room.fresh
@@ -261,6 +268,7 @@ func (s *session) watch(ctx context.Context) {
 		go func() {
 			defer close(asked)
 			s.ask(cause)
+			s.unask() // after it: the guest, if it waits for a power, does not go on
 		}()
 		defer func() {
 			select {
@@ -316,7 +324,7 @@ func (s *session) read() error {
 			if err = cbor.Unmarshal(b, &w); err == nil {
 				err = w.err()
 				if s.room != nil && !begun && errors.Is(err, ErrModule) {
-					s.engine.refusals.add(s.job, err) // no guest has had a say
+					s.refuse(err) // no guest has had a say
 				}
 				return err
 			}
@@ -338,6 +346,8 @@ func (s *session) read() error {
 			err = s.out.stdout(b)
 		case frameStderr:
 			err = s.out.stderr(b)
+		case frameAsk:
+			err = s.answer(b)
 		case frameProgress, frameStopped:
 			var fuel uint64
 			if fuel, err = readNumber(b); err == nil {
@@ -376,6 +386,28 @@ func (s *session) readBegun(b []byte) error {
 		err = fmt.Errorf("%w: job %d has begun, want %d", errFrame, n, s.number)
 	}
 	return err
+}
+
+// answer has a power answer the guest, which waits.
+func (s *session) answer(b []byte) error {
+	var w askWire
+	if err := cbor.Unmarshal(b, &w); err != nil {
+		return err
+	}
+	if s.live.Powers[w.Name] == nil || len(w.Request) > MaxAsk {
+		return fmt.Errorf("%w: it asks %.20q", errFrame, w.Name)
+	}
+	if err := s.p.in.put(frameAnswer, answerBytes(s.live.Powers.ask(s.asking, w.Name, w.Request))); err == nil {
+		_ = s.p.in.flush() // a worker that is gone is found by who reads
+	}
+	return nil
+}
+
+// refuse remembers that the module was refused. With powers it may have been for them.
+func (s *session) refuse(err error) {
+	if s.live.Powers == nil {
+		s.engine.refusals.add(s.job, err)
+	}
 }
 
 // readTree takes the output folder and the last frame.
@@ -425,7 +457,7 @@ func (s *session) died(begun bool, err error) error {
 			err = fmt.Errorf("%w: compiling the module took more than %v of processor time", ErrEngine, compileTime(s.job.ModuleSize).Round(time.Second))
 		}
 		if endedItself(s.p.state) {
-			s.engine.refusals.add(s.job, err) // it will again
+			s.refuse(err) // it will again
 		}
 		return err
 	}

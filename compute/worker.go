@@ -76,6 +76,7 @@ type turn struct {
 	fresh       bool   // and is to be filled
 	sum         []byte // of what it was filled with
 	interpreter bool
+	powers      []string
 	pace        *pace
 
 	looks int                  // of watch
@@ -152,11 +153,12 @@ func (w *worker) read() (*turn, error) {
 			return nil, fmt.Errorf("%w: walls: %w", ErrEngine, err)
 		}
 	}
-	t := &turn{number: start.Number, cacheDir: start.Cache, fresh: start.Fresh && start.Cache != "", interpreter: start.Interpreter, pace: newPace(start.Slowest)}
+	t := &turn{number: start.Number, cacheDir: start.Cache, fresh: start.Fresh && start.Cache != "", interpreter: start.Interpreter, powers: start.Powers, pace: newPace(start.Slowest)}
 	t.guest.job = job
 	t.guest.tank.job, t.guest.tank.stopAt = t.guest.job.Limits.Fuel, start.StopAt
 	t.guest.stdout = func(b []byte) { w.write(0, b) }
 	t.guest.stderr = func(b []byte) { w.write(1, b) }
+	t.guest.ask = w.ask
 	t.guest.garbage = w.garbage
 	data := &dataReader{r: w.in.frames}
 	get := func(b Blob) ([]byte, error) {
@@ -208,7 +210,7 @@ func (w *worker) prepare(t *turn) (err error) {
 	if t.interpreter || len(t.module) > 256<<10 { // compiling it leaves garbage to speak of
 		debug.SetGCPercent(100)
 	}
-	r := recipe{tariff: t.guest.job.Tariff, pages: l.MemoryPages, interpreter: t.interpreter, cacheDir: t.cacheDir, anew: limit}
+	r := recipe{tariff: t.guest.job.Tariff, pages: l.MemoryPages, interpreter: t.interpreter, powers: t.powers, cacheDir: t.cacheDir, anew: limit}
 	if w.program, err = r.make(context.Background(), t.module); err != nil {
 		return err
 	}
@@ -363,6 +365,26 @@ func (w *worker) write(stream int, b []byte) {
 		w.pending[stream] = append(p, b[:n]...)
 		b = b[n:]
 	}
+}
+
+// ask puts a guest's request to the engine, and waits. What it wrote before goes out
+// first.
+func (w *worker) ask(name string, request []byte) ([]byte, int32) {
+	w.mu.Lock()
+	w.putPending()
+	err := w.out.value(frameAsk, askWire{name, request})
+	if err == nil {
+		err = w.out.flush()
+	}
+	w.mu.Unlock()
+	if err == nil {
+		var answer []byte
+		var code int32
+		if answer, code, err = w.in.answer(); err == nil {
+			return answer, code
+		}
+	}
+	return nil, PowerFailed // the engine is gone
 }
 
 // putPending is called with mu held. The engine that does not read any more

@@ -19,6 +19,12 @@
 // inode numbers count from 1: root, out, the inputs in order, then what the
 // guest makes. There are no links. Names are UTF-8.
 //
+// # Powers
+//
+// A guest whose host gives it powers imports them from the module "sea", see
+// [LinkHost]. What they answer depends on the host: such a guest is not
+// deterministic where it asks.
+//
 // # Prices
 //
 // Each call costs meter.HostCall, and meter.HostByte for each byte that it

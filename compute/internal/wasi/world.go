@@ -59,6 +59,10 @@ type Config struct {
 	// Stdout and Stderr take what the guest writes, as it writes it. They must
 	// be done with the slice when they return. Nil discards.
 	Stdout, Stderr func([]byte)
+	// Ask answers a call of a power: with bytes, at most MaxAsk, and 0, or with a
+	// negative number. It must be done with the request when it returns. It is not
+	// nil where LinkHost gave a guest one.
+	Ask func(name string, request []byte) (answer []byte, code int32)
 	// Garbage is told of bytes that a call left for the collector, which does
 	// not run by itself while a guest does. Nil does nothing.
 	Garbage func(bytes int)
@@ -81,6 +85,8 @@ type World struct {
 	listed int // of maxListed
 
 	slept uint64 // nanoseconds the clock is ahead of the fuel
+
+	answer []byte // of the last Ask, until it is taken
 
 	end  End
 	code uint32
