@@ -42,6 +42,21 @@ func Asks(module []byte) ([]string, error) {
 	return slices.DeleteFunc(asksOf(info), func(name string) bool { return name == wasi.Answer }), nil
 }
 
+// Entries gives the names of the functions of a reactor that a job may call, those of
+// type (i32, i32) -> i64, in the module's order; the error wraps ErrModule.
+func Entries(module []byte) (names []string, err error) {
+	info, err := meter.Admit(module, meter.Limits{ModuleBytes: MaxModuleBytes})
+	if err != nil {
+		return nil, refusal(err)
+	}
+	for _, e := range info.Exports {
+		if e.Kind == meter.KindFunc && letters(e.Func.Params) == "ii" && letters(e.Func.Results) == "l" {
+			names = append(names, e.Name)
+		}
+	}
+	return names, nil
+}
+
 // asksOf gives what a module imports of wasi.HostModule, sorted.
 func asksOf(info meter.Info) (names []string) {
 	for _, imp := range info.Imports {

@@ -2,8 +2,8 @@
 // the WebAssembly built from them, which the demo embeds.
 //
 // Each folder has one C file; CONTRIBUTING.md says how to build them again.
-// Wordcount is a reactor in Go, which builds without a C compiler: no
-// WebAssembly of it is kept.
+// Wordcount and thumbnail are reactors in Go, which builds without a C compiler:
+// no WebAssembly of them is kept. Kv and thumbnail are guest plugins.
 package examples
 
 import _ "embed"

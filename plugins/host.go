@@ -33,6 +33,10 @@ type Node interface {
 	// that is there. The caller closes the Conn.
 	Connect(ctx context.Context, to addr.Addr) (*node.Conn, error)
 
+	// Join makes the node a member of a channel; see node.Node.Join. The caller
+	// closes the Channel.
+	Join(ctx context.Context, channel string) (*node.Channel, error)
+
 	// Links lists the proven links of this moment.
 	Links() []node.Link
 

@@ -33,6 +33,7 @@ func (a *api) handler() http.Handler {
 	a.channelRoutes(mux)
 	a.certRoutes(mux)
 	a.shiftRoutes(mux)
+	a.pluginRoutes(mux)
 	return mux
 }
 

@@ -24,6 +24,7 @@ import (
 	"github.com/peersea/sea/node/transport/wsnet"
 	"github.com/peersea/sea/plugins"
 	"github.com/peersea/sea/plugins/credit"
+	"github.com/peersea/sea/plugins/guest"
 	"github.com/peersea/sea/plugins/market"
 	"github.com/peersea/sea/plugins/state"
 	"github.com/peersea/sea/plugins/storage"
@@ -40,6 +41,7 @@ type daemon struct {
 	engine  *compute.Engine
 	storage *storage.Storage
 	credit  *credit.Credit
+	guests  *guest.Guests
 	market  *market.Market
 	node    *node.Node
 	rtc     *rtcnet.Negotiator
@@ -203,7 +205,7 @@ func onPrivateNetwork() bool {
 }
 
 // startPlugins hands the parts to the plugins: storage, then credit, then the
-// market, which needs both.
+// market, which needs both, then the guests, which need none.
 func (d *daemon) startPlugins(cfg config) error {
 	blobs := filepath.Join(d.dir.plugins(), "storage", "blobs")
 	store, err := storage.Open(blobs, storage.Config{Log: d.log.With("plugin", "storage")})
@@ -222,10 +224,12 @@ func (d *daemon) startPlugins(cfg config) error {
 	}
 	d.credit = credit.New(d.ledger, credit.Config{NoGrowth: !cfg.Grow})
 	d.market = market.New(d.key, book, d.ledger, d.engine, market.Config{Engine: d.engine.Name()})
+	d.guests = guest.New(d.guestEngine(), kept, "storage", "credit", "market")
 	d.plugins, err = plugins.Start(d.node, d.dir.plugins(), d.log,
 		plugins.Named{Name: "storage", Plugin: d.storage},
 		plugins.Named{Name: "credit", Plugin: d.credit},
 		plugins.Named{Name: "market", Plugin: d.market},
+		plugins.Named{Name: "guest", Plugin: d.guests},
 	)
 	if err != nil {
 		return err
@@ -233,6 +237,19 @@ func (d *daemon) startPlugins(cfg config) error {
 	d.opened(func() error { d.plugins.Close(); return nil })
 	return nil
 }
+
+// guestEngine is that of the guest plugins: jobs of the market, which may run for
+// minutes, are not in their way. It has no process before the first call.
+func (d *daemon) guestEngine() *compute.Engine {
+	e := compute.New(compute.Config{
+		CacheDir: d.dir.guestCache(), CacheBytes: 256 << 20, Workers: guestWorkers, Log: d.log.With("component", "guests"),
+	})
+	d.opened(e.Close)
+	return e
+}
+
+// guestWorkers is how many calls of guest plugins run at once.
+const guestWorkers = 2
 
 // applyPolicy puts what "up" was told of selling over what is kept on disk.
 func (d *daemon) applyPolicy(cfg config) error {
