@@ -124,6 +124,39 @@ func TestStrangers(t *testing.T) {
 	})
 }
 
+// A node that hears later where it can be dialled says so to who asks, and not any
+// more when it is wrong.
+func TestSetPublicURLs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wire := new(memnet.Net)
+		boot := newNode(t, wire, "boot", nil)
+		still := func(c *node.Config) { c.Still = true }
+		a, b := newNode(t, wire, "", still), newNode(t, wire, "b", still)
+		if err := boot.Online(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []*node.Node{a, b} {
+			if err := n.Online(t.Context(), "mem://boot"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := b.SetPublicURLs(make([]string, 5)); err == nil {
+			t.Error("five empty URLs are taken")
+		}
+		for _, c := range []struct {
+			urls []string
+			err  error
+		}{{nil, rpc.ErrUnreachable}, {[]string{"mem://nowhere"}, rpc.ErrUnreachable}, {[]string{"mem://b"}, nil}} {
+			if err := b.SetPublicURLs(c.urls); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := a.Connect(t.Context(), b.Addr()); !errors.Is(err, c.err) {
+				t.Errorf("%v: got %v, want %v", c.urls, err, c.err)
+			}
+		}
+	})
+}
+
 // Connect to a node that is being connected to waits for the same attempt.
 func TestConnectAtOnce(t *testing.T) {
 	nodetest.Everywhere(t, func(t *testing.T, w nodetest.Wire) {

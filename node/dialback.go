@@ -88,8 +88,8 @@ func (n *Node) Reachable(ctx context.Context) ([]Reach, error) {
 
 // claim is the URL at which this node should be reachable; empty is none.
 func (n *Node) claim() string {
-	if len(n.cfg.PublicURLs) > 0 {
-		return n.cfg.PublicURLs[0]
+	if urls := n.publicURLs(); len(urls) > 0 {
+		return urls[0]
 	}
 	for _, text := range n.Listening() {
 		u, err := url.Parse(text)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -78,7 +79,7 @@ type Config struct {
 	LAN Finder
 
 	// PublicURLs are where anyone can dial this node, at most 4. They are
-	// part of its contact record.
+	// part of its contact record. See SetPublicURLs.
 	PublicURLs []string
 
 	// MaxLinks bounds the links; 0 is DefaultMaxLinks.
@@ -122,6 +123,7 @@ type Node struct {
 	mu      sync.Mutex // guards what follows; never held while calling out
 	state   state
 	session *session // nil unless online
+	public  []string // where anyone can dial this node
 }
 
 // A Node's state:
@@ -160,6 +162,7 @@ func New(self identity.Signer, cfg Config) *Node {
 		log:      cfg.Log,
 		addr:     addr.OfNode(self.Entity()),
 		handlers: make(map[string]rpc.Handler),
+		public:   slices.Clone(cfg.PublicURLs),
 
 		seekEvery: seekEvery, backEvery: backEvery,
 	}
@@ -204,6 +207,34 @@ func (n *Node) Listening() []string {
 		urls = append(urls, l.URLs()...)
 	}
 	return urls
+}
+
+// SetPublicURLs says where anyone can dial this node from now on, instead of
+// the Config's PublicURLs, and signs its contact record afresh. Who asks for the
+// record is told; neighbours have the old one until they link anew. The error is
+// that of a record that cannot be signed, as of five URLs, and changes nothing.
+func (n *Node) SetPublicURLs(urls []string) error {
+	n.mu.Lock()
+	s, old := n.session, n.public
+	n.public = slices.Clone(urls)
+	n.mu.Unlock()
+	if s == nil {
+		return nil
+	}
+	err := s.renew()
+	if err != nil {
+		n.mu.Lock()
+		n.public = old
+		n.mu.Unlock()
+	}
+	return err
+}
+
+// publicURLs are where anyone can dial this node. The caller changes nothing.
+func (n *Node) publicURLs() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.public
 }
 
 // Handle serves scope with h until remove is called, also before Online and

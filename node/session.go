@@ -151,7 +151,7 @@ func (s *session) renew() error {
 	}
 	now := time.Now()
 	record, err := contact.Record{
-		Network: s.n.cfg.Network, Key: s.static.Public(), Seal: s.sealing.Public(), URLs: s.n.cfg.PublicURLs, Caps: caps,
+		Network: s.n.cfg.Network, Key: s.static.Public(), Seal: s.sealing.Public(), URLs: s.n.publicURLs(), Caps: caps,
 		Issued: now, Expires: now.Add(recordLife),
 	}.Sign(s.n.self)
 	if err != nil {

@@ -39,6 +39,7 @@ func (d *daemon) status() statusView {
 		Dir:     string(d.dir),
 		Outside: d.outside.Load(),
 		Reached: d.reached.Load(),
+		Mapped:  d.mapped.Load(),
 	}
 	for _, url := range d.node.Listening() {
 		if strings.HasPrefix(url, rtcnet.Scheme+"://") {

@@ -33,6 +33,7 @@ type config struct {
 	MaxJobs    int      `toml:"max-jobs"`    // jobs at one time
 	Network    string   `toml:"network"`     // whose nodes to speak with
 	LAN        bool     `toml:"lan"`         // meet nodes on the local network
+	PortMap    bool     `toml:"portmap"`     // have the router let others in
 	Relay      int      `toml:"relay"`       // connections of others to relay, where Listen is told
 	STUN       []string `toml:"stun"`        // servers that tell us our public UDP address, beside the bootstraps
 	LogLevel   string   `toml:"log-level"`   // debug, info, warn or error
@@ -50,6 +51,7 @@ func defaultConfig() config {
 		MaxJobs:   runtime.NumCPU(),
 		Network:   "sea",
 		LAN:       true,
+		PortMap:   true,
 		Relay:     16,
 		LogLevel:  "info",
 	}
@@ -72,6 +74,7 @@ func configFlags(flags *pflag.FlagSet, cfg *config) {
 	flags.IntVar(&cfg.MaxJobs, "max-jobs", cfg.MaxJobs, "run at most `N` jobs at a time")
 	flags.StringVar(&cfg.Network, "network", cfg.Network, "`NAME` of the sea to be in; other seas are not spoken with")
 	flags.BoolVar(&cfg.LAN, "lan", cfg.LAN, "find nodes on the local network by mDNS, and be found: --lan=false does neither")
+	flags.BoolVar(&cfg.PortMap, "portmap", cfg.PortMap, "on a private network, ask the router (NAT-PMP, UPnP) to let others in, unless --public is told: --portmap=false does not")
 	flags.IntVar(&cfg.Relay, "relay", cfg.Relay, "with --listen, relay up to `N` connections of others that find no direct way, each 128 KiB/s each way; 0 for none")
 	flags.StringSliceVar(&cfg.STUN, "stun", cfg.STUN, "ask the STUN server at `HOST:PORT` too for the public UDP address; nodes with a URL are asked anyway")
 	flags.StringVar(&cfg.LogLevel, "log-level", cfg.LogLevel, "debug, info, warn or error")

@@ -49,6 +49,8 @@ type daemon struct {
 
 	outside atomic.Pointer[outsideView] // nil until a server has answered
 	reached atomic.Pointer[reachView]   // nil until a peer has tried
+	mapped  atomic.Pointer[mappedView]  // nil until the router was asked
+	mapping *mapping                    // nil asks no router
 
 	undo []func() error // what was opened, first to last
 }
@@ -188,6 +190,9 @@ func (d *daemon) wires(cfg config) (node.Config, error) {
 	if direct != nil {
 		conf.Listeners = append(conf.Listeners, direct)
 	}
+	if cfg.PortMap && len(cfg.Public) == 0 {
+		d.mapping = mappingOf(listener.URLs(), direct)
+	}
 	return conf, nil
 }
 
@@ -288,6 +293,7 @@ func (d *daemon) online(ctx context.Context, bootstrap, servers []string, ready 
 	wait.Go(func() { d.keepHeads(runs) })
 	wait.Go(func() { d.keepSTUN(runs, servers) })
 	wait.Go(func() { d.keepReach(runs) })
+	wait.Go(func() { d.keepMapped(runs) })
 	err := ready()
 	if err != nil {
 		stop()

@@ -14,6 +14,7 @@ type networkView struct {
 	Listening []string     `json:"listening"`
 	Outside   *outsideView `json:"outside,omitempty"`
 	Reached   *reachView   `json:"reached,omitempty"`
+	Mapped    *mappedView  `json:"mapped,omitempty"`
 	Hints     []string     `json:"hints"`
 }
 
@@ -34,7 +35,7 @@ func examineNetwork(ctx context.Context, dir folder) *networkView {
 
 // networkOf judges what the daemon says.
 func networkOf(s statusView, peers []peerView) *networkView {
-	v := &networkView{Links: len(peers), Listening: s.Listening, Outside: s.Outside, Reached: s.Reached, Hints: []string{}}
+	v := &networkView{Links: len(peers), Listening: s.Listening, Outside: s.Outside, Reached: s.Reached, Mapped: s.Mapped, Hints: []string{}}
 	for _, p := range peers {
 		if p.Relayed {
 			v.Relayed++
@@ -48,8 +49,8 @@ func networkOf(s statusView, peers []peerView) *networkView {
 	if s.Outside == nil {
 		hint("nobody has answered STUN: a firewall may keep UDP in, or no linked node has a URL; give a server with --stun")
 	}
-	if s.Outside != nil && s.Outside.NAT == natDraws {
-		hint("the router draws a port for each destination: forward a port to this machine, and give it with --listen and --public")
+	if s.Outside != nil && s.Outside.NAT == natDraws && (s.Mapped == nil || len(s.Mapped.URLs) == 0) {
+		hint("the router draws a port for each destination: switch UPnP or NAT-PMP on in it, or forward a port to this machine, and give it with --listen and --public")
 	}
 	if v.Relayed > 0 {
 		hint("relayed links carry 128 KiB/s at most; \"seaworker peer ping PEER\" says what is in the way of a direct one")
@@ -70,6 +71,9 @@ func (v *networkView) print(w io.Writer) {
 	fmt.Fprintf(w, "  links      %d, %d of them relayed\n", v.Links, v.Relayed)
 	if v.Outside != nil {
 		fmt.Fprintf(w, "  outside    %s\n", clean(v.Outside.String()))
+	}
+	if v.Mapped != nil {
+		fmt.Fprintf(w, "  router     %s\n", v.Mapped)
 	}
 	fmt.Fprintf(w, "  reachable  %s\n", statusView{Listening: v.Listening, Reached: v.Reached}.reachable())
 	for _, h := range v.Hints {

@@ -25,6 +25,7 @@ func TestNetworkHints(t *testing.T) {
 		{"alone", statusView{}, nil, "no links"},
 		{"no STUN", statusView{}, one, "--stun"},
 		{"a hard NAT", statusView{Outside: &outsideView{NAT: natDraws}}, one, "forward a port"},
+		{"a hard NAT that maps", statusView{Outside: &outsideView{NAT: natDraws}, Mapped: &mappedView{URLs: []string{"ws://20.0.0.7:1"}}}, one, ""},
 		{"relayed", statusView{Outside: seen}, []peerView{{Transport: "relay", Relayed: true}}, "relayed links"},
 		{"closed", statusView{Outside: seen, Reached: &reachView{URL: "ws://:1", No: []identity.Entity{{}}}}, one, "nobody comes through to ws://:1"},
 	} {

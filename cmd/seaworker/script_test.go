@@ -23,6 +23,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	os.Setenv("SEA_LAN", "false") // daemons of different tests do not meet
+	os.Setenv("SEA_PORTMAP", "false")
 	testscript.Main(cleaned{m}, map[string]func(){"seaworker": main})
 }
 
@@ -65,6 +66,7 @@ func scriptParams(dir string) testscript.Params {
 			}
 			e.Setenv("SEA_DIR", "")
 			e.Setenv("SEA_LAN", "false")
+			e.Setenv("SEA_PORTMAP", "false")
 			e.Setenv("XDG_STATE_HOME", filepath.Join(e.WorkDir, "state"))
 			return nil
 		},

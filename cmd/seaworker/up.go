@@ -35,6 +35,9 @@ type statusView struct {
 
 	// Reached is whether others can dial the node, once somebody has tried.
 	Reached *reachView `json:"reached,omitempty"`
+
+	// Mapped is what the router does for the node, once it was asked.
+	Mapped *mappedView `json:"mapped,omitempty"`
 }
 
 func newUp(c *cli) *cobra.Command {
@@ -52,7 +55,8 @@ over the environment, and that over the file.
 
 A node without --listen is reached through the sea, by WebRTC. On a private
 network it listens on a port of the system's choice and tells the others there,
-so that nodes on it meet with no address typed; see --lan. Fresh strangers may
+so that nodes on it meet with no address typed; see --lan. The router is asked
+to let others in, which "seaworker status" tells of; see --portmap. Fresh strangers may
 owe a seller 10 credits, all of them together; see --strangers.`,
 		Example: `  seaworker up --listen 0.0.0.0:4160
   seaworker up --bootstrap ws://192.0.2.7:4160 --sell --price 0.8`,
@@ -181,6 +185,9 @@ func newStatus(c *cli) *cobra.Command {
 			}
 			if err == nil && s.Outside != nil {
 				_, err = fmt.Fprintf(c.stdout, "outside    %s\n", s.Outside)
+			}
+			if err == nil && s.Mapped != nil {
+				_, err = fmt.Fprintf(c.stdout, "router     %s\n", s.Mapped)
 			}
 			if err == nil && s.Online {
 				_, err = fmt.Fprintf(c.stdout, "reachable  %s\n", s.reachable())

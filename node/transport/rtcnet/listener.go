@@ -114,6 +114,10 @@ func (l *Listener) URLs() []string {
 	return urls
 }
 
+// URLAt is the sea:// URL of the same port as others see it, when a router leads
+// at to it.
+func (l *Listener) URLAt(at netip.AddrPort) string { return place{at, l.cert.hash}.String() }
+
 // Accept returns the next connection.
 func (l *Listener) Accept(ctx context.Context) (transport.Conn, error) {
 	select {
