@@ -181,6 +181,10 @@ func (a *api) postVerify(r *http.Request, in verifyRequest) (market.Verification
 	}
 	engine := compute.New(compute.Config{Interpreter: in.Engine == "interpreter", Workers: 1, Log: a.d.log})
 	v, err := a.d.market.Book().Verify(r.Context(), j.ID, engine)
+	if errors.Is(err, compute.ErrImport) && j.Receipt != (identity.Hash{}) { // of a service with powers
+		err = failf(exitJobFailed, reasonRefused, "its price and its cap were checked when it was paid",
+			"job %s asked its seller's node: that cannot be run again here", j.ID.Short())
+	}
 	return v, errors.Join(err, engine.Close())
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/peersea/sea/identity"
+	"github.com/peersea/sea/ledger"
 	"github.com/peersea/sea/node"
 	"github.com/peersea/sea/node/addr"
 	"github.com/peersea/sea/node/rpc"
@@ -131,6 +132,9 @@ func (a *api) postCall(r *http.Request, in callRequest) (callAnswer, error) {
 	body, err := fromJSON(in.Body)
 	if err != nil {
 		return callAnswer{}, usagef("see \"seaworker call --help\"", "the argument: %v", err)
+	}
+	if in.MaxCreditMicro != 0 {
+		return a.d.buyCall(r.Context(), to, in.Scope, body, ledger.Amount(in.MaxCreditMicro))
 	}
 	answer, err := a.d.node.Call(r.Context(), to, in.Scope, body)
 	if err != nil {

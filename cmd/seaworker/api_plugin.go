@@ -2,8 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
 
 	"github.com/peersea/sea/compute"
@@ -30,24 +28,15 @@ type pluginsView struct {
 	Guests  []guest.View `json:"guests"`
 }
 
-// pluginAsk is a guest to enable: a module that was uploaded, and what it may.
+// pluginAsk is a guest to enable: a module that was uploaded, and on which terms.
 type pluginAsk struct {
 	Module compute.Blob `json:"module"`
 	Powers []string     `json:"powers"`
-	Limits guest.Limits `json:"limits"`
+	Terms  guest.Terms  `json:"terms"`
 }
 
 func (a *api) putPlugin(r *http.Request, in pluginAsk) (guest.View, error) {
-	f, err := a.d.storage.Open(in.Module.Hash)
-	if err != nil {
-		return guest.View{}, usagef("upload it with PUT /v1/blobs first", "the module: %v", err)
-	}
-	defer f.Close()
-	module, err := io.ReadAll(io.LimitReader(f, compute.MaxModuleBytes+1))
-	if err != nil {
-		return guest.View{}, fmt.Errorf("the module: %w", err)
-	}
-	v, err := a.d.guests.Enable(r.PathValue("name"), module, in.Powers, in.Limits)
+	v, err := a.d.guests.Enable(r.PathValue("name"), in.Module, in.Powers, in.Terms)
 	return v, guestFailure(err)
 }
 

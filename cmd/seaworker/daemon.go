@@ -210,7 +210,7 @@ func onPrivateNetwork() bool {
 }
 
 // startPlugins hands the parts to the plugins: storage, then credit, then the
-// market, which needs both, then the guests, which need none.
+// guests, then the market, which needs all of them.
 func (d *daemon) startPlugins(cfg config) error {
 	blobs := filepath.Join(d.dir.plugins(), "storage", "blobs")
 	store, err := storage.Open(blobs, storage.Config{Log: d.log.With("plugin", "storage")})
@@ -228,13 +228,13 @@ func (d *daemon) startPlugins(cfg config) error {
 		return err
 	}
 	d.credit = credit.New(d.ledger, credit.Config{NoGrowth: !cfg.Grow})
-	d.market = market.New(d.key, book, d.ledger, d.engine, market.Config{Engine: d.engine.Name()})
-	d.guests = guest.New(d.guestEngine(), kept, "storage", "credit", "market")
+	d.guests = guest.New(d.guestEngine(), kept, store, "storage", "credit", "market")
+	d.market = market.New(d.key, book, d.ledger, d.engine, market.Config{Engine: d.engine.Name(), Services: d.guests})
 	d.plugins, err = plugins.Start(d.node, d.dir.plugins(), d.log,
 		plugins.Named{Name: "storage", Plugin: d.storage},
 		plugins.Named{Name: "credit", Plugin: d.credit},
-		plugins.Named{Name: "market", Plugin: d.market},
 		plugins.Named{Name: "guest", Plugin: d.guests},
+		plugins.Named{Name: "market", Plugin: d.market},
 	)
 	if err != nil {
 		return err

@@ -6,8 +6,12 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/peersea/sea/compute"
+	"github.com/peersea/sea/ledger"
 	"github.com/peersea/sea/plugins/guest"
+	"github.com/peersea/sea/plugins/market"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 func newPlugin(c *cli) *cobra.Command {
@@ -39,13 +43,13 @@ func newPluginList(c *cli) *cobra.Command {
 			}
 			var rows []string
 			for _, name := range v.BuiltIn {
-				rows = append(rows, name+"\tbuilt in\t\t\t\t\t")
+				rows = append(rows, name+"\tbuilt in\t\t\t\t\t\t")
 			}
 			for _, g := range v.Guests {
-				rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s", g.Name, guestState(g), orDash(strings.Join(g.Powers, ",")),
+				rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", g.Name, guestState(g), orDash(strings.Join(g.Powers, ",")), priceText(g.Terms.Price),
 					commas(g.Calls), commas(g.Failed+g.Busy), commas(g.Fuel), bytesText(uint64(g.Stored))))
 			}
-			return c.table("NAME\tSERVES\tMAY\tCALLS\tREFUSED\tFUEL\tSTORED", rows)
+			return c.table("NAME\tSERVES\tMAY\tPRICE\tCALLS\tREFUSED\tFUEL\tSTORED", rows)
 		},
 	}
 }
@@ -60,6 +64,17 @@ func guestState(g guest.View) string {
 	return strings.Join(g.Scopes, " ")
 }
 
+// priceText is a price in a word: of a Gfuel, or of a call and a Gfuel.
+func priceText(p market.Price) string {
+	switch {
+	case p.Fee == 0 && p.PerGfuel == 0:
+		return "free"
+	case p.Fee == 0:
+		return credits(int64(p.PerGfuel)) + "/Gfuel"
+	}
+	return credits(int64(p.Fee)) + " + " + credits(int64(p.PerGfuel)) + "/Gfuel"
+}
+
 func orDash(text string) string {
 	if text == "" {
 		return "-"
@@ -67,9 +82,51 @@ func orDash(text string) string {
 	return text
 }
 
+// pluginFlags are the terms of a guest as they are typed.
+type pluginFlags struct {
+	allow                           []string
+	price, fee, fuel, memory, store string
+}
+
+func (f *pluginFlags) add(flags *pflag.FlagSet) {
+	flags.StringSliceVar(&f.allow, "allow", nil, "the `POWERS` it may use, by name")
+	flags.StringVar(&f.price, "price", "0", "`CREDITS` for a Gfuel")
+	flags.StringVar(&f.fee, "fee", "0", "`CREDITS` for a call")
+	flags.StringVar(&f.fuel, "fuel", "1G", "most `FUEL` for one call")
+	flags.StringVar(&f.memory, "memory", "64MiB", "most memory for one call")
+	flags.StringVar(&f.store, "store", "16MiB", "most that it may keep on the disk")
+}
+
+func (f *pluginFlags) read() (ask pluginAsk, err error) {
+	ask.Powers = f.allow
+	price, err := parseCredits(f.price)
+	if err != nil {
+		return ask, err
+	}
+	fee, err := parseCredits(f.fee)
+	if err != nil {
+		return ask, err
+	}
+	ask.Terms.PerGfuel, ask.Terms.Fee = ledger.Amount(price), ledger.Amount(fee)
+	if ask.Terms.Fuel, err = parseCount(f.fuel); err != nil {
+		return ask, usagef("write it as 500M or 5G", "--fuel: %v", err)
+	}
+	memory, err := parseBytes(f.memory)
+	if err != nil || memory>>16 > compute.MaxMemoryPages {
+		return ask, usagef("write it as 64MiB", "--memory is %q", f.memory)
+	}
+	ask.Terms.MemoryPages = uint32(memory >> 16)
+	store, err := parseBytes(f.store)
+	if err != nil {
+		return ask, usagef("write it as 16MiB", "--store: %v", err)
+	}
+	ask.Terms.StoreBytes = int64(store)
+	return ask, nil
+}
+
 func newPluginEnable(c *cli) *cobra.Command {
-	var name, fuel, memory, store string
-	var allow []string
+	var name string
+	var flags pluginFlags
 	cmd := &cobra.Command{
 		Use:   "enable MODULE.wasm --scope NAME",
 		Short: "Serve a module's functions as NAME:FUNCTION",
@@ -78,28 +135,21 @@ scopes NAME:FUNCTION. A module that asks for no power is a pure function of what
 is called with. Powers are allowed by name:
 
 ` + grantsText() + `
-It is served again after a restart, until "plugin disable". Enabling another module
-under the same name replaces it and keeps its store.`,
-		Example: "  seaworker plugin enable kv.wasm --scope kv --allow store\n  seaworker plugin enable thumbnail.wasm --scope thumbnail --fuel 5G",
-		Args:    exactArgs(1),
+With a --price or a --fee its calls are sold as jobs are, while this node sells:
+"call --max-credit" buys one, with a receipt. Without, anyone may call it for
+nothing. It is served again after a restart, until "plugin disable". Enabling
+another module under the same name replaces it and keeps its store.`,
+		Example: `  seaworker plugin enable kv.wasm --scope kv --allow store
+  seaworker plugin enable thumbnail.wasm --scope thumbnail --fuel 5G --price 2`,
+		Args: exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ask := pluginAsk{Powers: allow}
 			if name == "" {
 				return usagef("give it a name, such as --scope kv", "--scope is missing")
 			}
-			var err error
-			if ask.Limits.Fuel, err = parseCount(fuel); err != nil {
-				return usagef("write it as 500M or 5G", "--fuel: %v", err)
+			ask, err := flags.read()
+			if err != nil {
+				return err
 			}
-			bytes, err := parseBytes(memory)
-			if err != nil || bytes>>16 > 1<<16 {
-				return usagef("write it as 64MiB", "--memory %q: %v", memory, err)
-			}
-			ask.Limits.MemoryPages = uint32(bytes >> 16)
-			if bytes, err = parseBytes(store); err != nil {
-				return usagef("write it as 16MiB", "--store %q: %v", store, err)
-			}
-			ask.Limits.StoreBytes = int64(bytes)
 			api, err := c.running(cmd.Context())
 			if err != nil {
 				return err
@@ -120,10 +170,7 @@ under the same name replaces it and keeps its store.`,
 		},
 	}
 	cmd.Flags().StringVar(&name, "scope", "", "the `NAME` before the colon of its scopes: a-z and 0-9")
-	cmd.Flags().StringSliceVar(&allow, "allow", nil, "the `POWERS` it may use, by name")
-	cmd.Flags().StringVar(&fuel, "fuel", "1G", "most `FUEL` for one call")
-	cmd.Flags().StringVar(&memory, "memory", "64MiB", "most memory for one call")
-	cmd.Flags().StringVar(&store, "store", "16MiB", "most that it may keep on the disk")
+	flags.add(cmd.Flags())
 	return cmd
 }
 

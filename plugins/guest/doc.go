@@ -21,6 +21,12 @@
 //
 // docs/PROTOCOL.md has the form of each request; [compute.Power] how it is asked.
 //
+// # Selling
+//
+// A guest with a price is not called but bought: a call of it is a job of the market, at
+// its own price, of a module that anyone may fetch to run it again. [Guests.Service]
+// tells the market which jobs those are.
+//
 // # Bounds
 //
 // 32 guests; 4 calls of one at once, of which one entity may have half; per call the
@@ -28,5 +34,7 @@
 //
 // # Caveats
 //
-// Calls are free: whoever reaches the node may call, as any other scope of a plugin.
+// Calls of a guest without a price are free: whoever reaches the node may call, as any
+// other scope of a plugin. A call that was sold runs again from its start when the node
+// ends meanwhile: what it asked for may then happen twice.
 package guest

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"sync"
@@ -17,6 +15,7 @@ import (
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/plugins"
 	"github.com/peersea/sea/plugins/state"
+	"github.com/peersea/sea/plugins/storage"
 )
 
 // maxGuests is how many guests a node knows, enabled or not.
@@ -43,6 +42,7 @@ type engine interface {
 type Guests struct {
 	engine   engine
 	store    *state.Store
+	blobs    *storage.Storage
 	reserved []string
 	host     *plugins.Host
 	records  *state.Table
@@ -53,11 +53,12 @@ type Guests struct {
 	closed bool
 }
 
-// New makes the plugin. st keeps what guests are and store; reserved are names that no
-// guest may have, and whose scopes none may call: those of the node's other plugins.
-// The caller closes e and st after the plugin has ended.
-func New(e *compute.Engine, st *state.Store, reserved ...string) *Guests {
-	return &Guests{engine: e, store: st, reserved: append([]string{"sea"}, reserved...), guests: map[string]*guest{}}
+// New makes the plugin, which needs blobs before it in the list. st keeps what guests
+// are and store, blobs their modules; reserved are names that no guest may have, and
+// whose scopes none may call: those of the node's other plugins. The caller closes e and
+// st after the plugin has ended.
+func New(e *compute.Engine, st *state.Store, blobs *storage.Storage, reserved ...string) *Guests {
+	return &Guests{engine: e, store: st, blobs: blobs, reserved: append([]string{"sea", "guest"}, reserved...), guests: map[string]*guest{}}
 }
 
 // Init enables the guests that were enabled when the node ended.
@@ -82,17 +83,18 @@ func (gs *Guests) Init(host *plugins.Host) (err error) {
 	for _, r := range records {
 		g := newGuest(gs, r, used[r.Name])
 		gs.guests[r.Name] = g
-		if !r.On {
-			continue
-		}
 		functions, err := gs.examine(r)
-		if err != nil { // the operator's file is gone or damaged: the node serves the rest
-			host.Log.Warn("a guest is not served", "guest", r.Name, "err", err)
+		if err != nil { // its module is gone or damaged: the node serves the rest
+			host.Log.Warn("a guest cannot be served", "guest", r.Name, "err", err)
 			g.trouble = err.Error()
 			continue
 		}
-		g.open(functions)
+		g.pinned = gs.blobs.Pin(r.Module)
+		if r.On {
+			g.open(functions)
+		}
 	}
+	aboutMethod.Handle(host.Node, gs.serveAbout)
 	return nil
 }
 
@@ -130,19 +132,16 @@ func (gs *Guests) List() []View {
 	return views
 }
 
-// Enable serves module as the guest called name, in the place of the one of that name
-// that there may be, with its store. powers are words of Grants. It is remembered: the
-// guest is served again after a restart. Errors are ErrRefused and those of the disk.
-func (gs *Guests) Enable(name string, module []byte, powers []string, limits Limits) (View, error) {
-	powers = slices.Compact(slices.Sorted(slices.Values(powers)))
+// Enable serves a module, which is among the blobs, as the guest called name, in the
+// place of the one of that name that there may be, with its store. powers are words of
+// Grants. It is remembered: the guest is served again after a restart. Errors are
+// ErrRefused and those of the disk.
+func (gs *Guests) Enable(name string, module compute.Blob, powers []string, terms Terms) (View, error) {
 	r := record{
-		Name: name, Module: identity.HashOf(module), Size: uint64(len(module)), Powers: powers,
-		Limits: limits.withDefaults(), On: true, Since: time.Now().UnixMilli(),
+		Name: name, Module: module.Hash, Size: module.Size, Powers: slices.Compact(slices.Sorted(slices.Values(powers))),
+		Terms: terms.withDefaults(), On: true, Since: time.Now().UnixMilli(),
 	}
-	if err := gs.check(r); err != nil {
-		return View{}, err
-	}
-	functions, err := functionsOf(r, module)
+	functions, err := gs.examine(r)
 	if err != nil {
 		return View{}, err
 	}
@@ -154,24 +153,23 @@ func (gs *Guests) Enable(name string, module []byte, powers []string, limits Lim
 		return View{}, fmt.Errorf("%w: the node ends", ErrRefused)
 	case old == nil && len(gs.guests) >= maxGuests:
 		return View{}, fmt.Errorf("%w: there are %d guests, the most there may be: forget one", ErrRefused, maxGuests)
-	}
-	if err := writeFile(gs.file(r.Module), module); err != nil {
-		return View{}, err
+	case !gs.blobs.Pin(r.Module):
+		return View{}, fmt.Errorf("%w: its module is gone already: upload it again", ErrRefused)
 	}
 	if err := gs.commit(r); err != nil {
+		gs.blobs.Unpin(r.Module)
 		return View{}, err
 	}
 	used := int64(0)
 	if old != nil {
 		old.close()
 		used = old.store.bytes()
+		old.unpin()
 	}
 	g := newGuest(gs, r, used)
+	g.pinned = true
 	gs.guests[name] = g
 	g.open(functions)
-	if old != nil {
-		gs.dropFile(old.Module)
-	}
 	return g.view(), nil
 }
 
@@ -189,7 +187,9 @@ func (gs *Guests) Disable(name string) error {
 		return err
 	}
 	g.close()
-	gs.guests[name] = newGuest(gs, r, g.store.bytes())
+	off := newGuest(gs, r, g.store.bytes())
+	off.pinned, off.trouble = g.pinned, g.trouble
+	gs.guests[name] = off
 	return nil
 }
 
@@ -211,7 +211,7 @@ func (gs *Guests) Forget(name string) error {
 		return err
 	}
 	delete(gs.guests, name)
-	gs.dropFile(g.Module)
+	g.unpin()
 	return nil
 }
 
@@ -226,20 +226,26 @@ func (gs *Guests) check(r record) error {
 	if _, unknown := powersOf(r.Powers); unknown != "" {
 		return fmt.Errorf("%w: there is no power %.40q", ErrRefused, unknown)
 	}
-	return r.Limits.check()
+	return r.Terms.check()
 }
 
-// examine reads a guest's module from the disk.
+// examine says which functions of a guest are served.
 func (gs *Guests) examine(r record) ([]string, error) {
 	if err := gs.check(r); err != nil {
 		return nil, err
 	}
-	module, err := readFile(gs.file(r.Module), r.Size)
+	f, err := gs.blobs.Open(r.Module)
+	if err != nil {
+		return nil, fmt.Errorf("%w: its module: %w", ErrRefused, err)
+	}
+	defer f.Close()
+	module, err := io.ReadAll(io.LimitReader(f, compute.MaxModuleBytes+1))
 	if err != nil {
 		return nil, err
 	}
-	if identity.HashOf(module) != r.Module {
-		return nil, fmt.Errorf("%s was changed on the disk: enable it again", gs.file(r.Module))
+	if identity.HashOf(module) != r.Module || uint64(len(module)) != r.Size {
+		gs.blobs.Discard(r.Module) // so that it can be put in again
+		return nil, fmt.Errorf("%w: its module was changed on the disk: enable it again", ErrRefused)
 	}
 	return functionsOf(r, module)
 }
@@ -249,47 +255,4 @@ func (gs *Guests) commit(r record) error {
 	var b state.Batch
 	b.Put(gs.records, []byte(r.Name), r.encode())
 	return gs.store.Commit(&b)
-}
-
-// file is where a module is kept.
-func (gs *Guests) file(module identity.Hash) string {
-	return filepath.Join(gs.host.Dir, module.String()+".wasm")
-}
-
-// dropFile removes a module that no guest is any more. It is called with mu held. A
-// file that stays costs its room and nothing else.
-func (gs *Guests) dropFile(module identity.Hash) {
-	for _, g := range gs.guests {
-		if g.Module == module {
-			return
-		}
-	}
-	if err := os.Remove(gs.file(module)); err != nil {
-		gs.host.Log.Warn("a guest's module stays on the disk", "err", err)
-	}
-}
-
-// writeFile puts a whole file on the disk, or none.
-func writeFile(path string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // after the rename there is none
-	_, err = f.Write(b)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	return err
-}
-
-// readFile reads a file of so many bytes.
-func readFile(path string, size uint64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, int64(size)+1))
 }

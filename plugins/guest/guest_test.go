@@ -24,6 +24,7 @@ import (
 	"github.com/peersea/sea/node/rpc"
 	"github.com/peersea/sea/plugins"
 	"github.com/peersea/sea/plugins/state"
+	"github.com/peersea/sea/plugins/storage"
 )
 
 func TestMain(m *testing.M) {
@@ -78,9 +79,13 @@ func (k *kept) serve(t testing.TB, n *node.Node, e engine) (gs *Guests, stop fun
 			}
 		}
 	}
-	gs = New(nil, st, "market", "storage", "credit")
+	blobs, err := storage.Open(filepath.Join(k.dir, "blobs"), storage.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gs = New(nil, st, blobs, "market", "storage", "credit")
 	gs.engine = e
-	set, err := plugins.Start(n, k.dir, slog.New(slog.NewTextHandler(&k.log, nil)), plugins.Named{Name: "guest", Plugin: gs})
+	set, err := plugins.Start(n, k.dir, slog.New(slog.NewTextHandler(&k.log, nil)), plugins.Named{Name: "storage", Plugin: blobs}, plugins.Named{Name: "guest", Plugin: gs})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,10 +108,20 @@ func (k *kept) serve(t testing.TB, n *node.Node, e engine) (gs *Guests, stop fun
 	return gs, stop
 }
 
-// enable is Enable of a guest that is fine.
-func enable(t testing.TB, gs *Guests, name string, module []byte, powers []string, limits Limits) View {
+// upload puts a module among the blobs.
+func upload(t testing.TB, gs *Guests, module []byte) compute.Blob {
 	t.Helper()
-	v, err := gs.Enable(name, module, powers, limits)
+	blob, err := gs.blobs.PutBytes(module)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return blob
+}
+
+// enable is Enable of a guest that is fine.
+func enable(t testing.TB, gs *Guests, name string, module []byte, powers []string, terms Terms) View {
+	t.Helper()
+	v, err := gs.Enable(name, upload(t, gs, module), powers, terms)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,12 +142,12 @@ func TestFunctions(t *testing.T) {
 	sea := nodetest.New(t, 2)
 	var disk kept
 	gs, _ := disk.serve(t, sea.Nodes[0], nil)
-	v := enable(t, gs, "puppet", puppet(t), all(), Limits{})
+	v := enable(t, gs, "puppet", puppet(t), all(), Terms{})
 	want := "call caller greedy kv_delete kv_get kv_list kv_put log publish"
 	if got := strings.ReplaceAll(strings.Join(v.Scopes, " "), "puppet:", ""); got != want {
 		t.Errorf("serves %s, want %s", got, want)
 	}
-	if v.Limits != (Limits{Fuel: 1e9, MemoryPages: 1024, StoreBytes: 16 << 20}) || !v.On || v.Module != identity.HashOf(puppet(t)) {
+	if v.Terms != (Terms{Fuel: 1e9, MemoryPages: 1024, StoreBytes: 16 << 20}) || !v.On || v.Module != identity.HashOf(puppet(t)) {
 		t.Errorf("enabled as %+v", v)
 	}
 }
@@ -145,7 +160,7 @@ func TestPure(t *testing.T) {
 	var nodes [2]*Guests
 	for i := range nodes {
 		nodes[i], _ = disks[i].serve(t, sea.Nodes[i], nil)
-		enable(t, nodes[i], "r", reactor(t), nil, Limits{Fuel: 5e6})
+		enable(t, nodes[i], "r", reactor(t), nil, Terms{Fuel: 5e6})
 	}
 	for _, tt := range []struct {
 		function, body, answer, says string
@@ -181,34 +196,34 @@ func TestEnableRefuses(t *testing.T) {
 		name   string
 		module []byte
 		powers []string
-		limits Limits
+		terms  Terms
 		says   string
 	}{
-		"no name":           {"", reactor(t), nil, Limits{}, "the name"},
-		"a long name":       {strings.Repeat("a", 33), reactor(t), nil, Limits{}, "the name"},
-		"a path":            {"../x", reactor(t), nil, Limits{}, "the name"},
-		"the node's own":    {"sea", reactor(t), nil, Limits{}, "own"},
-		"another plugin's":  {"credit", reactor(t), nil, Limits{}, "own"},
-		"no module":         {"a", []byte("hello"), nil, Limits{}, "module"},
-		"an unknown power":  {"a", reactor(t), []string{"root"}, Limits{}, `no power "root"`},
-		"a power too few":   {"a", puppet(t), []string{"call", "caller", "log", "publish"}, Limits{}, `allow "store"`},
-		"too much fuel":     {"a", reactor(t), nil, Limits{Fuel: 100e9 + 1}, "fuel"},
-		"too much memory":   {"a", reactor(t), nil, Limits{MemoryPages: 16385}, "memory"},
-		"too little memory": {"a", puppet(t), all(), Limits{MemoryPages: 7}, "512 KiB"},
-		"too much store":    {"a", reactor(t), nil, Limits{StoreBytes: 1<<30 + 1}, "store"},
-		"a command":         {"a", module(t, "../../examples/primes/primes.wasm"), nil, Limits{}, "no function"},
+		"no name":           {"", reactor(t), nil, Terms{}, "the name"},
+		"a long name":       {strings.Repeat("a", 33), reactor(t), nil, Terms{}, "the name"},
+		"a path":            {"../x", reactor(t), nil, Terms{}, "the name"},
+		"the node's own":    {"sea", reactor(t), nil, Terms{}, "own"},
+		"another plugin's":  {"credit", reactor(t), nil, Terms{}, "own"},
+		"no module":         {"a", []byte("hello"), nil, Terms{}, "module"},
+		"an unknown power":  {"a", reactor(t), []string{"root"}, Terms{}, `no power "root"`},
+		"a power too few":   {"a", puppet(t), []string{"call", "caller", "log", "publish"}, Terms{}, `allow "store"`},
+		"too much fuel":     {"a", reactor(t), nil, Terms{Fuel: 100e9 + 1}, "fuel"},
+		"too much memory":   {"a", reactor(t), nil, Terms{MemoryPages: 16385}, "memory"},
+		"too little memory": {"a", puppet(t), all(), Terms{MemoryPages: 7}, "512 KiB"},
+		"too much store":    {"a", reactor(t), nil, Terms{StoreBytes: 1<<30 + 1}, "store"},
+		"a command":         {"a", module(t, "../../examples/primes/primes.wasm"), nil, Terms{}, "no function"},
 	} {
-		if v, err := gs.Enable(tt.name, tt.module, tt.powers, tt.limits); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), tt.says) {
+		if v, err := gs.Enable(tt.name, upload(t, gs, tt.module), tt.powers, tt.terms); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("%s: %+v, %v", name, v, err)
 		}
 	}
 	for i := range maxGuests {
-		enable(t, gs, fmt.Sprintf("g%d", i), reactor(t), nil, Limits{})
+		enable(t, gs, fmt.Sprintf("g%d", i), reactor(t), nil, Terms{})
 	}
-	if _, err := gs.Enable("last", reactor(t), nil, Limits{}); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "32 guests") {
+	if _, err := gs.Enable("last", upload(t, gs, reactor(t)), nil, Terms{}); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "32 guests") {
 		t.Errorf("one too many: %v", err)
 	}
-	enable(t, gs, "g0", puppet(t), all(), Limits{}) // in the place of another
+	enable(t, gs, "g0", puppet(t), all(), Terms{}) // in the place of another
 	for _, name := range []string{"", "last"} {
 		if err := errors.Join(gs.Disable(name), gs.Forget(name)); !errors.Is(err, ErrUnknown) {
 			t.Errorf("%q: %v", name, err)
@@ -222,7 +237,7 @@ func TestStore(t *testing.T) {
 	here, there := sea.Nodes[0], sea.Nodes[1].Addr()
 	var disk kept
 	gs, stop := disk.serve(t, sea.Nodes[1], nil)
-	quota := Limits{StoreBytes: 1000}
+	quota := Terms{StoreBytes: 1000}
 	enable(t, gs, "puppet", puppet(t), all(), quota)
 	other := enable(t, gs, "pup", puppet(t), all(), quota)
 	if other.Stored != 0 {
@@ -298,8 +313,10 @@ func TestStore(t *testing.T) {
 	if err := gs.Forget("puppet"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(gs.file(other.Module)); err != nil {
+	if f, err := gs.blobs.Open(other.Module); err != nil {
 		t.Errorf("the module that another guest is was removed: %v", err)
+	} else {
+		f.Close()
 	}
 	v := enable(t, gs, "puppet", puppet(t), all(), quota)
 	if v.Stored != 0 {
@@ -375,7 +392,7 @@ func TestBusy(t *testing.T) {
 	h := holding{make(chan struct{}), make(chan struct{})}
 	var disk kept
 	gs, _ := disk.serve(t, sea.Nodes[0], h)
-	enable(t, gs, "r", reactor(t), nil, Limits{})
+	enable(t, gs, "r", reactor(t), nil, Terms{})
 	outcome := make(chan error)
 	call := func(i int) {
 		_, err := sea.Nodes[i].Call(t.Context(), sea.Nodes[0].Addr(), "r:hi", nil)
@@ -424,12 +441,13 @@ func TestDamaged(t *testing.T) {
 	sea := nodetest.New(t, 2)
 	var disk kept
 	gs, stop := disk.serve(t, sea.Nodes[0], nil)
-	enable(t, gs, "puppet", puppet(t), all(), Limits{})
-	v := enable(t, gs, "r", reactor(t), nil, Limits{})
+	enable(t, gs, "puppet", puppet(t), all(), Terms{})
+	v := enable(t, gs, "r", reactor(t), nil, Terms{})
 	stop()
 	bad := reactor(t)
 	bad[len(bad)-1]++
-	if err := os.WriteFile(gs.file(v.Module), bad, 0o600); err != nil {
+	name := v.Module.String()
+	if err := os.WriteFile(filepath.Join(disk.dir, "blobs", name[:2], name), bad, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	gs, _ = disk.serve(t, sea.Nodes[0], nil)
@@ -440,8 +458,14 @@ func TestDamaged(t *testing.T) {
 	if _, err := sea.Nodes[1].Call(t.Context(), sea.Nodes[0].Addr(), "r:hi", nil); !errors.Is(err, rpc.ErrNoHandler) {
 		t.Error(err)
 	}
-	enable(t, gs, "r", reactor(t), nil, Limits{})
+	enable(t, gs, "r", reactor(t), nil, Terms{})
 	if b, err := sea.Nodes[1].Call(t.Context(), sea.Nodes[0].Addr(), "r:hi", nil); err != nil || string(b) != "hi\nhi" {
 		t.Errorf("enabled again: %q, %v", b, err)
+	}
+	if err := gs.Forget("puppet"); err != nil {
+		t.Error(err)
+	}
+	if total, pinned := gs.blobs.Usage(); pinned != int64(len(reactor(t))) || total < pinned {
+		t.Errorf("%d of %d bytes of blobs are pinned, want those of one module", pinned, total)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -236,8 +237,9 @@ func (a *asking) failed(name string, err error) int32 {
 
 // voices are the channels that a guest has published in, the last used last.
 type voices struct {
-	mu   sync.Mutex // guards list
-	list []*node.Channel
+	mu     sync.Mutex // guards what follows
+	list   []*node.Channel
+	closed bool
 }
 
 // join gives a Channel to publish in, of which voices keeps maxVoices.
@@ -257,6 +259,9 @@ func (v *voices) join(ctx context.Context, n plugins.Node, id string) (*node.Cha
 		}
 		break
 	}
+	if v.closed {
+		return nil, net.ErrClosed
+	}
 	ch, err := n.Join(ctx, id)
 	if err != nil {
 		return nil, err
@@ -268,12 +273,12 @@ func (v *voices) join(ctx context.Context, n plugins.Node, id string) (*node.Cha
 	return ch, nil
 }
 
-// close leaves all. No call of the guest is under way.
+// close leaves all, for good.
 func (v *voices) close() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, ch := range v.list {
 		_ = ch.Close() // gives no error
 	}
-	v.list = nil
+	v.list, v.closed = nil, true
 }

@@ -19,7 +19,7 @@ func TestSpeaks(t *testing.T) {
 	here, there := sea.Nodes[0], sea.Nodes[1].Addr()
 	var disk kept
 	gs, stop := disk.serve(t, sea.Nodes[1], nil)
-	enable(t, gs, "puppet", puppet(t), all(), Limits{})
+	enable(t, gs, "puppet", puppet(t), all(), Terms{})
 	for _, scope := range []string{"clock:now", "credit:push", "market:ask"} {
 		defer sea.Nodes[2].Handle(scope, func(_ context.Context, from rpc.Peer, body []byte) ([]byte, error) {
 			if from.Addr != there {
@@ -93,7 +93,7 @@ func TestSpeaksSoMuch(t *testing.T) {
 	sea := nodetest.New(t, 1)
 	var disk kept
 	gs, _ := disk.serve(t, sea.Nodes[0], nil)
-	enable(t, gs, "puppet", puppet(t), all(), Limits{})
+	enable(t, gs, "puppet", puppet(t), all(), Terms{})
 	powers := gs.guests["puppet"].powers(rpc.Peer{})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -161,7 +161,7 @@ func FuzzAsk(f *testing.F) {
 	sea := nodetest.New(f, 1)
 	var disk kept
 	gs, _ := disk.serve(f, sea.Nodes[0], nil)
-	enable(f, gs, "puppet", puppet(f), all(), Limits{StoreBytes: 1 << 16})
+	enable(f, gs, "puppet", puppet(f), all(), Terms{StoreBytes: 1 << 16})
 	ctx, cancel := context.WithCancel(f.Context())
 	cancel() // so that no channel is waited for
 	f.Fuzz(func(t *testing.T, which int, request []byte) {

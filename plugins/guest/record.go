@@ -8,15 +8,20 @@ import (
 	"github.com/peersea/sea/compute"
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/identity/cbor"
+	"github.com/peersea/sea/ledger"
 	"github.com/peersea/sea/node/rpc"
+	"github.com/peersea/sea/plugins/market"
 	"github.com/peersea/sea/plugins/state"
 )
 
 const recordVersion = 1
 
-// Limits are what one call of a guest may use, and what it may store. Zero fields
-// stand for the defaults.
-type Limits struct {
+// Terms are what one call of a guest costs and may use, and what it may store. Zero
+// fields of the limits stand for the defaults.
+type Terms struct {
+	// Price of a call: a fee and so much a Gfuel. A guest without a price is called by
+	// anyone for nothing; the calls of one with a price are sold as jobs.
+	market.Price
 	// Fuel of one call; default 1e9, at most 100e9.
 	Fuel uint64 `cbor:"fuel" json:"fuel"`
 	// MemoryPages of 64 KiB; default 1,024, at most 16,384.
@@ -26,27 +31,32 @@ type Limits struct {
 	StoreBytes int64 `cbor:"store_bytes" json:"store_bytes"`
 }
 
-func (l Limits) withDefaults() Limits {
-	if l.Fuel == 0 {
-		l.Fuel = 1e9
+func (t Terms) withDefaults() Terms {
+	if t.Fuel == 0 {
+		t.Fuel = 1e9
 	}
-	if l.MemoryPages == 0 {
-		l.MemoryPages = 1024
+	if t.MemoryPages == 0 {
+		t.MemoryPages = 1024
 	}
-	if l.StoreBytes == 0 {
-		l.StoreBytes = 16 << 20
+	if t.StoreBytes == 0 {
+		t.StoreBytes = 16 << 20
 	}
-	return l
+	return t
 }
 
-func (l Limits) check() error {
+func (t Terms) check() error {
+	for _, amount := range []ledger.Amount{t.Fee, t.PerGfuel} {
+		if amount < 0 || amount >= 1<<62 {
+			return fmt.Errorf("%w: a price of %d micro-credits, want 0 to 2^62", ErrRefused, amount)
+		}
+	}
 	switch {
-	case l.Fuel > 100e9:
-		return fmt.Errorf("%w: %d fuel for a call, at most 100 Gfuel", ErrRefused, l.Fuel)
-	case l.MemoryPages > 16384:
-		return fmt.Errorf("%w: %d MiB of memory, at most 1,024", ErrRefused, l.MemoryPages>>4)
-	case l.StoreBytes < 0 || l.StoreBytes > 1<<30:
-		return fmt.Errorf("%w: a store of %d bytes, at most 1 GiB", ErrRefused, l.StoreBytes)
+	case t.Fuel > 100e9:
+		return fmt.Errorf("%w: %d fuel for a call, at most 100 Gfuel", ErrRefused, t.Fuel)
+	case t.MemoryPages > 16384:
+		return fmt.Errorf("%w: %d MiB of memory, at most 1,024", ErrRefused, t.MemoryPages>>4)
+	case t.StoreBytes < 0 || t.StoreBytes > 1<<30:
+		return fmt.Errorf("%w: a store of %d bytes, at most 1 GiB", ErrRefused, t.StoreBytes)
 	}
 	return nil
 }
@@ -57,7 +67,7 @@ type record struct {
 	Module identity.Hash `cbor:"module"`
 	Size   uint64        `cbor:"size"`
 	Powers []string      `cbor:"powers"` // granted, sorted
-	Limits Limits        `cbor:"limits"`
+	Terms  Terms         `cbor:"terms"`
 	On     bool          `cbor:"on"`
 	Since  int64         `cbor:"since"` // Unix milliseconds of Enable
 }
@@ -72,6 +82,9 @@ func (r record) encode() []byte {
 	}
 	return b
 }
+
+// sold tells whether its calls cost something.
+func (t Terms) sold() bool { return t.Fee > 0 || t.PerGfuel > 0 }
 
 // readRecords reads all, at most maxGuests.
 func readRecords(t *state.Table) (records []record, err error) {
@@ -94,10 +107,14 @@ func readRecords(t *state.Table) (records []record, err error) {
 // job is a call as a job. Without powers it depends on function and body alone; with
 // them on more anyway.
 func (r record) job(function string, body []byte) compute.Job {
+	return r.jobOf(function, compute.BlobOf(body))
+}
+
+func (r record) jobOf(function string, body compute.Blob) compute.Job {
 	return compute.Job{
-		Module: r.Module, ModuleSize: r.Size, Entry: function, Args: []string{r.Name}, Stdin: compute.BlobOf(body),
+		Module: r.Module, ModuleSize: r.Size, Entry: function, Args: []string{r.Name}, Stdin: body,
 		Limits: compute.Limits{
-			Fuel: r.Limits.Fuel, MemoryPages: r.Limits.MemoryPages, OutputBytes: maxAnswer, Files: 16,
+			Fuel: r.Terms.Fuel, MemoryPages: r.Terms.MemoryPages, OutputBytes: maxAnswer, Files: 16,
 			Depth: compute.DefaultLimits().Depth, WallMillis: uint64(callWall.Milliseconds()),
 		},
 		Tariff: compute.Tariff1,

@@ -6,13 +6,13 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
-	"os"
 	"sync"
 	"time"
 
 	"github.com/peersea/sea/compute"
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/node/rpc"
+	"github.com/peersea/sea/plugins/storage"
 )
 
 // Bounds of a guest and of one call.
@@ -30,7 +30,7 @@ type View struct {
 	Module identity.Hash `json:"module"`
 	Powers []string      `json:"powers"`
 	Scopes []string      `json:"scopes"` // served now
-	Limits Limits        `json:"limits"`
+	Terms  Terms         `json:"terms"`
 	Stored int64         `json:"stored_bytes"`
 	On     bool          `json:"on"`
 	Since  int64         `json:"since_ms"`
@@ -53,8 +53,11 @@ type guest struct {
 	voices  voices
 	trouble string
 
-	ctx    context.Context // of its calls
-	cancel context.CancelFunc
+	ctx       context.Context // of its calls
+	cancel    context.CancelFunc
+	functions []string // that are served, sorted
+	shared    bool     // its module is, with anyone
+	pinned    bool     // its module is; guarded by Guests.mu
 
 	mu      sync.Mutex // guards what follows
 	scopes  []string
@@ -72,7 +75,7 @@ type guest struct {
 func newGuest(all *Guests, r record, used int64) *guest {
 	g := &guest{
 		record: r, all: all, callers: map[identity.Entity]int{},
-		store: &store{store: all.store, table: all.values, name: r.Name, quota: r.Limits.StoreBytes, used: used},
+		store: &store{store: all.store, table: all.values, name: r.Name, quota: r.Terms.StoreBytes, used: used},
 	}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	return g
@@ -80,6 +83,11 @@ func newGuest(all *Guests, r record, used int64) *guest {
 
 // open serves the functions.
 func (g *guest) open(functions []string) {
+	g.shared = g.Terms.sold()
+	if g.shared { // buyers run it again
+		g.all.blobs.Share(storage.Anyone, g.Module)
+	}
+	g.functions = functions
 	for _, f := range functions {
 		scope := g.Name + ":" + f
 		g.scopes = append(g.scopes, scope)
@@ -98,16 +106,28 @@ func (g *guest) close() {
 	for _, f := range undo {
 		f()
 	}
+	if g.shared {
+		g.all.blobs.Unshare(storage.Anyone, g.Module)
+	}
 	g.cancel()
 	g.running.Wait()
+	g.store.end() // calls that were sold may go on
 	g.voices.close()
+}
+
+// unpin lets the module go. It is called with Guests.mu held.
+func (g *guest) unpin() {
+	if g.pinned {
+		g.all.blobs.Unpin(g.Module)
+	}
+	g.pinned = false
 }
 
 func (g *guest) view() View {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return View{
-		Name: g.Name, Module: g.Module, Powers: append([]string{}, g.Powers...), Scopes: append([]string{}, g.scopes...), Limits: g.Limits,
+		Name: g.Name, Module: g.Module, Powers: append([]string{}, g.Powers...), Scopes: append([]string{}, g.scopes...), Terms: g.Terms,
 		Stored: g.store.bytes(), On: g.On, Since: g.Since, Trouble: g.trouble,
 		Calls: g.calls, Failed: g.failed, Busy: g.busy, Fuel: g.fuel,
 	}
@@ -149,6 +169,9 @@ func (g *guest) leave(from identity.Entity, fuel uint64, err error) {
 
 // call runs one function for a caller.
 func (g *guest) call(ctx context.Context, from rpc.Peer, function string, body []byte) (answer []byte, err error) {
+	if g.Terms.sold() && from.Entity != g.all.host.Node.Key() {
+		return nil, rpc.Errorf(rpc.Refused, "a call costs %s credits and %s a Gfuel: buy it (seaworker call --max-credit)", g.Terms.Fee, g.Terms.PerGfuel)
+	}
 	if err := g.enter(from.Entity); err != nil {
 		return nil, err
 	}
@@ -159,7 +182,7 @@ func (g *guest) call(ctx context.Context, from rpc.Peer, function string, body [
 	defer context.AfterFunc(g.ctx, cancel)()
 
 	job := g.job(function, body)
-	live := compute.Live{Tenant: "guest " + g.Name}
+	live := compute.Live{Tenant: g.tenant()}
 	if len(g.Powers) > 0 {
 		if _, err := rand.Read(job.Seed[:]); err != nil {
 			return nil, err
@@ -176,6 +199,9 @@ func (g *guest) call(ctx context.Context, from rpc.Peer, function string, body [
 	}
 	return answer, err
 }
+
+// tenant is in whose name its workers run.
+func (g *guest) tenant() string { return "guest " + g.Name }
 
 // answerOf makes a call's answer, or its error, of how the guest ended.
 func answerOf(r compute.Result, ctx context.Context) ([]byte, error) {
@@ -213,7 +239,7 @@ type blobs struct {
 
 func (b blobs) Open(h identity.Hash) (io.ReadCloser, error) {
 	if h == b.g.Module {
-		return os.Open(b.g.all.file(h))
+		return b.g.all.blobs.Open(h)
 	}
 	return io.NopCloser(bytes.NewReader(b.body)), nil
 }

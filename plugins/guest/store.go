@@ -23,8 +23,9 @@ type store struct {
 	name  string
 	quota int64
 
-	mu   sync.Mutex // guards used, and the order of changes
+	mu   sync.Mutex // guards what follows, and the order of changes
 	used int64
+	over bool // another store has taken its place: nothing is changed any more
 }
 
 // usedBytes gives what each guest stores.
@@ -70,7 +71,7 @@ func (s *store) put(key, value []byte) (ok bool, err error) {
 	if there {
 		more -= cost(key, old)
 	}
-	if more > 0 && s.used+more > s.quota {
+	if s.over || more > 0 && s.used+more > s.quota {
 		return false, nil
 	}
 	var b state.Batch
@@ -87,7 +88,7 @@ func (s *store) remove(key []byte) (ok bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old, there, err := s.get(key)
-	if err != nil || !there {
+	if err != nil || !there || s.over {
 		return false, err
 	}
 	var b state.Batch
@@ -124,7 +125,7 @@ func (s *store) list(prefix, after []byte) (keys []byte, err error) {
 	return keys, err
 }
 
-// clear forgets everything.
+// clear forgets everything. The store has ended.
 func (s *store) clear() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -146,6 +147,13 @@ func (s *store) clear() error {
 		}
 		s.used = 0
 	}
+}
+
+// end has nothing changed any more.
+func (s *store) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
 }
 
 func (s *store) bytes() int64 {

@@ -27,7 +27,7 @@ func TestThumbnail(t *testing.T) {
 	sea := nodetest.New(t, 2)
 	var disk kept
 	gs, _ := disk.serve(t, sea.Nodes[0], nil)
-	enable(t, gs, "thumbnail", module(t, out), nil, Limits{Fuel: 5e9})
+	enable(t, gs, "thumbnail", module(t, out), nil, Terms{Fuel: 5e9})
 
 	large := image.NewNRGBA(image.Rect(0, 0, 300, 200))
 	for i := range large.Pix {

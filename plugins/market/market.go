@@ -55,6 +55,8 @@ type Config struct {
 	Policy *Policy
 	// Engine names what runs the jobs, for offers.
 	Engine string
+	// Services are modules of this node's own that it sells calls of; nil is none.
+	Services Services
 	// Patience is how long a buyer waits for a seller that has gone: 0 is
 	// DefaultPatience.
 	Patience time.Duration

@@ -258,6 +258,9 @@ func (m *Market) quote(buyer identity.Entity, a Ask, job compute.Job, asked iden
 	if no := p.Caps.refuses(job); no != nil {
 		return Quote{}, no
 	}
+	if own, ok := m.service(job); ok {
+		p.Price = own.Price
+	}
 	if p.PerGfuel > a.PerGfuel {
 		return Quote{}, refuse(RefusedPrice, "a Gfuel costs %s credits here, the cap is %s", p.PerGfuel, a.PerGfuel)
 	}

@@ -153,10 +153,7 @@ func (m *Market) runPaid(ctx context.Context, s *sale) (compute.Result, error) {
 	ctx, end := context.WithCancel(ctx)
 	var watch sync.WaitGroup
 	watch.Go(func() { m.keepPaid(ctx, s, end) })
-	result, err := m.engine.Run(ctx, s.work, m.blobs, compute.Live{
-		Stdout: tell{s, s.out}, Stderr: tell{s, s.err}, Progress: func(fuel uint64) { m.progress(s, fuel) },
-		Tenant: s.buyer.String(), Control: &s.control, Slowest: s.quote.Slowest,
-	})
+	result, err := m.engine.Run(ctx, s.work, m.blobs, m.live(s))
 	end()
 	watch.Wait()
 	s.mu.Lock()

@@ -53,6 +53,9 @@ type peers struct {
 	node    plugins.Node
 }
 
+// Anyone may have what is shared with it.
+var Anyone identity.Entity
+
 // Share lets peer fetch the blobs until as many Unshares.
 func (p *peers) Share(peer identity.Entity, hashes ...identity.Hash) {
 	p.sharing.Lock()
@@ -85,7 +88,7 @@ func (p *peers) Unshare(peer identity.Entity, hashes ...identity.Hash) {
 func (p *peers) mayHave(peer identity.Entity, h identity.Hash) bool {
 	p.sharing.Lock()
 	defer p.sharing.Unlock()
-	return p.shared[h][peer] > 0
+	return p.shared[h][peer] > 0 || p.shared[h][Anyone] > 0
 }
 
 // Init makes fetching possible.

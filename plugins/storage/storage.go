@@ -4,7 +4,7 @@
 // A Storage is the folder: Put takes bytes in, Open gives them out, Pin keeps
 // them, and what nobody has pinned is dropped, the longest unused first, when
 // room is needed or after a week. As a plugin it serves the scope "storage:get"
-// to the peers a blob was shared with, and to nobody else; Fetch is the other
+// to the peers a blob was shared with, or to Anyone, and to nobody else; Fetch is the other
 // side of it. *Storage is a compute.Blobs.
 //
 // A blob is there wholly and with the right bytes, or not at all: it is hashed
@@ -224,6 +224,16 @@ func (s *Storage) Unpin(hashes ...identity.Hash) {
 			e.pins--
 			e.used = time.Now()
 		}
+	}
+}
+
+// Discard forgets a blob whose bytes were found to be others than its hash says, with
+// its pins, so that it can be put in again.
+func (s *Storage) Discard(h identity.Hash) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.blobs[h] != nil {
+		s.remove(h)
 	}
 }
 
