@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/peersea/sea/identity/cbor"
@@ -17,6 +18,7 @@ import (
 const (
 	connectWait  = 30 * time.Second
 	iceWait      = 15 * time.Second
+	relayAfter   = 3 * time.Second // that WebRTC has alone, before a relay is tried beside it
 	strangerWait = 4 * time.Second // for a URL out of a contact record; WebRTC comes after it
 	maxAnswering = 16              // offers of others under way
 )
@@ -117,21 +119,75 @@ func (s *session) reach(ctx context.Context, to, via addr.Addr, known *Contact, 
 		}
 		reasons = append(reasons, doing("dial "+url, err))
 	}
-	l, err := s.negotiate(ctx, to)
-	if err == nil {
+	l, errs := s.pierce(ctx, to, relayed)
+	if l != nil {
 		return l, nil
 	}
-	reasons = append(reasons, doing("webrtc", err))
-	if relayed && ctx.Err() == nil {
-		if l, err = s.relay(ctx, to, err); err == nil {
-			return l, nil
-		}
-		reasons = append(reasons, doing("relay", err))
-	}
+	reasons = append(reasons, errs...)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
 	return nil, rpc.Errorf(rpc.Unreachable, "%v", errors.Join(reasons...))
+}
+
+// errSlow is what is in the way of a direct link while there may still be one.
+var errSlow = errors.New("it takes long: the relayed link goes on looking for it")
+
+// pierce links to a node by WebRTC or, if that will do, over a relay, once WebRTC
+// has failed or takes long: it goes on beside the relay then, and the first link is
+// taken. A relayed one looks for a direct way at once where WebRTC was not done.
+// Without a link the reasons are returned.
+func (s *session) pierce(ctx context.Context, to addr.Addr, relayed bool) (*link, []error) {
+	type outcome struct {
+		l   *link
+		err error
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var trying sync.WaitGroup
+	defer trying.Wait()
+	defer cancel()
+	try := func(way func() (*link, error)) chan outcome {
+		done := make(chan outcome, 1)
+		trying.Go(func() {
+			l, err := way()
+			done <- outcome{l, err}
+		})
+		return done
+	}
+	direct := try(func() (*link, error) { return s.negotiate(ctx, to) })
+	var over chan outcome // set once a relay is tried
+	var reasons []error
+	begin := func(why error) {
+		over = try(func() (*link, error) { return s.relay(ctx, to, why) })
+	}
+	late := time.NewTimer(relayAfter)
+	defer late.Stop()
+	for {
+		select {
+		case got := <-direct:
+			if got.err == nil {
+				return got.l, nil
+			}
+			reasons = append(reasons, doing("webrtc", got.err))
+			direct = nil
+			if relayed && over == nil && ctx.Err() == nil {
+				begin(got.err)
+			}
+		case got := <-over:
+			if got.err == nil {
+				return got.l, nil
+			}
+			reasons = append(reasons, doing("relay", got.err))
+			over, relayed = nil, false
+		case <-late.C:
+			if relayed && over == nil {
+				begin(errSlow)
+			}
+		}
+		if direct == nil && over == nil {
+			return nil, reasons
+		}
+	}
 }
 
 // An offering is our offer to a peer on its way.
@@ -162,6 +218,7 @@ func (s *session) negotiate(ctx context.Context, to addr.Addr) (*link, error) {
 	if s.n.cfg.Negotiator == nil {
 		return nil, rpc.Errorf(rpc.Unavailable, "this node has no WebRTC")
 	}
+	whole := ctx // which a withdrawn offer does not end
 	ctx, cancel := context.WithTimeout(ctx, iceWait+routedWait)
 	defer cancel()
 	mine := &offering{cancel: cancel, ended: make(chan struct{})}
@@ -181,7 +238,7 @@ func (s *session) negotiate(ctx context.Context, to addr.Addr) (*link, error) {
 	s.mu.Unlock()
 	close(mine.ended)
 	if err != nil && (withdrawn || errors.Is(err, rpc.ErrRefused)) {
-		return s.yield(context.WithoutCancel(ctx), to, err)
+		return s.yield(whole, to, err)
 	}
 	return l, err
 }

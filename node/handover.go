@@ -211,12 +211,24 @@ func (h *handover) gaveUp() {
 	h.seeks = false
 }
 
+// hurry reports whether the first look for a direct way was cut short.
+func (h *handover) hurry() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return errors.Is(h.why, errSlow)
+}
+
 // seek looks for a direct way for a relayed link that we have made, each
-// seekEvery, until it has one or ends. The link goes on over the relay meanwhile.
+// seekEvery, until it has one or ends; the first time at once when WebRTC was not
+// done as the relay was taken. The link goes on over the relay meanwhile.
 func (s *session) seek(l *link, h *handover) {
-	for {
+	pause := s.n.seekEvery
+	if h.hurry() {
+		pause = 0
+	}
+	for ; ; pause = s.n.seekEvery {
 		select {
-		case <-time.After(s.n.seekEvery):
+		case <-time.After(pause):
 		case <-l.ending:
 			return
 		}

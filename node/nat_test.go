@@ -107,7 +107,7 @@ func TestMachine(t *testing.T) {
 	}
 	n := node.New(nodetest.Key(t), cfg)
 	n.Handle("test:echo", echo)
-	node.SetSeekEvery(n, 2*time.Second)
+	node.SetSeekEvery(n, time.Second/2)
 	if err := n.Online(t.Context(), bootstrap...); err != nil {
 		t.Fatal(err)
 	}
@@ -260,7 +260,7 @@ func TestNATsPunched(t *testing.T) {
 // Through two NATs that draw ports there is no way: the connection is relayed.
 // When the NATs are replaced the direct way takes over, and no message is lost.
 func TestNATsRelayed(t *testing.T) {
-	m, routers := internet(t, symmetric, symmetric, 3*time.Second)
+	m, routers := internet(t, symmetric, symmetric, 2*time.Second)
 	a, b := m[0].ask("address"), m[1].ask("address")
 	if got := m[0].ask("connect %s", b); !strings.HasPrefix(got, "relay ") {
 		t.Fatalf("connected by %q", got)

@@ -25,12 +25,19 @@ import (
 // stands.
 type walled struct {
 	*broker
-	wall *atomic.Bool
+	wall *wall
+}
+
+// A wall stands while it is true, and counts the offers made before it.
+type wall struct {
+	atomic.Bool
+	offers atomic.Int64
 }
 
 var errWall = errors.New("no way found")
 
 func (w walled) Offer(ctx context.Context) (transport.Offer, error) {
+	w.wall.offers.Add(1)
 	o, err := w.broker.Offer(ctx)
 	if err != nil {
 		return nil, err
@@ -47,7 +54,7 @@ func (w walled) Answer(ctx context.Context, offer []byte) ([]byte, func(context.
 
 type walledOffer struct {
 	transport.Offer
-	wall *atomic.Bool
+	wall *wall
 }
 
 func (o walledOffer) Accept(ctx context.Context, answer []byte) (transport.Conn, error) {
@@ -59,10 +66,10 @@ func (o walledOffer) Accept(ctx context.Context, answer []byte) (transport.Conn,
 
 // divided returns a node that relays, if relays is not 0, and n that are linked to
 // it and cannot reach each other while the wall stands.
-func divided(t *testing.T, relays, n int) (wall *atomic.Bool, hub *node.Node, nodes []*node.Node) {
+func divided(t *testing.T, relays, n int) (w *wall, hub *node.Node, nodes []*node.Node) {
 	t.Helper()
-	wall = new(atomic.Bool)
-	wall.Store(true)
+	w = new(wall)
+	w.Store(true)
 	wire := &memnet.Net{Latency: 5 * time.Millisecond}
 	hub = newNode(t, wire, "hub", func(c *node.Config) { c.Relays, c.Still = relays, true })
 	if err := hub.Online(t.Context()); err != nil {
@@ -70,7 +77,7 @@ func divided(t *testing.T, relays, n int) (wall *atomic.Bool, hub *node.Node, no
 	}
 	for range n {
 		x := newNode(t, wire, "", func(c *node.Config) {
-			c.Negotiator, c.Still = walled{&broker{net: wire, t: t}, wall}, true
+			c.Negotiator, c.Still = walled{&broker{net: wire, t: t}, w}, true
 		})
 		x.Handle("test:echo", echo)
 		if err := x.Online(t.Context()); err != nil {
@@ -81,7 +88,7 @@ func divided(t *testing.T, relays, n int) (wall *atomic.Bool, hub *node.Node, no
 		}
 		nodes = append(nodes, x)
 	}
-	return wall, hub, nodes
+	return w, hub, nodes
 }
 
 // Where there is no direct way a connection is relayed, sealed between its ends;
@@ -141,6 +148,148 @@ func TestRelayed(t *testing.T) {
 		}
 		if got, err := a.Call(t.Context(), b.Addr(), "test:echo", body); err != nil || !bytes.Equal(got, body) {
 			t.Errorf("%d bytes, %v", len(got), err)
+		}
+	})
+}
+
+// A tardy is a Negotiator whose connections open when the gate does.
+type tardy struct {
+	*broker
+	gate chan struct{}
+}
+
+func (w tardy) pass(ctx context.Context) error {
+	select {
+	case <-w.gate:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (w tardy) Offer(ctx context.Context) (transport.Offer, error) {
+	o, err := w.broker.Offer(ctx)
+	return tardyOffer{o, w}, err
+}
+
+func (w tardy) Answer(ctx context.Context, offer []byte) ([]byte, func(context.Context) (transport.Conn, error), error) {
+	answer, wait, err := w.broker.Answer(ctx, offer)
+	return answer, func(ctx context.Context) (transport.Conn, error) {
+		if err := w.pass(ctx); err != nil {
+			return nil, err
+		}
+		return wait(ctx)
+	}, err
+}
+
+type tardyOffer struct {
+	transport.Offer
+	w tardy
+}
+
+func (o tardyOffer) Accept(ctx context.Context, answer []byte) (transport.Conn, error) {
+	if err := o.w.pass(ctx); err != nil {
+		return nil, err
+	}
+	return o.Offer.Accept(ctx, answer)
+}
+
+// Where a direct way takes long a relay is taken after 3 s, beside it, and the link
+// moves when the direct way opens, be it before the first attempt would have been
+// given up or later; without the relay's help it opens as it did. No message is
+// lost, and nothing is left of the attempt that was cut short.
+func TestRelayBeside(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		relays int
+		opens  time.Duration // from the start
+		relay  bool          // is what Connect returns
+		within time.Duration
+	}{
+		{"in time", 4, time.Second, false, 2 * time.Second},
+		{"late", 4, 8 * time.Second, true, 4 * time.Second},
+		{"in the next attempt", 4, 50 * time.Second, true, 4 * time.Second},
+		{"nobody relays", 0, 8 * time.Second, false, 9 * time.Second},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				wire := &memnet.Net{Latency: 5 * time.Millisecond}
+				hub := newNode(t, wire, "hub", func(cfg *node.Config) { cfg.Relays, cfg.Still = c.relays, true })
+				if err := hub.Online(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				gate := make(chan struct{})
+				var n [2]*node.Node
+				for i := range n {
+					n[i] = newNode(t, wire, "", func(cfg *node.Config) {
+						cfg.Negotiator, cfg.Still = tardy{&broker{net: wire, t: t}, gate}, true
+					})
+					if err := n[i].Online(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+					if _, err := n[i].Dial(t.Context(), "mem://hub"); err != nil {
+						t.Fatal(err)
+					}
+				}
+				began := time.Now()
+				time.AfterFunc(c.opens, func() { close(gate) })
+				conn, err := n[0].Connect(t.Context(), n[1].Addr())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if took := time.Since(began); (conn.Transport() == "relay") != c.relay || took > c.within {
+					t.Errorf("connected by %q after %v", conn.Transport(), took)
+				}
+				other, err := n[1].Connect(t.Context(), n[0].Addr())
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i := range uint64(100) {
+					if err := conn.Send(t.Context(), "test:count", binary.BigEndian.AppendUint64(nil, i)); err != nil {
+						t.Fatal(err)
+					}
+					got, err := other.Recv(t.Context(), "test:count")
+					if err != nil || binary.BigEndian.Uint64(got) != i {
+						t.Fatalf("message %d: %x, %v", i, got, err)
+					}
+					time.Sleep(time.Second)
+				}
+				for _, conn := range []*node.Conn{conn, other} {
+					if got := conn.Transport(); got == "relay" {
+						t.Errorf("at the end by %q", got)
+					}
+				}
+				if n := len(n[0].Links()); n != 2 {
+					t.Errorf("%d links", n)
+				}
+			})
+		})
+	}
+}
+
+// While there is no direct way one is looked for each 60 s, and the relayed link
+// stands.
+func TestSeekEachMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wall, _, n := divided(t, 4, 2)
+		conn, err := n[0].Connect(t.Context(), n[1].Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		offers := wall.offers.Load()
+		for range 10 {
+			time.Sleep(time.Minute)
+			if got := conn.Transport(); got != "relay" {
+				t.Fatalf("behind the wall by %q", got)
+			}
+		}
+		if got := wall.offers.Load() - offers; got < 9 || got > 11 {
+			t.Errorf("%d attempts in 10 minutes", got)
+		}
+		wall.Store(false)
+		time.Sleep(2 * time.Minute)
+		if got := conn.Transport(); got == "relay" {
+			t.Errorf("without the wall by %q", got)
 		}
 	})
 }
