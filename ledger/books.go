@@ -296,7 +296,7 @@ func (p pen) paid(w writer, ref identity.Hash) (Entry, bool, error) {
 		}
 		p.fresh.runs, p.fresh.indexed, p.fresh.read = runs, found, true
 	}
-	numbers, err := p.taggedIn(p.fresh.runs, p.fresh.indexed, w, ref)
+	numbers, err := p.taggedIn(p.fresh.runs, p.fresh.indexed, p.fresh.filters, w, ref)
 	if err != nil {
 		return Entry{}, false, err
 	}
@@ -452,8 +452,9 @@ func (p pen) appendRun(a *account, w writer, r run, t tally) error {
 	}
 	at := span{n, n}
 	back := a.back()
-	for i, e := range r.entries {
-		rec := record{peer: a.peer, back: back, entry: &e, body: r.body(i)}
+	for i := range r.entries {
+		e := &r.entries[i]
+		rec := record{peer: a.peer, back: back, entry: e, body: r.body(i)}
 		if i == len(r.entries)-1 {
 			rec.signed, rec.sig = true, r.sig
 		}

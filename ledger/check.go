@@ -353,7 +353,7 @@ func (c *checker) inRefs(w writer, ref identity.Hash, n uint64) (bool, error) {
 			return found, err
 		}
 	}
-	numbers, err := c.taggedIn(c.runs, c.indexed, w, ref)
+	numbers, err := c.taggedIn(c.runs, c.indexed, nil, w, ref)
 	if err != nil || slices.Contains(numbers, n) {
 		return true, err
 	}

@@ -280,7 +280,7 @@ func (g *gap) inRefsBeyond(w writer, of identity.Hash, n uint64) (bool, error) {
 			return found, err
 		}
 	}
-	numbers, err := g.taggedIn(g.runs, g.indexed, w, of)
+	numbers, err := g.taggedIn(g.runs, g.indexed, nil, w, of)
 	return slices.ContainsFunc(numbers, func(at uint64) bool { return at <= n }), err
 }
 

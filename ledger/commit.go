@@ -131,6 +131,7 @@ func (l *Ledger) transact(ops []*op) {
 	if err == nil {
 		err = update(func(s setter) error {
 			b.pen = newPen(s)
+			b.fresh.filters = &l.filters
 			if err := b.saySaved(said); err != nil {
 				return err
 			}
@@ -167,6 +168,9 @@ func (l *Ledger) transact(ops []*op) {
 			close(o.done)
 		}
 		return
+	}
+	if written {
+		b.fresh.kept()
 	}
 	if b.budget != nil {
 		l.keptBudget = *b.budget

@@ -85,8 +85,9 @@ type Ledger struct {
 
 	sealing sync.Mutex // held by Seal
 
-	keptBudget budget  // as it is in the file; the committer's
-	entries    []Entry // room for the run under way: MaxRun; the committer's
+	keptBudget budget     // as it is in the file; the committer's
+	entries    []Entry    // room for the run under way: MaxRun; the committer's
+	filters    refFilters // of the index of payments; the committer's
 
 	// Every payment reads under mu before it waits for its commit: readers do not
 	// queue up in front of the one goroutine that commits.

@@ -118,12 +118,15 @@ func (b *batch) paidBy(d *draft, ref identity.Hash) (Entry, bool, error) {
 	if err != nil {
 		return Entry{}, false, fmt.Errorf("%w: %w", errStore, err)
 	}
-	for _, e := range d.run.entries {
-		if e.Ref == ref && e.Kind.moves() && !found {
-			first, found = e, true
+	if found {
+		return first, true, nil
+	}
+	for i := range d.run.entries { // each is large
+		if e := &d.run.entries[i]; e.Ref == ref && e.Kind.moves() {
+			return *e, true, nil
 		}
 	}
-	return first, found, nil
+	return Entry{}, false, nil
 }
 
 // PaidFor returns the first payment for ref on the line with peer: ours, or the

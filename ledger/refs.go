@@ -15,8 +15,9 @@ import (
 // The index of payments by reference. References are random, so one tree of
 // them would have every payment change a page of its own somewhere in the file.
 // Instead each commit adds its references as a run, sorted, in records side by
-// side, and runs are merged as they grow: a reference is written a few times in
-// company, and a look goes through a dozen runs. A reference that is paid in
+// side, and refRatio runs of about one length become one: a reference is written
+// a few times in company, and a look goes through two dozen runs at most, or
+// through those that their filters do not rule out. A reference that is paid in
 // parts, as by the FOLDs of one lock, stands there once for each.
 //
 //	0                        → the runs: id and number of references, from the oldest
@@ -27,7 +28,7 @@ import (
 // record 0, and a record for each reference.
 const (
 	refBlock = 120     // two records of so many fill a page
-	refRatio = 4       // a run is merged into one that is less than so many times as long
+	refRatio = 4       // so many runs are merged, which are less than so many times as long as the newest
 	maxRefs  = 1 << 18 // a run is not made longer: 4 MiB
 
 	// maxParts is how many payments for one reference are looked at, for whoever
@@ -47,7 +48,15 @@ type ref struct{ tag, at uint64 }
 // refOf is that of w's payment for of in record at.
 func refOf(w writer, of identity.Hash, at uint64) ref { return ref{tagOf(w.refKey(of)), at} }
 
-func (r ref) compare(s ref) int { return cmp.Or(cmp.Compare(r.tag, s.tag), cmp.Compare(r.at, s.at)) }
+func (r ref) compare(s ref) int {
+	switch {
+	case r.tag < s.tag, r.tag == s.tag && r.at < s.at:
+		return -1
+	case r == s:
+		return 0
+	}
+	return 1
+}
 
 func (r ref) blockKey(run uint64) []byte {
 	b := binary.BigEndian.AppendUint64(make([]byte, 0, 3*8), run)
@@ -122,12 +131,12 @@ func (k book) tagged(w writer, of identity.Hash) ([]uint64, error) {
 	if err != nil {
 		return nil, err
 	}
-	return k.taggedIn(runs, found, w, of)
+	return k.taggedIn(runs, found, nil, w, of)
 }
 
-// taggedIn is tagged in the runs of the index; there are none in the first
-// schema.
-func (k book) taggedIn(runs []refRun, indexed bool, w writer, of identity.Hash) ([]uint64, error) {
+// taggedIn is tagged in the runs of the index that their filters do not rule
+// out; there are none in the first schema.
+func (k book) taggedIn(runs []refRun, indexed bool, filters *refFilters, w writer, of identity.Hash) ([]uint64, error) {
 	key := w.refKey(of)
 	if !indexed {
 		n, found, err := read(k, bRef, key, decodeNumber)
@@ -139,6 +148,16 @@ func (k book) taggedIn(runs []refRun, indexed bool, w writer, of identity.Hash) 
 	var all []uint64
 	tag := tagOf(key)
 	for _, run := range runs {
+		if filters.rule(run, tag) {
+			continue
+		}
+		if filters.due(run) {
+			refs, _, err := k.refsOf(run)
+			if err != nil {
+				return nil, err
+			}
+			filters.add(run, newRefFilter(refs))
+		}
 		err := k.refBlocks(run.id, ref{tag: tag}, func(key, payload []byte) (bool, error) {
 			all = appendTagged(all, payload, tag)
 			return binary.BigEndian.Uint64(key[8:]) == tag && len(all) < maxParts, nil // then the next record may go on
@@ -245,6 +264,22 @@ type freshRefs struct {
 
 	runs          []refRun // of the index before the transaction, if that was read
 	read, indexed bool
+
+	filters *refFilters // of these runs; may be nil
+
+	made   refRun // the run that the transaction adds, with its filter, in place of merged
+	filter refFilter
+	merged []refRun
+}
+
+// kept notes that the transaction is in the file.
+func (f *freshRefs) kept() {
+	for _, run := range f.merged {
+		f.filters.drop(run)
+	}
+	if f.filter != nil {
+		f.filters.add(f.made, f.filter)
+	}
 }
 
 func (f *freshRefs) add(r ref) {
@@ -272,27 +307,56 @@ func (p pen) addRefs(id uint64, refs []ref) error {
 	if err != nil {
 		return err
 	}
-	for len(runs) > 0 {
-		last := runs[len(runs)-1]
-		n := uint64(len(refs))
-		if last.count >= refRatio*n || last.count+n > maxRefs {
+	slices.SortFunc(refs, ref.compare)
+	for {
+		n := mergeable(runs, uint64(len(refs)))
+		if n < refRatio-1 {
 			break
 		}
-		old, err := p.takeRefs(last)
-		if err != nil {
-			return err
+		for range n {
+			last := runs[len(runs)-1]
+			runs = runs[:len(runs)-1]
+			old, err := p.takeRefs(last)
+			if err != nil {
+				return err
+			}
+			refs = mergeRefs(old, refs)
+			p.fresh.merged = append(p.fresh.merged, last)
 		}
-		refs = append(refs, old...)
-		runs = runs[:len(runs)-1]
 	}
-	slices.SortFunc(refs, ref.compare)
 	for block := range slices.Chunk(refs, refBlock) {
 		if err := p.put(bRef, block[len(block)-1].blockKey(id), encodeRefs(block)); err != nil {
 			return err
 		}
 	}
-	runs = append(runs, refRun{id, uint64(len(refs))})
-	return p.put(bRef, refRunsKey, encodeRefRuns(runs))
+	p.fresh.made, p.fresh.filter = refRun{id, uint64(len(refs))}, newRefFilter(refs)
+	return p.put(bRef, refRunsKey, encodeRefRuns(append(runs, p.fresh.made)))
+}
+
+// mergeable is how many of the newest runs a run of n is to be merged with, if
+// they are refRatio - 1 or more: those that are less than refRatio times as long,
+// and fit into one.
+func mergeable(runs []refRun, n uint64) (count int) {
+	for sum := n; count < len(runs); count++ {
+		run := runs[len(runs)-1-count]
+		if sum += run.count; run.count >= refRatio*n || sum > maxRefs {
+			break
+		}
+	}
+	return count
+}
+
+// mergeRefs makes one sorted list of two.
+func mergeRefs(a, b []ref) []ref {
+	all := make([]ref, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		if a[0].compare(b[0]) < 0 {
+			all, a = append(all, a[0]), a[1:]
+		} else {
+			all, b = append(all, b[0]), b[1:]
+		}
+	}
+	return append(append(all, a...), b...)
 }
 
 // takeRefs removes a run and returns what was in it.

@@ -159,34 +159,43 @@ func (c *Credit) meet(ctx context.Context, to identity.Entity) error {
 }
 
 // empty sends until the outbox is empty. One push is under way at a time, so
-// that they come in order; what comes after it is read from the file meanwhile.
+// that they come in order. What comes after it is read from the file meanwhile,
+// and the answer to it is taken in, which waits for a commit, while the next one
+// is under way.
 func (c *Credit) empty(ctx context.Context, to identity.Entity, linked bool) error {
 	room := ledger.MaxMessage
 	if linked {
 		room = ledger.MaxPush
 	}
+	taken := make(chan error, 1) // the outcome of taking in the answer before
+	taken <- nil
 	next, end, err := c.ledger.Outbox(to, ledger.Mark{}, room)
 	for err == nil && next != nil {
-		answer := make(chan error, 1)
+		pushed := make(chan error, 1)
 		var body []byte
 		go func(message []byte) {
 			var err error
 			body, err = c.ask(ctx, to, ScopePush, message)
-			answer <- err
+			pushed <- err
 		}(next)
 		after, last, failed := c.ledger.Outbox(to, end, room)
-		if err := <-answer; err != nil {
-			return err
+		failed = errors.Join(failed, <-pushed, <-taken)
+		if failed != nil {
+			return failed
 		}
-		if err := c.ledger.Acked(ctx, to, body); err != nil {
-			return err
+		go func() { taken <- c.ledger.Acked(ctx, to, body) }()
+		if after == nil { // more may have been signed since
+			after, last, err = c.ledger.Outbox(to, end, room)
 		}
-		next, end, err = after, last, failed
-		if next == nil && err == nil { // what was signed meanwhile, or recovered
-			next, end, err = c.ledger.Outbox(to, ledger.Mark{}, room)
+		if after == nil && err == nil { // or recovered
+			if err = <-taken; err == nil {
+				after, last, err = c.ledger.Outbox(to, ledger.Mark{}, room)
+			}
+			taken <- nil
 		}
+		next, end = after, last
 	}
-	return err
+	return errors.Join(err, <-taken)
 }
 
 func (c *Credit) ask(ctx context.Context, to identity.Entity, scope string, body []byte) ([]byte, error) {
