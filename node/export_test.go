@@ -7,7 +7,9 @@ import (
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/identity/cbor"
 	"github.com/peersea/sea/node/addr"
+	"github.com/peersea/sea/node/internal/frame"
 	"github.com/peersea/sea/node/internal/gossip"
+	"github.com/peersea/sea/node/transport"
 )
 
 // FillMemory takes all that is left of n's budget for what peers send, until
@@ -95,4 +97,47 @@ func Carried(n *Node) (all int) {
 		all += int(l.carried.Load())
 	}
 	return all
+}
+
+// RelayFast has n relay without a rate worth speaking of.
+func RelayFast(n *Node) { n.session.relays.rate = 1 << 40 }
+
+// RelayHeld returns how many bytes n holds of the connections that it relays, and
+// how many of them no end has taken.
+func RelayHeld(n *Node) (held, sent int) {
+	rs := &n.session.relays
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	for _, r := range rs.open {
+		for i := range r.ways {
+			w := &r.ways[i]
+			w.mu.Lock()
+			for _, f := range w.waits {
+				held += len(f.Data) + frame.RelayCost
+			}
+			sent += w.sent
+			w.mu.Unlock()
+		}
+	}
+	return held, sent
+}
+
+// RelayStreams makes a connection between a and b over hub, their neighbour, with
+// nothing on it.
+func RelayStreams(t testing.TB, hub, a, b *Node) (transport.Conn, transport.Conn) {
+	s := hub.session
+	r, err := s.relays.begin(s, s.link(a.addr), s.link(b.addr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !s.spawn(func() { r.run(s.relays.rate); s.relays.forget(r) }) {
+		t.Fatal("the relay is going offline")
+	}
+	var ends [2]transport.Conn
+	for i, n := range []*Node{a, b} {
+		if ends[i], err = n.session.link(hub.addr).addStream(r.stream); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return ends[0], ends[1]
 }

@@ -402,7 +402,9 @@ func (l *link) take(f frame.Frame) error {
 			c.take(f)
 		}
 	case *frame.RelayCredit:
-		if c := l.stream(f.Stream); c != nil {
+		if f.Out == 0 {
+			l.s.relays.credit(l, f)
+		} else if c := l.stream(f.Stream); c != nil {
 			c.grant(f.N)
 		}
 	case *frame.RelayEnd:

@@ -19,7 +19,7 @@ import (
 // The bounds of relaying for others.
 const (
 	relayRate  = 128 << 10         // bytes a second, each way of a connection
-	relayBurst = frame.RelayWindow // that may go at once
+	relayBurst = frame.RelayWindow // that may go at once, and that is held at most
 	maxRelayed = 4                 // connections that a neighbour is an end of
 	relayWait  = 5 * time.Second   // for the other end to take a connection
 	relayIdle  = 60 * time.Second  // without a frame, either way; links ping each other each 5 s
@@ -30,6 +30,8 @@ const capRelay = "relay"
 
 // relays are the connections that a node relays for others.
 type relays struct {
+	rate int // relayRate, except in tests
+
 	mu   sync.Mutex // guards what follows
 	last uint64
 	open map[uint64]*relaying
@@ -51,7 +53,8 @@ type relayWay struct {
 
 	mu    sync.Mutex // guards what follows
 	waits []*frame.Relay
-	held  int
+	sent  int // bytes that came and the other end has not taken, those of waits included
+	taken int // of those that were passed on, as far as it may say
 	ended bool
 }
 
@@ -113,7 +116,7 @@ func (n *Node) serveRelay(ctx context.Context, from rpc.Peer, body []byte) ([]by
 		s.relays.forget(r)
 		return nil, rpc.Errorf(rpc.Unreachable, "the other side: %v", err)
 	}
-	if !s.spawn(func() { r.run(); s.relays.forget(r) }) {
+	if !s.spawn(func() { r.run(s.relays.rate); s.relays.forget(r) }) {
 		s.relays.forget(r)
 		return nil, rpc.ErrUnavailable
 	}
@@ -161,32 +164,31 @@ func (rs *relays) forget(r *relaying) {
 	}
 }
 
-// way returns the direction that l's frames of a stream take; nil when there is
-// none, as the stream has ended.
-func (rs *relays) way(l *link, stream uint64) (*relaying, *relayWay) {
+// find returns a connection and which of its ends l is; nil when it has ended.
+func (rs *relays) find(l *link, stream uint64) (r *relaying, end int) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	r := rs.open[stream]
+	r = rs.open[stream]
 	if r == nil {
-		return nil, nil
+		return nil, 0
 	}
-	i := slices.Index(r.ends[:], l)
-	if i < 0 {
-		return nil, nil
+	if end = slices.Index(r.ends[:], l); end < 0 {
+		return nil, 0
 	}
-	return r, &r.ways[i]
+	return r, end
 }
 
 // pass takes a frame that a neighbour wants passed on. Who sends more than the
 // window ends the connection.
 func (rs *relays) pass(l *link, f *frame.Relay) {
-	r, w := rs.way(l, f.Stream)
+	r, i := rs.find(l, f.Stream)
 	if r == nil {
 		return
 	}
+	w := &r.ways[i]
 	w.mu.Lock()
-	w.held += len(f.Data) + frame.RelayCost
-	fits := w.held <= frame.RelayWindow
+	w.sent += len(f.Data) + frame.RelayCost
+	fits := w.sent <= frame.RelayWindow
 	if fits {
 		w.waits = append(w.waits, f)
 	}
@@ -198,9 +200,31 @@ func (rs *relays) pass(l *link, f *frame.Relay) {
 	w.signal()
 }
 
+// credit tells the other end that this one has taken what was passed on to it. Who
+// says so of more than that ends the connection.
+func (rs *relays) credit(l *link, f *frame.RelayCredit) {
+	r, i := rs.find(l, f.Stream)
+	if r == nil {
+		return
+	}
+	w := &r.ways[1-i]
+	n := int(f.N)
+	w.mu.Lock()
+	fits := n <= w.taken
+	if fits {
+		w.taken -= n
+		w.sent -= n
+	}
+	w.mu.Unlock()
+	if !fits || r.ends[1-i].fast.urgent(&frame.RelayCredit{Stream: f.Stream, Out: 1, N: f.N}) != nil {
+		r.stop()
+	}
+}
+
 // end takes the end of a connection, which follows what was sent before it.
 func (rs *relays) end(l *link, stream uint64) {
-	if r, w := rs.way(l, stream); r != nil {
+	if r, i := rs.find(l, stream); r != nil {
+		w := &r.ways[i]
 		w.mu.Lock()
 		w.ended = true
 		w.mu.Unlock()
@@ -229,14 +253,14 @@ func (w *relayWay) next() (f *frame.Relay, ended bool) {
 }
 
 // run passes frames on until an end, or the link to it, ends.
-func (r *relaying) run() {
+func (r *relaying) run(rate int) {
 	var ways sync.WaitGroup
 	for i, l := range r.ends {
 		stop := context.AfterFunc(l.alive, r.stop)
 		defer stop()
 		ways.Go(func() {
 			defer r.stop()
-			r.carry(i)
+			r.carry(i, rate)
 		})
 	}
 	ways.Wait()
@@ -245,9 +269,11 @@ func (r *relaying) run() {
 	}
 }
 
-// carry passes on what ends[i] sends, at relayRate.
-func (r *relaying) carry(i int) {
-	from, to, w := r.ends[i], r.ends[1-i], &r.ways[i]
+// carry passes on what ends[i] sends, one frame at a time and each byte in its time.
+// A frame waits until the link has sent the one before, so that no more is held
+// than the window.
+func (r *relaying) carry(i, rate int) {
+	to, w := r.ends[1-i], &r.ways[i]
 	paid := time.Now() // until when what was sent is within the rate
 	for {
 		f, ended := w.next()
@@ -266,10 +292,10 @@ func (r *relaying) carry(i int) {
 		}
 		cost := len(f.Data) + frame.RelayCost
 		now := time.Now()
-		if earliest := now.Add(-relayBurst * time.Second / relayRate); paid.Before(earliest) {
+		if earliest := now.Add(-relayBurst * time.Second / time.Duration(rate)); paid.Before(earliest) {
 			paid = earliest
 		}
-		paid = paid.Add(time.Duration(cost) * time.Second / relayRate)
+		paid = paid.Add(time.Duration(cost) * time.Second / time.Duration(rate))
 		select {
 		case <-time.After(time.Until(paid)):
 		case <-r.ctx.Done():
@@ -278,14 +304,16 @@ func (r *relaying) carry(i int) {
 		if to.bulk.awaitRoom(r.ctx) != nil {
 			return
 		}
-		out := &frame.Relay{Stream: r.stream, Out: 1, Left: f.Left, Data: f.Data}
-		if _, err := to.bulk.push(out); err != nil {
+		w.mu.Lock()
+		w.taken += cost // before it leaves: the answer may be quick
+		w.mu.Unlock()
+		it, err := to.bulk.push(&frame.Relay{Stream: r.stream, Out: 1, Left: f.Left, Data: f.Data})
+		if err != nil {
 			return
 		}
-		w.mu.Lock()
-		w.held -= cost
-		w.mu.Unlock()
-		if from.fast.urgent(&frame.RelayCredit{Stream: r.stream, N: uint64(cost)}) != nil {
+		select {
+		case <-it.sent:
+		case <-r.ctx.Done():
 			return
 		}
 	}

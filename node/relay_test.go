@@ -421,13 +421,16 @@ func TestRelayRude(t *testing.T) {
 			r.send(&frame.Relay{Stream: stream, Left: 10, Data: []byte{1}})
 			r.send(&frame.Relay{Stream: stream, Left: 3, Data: []byte{1}})
 		}, true},
+		{"credit for what did not come", func(r *rogue, stream uint64) {
+			r.send(&frame.RelayCredit{Stream: stream, N: frame.RelayWindow})
+		}, true},
 		{"bytes that nobody sealed", func(r *rogue, stream uint64) {
 			r.send(&frame.Relay{Stream: stream, Data: []byte("hello")})
 		}, true},
 		{"streams that are not there", func(r *rogue, stream uint64) {
 			for i := range uint64(100) {
 				r.send(&frame.Relay{Stream: stream + 1 + i, Out: i % 2, Data: []byte{1}})
-				r.send(&frame.RelayCredit{Stream: stream + 1 + i, N: 1})
+				r.send(&frame.RelayCredit{Stream: stream + 1 + i, Out: i % 2, N: 1})
 				r.send(&frame.RelayEnd{Stream: stream + 1 + i, Out: i % 2})
 			}
 		}, false},

@@ -16,9 +16,12 @@ import (
 
 // The bounds of connections that others relay for this node.
 const (
-	maxStreams     = 16      // over one link
-	maxRelayHeld   = 1 << 20 // bytes that came and were not read; more ends the connection
-	maxRelaysNamed = 4       // relays that a node names to who asks
+	maxStreams     = 16 // over one link
+	maxRelaysNamed = 4  // relays that a node names to who asks
+
+	// relaySlack is how much of the window the reader may keep back before it
+	// gives credit. The largest message fits what is left.
+	relaySlack = frame.RelayWindow / 4
 )
 
 // relaysBody is what sea:relays gives: neighbours of the node that relay.
@@ -160,8 +163,9 @@ func (n *Node) serveRelayed(_ context.Context, from rpc.Peer, body []byte) ([]by
 }
 
 // A stream is one end of a relayed connection: a transport.Conn over the link to
-// the relay. Unlike other wires it does not slow its sender down for a slow
-// reader, beyond what the relay does: the link that reads it never waits.
+// the relay. What one end has sent and the other has not taken is RelayWindow at
+// most, so a reader that stops stops its sender, and holds a known amount of
+// memory in the relay and at its own end together.
 type stream struct {
 	l    *link // to the relay
 	id   uint64
@@ -174,10 +178,18 @@ type stream struct {
 
 	mu     sync.Mutex // guards what follows
 	credit int
-	part   []byte // of the message that is coming
-	left   uint64 // of it
-	come   [][]byte
-	held   int
+	part   arrived // the message that is coming
+	left   uint64  // of it
+	come   []arrived
+	held   int // bytes that came and were not taken
+	owed   int // and were taken, without credit yet
+	closed bool
+}
+
+// An arrived is a message, and what its pieces count against the window.
+type arrived struct {
+	msg  []byte
+	cost int
 }
 
 var _ transport.Conn = (*stream)(nil)
@@ -223,14 +235,14 @@ func (l *link) stream(id uint64) *stream {
 func (c *stream) take(f *frame.Relay) {
 	c.mu.Lock()
 	size := uint64(len(f.Data)) + f.Left
-	ok := size == c.left || c.left == 0 && size <= transport.MaxMessage
-	if ok {
-		c.part = append(c.part, f.Data...)
+	cost := len(f.Data) + frame.RelayCost
+	ok := (size == c.left || c.left == 0 && size <= transport.MaxMessage) && c.held+cost <= frame.RelayWindow
+	if ok && !c.closed {
+		c.held += cost
+		c.part.msg, c.part.cost = append(c.part.msg, f.Data...), c.part.cost+cost
 		if c.left = f.Left; c.left == 0 {
 			c.come = append(c.come, c.part)
-			c.held += len(c.part) + frame.RelayCost
-			c.part = nil
-			ok = c.held <= maxRelayHeld
+			c.part = arrived{}
 		}
 	}
 	c.mu.Unlock()
@@ -241,7 +253,7 @@ func (c *stream) take(f *frame.Relay) {
 	signal(c.readable)
 }
 
-// grant adds the credit for what the relay has passed on.
+// grant adds the credit for what the other end has taken.
 func (c *stream) grant(n uint64) {
 	c.mu.Lock()
 	c.credit = min(c.credit+int(n), frame.RelayWindow)
@@ -259,6 +271,9 @@ func signal(ch chan struct{}) {
 // Send gives msg to the relay in pieces, once it has room for all of them.
 func (c *stream) Send(ctx context.Context, msg []byte) error {
 	if err := transport.CheckSize(msg); err != nil {
+		return err
+	}
+	if err := c.usable(ctx); err != nil {
 		return err
 	}
 	select {
@@ -289,6 +304,18 @@ func (c *stream) Send(ctx context.Context, msg []byte) error {
 		}
 	}
 	return nil
+}
+
+// usable is why nothing can be sent: ctx has ended, or the connection has.
+func (c *stream) usable(ctx context.Context) error {
+	select {
+	case <-c.gone:
+		return net.ErrClosed
+	case <-c.l.ending:
+		return net.ErrClosed
+	default:
+		return ctx.Err()
+	}
 }
 
 // pay takes the credit for a message, or reports that there is not enough.
@@ -323,20 +350,30 @@ func (c *stream) Recv(ctx context.Context) ([]byte, error) {
 	}
 }
 
+// next takes a message, and gives the sender credit for those taken.
 func (c *stream) next() (msg []byte, ok bool) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if len(c.come) == 0 {
+		c.mu.Unlock()
 		return nil, false
 	}
-	msg = c.come[0]
-	c.come[0] = nil
+	first := c.come[0]
+	c.come[0] = arrived{}
 	c.come = c.come[1:]
-	c.held -= len(msg) + frame.RelayCost
+	c.held -= first.cost
+	c.owed += first.cost
+	grant := 0
+	if c.owed >= relaySlack {
+		grant, c.owed = c.owed, 0
+	}
 	if len(c.come) > 0 {
 		signal(c.readable)
 	}
-	return msg, true
+	c.mu.Unlock()
+	if grant > 0 {
+		_ = c.l.fast.urgent(&frame.RelayCredit{Stream: c.id, N: uint64(grant)}) // fails only when the link ends
+	}
+	return first.msg, true
 }
 
 // end ends the connection on this side.
@@ -352,6 +389,14 @@ func (c *stream) end() {
 
 // Close ends the connection; what was sent comes before its end.
 func (c *stream) Close() error {
+	c.mu.Lock()
+	again := c.closed
+	c.closed = true
+	c.come, c.part = nil, arrived{}
+	c.mu.Unlock()
+	if again {
+		return nil
+	}
 	c.end()
 	_, _ = c.l.bulk.push(&frame.RelayEnd{Stream: c.id}) // fails only when the link ends
 	return nil

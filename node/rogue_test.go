@@ -465,7 +465,7 @@ func FuzzLink(f *testing.F) {
 		&frame.Request{ID: 1, Scope: "sea:ping"}, &frame.Cancel{ID: 1}, &frame.Ack{Hop: 1}, &frame.Nak{Hop: 1},
 		&frame.Part{ID: 0, Left: 9, Data: []byte{1}}, &frame.Message{Scope: "x"}, &frame.Open{}, &frame.Reply{ID: 1},
 		&frame.Relay{Stream: 1, Data: []byte{1}}, &frame.Relay{Stream: 1, Out: 1, Left: 1, Data: []byte{1}},
-		&frame.RelayCredit{Stream: 1, N: 1}, &frame.RelayEnd{Stream: 1}, &frame.Need{N: 1},
+		&frame.RelayCredit{Stream: 1, N: 1}, &frame.RelayCredit{Stream: 1, Out: 1, N: 1}, &frame.RelayEnd{Stream: 1}, &frame.Need{N: 1},
 		&frame.Answer{Attempt: 1, Statement: []byte{0x83}}, &frame.Routed{Hop: 1, TTL: 3, Statement: []byte{0x83}},
 		&frame.Neighbour{Channel: fuzzed, Want: frame.WantNew}, &frame.Partner{Channel: fuzzed, Yes: 1},
 		&frame.Publish{Channel: fuzzed, Body: []byte{0xa0}}, &frame.Have{Channel: fuzzed, IDs: []frame.ID{{1}}},

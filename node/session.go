@@ -117,7 +117,8 @@ func (n *Node) begin() (*session, error) {
 		offers:  make(map[addr.Addr]*offering),
 		dials:   make(map[addr.Addr]*connecting),
 		changed: make(chan struct{}), entering: make(chan struct{}),
-		backs: make(chan struct{}, maxBacks),
+		backs:  make(chan struct{}, maxBacks),
+		relays: relays{rate: relayRate},
 	}
 	rand.Read(s.run[:])
 	if err := s.renew(); err != nil {

@@ -342,7 +342,7 @@ func blank(t Tag) (Frame, int) {
 	case TagRelay:
 		return new(Relay), 4
 	case TagRelayCredit:
-		return new(RelayCredit), 2
+		return new(RelayCredit), 3
 	case TagRelayEnd:
 		return new(RelayEnd), 2
 	}

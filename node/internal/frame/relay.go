@@ -8,7 +8,8 @@ const (
 	MaxRelay = 8 << 10
 
 	// RelayWindow is how many bytes of Relays, each RelayCost more than its
-	// data, may be on their way to a relay that has not passed them on.
+	// data, may be on their way from one end to the other, which has not taken
+	// them.
 	RelayWindow = 64 << 10
 	RelayCost   = 64
 )
@@ -30,8 +31,9 @@ type (
 		Data              []byte
 	}
 
-	// RelayCredit tells that the relay has passed N bytes of a stream on.
-	RelayCredit struct{ Stream, N uint64 }
+	// RelayCredit tells that the other end has taken N bytes of a stream. Out is
+	// as in Relay.
+	RelayCredit struct{ Stream, Out, N uint64 }
 
 	// RelayEnd ends a stream; Out is as in Relay.
 	RelayEnd struct{ Stream, Out uint64 }
@@ -54,6 +56,7 @@ func (f *Relay) fields(c codec) {
 }
 func (f *RelayCredit) fields(c codec) {
 	c.uint("stream", &f.Stream, maxUint)
+	c.uint("way", &f.Out, 1)
 	c.uint("bytes", &f.N, RelayWindow)
 }
 func (f *RelayEnd) fields(c codec) {
