@@ -190,8 +190,9 @@ func (s *session) pierce(ctx context.Context, to addr.Addr, relayed bool) (*link
 	}
 }
 
-// An offering is our offer to a peer on its way.
+// An offering is our offer to a peer on its way, or the peer's that we answer.
 type offering struct {
+	issued    time.Time          // of the peer's; zero for ours
 	withdrawn bool               // the peer's own offer was taken instead
 	cancel    context.CancelFunc // ends the attempt
 	ended     chan struct{}      // closed when nothing of it is left
@@ -324,8 +325,9 @@ func (n *Node) serveRTC(ctx context.Context, from rpc.Peer, body []byte) ([]byte
 
 var errLinked = rpc.Errorf(rpc.Refused, "there is a link already")
 
-// takeOffer answers a peer's offer, which came through the neighbour at via.
-func (s *session) takeOffer(ctx context.Context, from rpc.Peer, via addr.Addr, body []byte) ([]byte, error) {
+// takeOffer answers a peer's offer, which came through the neighbour at via and was
+// made at issued.
+func (s *session) takeOffer(ctx context.Context, from rpc.Peer, via addr.Addr, issued time.Time, body []byte) ([]byte, error) {
 	n := s.n
 	if n.cfg.Negotiator == nil {
 		return nil, rpc.Errorf(rpc.Unavailable, "this node has no WebRTC")
@@ -334,25 +336,32 @@ func (s *session) takeOffer(ctx context.Context, from rpc.Peer, via addr.Addr, b
 	if err := cbor.Unmarshal(body, &in); err != nil {
 		return nil, rpc.Errorf(rpc.BadRequest, "%v", err)
 	}
-	place, err := s.admitOffer(ctx, from.Addr)
-	if err != nil {
+	life, cancel := context.WithCancel(s.ctx)
+	place := &offering{issued: issued, cancel: cancel, ended: make(chan struct{})}
+	if err := s.admitOffer(ctx, from.Addr, place); err != nil {
+		cancel()
 		return nil, err
 	}
 	leave := func() {
+		cancel()
 		s.mu.Lock()
-		defer s.mu.Unlock()
 		if s.offers[from.Addr] == place {
 			delete(s.offers, from.Addr)
 		}
+		s.mu.Unlock()
+		close(place.ended)
 	}
-	answer, wait, err := s.negotiator(s.link(via)).Answer(ctx, in.Offer)
+	making, stop := context.WithCancel(ctx)
+	defer stop()
+	defer context.AfterFunc(life, stop)()
+	answer, wait, err := s.negotiator(s.link(via)).Answer(making, in.Offer)
 	if err != nil {
 		leave()
 		return nil, rpc.Errorf(rpc.BadRequest, "the offer cannot be answered: %v", err)
 	}
 	finish := func() {
 		defer leave()
-		ctx, cancel := context.WithTimeout(s.ctx, iceWait)
+		ctx, cancel := context.WithTimeout(life, iceWait)
 		defer cancel()
 		conn, err := wait(ctx)
 		if err == nil {
@@ -373,44 +382,44 @@ func (s *session) takeOffer(ctx context.Context, from rpc.Peer, via addr.Addr, b
 	return out, nil
 }
 
-// admitOffer settles glare and returns the place that the answer takes.
-func (s *session) admitOffer(ctx context.Context, from addr.Addr) (*offering, error) {
+// admitOffer settles glare and gives place, a peer's offer, its place. Of two offers
+// of one peer the later one counts: whoever makes it has given the other up.
+func (s *session) admitOffer(ctx context.Context, from addr.Addr, place *offering) error {
 	if l := s.link(from); l != nil {
 		if l.lives() {
-			return nil, errLinked
+			return errLinked
 		}
 		l.end(frame.ReasonReplaced, nil)
 	}
 	if err := s.awaitGone(ctx, from); err != nil {
-		return nil, err
+		return err
 	}
 	for {
 		s.mu.Lock()
-		mine := s.offers[from]
+		other := s.offers[from]
 		switch {
-		case mine == nil && len(s.offers) >= maxAnswering:
+		case other == nil && len(s.offers) >= maxAnswering:
 			s.mu.Unlock()
-			return nil, rpc.Errorf(rpc.Busy, "too many offers")
-		case mine == nil:
-			place := &offering{}
+			return rpc.Errorf(rpc.Busy, "too many offers")
+		case other == nil:
 			s.offers[from] = place
 			s.mu.Unlock()
-			return place, nil
-		case mine.cancel == nil:
+			return nil
+		case !other.issued.IsZero() && !place.issued.After(other.issued):
 			s.mu.Unlock()
-			return nil, rpc.Errorf(rpc.Refused, "an offer is being answered")
-		case bytes.Compare(s.n.addr[:], from[:]) < 0:
+			return rpc.Errorf(rpc.Refused, "a later offer is being answered")
+		case other.issued.IsZero() && bytes.Compare(s.n.addr[:], from[:]) < 0:
 			s.mu.Unlock()
-			return nil, rpc.Errorf(rpc.Refused, "our own offer is on its way")
+			return rpc.Errorf(rpc.Refused, "our own offer is on its way")
 		}
-		mine.withdrawn = true
+		other.withdrawn = true
 		delete(s.offers, from)
 		s.mu.Unlock()
-		mine.cancel()
+		other.cancel()
 		select {
-		case <-mine.ended:
+		case <-other.ended:
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 	}
 }

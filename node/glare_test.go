@@ -199,3 +199,84 @@ func TestOfferWhileLinked(t *testing.T) {
 		}
 	})
 }
+
+// A peer that has given an offer up, and offers anew while the old one is still being
+// answered, has the new one answered at once; and the answer to the old one, when it
+// comes late, is taken for nothing else.
+func TestLateAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wire := &memnet.Net{Latency: 50 * time.Millisecond}
+		hub := newNode(t, wire, "hub", func(c *node.Config) { c.Still = true })
+		if err := hub.Online(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var n [2]*node.Node
+		late := make(chan struct{}, 1)
+		for i := range n {
+			n[i] = newNode(t, wire, "", func(c *node.Config) {
+				c.Still, c.Negotiator = true, &naming{broker: &broker{net: wire, t: t}, late: late}
+			})
+			if err := n[i].Online(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := n[i].Dial(t.Context(), "mem://hub"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a, b := n[0], n[1]
+		if _, err := a.Connect(t.Context(), b.Addr()); err == nil {
+			t.Fatal("connected by an answer that came too late")
+		}
+		began := time.Now()
+		if _, err := a.Connect(t.Context(), b.Addr()); err != nil {
+			t.Errorf("the second time: %v", err)
+		}
+		if took := time.Since(began); took > 3*time.Second {
+			t.Errorf("the second time took %v", took)
+		}
+		select {
+		case <-late:
+		default:
+			t.Error("no answer was late")
+		}
+	})
+}
+
+// A naming is a broker whose answers name their offers. The first comes just before
+// its time is over, so that it arrives after it.
+type naming struct {
+	*broker
+	first atomic.Bool
+	late  chan struct{}
+}
+
+func (b *naming) Offer(ctx context.Context) (transport.Offer, error) {
+	o, err := b.broker.Offer(ctx)
+	return namingOffer{o, b}, err
+}
+
+func (b *naming) Answer(ctx context.Context, offer []byte) ([]byte, func(context.Context) (transport.Conn, error), error) {
+	_, wait, err := b.broker.Answer(ctx, offer)
+	if b.first.CompareAndSwap(false, true) {
+		time.Sleep(9850 * time.Millisecond)
+		b.late <- struct{}{}
+		dial := wait
+		wait = func(ctx context.Context) (transport.Conn, error) {
+			<-ctx.Done() // as ICE, which does not know that the other side has given up
+			return dial(ctx)
+		}
+	}
+	return []byte("answer to " + string(offer)), wait, err
+}
+
+type namingOffer struct {
+	transport.Offer
+	b *naming
+}
+
+func (o namingOffer) Accept(ctx context.Context, answer []byte) (transport.Conn, error) {
+	if want := "answer to " + string(o.Bytes()); string(answer) != want {
+		o.b.t.Errorf("%q was taken for %q", answer, want)
+	}
+	return o.Offer.Accept(ctx, answer)
+}

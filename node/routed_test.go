@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -256,6 +257,44 @@ func TestRetryCarriedOutOnce(t *testing.T) {
 		got, err := sea.Nodes[1].Call(t.Context(), sea.Nodes[2].Addr(), "test:slow", nil)
 		if err != nil || string(got) != "done" || carried != 1 {
 			t.Errorf("got %q, %v, carried out %d times", got, err, carried)
+		}
+	})
+}
+
+// A node that is just joining has one link and is in nobody's table. When the way that
+// its request took breaks before the reply is back, the next attempt brings the same
+// reply by another, and the request is carried out once.
+func TestReplyToJoining(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sea := nodetest.Loose(t, 5)
+		end := sea.Nodes[0]
+		others := slices.Clone(sea.Nodes[1:])
+		slices.SortFunc(others, func(a, b *node.Node) int {
+			if addr.Closer(end.Addr(), a.Addr(), b.Addr()) {
+				return -1
+			}
+			return 1
+		})
+		index := func(n *node.Node) int { return slices.Index(sea.Nodes, n) }
+		nearer, farther, boot, joining := index(others[0]), index(others[1]), index(others[2]), index(others[3])
+		sea.Link(joining, boot)
+		for _, hop := range []int{nearer, farther} {
+			sea.Link(boot, hop)
+			sea.Link(hop, 0)
+		}
+		carried := 0
+		end.Handle("test:slow", func(context.Context, rpc.Peer, []byte) ([]byte, error) {
+			carried++
+			sea.Nodes[nearer].Offline() // which has the way back
+			return []byte("done"), nil
+		})
+		began := time.Now()
+		got, err := sea.Nodes[joining].Call(t.Context(), end.Addr(), "test:slow", nil)
+		if err != nil || string(got) != "done" || carried != 1 {
+			t.Errorf("got %q, %v, carried out %d times", got, err, carried)
+		}
+		if took := time.Since(began); took > 4*time.Second {
+			t.Errorf("took %v", took)
 		}
 	})
 }

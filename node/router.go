@@ -366,7 +366,7 @@ func (r *router) handle(d route.Deliver, call sealed.Call) ([]byte, error) {
 	defer cancel()
 	if call.Scope == scopeRTC {
 		// Which candidates may be tried depends on the way the offer came.
-		return r.s.takeOffer(ctx, from, d.From, call.Body)
+		return r.s.takeOffer(ctx, from, d.From, d.Req.Issued, call.Body)
 	}
 	return r.s.n.serve(ctx, from, call.Scope, call.Body)
 }
