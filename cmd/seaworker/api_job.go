@@ -29,6 +29,9 @@ func (a *api) jobRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /v1/jobs/{job}/stderr", a.getLog(market.Stderr))
 	mux.HandleFunc("GET /v1/jobs/{job}/files/{path...}", a.getFile)
 	mux.HandleFunc("POST /v1/jobs/{job}/cancel", route(a.postCancel))
+	mux.HandleFunc("POST /v1/jobs/{job}/retry", route(a.postRetry))
+	mux.HandleFunc("GET /v1/jobs/{job}/why", route(a.getWhy))
+	mux.HandleFunc("GET /v1/jobs/{job}/papers", route(a.getPapers))
 	mux.HandleFunc("GET /v1/jobs/{job}/receipt", route(a.getReceipt))
 	mux.HandleFunc("POST /v1/jobs/{job}/verify", route(a.postVerify))
 	mux.HandleFunc("POST /v1/quotes", route(a.postQuotes))
@@ -154,6 +157,32 @@ func (a *api) postCancel(r *http.Request, _ none) (none, error) {
 		return none{}, err
 	}
 	return none{}, a.d.market.Cancel(r.Context(), j.ID)
+}
+
+func (a *api) postRetry(r *http.Request, in market.Change) (submitted, error) {
+	j, err := a.find(r)
+	if err != nil {
+		return submitted{}, err
+	}
+	j, err = a.d.market.Retry(r.Context(), j.ID, in)
+	return submitted{j.ID}, err
+}
+
+func (a *api) getWhy(r *http.Request, _ none) (market.Why, error) {
+	j, err := a.find(r)
+	if err != nil {
+		return market.Why{}, err
+	}
+	return a.d.market.Book().Why(j.ID)
+}
+
+func (a *api) getPapers(r *http.Request, _ none) ([]market.Paper, error) {
+	j, err := a.find(r)
+	if err != nil {
+		return nil, err
+	}
+	all, err := a.d.market.Book().Signed(j.ID)
+	return append([]market.Paper{}, all...), err
 }
 
 func (a *api) getReceipt(r *http.Request, _ none) (receiptView, error) {

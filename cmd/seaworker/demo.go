@@ -145,6 +145,7 @@ func (c *cli) demoBuy(ctx context.Context, buyer *demoNode, job demoJob) (market
 	}
 	c.say("\n— the job, bought by the buyer from the cheaper of the sellers that answered in time")
 	v := newJobView(c, false)
+	v.talk = !c.json
 	v.begin(in.Job, market.Spec{Module: spec.Module, MaxCredit: market.DefaultMaxCredit})
 	final, err := watchJob(ctx, buyer.api, in.Job, v)
 	if err == nil && final.State != market.Done {

@@ -20,7 +20,11 @@ func explain(ctx context.Context, err error) *failure {
 	}
 	if refused, ok := errors.AsType[*market.Refused](err); ok {
 		code := exitOf(market.Job{State: market.Failed, Reason: refused.Reason})
-		return failf(code, string(refused.Reason), refused.Reason.Hint(), "%s", refused.Text)
+		hint := refused.Reason.Hint()
+		if refused.Try != "" {
+			hint = "try " + refused.Try
+		}
+		return failf(code, string(refused.Reason), hint, "%s", refused.Text)
 	}
 	for _, known := range []struct {
 		is     error
@@ -32,6 +36,7 @@ func explain(ctx context.Context, err error) *failure {
 		{market.ErrAmbiguous, exitUsage, reasonUsage, "give more digits"},
 		{market.ErrNoReceipt, exitUsage, reasonNotFound, "see \"seaworker job show\""},
 		{market.ErrFinal, exitUsage, reasonUsage, "see \"seaworker job show\""},
+		{market.ErrNotFailed, exitUsage, reasonUsage, "see \"seaworker job show\"; \"seaworker run\" buys it once more"},
 		{market.ErrGone, exitUsage, reasonNotFound, "inputs and outputs are kept 7 days or 1 GiB, the oldest go first"},
 		{market.ErrStopped, exitUnreachable, reasonNoDaemon, "start it again with \"seaworker up\""},
 		{compute.ErrImport, exitUsage, string(market.ImportUnknown), market.ImportUnknown.Hint()},

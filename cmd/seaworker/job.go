@@ -18,7 +18,7 @@ func newJob(c *cli) *cobra.Command {
 		Short: "Look at the jobs that were bought",
 		Long:  "Look at the jobs that this node bought. A job may be named by the first digits of its id.",
 	}
-	group.AddCommand(newJobList(c), newJobShow(c), newJobLogs(c), newJobCancel(c))
+	group.AddCommand(newJobList(c), newJobShow(c), newJobHistory(c), newJobWhy(c), newJobLogs(c), newJobGet(c), newJobCancel(c), newJobRetry(c))
 	return asGroup(group)
 }
 
@@ -79,6 +79,9 @@ func (c *cli) printJob(j market.Job) {
 	line("job", "%s", j.ID)
 	line("program", "%s  %s", clean(j.Spec.Name), j.Spec.Module.Hash)
 	line("args", "%q", j.Spec.Args)
+	if j.Of != (market.ID{}) {
+		line("retry of", "%s", j.Of)
+	}
 	line("state", "%s", j.State)
 	if j.Reason != "" {
 		line("reason", "%s: %s", j.Reason, clean(j.Error))
@@ -92,6 +95,9 @@ func (c *cli) printJob(j market.Job) {
 	}
 	if j.Locked > 0 {
 		line("paid", "as it ran: %s locked, %s vouched", credits(int64(j.Locked)), credits(int64(j.Vouched)))
+	}
+	if j.Spent > 0 {
+		line("spent", "%s by earlier tries, of %s", credits(int64(j.Spent)), credits(int64(j.Spec.MaxCredit)))
 	}
 	if j.Receipt != (identity.Hash{}) {
 		line("receipt", "%s", j.Receipt)

@@ -28,7 +28,8 @@ type jobView struct {
 }
 
 func newJobView(c *cli, raw bool) *jobView {
-	v := &jobView{cli: c, stdout: c.stdout, stderr: c.stderr, sum: newSum(), talk: !c.json, live: !c.json && isTerminal(c.stderr)}
+	v := &jobView{cli: c, stdout: c.stdout, stderr: c.stderr, sum: newSum(), talk: !c.json && isTerminal(c.stderr)}
+	v.live = v.talk
 	if c.json {
 		v.stdout, v.stderr = io.Discard, io.Discard
 	}
@@ -115,6 +116,16 @@ func watchJob(ctx context.Context, api *client, id market.ID, v *jobView) (marke
 	return *final, nil
 }
 
+// shown says when what was shown is not what the job is paid for: a seller that
+// failed it had sent something else before another one did it.
+func (v *jobView) shown(j market.Job) error {
+	if j.State != market.Done || v.bytes == 0 && j.Stdout.Size == 0 || v.bytes == j.Stdout.Size && identity.Hash(v.sum.Sum(nil)) == j.Stdout.Hash {
+		return nil
+	}
+	return failf(exitMismatch, reasonMismatch, "its true output is in \"seaworker job logs "+j.ID.Short()+"\"",
+		"job %s is done, and what was shown of it begins with the output of a seller that failed it", j.ID.Short())
+}
+
 // jobSummary is the last line of "run --json".
 type jobSummary struct {
 	Job          market.ID    `json:"job"`
@@ -135,6 +146,9 @@ type jobSummary struct {
 // finish says how the job ended and sets the exit code.
 func (c *cli) finish(j market.Job, v *jobView) error {
 	c.exit = exitOf(j)
+	if err := v.shown(j); err != nil {
+		return err
+	}
 	if c.json {
 		s := jobSummary{
 			Job: j.ID, State: j.State, Reason: word(string(j.Reason)), Error: j.Error, Hint: j.Hint,
@@ -150,6 +164,7 @@ func (c *cli) finish(j market.Job, v *jobView) error {
 		return c.printJSON(s)
 	}
 	switch {
+	case j.State == market.Done && !v.talk:
 	case j.State == market.Done:
 		fmt.Fprintf(c.stderr, " %s  done       %s fuel, %s\n", j.Ended.Local().Format(time.TimeOnly), commas(j.Fuel), credits(int64(j.Cost)))
 		fmt.Fprintf(c.stderr, "           verify with: seaworker receipt verify %s\n", j.ID.Short())

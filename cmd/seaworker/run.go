@@ -254,13 +254,14 @@ func uploadInput(ctx context.Context, api *client, text string) ([]compute.File,
 func newRun(c *cli) *cobra.Command {
 	var job jobFlags
 	var outDir, stdoutFile string
-	var detach, raw bool
+	var detach, raw, verbose bool
 	cmd := &cobra.Command{
 		Use:   "run MODULE.wasm [flags] [-- ARGS...]",
 		Short: "Buy one execution and wait for it",
 		Long: `Buy one execution of a WebAssembly program and wait for it. Standard input,
 output, error and the exit code are as if it ran here. The program finds its
-input files under /, may write to /out, and sees nothing else.
+input files under /, may write to /out, and sees nothing else. What happens
+meanwhile is told on standard error when that is a terminal.
 
 With --call the module is a reactor: no program that runs, but functions that
 take bytes and return bytes. Standard input is what the function takes, what it
@@ -282,6 +283,7 @@ names the flag.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			view := newJobView(c, raw)
+			view.talk = view.talk || verbose && !c.json
 			// Where the output goes is looked at before anything is bought.
 			if stdoutFile != "" {
 				file, err := os.Create(stdoutFile)
@@ -342,6 +344,7 @@ names the flag.`,
 	cmd.Flags().StringVar(&stdoutFile, "stdout", "", "write the program's standard output to `FILE`")
 	cmd.Flags().BoolVar(&detach, "detach", false, "print the job's id and do not wait")
 	cmd.Flags().BoolVar(&raw, "raw", false, "pass control characters of the program's output to the terminal")
+	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "say what happens even when standard error is no terminal")
 	cmd.MarkFlagsMutuallyExclusive("detach", "out")
 	cmd.MarkFlagsMutuallyExclusive("detach", "stdout")
 	return cmd
@@ -405,7 +408,7 @@ func fetchFiles(ctx context.Context, api *client, job market.Job, dir string) er
 	return nil
 }
 
-func fetchFile(ctx context.Context, api *client, id market.ID, root *os.Root, out compute.OutFile) (err error) {
+func fetchFile(ctx context.Context, api *client, id market.ID, root *os.Root, out compute.OutFile) error {
 	name := filepath.FromSlash(out.Path)
 	if out.Dir {
 		return root.MkdirAll(name, 0o777)
@@ -413,7 +416,13 @@ func fetchFile(ctx context.Context, api *client, id market.ID, root *os.Root, ou
 	if err := root.MkdirAll(filepath.Dir(name), 0o777); err != nil {
 		return err
 	}
-	body, err := api.open(ctx, http.MethodGet, "/jobs/"+id.String()+"/files/"+escapePath(out.Path), nil)
+	return fetchInto(ctx, api, "/jobs/"+id.String()+"/files/"+escapePath(out.Path), root, name)
+}
+
+// fetchInto writes what the control API has at path into the file name below
+// root.
+func fetchInto(ctx context.Context, api *client, path string, root *os.Root, name string) (err error) {
+	body, err := api.open(ctx, http.MethodGet, path, nil)
 	if err != nil {
 		return err
 	}

@@ -31,6 +31,7 @@ type Book struct {
 	blobs *storage.Storage
 	jobs  *state.Table
 
+	papers  *papers
 	modules *state.Table // by order, of those that were paid and are forgotten: see ModuleOf
 
 	mu    sync.Mutex // guards what follows
@@ -59,7 +60,11 @@ func OpenBook(st *state.Store, blobs *storage.Storage) (*Book, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Book{store: st, blobs: blobs, jobs: jobs, modules: modules, live: map[ID]*job{}}
+	papers, err := openPapers(st)
+	if err != nil {
+		return nil, err
+	}
+	b := &Book{store: st, blobs: blobs, jobs: jobs, modules: modules, papers: papers, live: map[ID]*job{}}
 	err = jobs.Scan(nil, func(key, _ []byte) bool {
 		if len(key) == 24 {
 			b.index = append(b.index, jobKey{int64(binary.BigEndian.Uint64(key)), ID(key[8:])})
@@ -434,4 +439,5 @@ func (b *Book) settle(id ID) {
 	b.mu.Lock()
 	delete(b.live, id)
 	b.mu.Unlock()
+	b.papers.ended(id)
 }

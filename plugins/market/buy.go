@@ -43,7 +43,7 @@ const (
 // quoted is a quote that fits the buyer's caps.
 type quoted struct {
 	known
-	ask, quote identity.Statement
+	ask, quote, refusal identity.Statement // zero is not there
 	Quote
 	job compute.Job
 }
@@ -110,7 +110,7 @@ func (m *Market) buy(ctx context.Context, j *job, r *jobRecord) error {
 			return no
 		}
 		j.update(func(r *jobRecord) {
-			r.event(eventRecord{Text: "waiting to ask again: " + clip(no.Text), Reason: no.Reason})
+			r.event(eventRecord{Text: waiting + clip(no.Text), Reason: no.Reason})
 		})
 		no = nil
 		select {
@@ -134,26 +134,44 @@ func over(c <-chan struct{}) bool {
 // tryBuy goes once through the sellers. no says why it came to nothing, met
 // whether one of them had shown an offer.
 func (m *Market) tryBuy(ctx context.Context, j *job, r *jobRecord) (no *Refused, met bool, err error) {
-	quotes, refusals := m.quotes(ctx, r.Spec, r.Avoid)
-	for _, q := range quotes {
+	s := r.Spec
+	if s.MaxCredit = r.left(); s.MaxCredit <= 0 {
+		return refuse(RefusedPrice, "sellers that failed it can claim all of the %s credits that it may cost", r.Spec.MaxCredit), false, nil
+	}
+	quotes, refusals := m.quotes(ctx, s, r.Avoid)
+	var kept []paper
+	for _, f := range refusals {
+		kept = append(kept, f.papers()...)
+	}
+	for i, q := range quotes {
 		no, err := m.order(ctx, j, q)
 		if no == nil || err != nil {
+			for _, q := range quotes[i+1:] {
+				kept = append(kept, q.papers()...)
+			}
+			m.keepPapers(r.ID, kept...)
 			return nil, true, err
 		}
-		refusals = append(refusals, quotedRefusal{q.known, no})
+		kept = append(kept, q.papers()...)
+		refusals = append(refusals, quotedRefusal{q, no})
 	}
+	m.keepPapers(r.ID, kept...)
 	j.update(func(r *jobRecord) {
 		for _, f := range refusals {
-			r.event(eventRecord{Text: clip(f.no.Text), Reason: f.no.Reason, Seller: f.seller})
+			r.event(eventRecord{Text: clip(f.no.Text), Reason: f.no.Reason, Seller: f.seller, Try: f.no.Try})
 			met = met || f.seller != identity.Entity{}
 		}
 	})
+	if n := len(r.Avoid); n > 0 && len(refusals) == 0 {
+		return refuse(NoSeller, "nobody within reach sells but %d that failed it", n), met, nil
+	}
 	return worst(refusals), met, nil
 }
 
-// quotedRefusal is a seller's no, or why it could not be asked.
+// quotedRefusal is a seller's answer: no is its refusal, why it could not be
+// asked, or nil.
 type quotedRefusal struct {
-	known
+	quoted
 	no *Refused
 }
 
@@ -191,11 +209,7 @@ func (m *Market) quotes(ctx context.Context, s Spec, avoid []identity.Entity) ([
 	slices.SortStableFunc(sellers, func(a, b known) int {
 		return cmp.Or(cmp.Compare(a.offer.PerGfuel, b.offer.PerGfuel), cmp.Compare(a.offer.Fee, b.offer.Fee), cmp.Compare(b.offer.Free, a.offer.Free))
 	})
-	type answer struct {
-		quoted
-		no *Refused
-	}
-	answers := make(chan answer, maxAsked)
+	answers := make(chan quotedRefusal, maxAsked)
 	open := 0
 	for _, k := range sellers {
 		if open == maxAsked {
@@ -207,10 +221,10 @@ func (m *Market) quotes(ctx context.Context, s Spec, avoid []identity.Entity) ([
 			defer cancel()
 			defer context.AfterFunc(run, cancel)()
 			q, no := m.ask(callCtx, s, k)
-			answers <- answer{q, no}
+			answers <- quotedRefusal{q, no}
 		})
 		if !ok {
-			answers <- answer{quoted{known: k}, refuse(Internal, "%v", ErrStopped)}
+			answers <- quotedRefusal{quoted{known: k}, refuse(Internal, "%v", ErrStopped)}
 		}
 	}
 	var all []quoted
@@ -219,7 +233,7 @@ func (m *Market) quotes(ctx context.Context, s Spec, avoid []identity.Entity) ([
 		select {
 		case a := <-answers:
 			if a.no != nil {
-				refusals = append(refusals, quotedRefusal{a.known, a.no})
+				refusals = append(refusals, a)
 				continue
 			}
 			if all = append(all, a.quoted); len(all) == 1 {
@@ -266,6 +280,7 @@ func (m *Market) askOnce(ctx context.Context, s Spec, k known) (q quoted, room l
 	}
 	q.job = s.job(fuel)
 	if no := k.offer.Caps.refuses(q.job); no != nil {
+		no.Try = k.offer.Caps.flag(no.Reason)
 		return q, room, no
 	}
 	a := Ask{Offer: k.hash, To: k.seller, Job: q.job.Encode(), Credit: s.MaxCredit, PerGfuel: s.maxPrice()}
@@ -293,6 +308,7 @@ func (m *Market) askOnce(ctx context.Context, s Spec, k known) (q quoted, room l
 		if err != nil {
 			return q, room, refuse(BadStatement, "seller %s: %v", k.seller.Short(), err)
 		}
+		q.refusal = *answer.Refusal
 		if ref.Reason == RefusedCredit {
 			room = ref.Room
 		}
@@ -300,8 +316,8 @@ func (m *Market) askOnce(ctx context.Context, s Spec, k known) (q quoted, room l
 	case answer.Quote == nil || answer.Refusal != nil:
 		return q, room, refuse(BadStatement, "seller %s answered neither yes nor no", k.seller.Short())
 	}
-	q.quote = *answer.Quote
-	if q.Quote, err = OpenQuote(q.quote); err == nil {
+	if q.Quote, err = OpenQuote(*answer.Quote); err == nil {
+		q.quote = *answer.Quote
 		err = q.suits(s, asked)
 	}
 	if err != nil {
@@ -337,21 +353,25 @@ func (s Spec) maxPrice() ledger.Amount {
 // cap covers at the offer's price, the seller lends and takes.
 func (s Spec) fuelFor(o Offer) (uint64, *Refused) {
 	if o.PerGfuel > s.maxPrice() {
-		return 0, refuse(RefusedPrice, "it asks %s credits per Gfuel, the cap is %s", o.PerGfuel, s.maxPrice())
+		return 0, refuse(RefusedPrice, "it asks %s credits per Gfuel, the cap is %s", o.PerGfuel, s.maxPrice()).try("--max-price %s", o.PerGfuel)
 	}
 	if want := s.Limits.Fuel; want != 0 {
 		if cost, ok := o.Cost(want); !ok || cost > s.MaxCredit {
-			return 0, refuse(RefusedPrice, "%d fuel would cost up to %s credits, the cap is %s", want, cost, s.MaxCredit)
+			no := refuse(RefusedPrice, "%d fuel would cost up to %s credits, the cap is %s", want, cost, s.MaxCredit)
+			if ok {
+				no.try("--max-credit %s", cost)
+			}
+			return 0, no
 		}
 		return want, nil
 	}
 	full := o.Covers(s.MaxCredit, compute.MaxFuel)
 	if full == 0 {
-		return 0, refuse(RefusedPrice, "the fee is %s credits, the cap is %s", o.Fee, s.MaxCredit)
+		return 0, refuse(RefusedPrice, "the fee is %s credits, the cap is %s", o.Fee, s.MaxCredit).try("--max-credit above %s", o.Fee)
 	}
 	lent := o.Covers(min(s.MaxCredit, o.Room), full)
 	if lent < full/leastPart || lent == 0 {
-		return 0, refuse(RefusedCredit, "it lets us owe %s credits more, of %s that the job may cost", o.Room, s.MaxCredit)
+		return 0, refuse(RefusedCredit, "it lets us owe %s credits more, of %s that the job may cost", o.Room, s.MaxCredit).try("credit pay, or ask it for a grant of %s more", s.MaxCredit-o.Room)
 	}
 	return min(lent, o.Caps.Fuel), nil
 }
@@ -390,6 +410,9 @@ func (m *Market) Quotes(ctx context.Context, s Spec) ([]Quoted, error) {
 // order accepts a quote, if the ledger and the link allow it: the order is then
 // on disk, not sent.
 func (m *Market) order(ctx context.Context, j *job, q quoted) (no *Refused, err error) {
+	if r := j.copy(); q.Ceiling > r.left() || q.PerGfuel > r.Spec.maxPrice() {
+		return refuse(RefusedPrice, "seller %s: up to %s credits at %s a Gfuel are above what is left of the cap, %s", q.seller.Short(), q.Ceiling, q.PerGfuel, r.left()), nil
+	}
 	if err := m.connect(ctx, q.at); err != nil {
 		return refuse(Unreachable, "seller %s cannot be linked to: %v", q.seller.Short(), err), nil
 	}
@@ -413,7 +436,7 @@ func (m *Market) order(ctx context.Context, j *job, q quoted) (no *Refused, err 
 		r.State = Running
 		r.At, r.Ask, r.Quote, r.Order = q.at, &q.ask, &q.quote, &st
 		text := fmt.Sprintf("quote: up to %d fuel, up to %s credits", q.job.Limits.Fuel, q.Ceiling)
-		if r.Spec.Limits.Fuel == 0 && q.job.Limits.Fuel < q.Covers(r.Spec.MaxCredit, q.offer.Caps.Fuel) {
+		if r.Spec.Limits.Fuel == 0 && q.job.Limits.Fuel < q.Covers(r.left(), q.offer.Caps.Fuel) {
 			text += ", as much as the seller lets us owe"
 		}
 		if q.Ceiling > q.offer.Room {

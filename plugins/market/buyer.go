@@ -86,12 +86,18 @@ func (m *Market) endBuyer() {
 // once, or when the market runs again. Module, stdin and files must have been
 // put into the storage. The error is a *Refused when the spec is wrong, or the
 // disk's.
-func (m *Market) Submit(ctx context.Context, s Spec) (Job, error) {
-	s = s.withDefaults()
+func (m *Market) Submit(_ context.Context, s Spec) (Job, error) {
+	return m.submit(jobRecord{Spec: s})
+}
+
+// submit is Submit of a job that may have been tried before.
+func (m *Market) submit(rec jobRecord) (Job, error) {
+	rec.Spec = rec.Spec.withDefaults()
+	s := rec.Spec
 	if r := s.check(); r != nil {
 		return Job{}, r
 	}
-	rec := jobRecord{ID: NewID(), Spec: s, State: Queued, Created: time.Now().UnixMilli()}
+	rec.ID, rec.State, rec.Created = NewID(), Queued, time.Now().UnixMilli()
 	if !m.pinInputs(&rec) {
 		return Job{}, refuse(BadJob, "module, stdin or an input file is not in this node's storage (any more)")
 	}
@@ -102,7 +108,17 @@ func (m *Market) Submit(ctx context.Context, s Spec) (Job, error) {
 		m.unpinInputs(&rec)
 		return Job{}, refuse(Busy, "%d jobs are under way at this node", maxLive)
 	}
-	rec.event(eventRecord{Text: fmt.Sprintf("submitted %s", s)})
+	text := fmt.Sprintf("submitted %s", s)
+	if rec.Of != (ID{}) {
+		text += fmt.Sprintf(", a retry of job %s", rec.Of.Short())
+		if n := len(rec.Avoid); n > 0 {
+			text += fmt.Sprintf(" without %d sellers that failed it", n)
+		}
+		if rec.Spent > 0 {
+			text += fmt.Sprintf("; %s of the %s credits that it may cost are spent", rec.Spent, s.MaxCredit)
+		}
+	}
+	rec.event(eventRecord{Text: text})
 	j := newJob(rec, m.dir)
 	j.pinned = true
 	if err := m.book.add(j); err != nil {
@@ -182,14 +198,21 @@ func (m *Market) drive(ctx context.Context, j *job) {
 		default:
 			err = m.buy(ctx, j, r)
 			var no *Refused
-			if errors.As(err, &no) && no.Reason == NoSeller && r.Reason != "" {
-				err = &Refused{r.Reason, r.Error} // what the last seller said tells more
+			if errors.As(err, &no) {
+				err = r.lastWord(no)
 			}
 		}
 		if ctx.Err() != nil {
 			return // goes on with the next start
 		}
 		var no *Refused
+		if errors.As(err, &no) {
+			if again, failed := m.another(j, no); failed != nil {
+				err = failed
+			} else if again {
+				continue
+			}
+		}
 		switch {
 		case err == nil && j.final():
 			m.finish(j)

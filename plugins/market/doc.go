@@ -7,7 +7,8 @@
 // disk before it is sent, unless it promises nothing, so a crash of either side
 // at any point is harmless: both come back, take up the trade where it was, and
 // the buyer pays at most once, at most the quoted ceiling, and only for what
-// was delivered and checked. A long job is paid as it runs: then what was
+// was delivered and checked. What a seller fails another one is asked for, and
+// the buyer's cap covers all tries together. A long job is paid as it runs: then what was
 // delivered is the last quantum at least.
 //
 // Market is the plugin and both roles. As a buyer it takes a Spec and keeps a

@@ -31,9 +31,6 @@ var dropped = []Reason{Busy, RefusedCredit, Expired, UnknownQuote, QuoteUsed, Un
 // early are those of them that may be otherwise soon.
 var early = []Reason{Busy, RefusedCredit}
 
-// elsewhere are the reasons for which the job may run well at another seller.
-var elsewhere = []Reason{EngineFailed, InputsMissing}
-
 // trade is an order while it is followed.
 type trade struct {
 	m     *Market
@@ -333,28 +330,27 @@ func (t *trade) refused(ctx context.Context, f follow) error {
 		refused.Reason = stop // it was the buyer's wish, whose reason counts
 	}
 	t.giveUp(ctx, f.Release)
-	again := slices.Contains(dropped, no.Reason)
-	other := slices.Contains(elsewhere, no.Reason)
-	if !again && !other {
+	if !slices.Contains(dropped, no.Reason) {
+		t.m.keepPapers(t.r.ID, paper{"refusal", st})
 		return refused
 	}
 	t.m.sellers.forget(t.r.At)
-	count := 0
 	if slices.Contains(early, no.Reason) {
 		t.j.refused = refused
 	}
+	t.m.keepPapers(t.r.ID, paper{"ask", *t.r.Ask}, paper{"quote", *t.r.Quote}, paper{"order", *t.r.Order}, paper{"refusal", st})
+	count, owed := 0, t.m.owed(t.j.copy(), t.j.seen().vouched)
 	t.j.update(func(r *jobRecord) {
 		r.State, r.Reason, r.Error = Asking, no.Reason, clip(refused.Text)
-		if t.j.refused == nil {
+		if t.j.refused == nil || owed > 0 {
 			r.Dropped++
 		}
 		count = r.Dropped
-		if other {
+		if owed > 0 { // it took vouchers and refuses all the same
 			r.Avoid = append(r.Avoid, seller)
 		}
-		r.drop()
-		t.j.gone.vouched = 0 // what was vouched is owed to that seller, not for the next order
 		r.event(eventRecord{Text: clip(refused.Text), Reason: no.Reason, Seller: seller})
+		t.j.drop(owed)
 	})
 	if count > maxDropped {
 		return refused

@@ -33,6 +33,10 @@ var (
 
 	// ErrFinal is returned when a job is to be cancelled that has ended.
 	ErrFinal = errors.New("the job has ended")
+
+	// ErrNotFailed is returned when a job is to be tried again that runs still,
+	// or is done.
+	ErrNotFailed = errors.New("the job has not failed")
 )
 
 // ID names a job at its buyer. It is drawn at random; nobody else sees it.
@@ -104,11 +108,15 @@ type Event struct {
 	Reason Reason `json:"reason,omitempty"`
 	// Seller is whom it is about, zero when nobody.
 	Seller identity.Entity `json:"seller,omitzero"`
+	// Try is what would have helped, with its number, where that can be told.
+	Try string `json:"try,omitempty"`
 }
 
 // A Job is what a buyer knows of one. It is a copy.
 type Job struct {
-	ID    ID    `json:"job"`
+	ID ID `json:"job"`
+	// Of is the job that this one is a retry of, zero when it is none.
+	Of    ID    `json:"retry_of,omitzero"`
 	Spec  Spec  `json:"spec"`
 	State State `json:"state"`
 	// Reason, Error and Hint say why it failed or was cancelled; else empty.
@@ -141,6 +149,10 @@ type Job struct {
 	// as this node knows. Both are 0 for one that is paid on delivery.
 	Locked  ledger.Amount `json:"locked_micro"`
 	Vouched ledger.Amount `json:"vouched_micro"`
+	// Spent is what earlier tries cost: what sellers that failed it can claim for
+	// vouchers, and the bill of the job that this one is a retry of. The cap
+	// covers it, too.
+	Spent ledger.Amount `json:"spent_micro"`
 
 	// Receipt is the receipt's hash, zero before there is one. End, Exit and
 	// Trap are how the guest ended: Exit is nil unless it ended by itself.

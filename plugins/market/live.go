@@ -67,6 +67,7 @@ func (j *job) copy() *jobRecord {
 	r := j.rec
 	r.History = slices.Clone(r.History)
 	r.Avoid = slices.Clone(r.Avoid)
+	r.Tried = slices.Clone(r.Tried)
 	return &r
 }
 

@@ -107,6 +107,9 @@ func TestTampered(t *testing.T) {
 		{"another job", func(f *follow) { rebill(f, func(r *compute.Receipt, _ *Delivery) { r.Job[0]++ }, key) }, BadReceipt},
 		{"another result", func(f *follow) { rebill(f, func(r *compute.Receipt, _ *Delivery) { r.Result[0]++ }, key) }, BadReceipt},
 		{"a higher bill", func(f *follow) { rebill(f, func(_ *compute.Receipt, d *Delivery) { d.Cost++ }, key) }, BadReceipt},
+		{"a bill above the ceiling", func(f *follow) {
+			rebill(f, func(_ *compute.Receipt, d *Delivery) { d.Cost = ledger.Credit }, key)
+		}, BadReceipt},
 		{"a lower bill", func(f *follow) { rebill(f, func(_ *compute.Receipt, d *Delivery) { d.Cost-- }, key) }, BadReceipt},
 		{"more fuel than it may have", func(f *follow) {
 			rebill(f, func(r *compute.Receipt, d *Delivery) {

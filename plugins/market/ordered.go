@@ -26,8 +26,14 @@ func (m *Market) Orders() (map[identity.Hash]Ordered, error) {
 		r, err := decodeJob(raw)
 		if err != nil {
 			bad = errors.Join(bad, err)
-		} else if r.Order != nil {
-			all[r.Order.Hash(OrderPurpose)] = Ordered{Job: r.ID, Module: r.Spec.Module.Hash, Name: r.Spec.Name}
+			return true
+		}
+		of := Ordered{Job: r.ID, Module: r.Spec.Module.Hash, Name: r.Spec.Name}
+		if r.Order != nil {
+			all[r.Order.Hash(OrderPurpose)] = of
+		}
+		for _, a := range r.Tried {
+			all[a.Order.Hash(OrderPurpose)] = of
 		}
 		return true
 	})

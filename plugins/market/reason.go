@@ -117,6 +117,14 @@ func (r Reason) check() error {
 type Refused struct {
 	Reason Reason
 	Text   string
+	// Try is what would have helped, as flags with their numbers; "" is not known.
+	Try string
+}
+
+// try says what would have helped.
+func (e *Refused) try(format string, args ...any) *Refused {
+	e.Try = fmt.Sprintf(format, args...)
+	return e
 }
 
 // Error returns the sentence and the hint.

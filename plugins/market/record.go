@@ -2,6 +2,7 @@ package market
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,10 +40,15 @@ type jobRecord struct {
 
 	// Stop is why the buyer wants it to end early: Cancelled, Timeout or "".
 	Stop Reason `cbor:"stop"`
-	// Avoid are sellers that have failed this job; Dropped counts its orders
-	// that came to nothing.
+	// Avoid are sellers that have failed this job, Tried the orders that they
+	// failed, and Spent what earlier tries cost: see Job. Dropped
+	// counts the orders that were not taken.
 	Avoid   []identity.Entity `cbor:"avoid"`
 	Dropped int               `cbor:"dropped"`
+	Tried   []attempt         `cbor:"tried,omitempty"`
+	Spent   ledger.Amount     `cbor:"spent,omitempty"`
+	// Of is the job that this one is a retry of, zero when it is none.
+	Of ID `cbor:"of,omitzero"`
 
 	At       addr.Addr           `cbor:"at"` // the seller's address
 	Ask      *identity.Statement `cbor:"ask"`
@@ -83,6 +89,7 @@ type eventRecord struct {
 	Text   string          `cbor:"text"`
 	Reason Reason          `cbor:"reason"`
 	Seller identity.Entity `cbor:"seller,omitzero"`
+	Try    string          `cbor:"try,omitempty"`
 }
 
 type jobBody struct {
@@ -133,10 +140,18 @@ func (r *jobRecord) job() Job {
 	j := Job{
 		ID: r.ID, Spec: r.Spec, State: r.State, Reason: r.Reason, Error: r.Error, Hint: r.Reason.Hint(),
 		Created: time.UnixMilli(r.Created), Paid: r.Paid, At: r.At, Vouched: r.Vouched,
+		Spent: r.Spent, Of: r.Of,
 		Stdout: r.Out.Blob, Stderr: r.Err.Blob,
 	}
 	if r.Ended != 0 {
 		j.Ended = time.UnixMilli(r.Ended)
+	}
+	if n := len(r.Tried); n > 0 && r.Order == nil { // show the last one
+		last, now := r.Tried[n-1], *r
+		now.At, now.Ask, now.Quote, now.Order, now.Lock = last.At, last.Ask, last.Quote, last.Order, last.Lock
+		now.Vouched = last.Owed
+		r = &now
+		j.At, j.Vouched = r.At, r.Vouched
 	}
 	if r.Order != nil {
 		j.Order = r.Order.Hash(OrderPurpose)
@@ -150,7 +165,7 @@ func (r *jobRecord) job() Job {
 			}
 		}
 	}
-	if r.Vouched > 0 && !r.Paid {
+	if (r.Vouched > 0 || slices.ContainsFunc(r.Tried, func(a attempt) bool { return a.Owed > 0 })) && !r.Paid {
 		j.Hint = strings.Replace(j.Hint, "nothing was paid", "what was vouched for may be claimed, and nothing else", 1)
 	}
 	if job, err := r.work(); err == nil {
@@ -194,7 +209,7 @@ func (r *jobRecord) work() (compute.Job, error) {
 func (r *jobRecord) history() []Event {
 	events := make([]Event, len(r.History))
 	for i, e := range r.History {
-		events[i] = Event{e.Seq, time.UnixMilli(e.At), e.State, e.Text, e.Reason, e.Seller}
+		events[i] = Event{e.Seq, time.UnixMilli(e.At), e.State, e.Text, e.Reason, e.Seller, e.Try}
 	}
 	return events
 }

@@ -388,6 +388,12 @@ func readQuote(b []byte) (Quote, error) {
 	return body.Quote, err
 }
 
+func readRefusal(b []byte) (Refusal, error) {
+	var body refusalBody
+	err := cbor.Unmarshal(b, &body)
+	return body.Refusal, err
+}
+
 func readDelivery(b []byte) (Delivery, error) {
 	var body deliveryBody
 	err := cbor.Unmarshal(b, &body)
