@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/peersea/sea/internal/netns"
 	"github.com/peersea/sea/node"
 	"github.com/peersea/sea/node/addr"
-	"github.com/peersea/sea/node/internal/netns"
 	"github.com/peersea/sea/node/nodetest"
 	"github.com/peersea/sea/node/stun"
 	"github.com/peersea/sea/node/transport"

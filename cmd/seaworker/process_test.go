@@ -76,9 +76,15 @@ func (b *logBuffer) String() string {
 // empty, is where it kills itself.
 func startProcess(t *testing.T, dir, point string, flags ...string) *process {
 	t.Helper()
-	p := &process{log: new(logBuffer), ended: make(chan error, 1)}
-	p.cmd = exec.Command(binary(t), append([]string{"up", "--json", "--dir", dir}, flags...)...)
-	p.cmd.Env = append(withoutSea(os.Environ()), "SEA_FAILPOINT="+point)
+	cmd := exec.Command(binary(t), append([]string{"up", "--json", "--dir", dir}, flags...)...)
+	cmd.Env = append(withoutSea(os.Environ()), "SEA_FAILPOINT="+point, "SEA_LAN=false", "SEA_PORTMAP=false")
+	return startCommand(t, cmd, dir)
+}
+
+// startCommand is startProcess of a command that was made already.
+func startCommand(t *testing.T, cmd *exec.Cmd, dir string) *process {
+	t.Helper()
+	p := &process{cmd: cmd, log: new(logBuffer), ended: make(chan error, 1)}
 	p.cmd.Stderr = p.log
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"os"
 	"testing"
 
+	"github.com/peersea/sea/internal/netns"
 	"github.com/peersea/sea/node"
-	"github.com/peersea/sea/node/internal/netns"
 	"github.com/peersea/sea/node/lan"
 	"github.com/peersea/sea/node/nodetest"
 	"github.com/peersea/sea/node/transport"

@@ -12,8 +12,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/peersea/sea/internal/netns"
 	"github.com/peersea/sea/node"
-	"github.com/peersea/sea/node/internal/netns"
 	"github.com/peersea/sea/node/nodetest"
 	"github.com/peersea/sea/node/transport"
 	"github.com/peersea/sea/node/transport/rtcnet"

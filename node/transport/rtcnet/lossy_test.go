@@ -106,10 +106,12 @@ func TestLossy(t *testing.T) {
 	defer func() { y.door[0].Close(); y.door[1].Close() }()
 	var ends [2]transport.Conn
 	var errs [2]error
+	began := time.Now()
 	var opening sync.WaitGroup
 	opening.Go(func() { ends[1], errs[1] = wait(ctx) })
 	ends[0], errs[0] = o.Accept(ctx, theirs)
 	opening.Wait()
+	t.Logf("opened after %v", time.Since(began))
 	if errs[0] != nil || errs[1] != nil {
 		t.Fatal(errs)
 	}
