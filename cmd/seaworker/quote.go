@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/peersea/sea/plugins/market"
@@ -30,8 +32,9 @@ func newQuote(c *cli) *cobra.Command {
 		Use:   "quote MODULE.wasm [flags] [-- ARGS...]",
 		Short: "Ask what a job would cost, without buying",
 		Long: `Ask the sellers within reach what a job would cost. Each answer is a quote that
-its seller has signed, cheapest first, or a refusal with its reason. A quote
-binds the seller to its price; the bill is for the fuel that is used, and never
+its seller has signed, or a refusal with its reason. They come by what the job
+would cost in all, own machines first, which cost nothing; trust says how many
+jobs a seller has done for this node and failed. A quote binds the seller to its price; the bill is for the fuel that is used, and never
 above the ceiling. Below its slowest rate, in fuel per second of processor time,
 the seller may stop the job and bill what ran.
 
@@ -69,6 +72,7 @@ flags of "run".`,
 			for _, q := range quotes {
 				v.Quotes = append(v.Quotes, quoteLine{q, v.cost(q)})
 			}
+			v.sort()
 			if c.json {
 				return c.printJSON(v)
 			}
@@ -93,6 +97,43 @@ func (v quoteView) cost(q market.Quoted) *int64 {
 	return &micro
 }
 
+// sort puts own machines first, then what the estimate costs least, then those
+// that refused. Without an estimate the market's order stays.
+func (v quoteView) sort() {
+	class := func(q quoteLine) int {
+		switch {
+		case q.Reason != "":
+			return 2
+		case q.Own:
+			return 0
+		}
+		return 1
+	}
+	cost := func(q quoteLine) int64 {
+		if q.EstimateMicro == nil {
+			return 0
+		}
+		return *q.EstimateMicro
+	}
+	slices.SortStableFunc(v.Quotes, func(a, b quoteLine) int {
+		return cmp.Or(cmp.Compare(class(a), class(b)), cmp.Compare(cost(a), cost(b)))
+	})
+}
+
+// trust is what there has been with a seller, in a few words.
+func trust(q market.Quoted) string {
+	d := q.Dealings
+	switch {
+	case q.Own:
+		return "own"
+	case d.Done == 0 && d.Failed == 0:
+		return "new"
+	case d.Failed == 0:
+		return fmt.Sprintf("%d done", d.Done)
+	}
+	return fmt.Sprintf("%d done, %d failed", d.Done, d.Failed)
+}
+
 func (c *cli) showQuotes(v quoteView) error {
 	if _, err := fmt.Fprintf(c.stdout, "estimate %s\n", fuelOf(v.Estimate)); err != nil {
 		return err
@@ -101,7 +142,7 @@ func (c *cli) showQuotes(v quoteView) error {
 	short := false
 	for _, q := range v.Quotes {
 		if q.Reason != "" {
-			rows = append(rows, fmt.Sprintf("%s\trefused\t\t\t\t\t\t%s: %s", q.Seller.Short(), q.Reason, clean(q.Error)))
+			rows = append(rows, fmt.Sprintf("%s\trefused\t\t\t\t\t\t%s\t%s: %s", q.Seller.Short(), trust(q.Quoted), q.Reason, clean(q.Error)))
 			continue
 		}
 		cost := "unknown"
@@ -113,10 +154,10 @@ func (c *cli) showQuotes(v quoteView) error {
 			slowest = commas(q.Slowest) + "/s"
 		}
 		short = short || v.Estimate.Fuel > q.FuelLimit
-		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\tuntil %s", q.Seller.Short(), credits(int64(q.Price.PerGfuel)),
-			credits(int64(q.Price.Fee)), cost, commas(q.FuelLimit), credits(int64(q.Ceiling)), slowest, q.Until.Local().Format(time.TimeOnly)))
+		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\tuntil %s", q.Seller.Short(), credits(int64(q.Price.PerGfuel)),
+			credits(int64(q.Price.Fee)), cost, commas(q.FuelLimit), credits(int64(q.Ceiling)), slowest, trust(q.Quoted), q.Until.Local().Format(time.TimeOnly)))
 	}
-	if err := c.table("SELLER\tPER GFUEL\tFEE\tESTIMATE\tFUEL LIMIT\tCEILING\tSLOWEST\t", rows); err != nil {
+	if err := c.table("SELLER\tPER GFUEL\tFEE\tESTIMATE\tFUEL LIMIT\tCEILING\tSLOWEST\tTRUST\t", rows); err != nil {
 		return err
 	}
 	if short {

@@ -1,12 +1,10 @@
 package market
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/peersea/sea/compute"
@@ -168,87 +166,6 @@ func (m *Market) tryBuy(ctx context.Context, j *job, r *jobRecord) (no *Refused,
 	return worst(refusals), met, nil
 }
 
-// quotedRefusal is a seller's answer: no is its refusal, why it could not be
-// asked, or nil.
-type quotedRefusal struct {
-	quoted
-	no *Refused
-}
-
-// worst picks the refusal that says most about what to do.
-func worst(all []quotedRefusal) *Refused {
-	if len(all) == 0 {
-		return refuse(NoSeller, "nobody within reach sells")
-	}
-	rank := []Reason{Busy, RefusedCredit, RefusedPrice, Fuel, Memory, Output, WallTime, ModuleSize, InputSize}
-	at := func(f quotedRefusal) int {
-		if i := slices.Index(rank, f.no.Reason); i >= 0 {
-			return i
-		}
-		return len(rank)
-	}
-	best := slices.MinFunc(all, func(a, b quotedRefusal) int { return cmp.Compare(at(a), at(b)) }).no
-	if n := len(all); n > 1 {
-		return refuse(best.Reason, "%d sellers, none suitable; one said: %s", n, best.Text)
-	}
-	return best
-}
-
-// quotes asks the sellers that suit, at once, and returns what they quoted, the
-// best first, and what the others said.
-func (m *Market) quotes(ctx context.Context, s Spec, avoid []identity.Entity) ([]quoted, []quotedRefusal) {
-	sellers, errs := m.find(ctx, s.To)
-	var refusals []quotedRefusal
-	for _, err := range errs {
-		var no *Refused
-		if errors.As(err, &no) && len(s.To) > 0 { // others are not missed
-			refusals = append(refusals, quotedRefusal{no: no})
-		}
-	}
-	sellers = slices.DeleteFunc(sellers, func(k known) bool { return slices.Contains(avoid, k.seller) })
-	slices.SortStableFunc(sellers, func(a, b known) int {
-		return cmp.Or(cmp.Compare(a.offer.PerGfuel, b.offer.PerGfuel), cmp.Compare(a.offer.Fee, b.offer.Fee), cmp.Compare(b.offer.Free, a.offer.Free))
-	})
-	answers := make(chan quotedRefusal, maxAsked)
-	open := 0
-	for _, k := range sellers {
-		if open == maxAsked {
-			break
-		}
-		open++
-		ok := m.spawn(func(run context.Context) {
-			callCtx, cancel := context.WithTimeout(ctx, askWait)
-			defer cancel()
-			defer context.AfterFunc(run, cancel)()
-			q, no := m.ask(callCtx, s, k)
-			answers <- quotedRefusal{q, no}
-		})
-		if !ok {
-			answers <- quotedRefusal{quoted{known: k}, refuse(Internal, "%v", ErrStopped)}
-		}
-	}
-	var all []quoted
-	var hurry <-chan time.Time
-	for ; open > 0; open-- {
-		select {
-		case a := <-answers:
-			if a.no != nil {
-				refusals = append(refusals, a)
-				continue
-			}
-			if all = append(all, a.quoted); len(all) == 1 {
-				hurry = time.After(firstQuotes)
-			}
-		case <-hurry:
-			open = 1
-		}
-	}
-	slices.SortStableFunc(all, func(a, b quoted) int {
-		return cmp.Or(cmp.Compare(a.PerGfuel, b.PerGfuel), cmp.Compare(a.Fee, b.Fee), cmp.Compare(b.offer.Free, a.offer.Free))
-	})
-	return all, refusals
-}
-
 // ask gets one seller's quote. When the seller lends less than the buyer's cap
 // and the buyer did not say how much fuel it needs, it asks once more for what
 // the seller lends.
@@ -391,14 +308,14 @@ func (m *Market) Quotes(ctx context.Context, s Spec) ([]Quoted, error) {
 	var all []Quoted
 	for _, q := range quotes {
 		all = append(all, Quoted{
-			Seller: q.seller, At: q.at, Offer: q.offer, Price: q.Price,
+			Seller: q.seller, At: q.at, Offer: q.offer, Price: q.Price, Own: q.own, Dealings: q.dealt,
 			FuelLimit: q.job.Limits.Fuel, Slowest: q.Quote.Slowest, Ceiling: q.Ceiling, Quantum: q.Quantum, Until: time.UnixMilli(q.Until),
 		})
 	}
 	for _, f := range refusals {
 		all = append(all, Quoted{
-			Seller: f.seller, At: f.at, Offer: f.offer, Price: f.offer.Price,
-			Reason: f.no.Reason, Error: f.no.Text, Hint: f.no.Reason.Hint(),
+			Seller: f.seller, At: f.at, Offer: f.offer, Price: f.offer.Price, Own: f.own, Dealings: f.dealt,
+			Reason: f.no.Reason, Error: f.no.Text, Hint: f.no.Reason.Hint(), Try: f.no.Try,
 		})
 	}
 	if len(all) == 0 {

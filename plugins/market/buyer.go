@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,6 +25,7 @@ const (
 type buyer struct {
 	trading chan struct{} // one element for each job that is at work
 	sellers directory
+	dealt   *remembered
 
 	orders struct {
 		sync.Mutex
@@ -36,6 +38,12 @@ type buyer struct {
 func (m *Market) initBuyer() error {
 	m.trading = make(chan struct{}, maxTrading)
 	m.sellers.known = map[addr.Addr]*known{}
+	m.sellers.asking = map[addr.Addr]*asking{}
+	dealt, err := openRemembered(m.book.store)
+	if err != nil {
+		return err
+	}
+	m.dealt = dealt
 	m.orders.trades = map[identity.Hash]*trade{}
 	m.orders.less = make(chan struct{})
 
@@ -207,6 +215,9 @@ func (m *Market) drive(ctx context.Context, j *job) {
 		}
 		var no *Refused
 		if errors.As(err, &no) {
+			if r.Order != nil && r.Delivery == nil && slices.Contains(elsewhere, no.Reason) {
+				m.did(r, false)
+			}
 			if again, failed := m.another(j, no); failed != nil {
 				err = failed
 			} else if again {

@@ -40,7 +40,21 @@ const (
 type directory struct {
 	mu     sync.Mutex // guards what follows
 	known  map[addr.Addr]*known
-	looked time.Time // when the sea was last asked for more
+	asking map[addr.Addr]*asking // whose offer is on its way
+	looked time.Time             // when the sea was last asked for more
+}
+
+// asking is a node that is being asked for its offer, by all who want it.
+type asking struct {
+	done chan struct{} // closed when the rest is set
+	k    known
+	err  error
+}
+
+// missed is a node that could not be asked.
+type missed struct {
+	at  addr.Addr
+	err error
 }
 
 // known is a node that was asked for its offer.
@@ -52,6 +66,9 @@ type known struct {
 	sells   bool
 	expires time.Time
 	failed  int // how often in a row it has not answered
+
+	own   bool     // it is a machine of the same owner; set by rank
+	dealt Dealings // likewise
 }
 
 // get returns what is known of a node and not too old.
@@ -135,7 +152,8 @@ func (d *directory) looking() bool {
 	return true
 }
 
-// seen lists the sellers that are remembered.
+// seen lists the sellers that have lately shown an offer, and the nodes that are
+// being asked for one.
 func (d *directory) seen() []addr.Addr {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -146,28 +164,36 @@ func (d *directory) seen() []addr.Addr {
 			all = append(all, at)
 		}
 	}
+	for at := range d.asking {
+		all = append(all, at)
+	}
 	return all
 }
 
-// find returns the sellers among to, or, when to is empty, among the nodes that
-// are linked, remembered or found by asking the sea. It asks those for their
-// offer of whom none is remembered. errs says what came of the others.
-func (m *Market) find(ctx context.Context, to []addr.Addr) (sellers []known, errs []error) {
+// find returns the sellers among to, or, when to is empty, among the nodes with
+// whom this one has dealt well, that are linked, that have lately shown an offer
+// or that are found by asking the sea. It asks those for their offer of whom
+// none is remembered, and when it is patient waits for all of them. bad says
+// what came of the others.
+func (m *Market) find(ctx context.Context, to []addr.Addr, patient bool) (sellers []known, bad []missed) {
 	where := slices.Clone(to)
 	if len(to) == 0 {
+		for _, w := range m.dealt.best() {
+			where = append(where, w.at)
+		}
 		for _, l := range m.node.Links() {
 			where = append(where, l.Peer.Addr)
 		}
 		where = append(where, m.sellers.seen()...)
 	}
-	sellers, errs = m.offersOf(ctx, where, len(to) > 0)
-	if len(to) == 0 && (len(sellers) == 0 || m.sellers.looking()) {
-		more, bad := m.offersOf(ctx, m.lookAround(ctx), false)
-		sellers, errs = append(sellers, more...), append(errs, bad...)
+	sellers, bad = m.offersOf(ctx, where, len(to) > 0, patient)
+	if len(to) == 0 && !patient && (len(sellers) == 0 || m.sellers.looking()) {
+		more, also := m.offersOf(ctx, m.lookAround(ctx), false, false)
+		sellers, bad = append(sellers, more...), append(bad, also...)
 	}
 	slices.SortFunc(sellers, func(a, b known) int { return slices.Compare(a.at[:], b.at[:]) })
 	sellers = slices.CompactFunc(sellers, func(a, b known) bool { return a.at == b.at })
-	return sellers, errs
+	return sellers, bad
 }
 
 // lookAround asks the sea for nodes near to this one and near to random
@@ -202,9 +228,10 @@ func (m *Market) lookAround(ctx context.Context) []addr.Addr {
 }
 
 // offersOf gets the offers of the nodes at where, from memory or from them, all
-// at once. Unless all is set it does not wait long for the others once there is
-// an offer.
-func (m *Market) offersOf(ctx context.Context, where []addr.Addr, all bool) (sellers []known, errs []error) {
+// at once. When named they are all that is wanted, and what came of each is
+// said. Otherwise, unless it is patient, it does not wait long for the others
+// once there is an offer.
+func (m *Market) offersOf(ctx context.Context, where []addr.Addr, named, patient bool) (sellers []known, bad []missed) {
 	type answer struct {
 		known
 		err error
@@ -217,7 +244,7 @@ func (m *Market) offersOf(ctx context.Context, where []addr.Addr, all bool) (sel
 			continue
 		}
 		asked[at] = true
-		if k, ok := m.sellers.get(at); ok && (k.sells || !all) {
+		if k, ok := m.sellers.get(at); ok && (k.sells || !named) {
 			if k.sells {
 				sellers = append(sellers, k)
 			}
@@ -225,20 +252,16 @@ func (m *Market) offersOf(ctx context.Context, where []addr.Addr, all bool) (sel
 		}
 		open++
 		ok := m.spawn(func(run context.Context) { // it may go on when we do not wait for it
-			callCtx, cancel := context.WithTimeout(run, offerWait)
-			defer cancel()
-			if all {
-				defer context.AfterFunc(ctx, cancel)()
-			}
-			k, err := m.fetchOffer(callCtx, at)
+			k, err := m.askOffer(run, at)
+			k.at = at
 			answers <- answer{k, err}
 		})
 		if !ok {
-			answers <- answer{err: ErrStopped}
+			answers <- answer{known{at: at}, ErrStopped}
 		}
 	}
 	var hurry <-chan time.Time
-	if len(sellers) > 0 && !all {
+	if len(sellers) > 0 && !named && !patient {
 		hurry = time.After(firstOffers)
 	}
 	for ; open > 0; open-- {
@@ -246,22 +269,52 @@ func (m *Market) offersOf(ctx context.Context, where []addr.Addr, all bool) (sel
 		case a := <-answers:
 			switch {
 			case a.err != nil:
-				errs = append(errs, a.err)
+				bad = append(bad, missed{a.at, a.err})
 			case a.sells:
 				sellers = append(sellers, a.known)
-				if len(sellers) == 1 && !all {
+				if len(sellers) == 1 && !named && !patient {
 					hurry = time.After(firstOffers)
 				}
-			case all:
-				errs = append(errs, refuse(NotSelling, "node %.10s does not sell", a.at))
+			case named:
+				bad = append(bad, missed{a.at, refuse(NotSelling, "node %.10s does not sell", a.at)})
 			}
 		case <-hurry:
-			return sellers, errs
+			return sellers, bad
 		case <-ctx.Done():
-			return sellers, append(errs, ctx.Err())
+			return sellers, append(bad, missed{err: ctx.Err()})
 		}
 	}
-	return sellers, errs
+	return sellers, bad
+}
+
+// askOffer is fetchOffer for all who want a node's offer now, who wait for one
+// answer. It may take offerWait.
+func (m *Market) askOffer(ctx context.Context, at addr.Addr) (known, error) {
+	d := &m.sellers
+	d.mu.Lock()
+	a := d.asking[at]
+	mine := a == nil
+	if mine {
+		a = &asking{done: make(chan struct{})}
+		d.asking[at] = a
+	}
+	d.mu.Unlock()
+	if !mine {
+		select {
+		case <-a.done:
+			return a.k, a.err
+		case <-ctx.Done():
+			return known{}, ctx.Err()
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, offerWait)
+	defer cancel()
+	a.k, a.err = m.fetchOffer(ctx, at)
+	d.mu.Lock()
+	delete(d.asking, at)
+	d.mu.Unlock()
+	close(a.done)
+	return a.k, a.err
 }
 
 // fetchOffer asks a node for its offer and remembers the answer.
@@ -297,7 +350,7 @@ func (m *Market) fetchOffer(ctx context.Context, at addr.Addr) (known, error) {
 // by all that can be found. Those that do not answer or do not sell are left
 // out. The error is ctx's, or the first one when there is no offer at all.
 func (m *Market) Offers(ctx context.Context, to ...addr.Addr) ([]SellerOffer, error) {
-	sellers, errs := m.find(ctx, to)
+	sellers, bad := m.find(ctx, to, false)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
@@ -305,8 +358,8 @@ func (m *Market) Offers(ctx context.Context, to ...addr.Addr) ([]SellerOffer, er
 	for i, k := range sellers {
 		all[i] = SellerOffer{k.seller, k.at, k.offer}
 	}
-	if len(all) == 0 && len(errs) > 0 {
-		return nil, errs[0]
+	if len(all) == 0 && len(bad) > 0 {
+		return nil, bad[0].err
 	}
 	return all, nil
 }

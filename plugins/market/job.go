@@ -226,10 +226,15 @@ type Quoted struct {
 	// Quantum is the fuel between two vouchers; 0 is paid on delivery.
 	Quantum uint64    `json:"quantum"`
 	Until   time.Time `json:"until,omitzero"`
-	// Reason, Error and Hint are set when the answer was no.
+	// Own tells that it is a machine of the same owner, Dealings what it has done
+	// for this node.
+	Own      bool     `json:"own"`
+	Dealings Dealings `json:"dealings"`
+	// Reason, Error, Hint and Try are set when the answer was no.
 	Reason Reason `json:"reason,omitempty"`
 	Error  string `json:"error,omitempty"`
 	Hint   string `json:"hint,omitempty"`
+	Try    string `json:"try,omitempty"`
 }
 
 // SellerOffer is an offer and whose it is.

@@ -30,6 +30,7 @@ type credit interface {
 	Locks(peer identity.Entity) []ledger.Lock
 	MayLock(peer identity.Entity) bool
 	MaySell() bool
+	Acting() *ledger.Acting
 	SignVoucher(peer identity.Entity, lock identity.Hash, cum ledger.Amount, fuel uint64) (ledger.Voucher, error)
 	TakeVoucher(ctx context.Context, peer identity.Entity, v ledger.Voucher) error
 	Release(peer identity.Entity, lock identity.Hash, cum ledger.Amount) (ledger.Release, error)

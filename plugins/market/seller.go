@@ -215,7 +215,11 @@ func (m *Market) serveOffer(ctx context.Context, from rpc.Peer, _ offerRequest) 
 		return offerAnswer{}, rpc.Errorf(rpc.Busy, "asked too often; wait a second")
 	}
 	m.checkPaid(from.Node)
-	st, err := m.offer(from.Node).Sign(m.key)
+	o := m.offer(from.Node)
+	if m.own(from) {
+		o.Price = Price{}
+	}
+	st, err := o.Sign(m.key)
 	return offerAnswer{st}, err
 }
 
@@ -232,7 +236,7 @@ func (m *Market) serveAsk(ctx context.Context, from rpc.Peer, in askRequest) (as
 	}
 	m.checkPaid(from.Node)
 	asked := in.Ask.Hash(AskPurpose)
-	quote, no := m.quote(from.Node, a, job, asked)
+	quote, no := m.quote(from, a, job, asked)
 	if no == nil {
 		st, err := quote.Sign(m.key)
 		failpoint.Hit("market:quote-signed")
@@ -247,8 +251,11 @@ func (m *Market) serveAsk(ctx context.Context, from rpc.Peer, in askRequest) (as
 }
 
 // quote decides about an ask. A quote sets nothing aside: that is the order's.
-func (m *Market) quote(buyer identity.Entity, a Ask, job compute.Job, asked identity.Hash) (Quote, *Refused) {
-	p := m.Policy()
+func (m *Market) quote(from rpc.Peer, a Ask, job compute.Job, asked identity.Hash) (Quote, *Refused) {
+	p, buyer := m.Policy(), from.Node
+	if m.own(from) {
+		p.Price = Price{}
+	}
 	if !p.Selling {
 		return Quote{}, refuse(NotSelling, "this node does not sell now")
 	}

@@ -256,6 +256,7 @@ func (m *Market) settle(ctx context.Context, j *job, r *jobRecord) error {
 		}
 	}
 	failpoint.Hit("market:pay-after")
+	m.did(r, d.Reason != TooSlow)
 	j.advance(progress{fuel: rec.Fuel})
 	j.update(func(r *jobRecord) {
 		r.Paid = true

@@ -1,0 +1,187 @@
+package market
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/peersea/sea/identity"
+	"github.com/peersea/sea/ledger"
+	"github.com/peersea/sea/node/addr"
+)
+
+// quotedRefusal is a seller's answer: no is its refusal, why it could not be
+// asked, or nil.
+type quotedRefusal struct {
+	quoted
+	no *Refused
+}
+
+// worst picks the refusal that says most about what to do.
+func worst(all []quotedRefusal) *Refused {
+	if len(all) == 0 {
+		return refuse(NoSeller, "nobody within reach sells")
+	}
+	rank := []Reason{Busy, RefusedCredit, RefusedPrice, Fuel, Memory, Output, WallTime, ModuleSize, InputSize}
+	at := func(f quotedRefusal) int {
+		if i := slices.Index(rank, f.no.Reason); i >= 0 {
+			return i
+		}
+		return len(rank)
+	}
+	best := slices.MinFunc(all, func(a, b quotedRefusal) int { return cmp.Compare(at(a), at(b)) }).no
+	if n := len(all); n > 1 {
+		return refuse(best.Reason, "%d sellers, none suitable; one said: %s", n, best.Text)
+	}
+	return best
+}
+
+// quotes asks the sellers that suit, at once, and returns what they quoted, the
+// best first, and what the others said. When all of those say no whose offers
+// came first it waits for the others, too.
+func (m *Market) quotes(ctx context.Context, s Spec, avoid []identity.Entity) (all []quoted, refusals []quotedRefusal) {
+	asked := map[addr.Addr]bool{}
+	for _, patient := range []bool{false, true} {
+		sellers, bad := m.find(ctx, s.To, patient)
+		sellers = slices.DeleteFunc(sellers, func(k known) bool {
+			return asked[k.at] || slices.Contains(avoid, k.seller)
+		})
+		m.rank(s, sellers)
+		sellers = sellers[:min(len(sellers), maxAsked)]
+		for _, k := range sellers {
+			asked[k.at] = true
+		}
+		quotes, no := m.askAll(ctx, s, sellers)
+		all, refusals = append(all, quotes...), append(refusals, no...)
+		if len(all) > 0 || len(s.To) > 0 || patient || ctx.Err() != nil {
+			refusals = append(refusals, m.missing(bad, len(s.To) > 0, avoid)...)
+			break
+		}
+	}
+	slices.SortStableFunc(all, func(a, b quoted) int { return s.prefer(a.known, b.known, a.Quote.Price, b.Quote.Price) })
+	return all, refusals
+}
+
+// weigh is what a price makes of the fuel that the job may have, or of a Gfuel
+// when that is open.
+func (s Spec) weigh(p Price) ledger.Amount {
+	cost, ok := p.Cost(cmp.Or(s.Limits.Fuel, Gfuel))
+	if !ok {
+		return maxAmount
+	}
+	return cost
+}
+
+// prefer orders sellers: own machines, then by what the job would cost, those
+// that failed lately behind all others; at one price those who did well, then
+// those with more free slots.
+func (s Spec) prefer(a, b known, forA, forB Price) int {
+	return cmp.Or(
+		byTruth(a.own, b.own), byTruth(!a.dealt.bad(), !b.dealt.bad()), cmp.Compare(s.weigh(forA), s.weigh(forB)),
+		byTruth(a.dealt.good(), b.dealt.good()), cmp.Compare(b.offer.Free, a.offer.Free),
+	)
+}
+
+// byTruth orders what is true first.
+func byTruth(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	}
+	return 1
+}
+
+// rank puts sellers in the order in which they are asked: own machines, then
+// the cheapest firstPlaces with whom this node has dealt well, then the others,
+// the cheapest first. Among those that are alike chance decides, so that each of
+// them gets work.
+func (m *Market) rank(s Spec, sellers []known) {
+	own := m.ownAddrs()
+	for i := range sellers {
+		k := &sellers[i]
+		k.own, k.dealt = own[k.at], m.dealt.with(k.seller)
+	}
+	rand.Shuffle(len(sellers), func(i, j int) { sellers[i], sellers[j] = sellers[j], sellers[i] })
+	slices.SortStableFunc(sellers, func(a, b known) int { return s.prefer(a, b, a.offer.Price, b.offer.Price) })
+	places := firstPlaces
+	first := map[addr.Addr]bool{}
+	for _, k := range sellers {
+		if k.dealt.good() && !k.own && places > 0 {
+			first[k.at] = true
+			places--
+		}
+	}
+	slices.SortStableFunc(sellers, func(a, b known) int {
+		return cmp.Or(byTruth(a.own, b.own), byTruth(first[a.at], first[b.at]))
+	})
+}
+
+// missing is what there is to say of nodes that could not be asked: those that
+// were named, and sellers with whom this node has dealt well.
+func (m *Market) missing(bad []missed, named bool, avoid []identity.Entity) (all []quotedRefusal) {
+	dealt := map[addr.Addr]worthy{}
+	for _, w := range m.dealt.best() {
+		dealt[w.at] = w
+	}
+	for _, b := range bad {
+		var no *Refused
+		w, worth := dealt[b.at]
+		if !errors.As(b.err, &no) || !named && !worth || slices.Contains(avoid, w.seller) {
+			continue // others are not missed
+		}
+		k := known{at: b.at, seller: w.seller, dealt: w.Dealings}
+		if worth && no.Reason == Unreachable {
+			no = refuse(Unreachable, "seller %s: no answer; its last job for this node was %v ago", w.seller.Short(), ago(w.Last))
+		}
+		all = append(all, quotedRefusal{quoted{known: k}, no})
+	}
+	return all
+}
+
+// ago is how long it is since a time in milliseconds, in steps that people use.
+func ago(ms int64) time.Duration {
+	d := time.Since(time.UnixMilli(ms))
+	if d < time.Minute {
+		return d.Round(time.Second)
+	}
+	return d.Round(time.Minute)
+}
+
+// askAll asks all of these sellers at once. Once there is a quote the others are
+// not waited for long.
+func (m *Market) askAll(ctx context.Context, s Spec, sellers []known) (all []quoted, refusals []quotedRefusal) {
+	answers := make(chan quotedRefusal, len(sellers))
+	for _, k := range sellers {
+		ok := m.spawn(func(run context.Context) {
+			callCtx, cancel := context.WithTimeout(ctx, askWait)
+			defer cancel()
+			defer context.AfterFunc(run, cancel)()
+			q, no := m.ask(callCtx, s, k)
+			answers <- quotedRefusal{q, no}
+		})
+		if !ok {
+			answers <- quotedRefusal{quoted{known: k}, refuse(Internal, "%v", ErrStopped)}
+		}
+	}
+	var hurry <-chan time.Time
+	for open := len(sellers); open > 0; open-- {
+		select {
+		case a := <-answers:
+			if a.no != nil {
+				refusals = append(refusals, a)
+				continue
+			}
+			if all = append(all, a.quoted); len(all) == 1 {
+				hurry = time.After(firstQuotes)
+			}
+		case <-hurry:
+			return all, refusals
+		}
+	}
+	return all, refusals
+}
