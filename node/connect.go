@@ -18,8 +18,9 @@ import (
 const (
 	connectWait  = 30 * time.Second
 	iceWait      = 15 * time.Second
-	relayAfter   = 3 * time.Second // that WebRTC has alone, before a relay is tried beside it
-	strangerWait = 4 * time.Second // for a URL out of a contact record; WebRTC comes after it
+	rtcAlone     = 3 * time.Second // that WebRTC has before a relay is tried beside it
+	strangerWait = 4 * time.Second // for a URL out of a contact record
+	urlAlone     = 2 * time.Second // that it has before the next one, or WebRTC, is tried beside it
 	maxAnswering = 16              // offers of others under way
 )
 
@@ -32,7 +33,8 @@ type connecting struct {
 
 // Connect returns a Conn to the node at to. When there is no link yet it finds
 // the node and makes one: by WebSocket if it has a public URL that can be
-// dialled, else by WebRTC with an offer and an answer that other nodes carry.
+// dialled, else by WebRTC with an offer and an answer that other nodes carry, else
+// over a relay. What takes long is not waited for: the next is tried beside it.
 // It takes 30 s at most. Errors are rpc.ErrUnreachable with the reasons, those
 // of a routed call, ErrOffline and ctx's.
 func (n *Node) Connect(ctx context.Context, to addr.Addr) (*Conn, error) {
@@ -105,89 +107,98 @@ func (s *session) reach(ctx context.Context, to, via addr.Addr, known *Contact, 
 	if found.Peer.Addr != to {
 		return nil, rpc.Errorf(rpc.Unreachable, "nobody is at %s; the nearest is %s", to.Short(), found.Peer.Addr.Short())
 	}
-	var reasons []error
+	var ways []way
 	for _, url := range found.URLs {
-		d, err := s.n.stranger(url)
-		if err != nil {
-			continue
+		if d, err := s.n.stranger(url); err == nil {
+			ways = append(ways, way{"dial " + url, urlAlone, func(ctx context.Context, _ error) (*link, error) {
+				ctx, cancel := context.WithTimeout(ctx, strangerWait)
+				defer cancel()
+				return s.dialBy(ctx, d, url, to)
+			}})
 		}
-		wait, cancel := context.WithTimeout(ctx, strangerWait)
-		l, err := s.dialBy(wait, d, url, to)
-		cancel()
-		if err == nil {
-			return l, nil
-		}
-		reasons = append(reasons, doing("dial "+url, err))
 	}
-	l, errs := s.pierce(ctx, to, relayed)
-	if l != nil {
+	ways = append(ways, way{"webrtc", rtcAlone, func(ctx context.Context, _ error) (*link, error) {
+		return s.negotiate(ctx, to)
+	}})
+	if relayed {
+		ways = append(ways, way{"relay", 0, func(ctx context.Context, why error) (*link, error) {
+			if why == nil {
+				why = errSlow
+			}
+			return s.relay(ctx, to, why)
+		}})
+	}
+	l, err := race(ctx, ways)
+	switch {
+	case l != nil:
 		return l, nil
-	}
-	reasons = append(reasons, errs...)
-	if ctx.Err() != nil {
+	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	}
-	return nil, rpc.Errorf(rpc.Unreachable, "%v", errors.Join(reasons...))
+	return nil, rpc.Errorf(rpc.Unreachable, "%v", err)
 }
 
 // errSlow is what is in the way of a direct link while there may still be one.
 var errSlow = errors.New("it takes long: the relayed link goes on looking for it")
 
-// pierce links to a node by WebRTC or, if that will do, over a relay, once WebRTC
-// has failed or takes long: it goes on beside the relay then, and the first link is
-// taken. A relayed one looks for a direct way at once where WebRTC was not done.
-// Without a link the reasons are returned.
-func (s *session) pierce(ctx context.Context, to addr.Addr, relayed bool) (*link, []error) {
-	type outcome struct {
-		l   *link
-		err error
-	}
+// A way is one to link to a node. It has alone for itself before the next is tried
+// beside it; try hears why the one before has failed, nil if it has not yet.
+type way struct {
+	name  string
+	alone time.Duration
+	try   func(ctx context.Context, before error) (*link, error)
+}
+
+// race tries ways, of which there is one or more: each begins when the one before it
+// has failed, or beside it when that takes long. The first link is taken, and the
+// others are given up; links that two of them make at once are one, see claim.
+// Without a link the error has all reasons.
+func race(ctx context.Context, ways []way) (*link, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var trying sync.WaitGroup
 	defer trying.Wait()
 	defer cancel()
-	try := func(way func() (*link, error)) chan outcome {
-		done := make(chan outcome, 1)
-		trying.Go(func() {
-			l, err := way()
-			done <- outcome{l, err}
-		})
-		return done
+	type outcome struct {
+		way int
+		l   *link
+		err error
 	}
-	direct := try(func() (*link, error) { return s.negotiate(ctx, to) })
-	var over chan outcome // set once a relay is tried
-	var reasons []error
-	begin := func(why error) {
-		over = try(func() (*link, error) { return s.relay(ctx, to, why) })
-	}
-	late := time.NewTimer(relayAfter)
+	done := make(chan outcome, len(ways))
+	failed := make([]error, len(ways))
+	late := time.NewTimer(0)
 	defer late.Stop()
-	for {
-		select {
-		case got := <-direct:
-			if got.err == nil {
-				return got.l, nil
-			}
-			reasons = append(reasons, doing("webrtc", got.err))
-			direct = nil
-			if relayed && over == nil && ctx.Err() == nil {
-				begin(got.err)
-			}
-		case got := <-over:
-			if got.err == nil {
-				return got.l, nil
-			}
-			reasons = append(reasons, doing("relay", got.err))
-			over, relayed = nil, false
-		case <-late.C:
-			if relayed && over == nil {
-				begin(errSlow)
-			}
+	begun := 0
+	begin := func() {
+		if begun == len(ways) || ctx.Err() != nil {
+			return
 		}
-		if direct == nil && over == nil {
-			return nil, reasons
+		i, before := begun, error(nil)
+		if begun++; i > 0 {
+			before = failed[i-1]
+		}
+		trying.Go(func() {
+			l, err := ways[i].try(ctx, before)
+			done <- outcome{i, l, err}
+		})
+		late.Reset(ways[i].alone)
+	}
+	begin()
+	for ended := 0; ended < begun; {
+		select {
+		case got := <-done:
+			if got.err == nil {
+				return got.l, nil
+			}
+			ended++
+			failed[got.way] = doing(ways[got.way].name, got.err)
+			if got.way == begun-1 {
+				begin()
+			}
+		case <-late.C:
+			begin()
 		}
 	}
+	return nil, errors.Join(failed...)
 }
 
 // An offering is our offer to a peer on its way, or the peer's that we answer.

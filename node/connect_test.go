@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -122,6 +123,52 @@ func TestStrangers(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+// A URL behind which nobody answers, such as one that a router has forgotten, does not
+// hold the other ways up, and its dialling ends with them.
+func TestConnectBesideURL(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wire := new(memnet.Net)
+		boot := newNode(t, wire, "boot", func(c *node.Config) { c.Still = true })
+		hole := new(abyss)
+		rtc := func(c *node.Config) {
+			c.Still, c.Negotiator = true, &broker{net: wire, t: t}
+			c.Strangers = map[string]transport.Dialer{"hole": hole}
+		}
+		a, b := newNode(t, wire, "", rtc), newNode(t, wire, "", rtc)
+		if err := b.SetPublicURLs([]string{"hole://1", "hole://2"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := boot.Online(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []*node.Node{a, b} {
+			if err := n.Online(t.Context(), "mem://boot"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		began := time.Now()
+		if _, err := a.Connect(t.Context(), b.Addr()); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("took %v", took)
+		}
+		if hole.in.Load() != 2 || hole.out.Load() != 2 {
+			t.Errorf("%d began to dial, %d ended", hole.in.Load(), hole.out.Load())
+		}
+	})
+}
+
+// An abyss is a Dialer that nobody answers.
+type abyss struct{ in, out atomic.Int64 }
+
+func (d *abyss) Dial(ctx context.Context, _ string) (transport.Conn, error) {
+	d.in.Add(1)
+	defer d.out.Add(1)
+	<-ctx.Done()
+	return nil, ctx.Err()
 }
 
 // A node that hears later where it can be dialled says so to who asks, and not any
