@@ -2,8 +2,11 @@ package portmap
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/netip"
+	"strings"
 	"time"
 
 	natpmp "github.com/jackpal/go-nat-pmp"
@@ -24,7 +27,7 @@ func (r natPMP) outside(ctx context.Context) (netip.Addr, error) {
 	}
 	got, err := r.c.GetExternalAddress()
 	if err != nil {
-		return netip.Addr{}, err
+		return netip.Addr{}, plain(err)
 	}
 	return netip.AddrFrom4(got.ExternalIPAddress), nil
 }
@@ -36,7 +39,7 @@ func (r natPMP) add(ctx context.Context, p Port, want uint16) (uint16, time.Dura
 	got, err := r.c.AddPortMapping(p.Protocol, int(p.Number), int(want), int(lease/time.Second))
 	switch {
 	case err != nil:
-		return 0, 0, err
+		return 0, 0, plain(err)
 	case got.InternalPort != p.Number:
 		return 0, 0, fmt.Errorf("the router answers for port %d", got.InternalPort)
 	case got.PortMappingLifetimeInSeconds == 0:
@@ -50,5 +53,14 @@ func (r natPMP) remove(ctx context.Context, p Port, _ uint16) error {
 		return ctx.Err()
 	}
 	_, err := r.c.AddPortMapping(p.Protocol, int(p.Number), 0, 0)
+	return plain(err)
+}
+
+// plain is errSilent for all that the library says of a router that says nothing.
+func plain(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) || err != nil && strings.HasPrefix(err.Error(), "Timed out") {
+		return errSilent
+	}
 	return err
 }
