@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -27,6 +28,9 @@ var groups = []int{1, 64, 4096}
 // ledgerSuite measures durable, signed payments between nodes beside databases
 // that book the same without signatures, and what stands behind them.
 func ledgerSuite(ctx context.Context, report func(figure)) error {
+	if os.Getenv("GOMAXPROCS") == "" { // as "seaworker up" does
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1))
+	}
 	dir, err := os.MkdirTemp("", "sea-bench-")
 	if err != nil {
 		return err

@@ -23,11 +23,8 @@ func LineOf(a, b identity.Entity) LineID {
 	if SideOf(a, b) == High {
 		low, high = b, a
 	}
-	h := sha256.New()
-	h.Write([]byte("sea/line/1" + Unit))
-	h.Write(low[:])
-	h.Write(high[:])
-	return LineID(h.Sum(nil))
+	text := append(make([]byte, 0, 128), "sea/line/1"+Unit...)
+	return LineID(sha256.Sum256(append(append(text, low[:]...), high[:]...)))
 }
 
 // String returns 64 hex digits.

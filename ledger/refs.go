@@ -46,7 +46,13 @@ type refRun struct{ id, count uint64 }
 type ref struct{ tag, at uint64 }
 
 // refOf is that of w's payment for of in record at.
-func refOf(w writer, of identity.Hash, at uint64) ref { return ref{tagOf(w.refKey(of)), at} }
+func refOf(w writer, of identity.Hash, at uint64) ref { return ref{w.tag(of), at} }
+
+// tag is that of the key of w's payment for a reference.
+func (w writer) tag(of identity.Hash) uint64 {
+	b := append(make([]byte, 0, 65), w.line[:]...)
+	return tagOf(append(append(b, byte(w.side)), of[:]...))
+}
 
 func (r ref) compare(s ref) int {
 	switch {
@@ -137,16 +143,15 @@ func (k book) tagged(w writer, of identity.Hash) ([]uint64, error) {
 // taggedIn is tagged in the runs of the index that their filters do not rule
 // out; there are none in the first schema.
 func (k book) taggedIn(runs []refRun, indexed bool, filters *refFilters, w writer, of identity.Hash) ([]uint64, error) {
-	key := w.refKey(of)
 	if !indexed {
-		n, found, err := read(k, bRef, key, decodeNumber)
+		n, found, err := read(k, bRef, w.refKey(of), decodeNumber)
 		if err != nil || !found {
 			return nil, err
 		}
 		return []uint64{n}, nil
 	}
 	var all []uint64
-	tag := tagOf(key)
+	tag := w.tag(of)
 	for _, run := range runs {
 		if filters.rule(run, tag) {
 			continue

@@ -116,10 +116,21 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 const sumSize = 4
 
+// nameSums are the CRCs of the names alone: there is one for each value.
+var nameSums = func() map[bucket]uint32 {
+	all := map[bucket]uint32{}
+	for _, b := range buckets {
+		all[b] = crc32.Checksum([]byte(b), castagnoli)
+	}
+	return all
+}()
+
 func sum(b bucket, key, payload []byte) uint32 {
-	c := crc32.Update(0, castagnoli, []byte(b))
-	c = crc32.Update(c, castagnoli, key)
-	return crc32.Update(c, castagnoli, payload)
+	c, ok := nameSums[b]
+	if !ok {
+		c = crc32.Checksum([]byte(b), castagnoli)
+	}
+	return crc32.Update(crc32.Update(c, castagnoli, key), castagnoli, payload)
 }
 
 func seal(b bucket, key, payload []byte) []byte {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 
@@ -72,6 +73,7 @@ owe a seller 10 credits, all of them together; see --strangers.`,
 			if err := cfg.check(); err != nil {
 				return err
 			}
+			spareProcessor()
 			return serve(cmd.Context(), dir, cfg, c.stderr, func(s statusView) error {
 				if c.json {
 					return c.printJSON(s)
@@ -92,6 +94,15 @@ owe a seller 10 credits, all of them together; see --strangers.`,
 	configFlags(cmd.Flags(), &cfg)
 	cmd.Flags().StringVar(&file, "config", "", "read `FILE` instead of config.toml in the state folder")
 	return cmd
+}
+
+// spareProcessor has Go use one processor more than there is, unless the
+// environment's GOMAXPROCS says how many: Go takes one for busy that waits for
+// the disk. What the system gives the process later no longer counts.
+func spareProcessor() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+	}
 }
 
 func newStop(c *cli) *cobra.Command {

@@ -160,40 +160,42 @@ func (c *Credit) meet(ctx context.Context, to identity.Entity) error {
 
 // empty sends until the outbox is empty. One push is under way at a time, so
 // that they come in order. What comes after it is read from the file meanwhile,
-// and the answer to it is taken in, which waits for a commit, while the next one
-// is under way.
+// and the newest answer, which says as much as those before it, is taken in while
+// others go on: that waits for a commit.
 func (c *Credit) empty(ctx context.Context, to identity.Entity, linked bool) error {
 	room := ledger.MaxMessage
 	if linked {
 		room = ledger.MaxPush
 	}
-	taken := make(chan error, 1) // the outcome of taking in the answer before
+	taken := make(chan error, 1) // the outcome of taking in an answer
 	taken <- nil
 	next, end, err := c.ledger.Outbox(to, ledger.Mark{}, room)
 	for err == nil && next != nil {
-		pushed := make(chan error, 1)
-		var body []byte
-		go func(message []byte) {
-			var err error
-			body, err = c.ask(ctx, to, ScopePush, message)
-			pushed <- err
-		}(next)
-		after, last, failed := c.ledger.Outbox(to, end, room)
-		failed = errors.Join(failed, <-pushed, <-taken)
-		if failed != nil {
-			return failed
+		ahead := make(chan func() ([]byte, ledger.Mark, error), 1)
+		go func(end ledger.Mark) {
+			after, last, err := c.ledger.Outbox(to, end, room)
+			ahead <- func() ([]byte, ledger.Mark, error) { return after, last, err }
+		}(end)
+		answer, failed := c.ask(ctx, to, ScopePush, next)
+		next, end, err = (<-ahead)()
+		if err = errors.Join(failed, err); err != nil {
+			break
 		}
-		go func() { taken <- c.ledger.Acked(ctx, to, body) }()
-		if after == nil { // more may have been signed since
-			after, last, err = c.ledger.Outbox(to, end, room)
+		if next == nil { // more may have been signed since
+			next, end, err = c.ledger.Outbox(to, end, room)
 		}
-		if after == nil && err == nil { // or recovered
-			if err = <-taken; err == nil {
-				after, last, err = c.ledger.Outbox(to, ledger.Mark{}, room)
+		if next == nil || err != nil { // all answers are to be taken in; then there may be what was recovered
+			if err = errors.Join(err, <-taken, c.ledger.Acked(ctx, to, answer)); err == nil {
+				next, end, err = c.ledger.Outbox(to, ledger.Mark{}, room)
 			}
 			taken <- nil
+			continue
 		}
-		next, end = after, last
+		select {
+		case err = <-taken:
+			go func() { taken <- c.ledger.Acked(ctx, to, answer) }()
+		default: // one is still being taken in
+		}
 	}
 	return errors.Join(err, <-taken)
 }
