@@ -75,6 +75,8 @@ var mayImport = []struct {
 var walled = map[string][]string{
 	"github.com/pion/":                 {"node/transport/rtcnet"},
 	"github.com/coder/websocket":       {"node/transport/wsnet"},
+	"github.com/huin/goupnp":           {"node/portmap"},
+	"github.com/jackpal/go-nat-pmp":    {"node/portmap"},
 	"github.com/tetratelabs/wazero":    {"compute"},
 	"github.com/landlock-lsm/":         {"compute"},
 	"github.com/elastic/":              {"compute", "ledger"}, // the ledger: in tests, to make writes fail
