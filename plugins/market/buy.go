@@ -71,7 +71,8 @@ func (m *Market) buy(ctx context.Context, j *job, r *jobRecord) error {
 	}
 	no := j.refused // by the seller that was ordered from, just now
 	j.refused = nil
-	began, gone := time.Now(), false
+	// After a start there may be no links yet.
+	began, gone := time.Now(), j.resumed
 	for pause := firstBusy; ; pause = min(2*pause, lastBusy) {
 		less := m.ordersLess()
 		if no == nil {

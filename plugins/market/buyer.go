@@ -53,6 +53,7 @@ func (m *Market) initBuyer() error {
 	}
 	for _, r := range all {
 		j := newJob(*r, m.dir)
+		j.resumed = true
 		if err := m.refill(j, r); err != nil {
 			return err
 		}

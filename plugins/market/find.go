@@ -247,6 +247,8 @@ func (m *Market) offersOf(ctx context.Context, where []addr.Addr, named, patient
 		if k, ok := m.sellers.get(at); ok && (k.sells || !named) {
 			if k.sells {
 				sellers = append(sellers, k)
+			} else if k.failed > 0 {
+				bad = append(bad, missed{at, refuse(Unreachable, "node %.10s did not answer a moment ago", at)})
 			}
 			continue
 		}

@@ -26,6 +26,7 @@ type job struct {
 	hold     *ledger.Hold  // of an order that is about to be followed; drive's alone
 	refused  *Refused      // why its last order was not taken, if that may change soon; drive's alone
 	pinned   bool          // its inputs are; set before drive has it
+	resumed  bool          // it was on the disk when the node began; likewise
 
 	mu      sync.Mutex // guards what follows
 	rec     jobRecord
