@@ -211,7 +211,7 @@ func (m *Market) drive(ctx context.Context, j *job) {
 				err = r.lastWord(no)
 			}
 		}
-		if ctx.Err() != nil {
+		if ctx.Err() != nil && !j.final() {
 			return // goes on with the next start
 		}
 		var no *Refused
