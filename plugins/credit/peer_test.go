@@ -174,3 +174,68 @@ func TestMeetOnce(t *testing.T) {
 		}
 	})
 }
+
+// TestBacklog delivers what takes several pushes. One is under way at a time,
+// each begins where the one before it ended, and though not each answer is taken
+// in by itself, all is acknowledged in the end and no second meeting is needed.
+func TestBacklog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := nodetest.New(t, 2)
+		path := filepath.Join(t.TempDir(), "ledger.db")
+		b := ledgertest.Open(t, filepath.Join(t.TempDir(), "ledger.db"), s.Keys[1], ledger.Config{})
+		defer b.Close()
+		l := ledgertest.Open(t, path, s.Keys[0], ledger.Config{})
+		const waves, wave = 14, 500
+		for range waves {
+			var all sync.WaitGroup
+			for range wave {
+				all.Go(func() {
+					if _, err := l.Pay(t.Context(), b.Entity(), 1, ledger.NewRef()); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			all.Wait()
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		var meetings, pushes, underWay atomic.Int64
+		defer s.Nodes[1].Handle(credit.ScopeSync, func(ctx context.Context, from rpc.Peer, body []byte) ([]byte, error) {
+			meetings.Add(1)
+			if err := b.Compare(ctx, from.Node, body); err != nil {
+				return nil, err
+			}
+			return b.Position(from.Node)
+		})()
+		defer s.Nodes[1].Handle(credit.ScopePush, func(ctx context.Context, from rpc.Peer, body []byte) ([]byte, error) {
+			if underWay.Add(1) > 1 {
+				t.Error("two pushes at one time")
+			}
+			defer underWay.Add(-1)
+			pushes.Add(1)
+			before := b.Line(from.Node).Theirs.Seq
+			answer, err := b.Receive(ctx, from.Node, body)
+			if after := b.Line(from.Node).Theirs.Seq; after <= before {
+				t.Errorf("a push brings nothing: %d entries before it, %d after", before, after)
+			}
+			return answer, err
+		})()
+		a := run(t, s, 0, path)
+		if err := a.plugin.Deliver(t.Context(), b.Entity()); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.Line(a.Entity()).Balance; got != waves*wave {
+			t.Errorf("got a balance of %v, want %d", got, waves*wave)
+		}
+		if line := a.Line(b.Entity()); line.Undelivered {
+			t.Errorf("something is undelivered: %+v", line)
+		}
+		if n := pushes.Load(); n < 3 {
+			t.Errorf("%d pushes, want 3 at least", n)
+		}
+		if n := meetings.Load(); n != 1 {
+			t.Errorf("%d meetings, want 1", n)
+		}
+	})
+}
