@@ -151,7 +151,15 @@ in base64.`,
 				v.stdout = io.Discard
 			}
 			if follow && !j.State.Final() {
-				if j, err = watchJob(ctx, api, j.ID, v); err != nil || !c.json {
+				api.close()
+				if api, err = c.running(ctx); err != nil { // or nothing would come
+					return err
+				}
+				defer api.close()
+				if j, err = watchJob(ctx, api, j.ID, v); err != nil {
+					return err
+				}
+				if err := v.shown(j); err != nil || !c.json {
 					return err
 				}
 				return c.printJSON(newJobLog(j, stdout.Bytes(), stderr.Bytes()))
