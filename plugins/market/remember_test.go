@@ -10,6 +10,7 @@ import (
 	"github.com/peersea/sea/ledger"
 	"github.com/peersea/sea/node/addr"
 	"github.com/peersea/sea/node/nodetest"
+	"github.com/peersea/sea/node/rpc"
 	"github.com/peersea/sea/plugins"
 )
 
@@ -149,5 +150,33 @@ func TestSlowSeller(t *testing.T) {
 	}()
 	if j := buyer.wait(id); j.State != Done || j.Seller != cheap.key.Entity() {
 		t.Errorf("%s (%s) by %s", j.State, j.Error, j.Seller.Short())
+	}
+}
+
+// TestOwn: only a link and its certificate make a peer a machine of the same
+// owner, which works for nothing; a routed call proves no certificate.
+func TestOwn(t *testing.T) {
+	t.Parallel()
+	buyer, sellers := among(t, 1)
+	me, other := buyer.key.Entity(), sellers[0].key.Entity()
+	for name, test := range map[string]struct {
+		peer rpc.Peer
+		want bool
+	}{
+		"acts for this one":      {rpc.Peer{Node: other, Entity: me, Direct: true}, true},
+		"says so, routed":        {rpc.Peer{Node: other, Entity: me}, false},
+		"acts for itself":        {rpc.Peer{Node: other, Entity: other, Direct: true}, false},
+		"acts for somebody else": {rpc.Peer{Node: other, Entity: identity.Entity{1}, Direct: true}, false},
+	} {
+		if got := buyer.own(test.peer); got != test.want {
+			t.Errorf("%s: own is %v, want %v", name, got, test.want)
+		}
+	}
+	if own := buyer.ownAddrs(); len(own) != 0 {
+		t.Errorf("own machines are %v", own)
+	}
+	quotes, err := buyer.Quotes(t.Context(), primes(buyer, "1"))
+	if err != nil || len(quotes) != 1 || quotes[0].Own || quotes[0].Price != DefaultPolicy().Price {
+		t.Errorf("%+v, %v", quotes, err)
 	}
 }
