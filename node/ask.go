@@ -36,11 +36,16 @@ type routedCall struct {
 // the node is asked for it first. A node that has started anew has another key,
 // and says so; then it is asked for that one.
 func (s *session) callRouted(ctx context.Context, to addr.Addr, scope string, body []byte) ([]byte, error) {
+	return s.callVia(ctx, to, addr.Addr{}, scope, body)
+}
+
+// callVia is callRouted that begins at the neighbour via, if there is one.
+func (s *session) callVia(ctx context.Context, to, via addr.Addr, scope string, body []byte) ([]byte, error) {
 	if len(body) > frame.MaxRouted {
 		return nil, rpc.Errorf(rpc.TooLarge, "a body of %d bytes, a routed one at most %d", len(body), frame.MaxRouted)
 	}
 	now := time.Now()
-	c := &routedCall{s: s, to: to, until: now.Add(routedWait)}
+	c := &routedCall{s: s, to: to, via: via, until: now.Add(routedWait)}
 	key, known := s.directory.find(now, to)
 	if !known {
 		var err error

@@ -145,7 +145,7 @@ func TestHalfOpenLinks(t *testing.T) {
 		if got := len(sea.Nodes[0].Links()); got != 51 {
 			t.Fatalf("%d links", got)
 		}
-		time.Sleep(17 * time.Second)
+		time.Sleep(30 * time.Second)
 		synctest.Wait()
 		if links := sea.Nodes[0].Links(); len(links) != 1 || links[0].Peer.Addr != sea.Nodes[1].Addr() {
 			t.Errorf("%d links left", len(links))

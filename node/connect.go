@@ -97,7 +97,10 @@ func (s *session) connectVia(ctx context.Context, to, via addr.Addr, known *Cont
 // links to it: directly, or else over a relay if that will do.
 func (s *session) reach(ctx context.Context, to, via addr.Addr, known *Contact, relayed bool) (*link, error) {
 	if known == nil {
-		found, err := s.nearestVia(ctx, via, to, addr.Addr{})
+		found, err := s.contactOf(ctx, to, via)
+		if err != nil { // it is no neighbour of via's, or silent
+			found, err = s.nearestVia(ctx, via, to, addr.Addr{})
+		}
 		if err != nil {
 			return nil, doing("find "+to.Short(), err)
 		}
@@ -118,7 +121,7 @@ func (s *session) reach(ctx context.Context, to, via addr.Addr, known *Contact, 
 		}
 	}
 	ways = append(ways, way{"webrtc", rtcAlone, func(ctx context.Context, _ error) (*link, error) {
-		return s.negotiate(ctx, to)
+		return s.negotiate(ctx, to, via)
 	}})
 	if relayed {
 		ways = append(ways, way{"relay", 0, func(ctx context.Context, why error) (*link, error) {
@@ -221,12 +224,13 @@ type (
 	}
 )
 
-// negotiate links to a node by WebRTC, with one routed round trip.
+// negotiate links to a node by WebRTC, with one routed round trip that begins at the
+// neighbour via, if there is one.
 //
 // Glare: when both sides offer at once the smaller address's offer is taken.
 // The other side gives its own up before it builds anything for the answer,
 // because two peer connections between the same two sockets harm each other.
-func (s *session) negotiate(ctx context.Context, to addr.Addr) (*link, error) {
+func (s *session) negotiate(ctx context.Context, to, via addr.Addr) (*link, error) {
 	if s.n.cfg.Negotiator == nil {
 		return nil, rpc.Errorf(rpc.Unavailable, "this node has no WebRTC")
 	}
@@ -241,7 +245,7 @@ func (s *session) negotiate(ctx context.Context, to addr.Addr) (*link, error) {
 	}
 	s.offers[to] = mine
 	s.mu.Unlock()
-	l, err := s.offer(ctx, to)
+	l, err := s.offer(ctx, to, via)
 	s.mu.Lock()
 	if s.offers[to] == mine {
 		delete(s.offers, to)
@@ -265,7 +269,7 @@ func (s *session) yield(ctx context.Context, to addr.Addr, err error) (*link, er
 	return nil, err
 }
 
-func (s *session) offer(ctx context.Context, to addr.Addr) (*link, error) {
+func (s *session) offer(ctx context.Context, to, via addr.Addr) (*link, error) {
 	offer, err := s.negotiator(s.towards(to)).Offer(ctx)
 	if err != nil {
 		return nil, doing("offer", err)
@@ -275,7 +279,7 @@ func (s *session) offer(ctx context.Context, to addr.Addr) (*link, error) {
 	if err != nil {
 		return nil, doing("offer", err)
 	}
-	reply, err := s.callRouted(ctx, to, scopeRTC, body)
+	reply, err := s.callVia(ctx, to, via, scopeRTC, body)
 	if err != nil {
 		return nil, err
 	}

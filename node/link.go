@@ -480,6 +480,7 @@ func (l *link) watch() {
 		switch {
 		// The link may have been watched less closely until now.
 		case silent >= dead && asked > 0 && now-asked >= dead-idle:
+			l.s.keeper.step(upkeep.Silent{Addr: l.peer.Addr})
 			l.end(frame.ReasonSilent, nil)
 			return
 		case l.stuck(now):
@@ -494,7 +495,7 @@ func (l *link) watch() {
 			if asked == 0 {
 				asked = now
 			}
-			l.ping(nil)
+			l.idle()
 			timer.Reset(min(idle, max(dead-silent, asked+dead-idle-now)))
 		}
 	}
@@ -532,20 +533,28 @@ func (l *link) pong(no uint64) {
 	delete(l.sentAt, no)
 	told := l.pings[no]
 	delete(l.pings, no)
-	rtt := max(time.Since(at), time.Microsecond)
-	if ok && l.rtt == 0 {
-		l.rtt = rtt
-	} else if ok {
-		l.rtt += (rtt - l.rtt) / 8 // RFC 6298 §2
-	}
-	smooth := l.rtt
 	l.mu.Unlock()
 	if !ok {
 		return
 	}
+	rtt := time.Since(at)
 	if told != nil {
-		told <- rtt
+		told <- max(rtt, time.Microsecond)
 	}
+	l.measured(rtt)
+}
+
+// measured takes a round trip into the link's estimate.
+func (l *link) measured(rtt time.Duration) {
+	rtt = max(rtt, time.Microsecond)
+	l.mu.Lock()
+	if l.rtt == 0 {
+		l.rtt = rtt
+	} else {
+		l.rtt += (rtt - l.rtt) / 8 // RFC 6298 §2
+	}
+	smooth := l.rtt
+	l.mu.Unlock()
 	l.s.router.step(route.LinkUp{Addr: l.peer.Addr, RTT: smooth})
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/peersea/sea/node/addr"
 	"github.com/peersea/sea/node/internal/contact"
 	"github.com/peersea/sea/node/internal/route"
+	"github.com/peersea/sea/node/internal/upkeep"
 	"github.com/peersea/sea/node/rpc"
 )
 
@@ -154,8 +155,8 @@ func (s *session) openContact(a contactAnswer, by identity.Entity) (Contact, err
 	return c, nil
 }
 
-// serveContact answers for this node: it is the end of the path.
-func (n *Node) serveContact(_ context.Context, _ rpc.Peer, body []byte) ([]byte, error) {
+// serveNearest answers for this node: it is the end of the path.
+func (n *Node) serveNearest(_ context.Context, _ rpc.Peer, body []byte) ([]byte, error) {
 	if len(body) > 0 {
 		return nil, rpc.Errorf(rpc.BadRequest, "there is no body to this scope")
 	}
@@ -164,6 +165,59 @@ func (n *Node) serveContact(_ context.Context, _ rpc.Peer, body []byte) ([]byte,
 		return nil, rpc.ErrUnavailable
 	}
 	return cbor.Marshal(s.own())
+}
+
+// serveContact answers for this node; or, over a link, for the neighbour whose address
+// is asked about, if that one lives.
+func (n *Node) serveContact(ctx context.Context, from rpc.Peer, body []byte) ([]byte, error) {
+	if !from.Direct || len(body) != addr.Size {
+		return n.serveNearest(ctx, from, body)
+	}
+	s, err := n.current()
+	if err != nil {
+		return nil, rpc.ErrUnavailable
+	}
+	l := s.link(addr.Addr(body))
+	if l == nil || !l.responds(ctx) {
+		return nil, rpc.Errorf(rpc.NotFound, "%s is no neighbour", addr.Addr(body).Short())
+	}
+	return cbor.Marshal(contactAnswer{Record: l.proof.Statement})
+}
+
+// responds reports whether the peer has been heard lately, after a ping if it has not.
+func (l *link) responds(ctx context.Context) bool {
+	if l.silent() < upkeep.Fresh {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, freshWait)
+	defer cancel()
+	_, err := l.probe(ctx)
+	return err == nil
+}
+
+// freshWait is how long a neighbour that is asked about has to show that it lives.
+const freshWait = 2 * time.Second
+
+// contactOf asks the neighbour via for the contact record of a neighbour of its.
+func (s *session) contactOf(ctx context.Context, of, via addr.Addr) (Contact, error) {
+	l := s.link(via)
+	if l == nil || via == of {
+		return Contact{}, rpc.ErrNotFound
+	}
+	ctx, cancel := context.WithTimeout(ctx, nearWait)
+	defer cancel()
+	body, err := l.call(ctx, scopeContact, of[:])
+	if err != nil {
+		return Contact{}, err
+	}
+	var answer contactAnswer
+	if err := cbor.Unmarshal(body, &answer); err != nil {
+		return Contact{}, rpc.Errorf(rpc.BadRequest, "%s: the answer cannot be read: %v", scopeContact, err)
+	}
+	if addr.OfNode(answer.Record.By) != of {
+		return Contact{}, rpc.Errorf(rpc.BadRequest, "%s: the record is another node's", scopeContact)
+	}
+	return s.openContact(answer, answer.Record.By)
 }
 
 // Ping returns the round trip to the node at to: over the link, or routed.

@@ -174,9 +174,10 @@ func New(self identity.Signer, cfg Config) *Node {
 			n.granted = &c
 		}
 	}
-	n.handlers[scopeNearest] = n.serveContact
+	n.handlers[scopeNearest] = n.serveNearest
 	n.handlers[scopeContact] = n.serveContact
 	n.handlers[scopeNear] = n.serveNear
+	n.handlers[scopeSilent] = n.serveSilent
 	n.handlers[scopePing] = n.servePing
 	n.handlers[scopeRTC] = n.serveRTC
 	n.handlers[scopeRelays] = n.serveRelays

@@ -429,20 +429,26 @@ func TestNoAnswer(t *testing.T) {
 	})
 }
 
-// A link that is silent for 15 s is dead; one that answers pings is not.
+// A link that is silent for 28 s is dead, or 15 s if it is used; one that answers pings is not.
 func TestSilentLink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sea := nodetest.New(t, 2)
 		newRogue(t, sea.Wire, nodetest.Key(t), sea.URLs[0])
-		time.Sleep(14 * time.Second)
-		synctest.Wait()
-		if n := len(sea.Nodes[0].Links()); n != 2 {
-			t.Errorf("after 14 s: %d links, want 2", n)
+		used := newRogue(t, sea.Wire, nodetest.Key(t), sea.URLs[0])
+		conn, err := sea.Nodes[0].Connect(t.Context(), addr.OfNode(used.key.Entity()))
+		if err != nil {
+			t.Fatal(err)
 		}
-		time.Sleep(3 * time.Second)
-		synctest.Wait()
-		if n := len(sea.Nodes[0].Links()); n != 1 {
-			t.Errorf("after 17 s: %d links, want 1", n)
+		defer conn.Close()
+		for _, at := range []struct {
+			wait  time.Duration
+			links int
+		}{{14 * time.Second, 3}, {3 * time.Second, 2}, {10 * time.Second, 2}, {3 * time.Second, 1}} {
+			time.Sleep(at.wait)
+			synctest.Wait()
+			if n := len(sea.Nodes[0].Links()); n != at.links {
+				t.Errorf("%v later: %d links, want %d", at.wait, n, at.links)
+			}
 		}
 		time.Sleep(time.Hour)
 		synctest.Wait()

@@ -16,8 +16,12 @@ import (
 	"github.com/peersea/sea/node/rpc"
 )
 
-// scopeNear is what neighbours ask each other: who is near to me?
-const scopeNear = "sea:near"
+// What neighbours ask each other: who is near to me, or to an address? And tell: this
+// one is silent.
+const (
+	scopeNear   = "sea:near"
+	scopeSilent = "sea:silent"
+)
 
 // nearWait is how long the answer to it may take.
 const nearWait = 5 * time.Second
@@ -101,6 +105,20 @@ func (k *keeper) do(effect upkeep.Effect) {
 		if l := s.link(e.To); l != nil {
 			s.spawn(func() { k.ask(l) })
 		}
+	case upkeep.Warn:
+		if l := s.link(e.To); l != nil {
+			s.spawn(func() { l.warn(e.Of) })
+		}
+	case upkeep.Doubt:
+		if l := s.link(e.Of); l != nil && l.silent() > upkeep.RumorAfter {
+			l.doubt(upkeep.DoubtFor)
+		}
+	case upkeep.Whom:
+		s.spawn(func() { k.whom(e) })
+	case upkeep.Ping:
+		if l := s.link(e.To); l != nil {
+			l.ping(nil)
+		}
 	case upkeep.Say:
 		if l := s.link(e.To); l != nil {
 			l.pace(e.Need)
@@ -145,18 +163,31 @@ func (k *keeper) link(e upkeep.Link, known *Contact) {
 
 // ask asks a neighbour who is near.
 func (k *keeper) ask(l *link) {
-	near, err := l.near(l.alive)
+	began := time.Now()
+	near, err := l.near(l.alive, nil)
 	if err != nil {
-		return // the link's own care finds out whether it is dead
+		l.ping(nil) // who does not serve this may live all the same
+		return
 	}
+	l.measured(time.Since(began))
 	k.step(upkeep.Told{From: l.peer.Addr, Addrs: near})
 }
 
-// near asks the peer who of its neighbours is near to this node.
-func (l *link) near(ctx context.Context) ([]addr.Addr, error) {
+// whom asks a neighbour who is near to a target.
+func (k *keeper) whom(e upkeep.Whom) {
+	named := upkeep.Named{ID: e.ID}
+	if l := k.s.link(e.To); l != nil {
+		named.Addrs, _ = l.near(l.alive, e.Target[:]) // nobody, when it does not answer
+	}
+	k.step(named)
+}
+
+// near asks the peer who of its neighbours is near to a target, or to this node when
+// there is none.
+func (l *link) near(ctx context.Context, target []byte) ([]addr.Addr, error) {
 	ctx, cancel := context.WithTimeout(ctx, nearWait)
 	defer cancel()
-	body, err := l.call(ctx, scopeNear, nil)
+	body, err := l.call(ctx, scopeNear, target)
 	if err != nil {
 		return nil, err
 	}
@@ -185,27 +216,57 @@ func (n *Node) Near(ctx context.Context, of addr.Addr) ([]addr.Addr, error) {
 	if l == nil {
 		return nil, rpc.Errorf(rpc.NotFound, "no link to %s", of.Short())
 	}
-	return l.near(ctx)
+	return l.near(ctx, nil)
 }
 
 // serveNear answers a neighbour: the addresses of the linked nodes that are
-// nearest to it.
+// nearest to it, or to the address that it asks about.
 func (n *Node) serveNear(_ context.Context, from rpc.Peer, body []byte) ([]byte, error) {
 	s, err := n.current()
 	if err != nil || s.keeper == nil {
 		return nil, rpc.ErrUnavailable
 	}
-	if !from.Direct || len(body) > 0 {
-		return nil, rpc.Errorf(rpc.BadRequest, "%s is for neighbours and takes no body", scopeNear)
+	target := from.Addr
+	switch {
+	case !from.Direct || len(body) != 0 && len(body) != addr.Size:
+		return nil, rpc.Errorf(rpc.BadRequest, "%s is for neighbours and takes an address or nothing", scopeNear)
+	case len(body) > 0:
+		target = addr.Addr(body)
 	}
 	s.keeper.mu.Lock()
-	near := s.keeper.core.Table().Nearest(nil, from.Addr, from.Addr, upkeep.MaxTold)
+	near := s.keeper.core.Table().Nearest(nil, target, from.Addr, upkeep.MaxTold)
 	s.keeper.mu.Unlock()
 	var out []byte
 	for _, a := range near {
 		out = append(out, a[:]...)
 	}
 	return out, nil
+}
+
+// warn tells the peer that another node may be dead. Nobody waits for it.
+func (l *link) warn(of addr.Addr) {
+	ctx, cancel := context.WithTimeout(l.alive, nearWait)
+	defer cancel()
+	_, _ = l.call(ctx, scopeSilent, of[:])
+}
+
+// serveSilent takes a neighbour's word that another, who may be one of ours too, says
+// nothing any more.
+func (n *Node) serveSilent(_ context.Context, from rpc.Peer, body []byte) ([]byte, error) {
+	if !from.Direct || len(body) != addr.Size {
+		return nil, rpc.Errorf(rpc.BadRequest, "%s is for neighbours and takes an address", scopeSilent)
+	}
+	s, err := n.current()
+	if err != nil {
+		return nil, rpc.ErrUnavailable
+	}
+	s.keeper.step(upkeep.Rumor{From: from.Addr, Of: addr.Addr(body)})
+	return nil, nil
+}
+
+// silent is for how long the peer has not been heard.
+func (l *link) silent() time.Duration {
+	return time.Since(l.since) - time.Duration(l.heard.Load())
 }
 
 // least returns a link that nobody needs, nil when there is none.
@@ -256,6 +317,15 @@ func (s *session) entry() <-chan struct{} {
 	return s.entering
 }
 
+// idle asks a silent peer for a sign of life.
+func (l *link) idle() {
+	if l.s.keeper == nil {
+		l.ping(nil)
+		return
+	}
+	l.s.keeper.step(upkeep.Idle{Addr: l.peer.Addr})
+}
+
 // pace sets how closely the link is watched, by how much the node needs it.
 func (l *link) pace(need table.Need) {
 	l.need.Store(uint32(need))
@@ -269,7 +339,7 @@ func (l *link) pace(need table.Need) {
 // link that applications use is watched closely.
 func (l *link) patience() (idle, dead time.Duration) {
 	if l.busy() {
-		return upkeep.Pace(table.Only)
+		return upkeep.UsedIdle, upkeep.UsedDead
 	}
 	return upkeep.Pace(table.Need(l.need.Load()))
 }

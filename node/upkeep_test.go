@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/peersea/sea/node"
 	"github.com/peersea/sea/node/addr"
+	"github.com/peersea/sea/node/internal/upkeep"
+	"github.com/peersea/sea/node/nodetest"
 	"github.com/peersea/sea/node/rpc"
 	"github.com/peersea/sea/node/transport/memnet"
 )
@@ -161,6 +164,79 @@ func TestStill(t *testing.T) {
 			if got := len(n.Links()); got != 1 {
 				t.Errorf("a leaf has %d links", got)
 			}
+		}
+	})
+}
+
+// A neighbour gives the record of a neighbour of its that lives: one that was not heard
+// lately is asked for a sign of life first. Of nobody else.
+func TestContactOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sea := nodetest.New(t, 3)
+		asking, asked := sea.Nodes[0], sea.Nodes[1].Addr()
+		dead := newRogue(t, sea.Wire, nodetest.Key(t), sea.URLs[1])
+		contactOf := func(of addr.Addr) error {
+			body, err := asking.Call(t.Context(), asked, "sea:contact", of[:])
+			if err == nil && len(body) < 100 {
+				t.Errorf("an answer of %d bytes", len(body))
+			}
+			return err
+		}
+		if err := contactOf(addr.OfNode(dead.key.Entity())); err != nil {
+			t.Errorf("heard just now: %v", err)
+		}
+		time.Sleep(upkeep.Fresh + time.Second)
+		if err := contactOf(sea.Nodes[2].Addr()); err != nil {
+			t.Errorf("one that lives: %v", err)
+		}
+		began := time.Now()
+		for range 2 {
+			if err := contactOf(addr.OfNode(dead.key.Entity())); !errors.Is(err, rpc.ErrNotFound) {
+				t.Errorf("one that is silent: %v", err)
+			}
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("it took %v to find out", took)
+		}
+		for _, of := range []addr.Addr{asked, {1}} {
+			if err := contactOf(of); !errors.Is(err, rpc.ErrNotFound) {
+				t.Errorf("%s: %v", of.Short(), err)
+			}
+		}
+		for _, body := range [][]byte{{1}, make([]byte, addr.Size+1)} {
+			for _, scope := range []string{"sea:contact", "sea:silent"} {
+				if _, err := asking.Call(t.Context(), asked, scope, body); !errors.Is(err, rpc.ErrBadRequest) {
+					t.Errorf("%s with %d bytes: %v", scope, len(body), err)
+				}
+			}
+		}
+	})
+}
+
+// Who is said to be silent is asked for a sign of life, and given up when none comes;
+// who lives stays, however often it is said.
+func TestWarned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sea := nodetest.Loose(t, 0)
+		for range 3 {
+			sea.Add(func(c *node.Config) { c.Still = false })
+		}
+		sea.Link(0, 1)
+		sea.Link(0, 2)
+		told, liar := sea.Nodes[0], sea.Nodes[1]
+		dead := newRogue(t, sea.Wire, nodetest.Key(t), sea.URLs[0])
+		time.Sleep(upkeep.RumorAfter + time.Second)
+		for range 3 {
+			for _, of := range []addr.Addr{addr.OfNode(dead.key.Entity()), sea.Nodes[2].Addr(), liar.Addr(), told.Addr(), {1}} {
+				if _, err := liar.Call(t.Context(), told.Addr(), "sea:silent", of[:]); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		time.Sleep(upkeep.DoubtFor + time.Second)
+		synctest.Wait()
+		if links := told.Links(); len(links) != 2 {
+			t.Errorf("%d links, want those two that live", len(links))
 		}
 	})
 }

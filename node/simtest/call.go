@@ -184,12 +184,39 @@ func (n *Node) reach(to, via addr.Addr) {
 		n.offer(to, via, tried)
 		return
 	}
-	n.ask(to, addr.Addr{}, route.NearScope, requestSize, via, func(r *route.Reply) {
-		if r == nil || addr.OfNode(r.By) != to {
-			tried()
+	n.contact(to, via, func(known bool) {
+		if known {
+			n.offer(to, via, tried)
 			return
 		}
-		n.offer(to, via, tried)
+		n.ask(to, addr.Addr{}, route.NearScope, requestSize, via, func(r *route.Reply) {
+			if r == nil || addr.OfNode(r.By) != to {
+				tried()
+				return
+			}
+			n.offer(to, via, tried)
+		})
+	})
+}
+
+// contact asks a neighbour for the record of a neighbour of its.
+func (n *Node) contact(of, via addr.Addr, end func(known bool)) {
+	l := n.links[via]
+	if l == nil || via == of {
+		end(false)
+		return
+	}
+	n.asks++
+	id := n.asks
+	n.whois[id] = func(known bool) {
+		delete(n.whois, id)
+		end(known)
+	}
+	n.tell(l, smallSize+addr.Size, whois{id, of})
+	n.sea.After(nearWait, func() {
+		if end := n.whois[id]; end != nil && !n.gone {
+			end(false)
+		}
 	})
 }
 

@@ -24,6 +24,9 @@ const (
 	contactBatch = 10 + upkeep.MaxTold*addr.Size
 )
 
+// nearWait is how long a neighbour may take to say whom it knows.
+const nearWait = 5 * time.Second
+
 // A Node is the shell around a node's cores.
 type Node struct {
 	sea    *Sea
@@ -40,6 +43,8 @@ type Node struct {
 	links  map[addr.Addr]*link
 	calls  map[[16]byte]*call
 	known  map[addr.Addr]time.Time // contact records and when they came
+	whois  map[uint64]func(known bool)
+	asks   uint64
 	beatAt time.Time
 	began  time.Time // true time
 	ready  time.Duration
@@ -54,6 +59,7 @@ type link struct {
 	doubt   time.Time // since when the peer owes a sign of life; zero when not
 	need    table.Need
 	relayed bool
+	whois   []func(alive bool) // questions about the peer, which wait for a sign of life
 }
 
 // The messages that are not frames of routing.
@@ -68,6 +74,23 @@ type (
 	}
 	ask  struct{}
 	told struct{ addrs []addr.Addr }
+	whom struct {
+		id     uint64
+		target addr.Addr
+	}
+	whois struct {
+		id   uint64
+		addr addr.Addr
+	}
+	contact struct {
+		id    uint64
+		known bool
+	}
+	rumor struct{ addr addr.Addr }
+	named struct {
+		id    uint64
+		addrs []addr.Addr
+	}
 	need struct{ table.Need }
 	ping struct{}
 	pong struct{}
@@ -86,6 +109,7 @@ func (n *Node) begin() {
 	n.links = make(map[addr.Addr]*link)
 	n.calls = make(map[[16]byte]*call)
 	n.known = make(map[addr.Addr]time.Time)
+	n.whois = make(map[uint64]func(bool))
 }
 
 // Addr returns the node's address.
@@ -196,6 +220,10 @@ func (n *Node) Receive(from int, msg any) {
 	}
 	now := n.now()
 	l.heard, l.doubt = now, time.Time{}
+	for _, w := range l.whois {
+		w(true)
+	}
+	l.whois = nil
 	switch m := msg.(type) {
 	case routed:
 		n.step(route.Arrived{From: peer.addr, Frame: m.Routed, Req: m.req})
@@ -208,6 +236,18 @@ func (n *Node) Receive(from int, msg any) {
 	case ask:
 		near := n.upkeep.Table().Nearest(nil, peer.addr, peer.addr, upkeep.MaxTold)
 		n.tell(l, contactBatch, told{near})
+	case whom:
+		n.tell(l, contactBatch, named{m.id, n.upkeep.Table().Nearest(nil, m.target, peer.addr, upkeep.MaxTold)})
+	case whois:
+		n.vouch(l, m)
+	case contact:
+		if end := n.whois[m.id]; end != nil {
+			end(m.known)
+		}
+	case rumor:
+		n.keep(upkeep.Rumor{From: peer.addr, Of: m.addr})
+	case named:
+		n.keep(upkeep.Named{ID: m.id, Addrs: m.addrs})
 	case told:
 		n.keep(upkeep.Told{From: peer.addr, Addrs: m.addrs})
 	case need:
@@ -269,10 +309,13 @@ func (n *Node) beat(now time.Time) {
 			if l.asked.IsZero() {
 				l.asked = now
 			}
-			n.tell(l, smallSize, ping{})
+			n.keep(upkeep.Idle{Addr: t.Addr})
 		}
 	}
 	for _, l := range dead {
+		if l.doubt.IsZero() {
+			n.keep(upkeep.Silent{Addr: l.peer.addr})
+		}
 		n.tell(l, smallSize, bye{l.no})
 		n.unlink(l)
 	}
@@ -283,6 +326,25 @@ func (n *Node) doubts(l *link, since time.Time) {
 	if l != nil && l.doubt.IsZero() {
 		l.doubt = since
 		n.tell(l, smallSize, ping{})
+	}
+}
+
+// vouch says whether a neighbour is one that lives, after a ping if that is not known.
+func (n *Node) vouch(asker *link, m whois) {
+	answer := func(alive bool) {
+		if n.links[asker.peer.addr] == asker {
+			n.tell(asker, answerSize, contact{m.id, alive})
+		}
+	}
+	l := n.links[m.addr]
+	switch {
+	case l == nil:
+		answer(false)
+	case n.now().Sub(l.heard) < upkeep.Fresh:
+		answer(true)
+	default:
+		l.whois = append(l.whois, answer)
+		n.doubts(l, n.now())
 	}
 }
 
@@ -306,6 +368,10 @@ func (n *Node) unlink(l *link) {
 		return
 	}
 	delete(n.links, l.peer.addr)
+	for _, w := range l.whois {
+		w(false)
+	}
+	l.whois = nil
 	n.step(route.LinkDown{Addr: l.peer.addr})
 	n.keep(upkeep.Down{Addr: l.peer.addr})
 }
@@ -320,6 +386,17 @@ func (n *Node) keep(e upkeep.Event) {
 			n.reach(e.To, e.First)
 		case upkeep.Ask:
 			n.tell(n.links[e.To], smallSize, ask{})
+		case upkeep.Whom:
+			n.tell(n.links[e.To], smallSize+addr.Size, whom{e.ID, e.Target})
+			n.sea.After(nearWait, func() { n.keep(upkeep.Named{ID: e.ID}) }) // as good as no event when it was answered
+		case upkeep.Ping:
+			n.tell(n.links[e.To], smallSize, ping{})
+		case upkeep.Warn:
+			n.tell(n.links[e.To], smallSize+addr.Size, rumor{e.Of})
+		case upkeep.Doubt:
+			if l := n.links[e.Of]; n.now().Sub(l.heard) > upkeep.RumorAfter {
+				n.doubts(l, n.now())
+			}
 		case upkeep.Say:
 			l := n.links[e.To]
 			l.need = e.Need

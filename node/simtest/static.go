@@ -73,7 +73,7 @@ func (s *Static) unlink(a, b *Node) {
 }
 
 func (s *Static) weigh(n *Node) {
-	for _, l := range s.tables[n].Weigh() {
+	for _, l := range s.tables[n].Weigh(s.world.Now(), 0) {
 		s.tables[s.at(l.Addr)].Get(n.addr).Theirs = l.Ours
 	}
 }

@@ -18,8 +18,19 @@ const (
 	// MaxFlights is how many requests may be under way through a node.
 	MaxFlights = 4096
 
+	// MaxBacks is how many neighbours may hand the same attempt to a node. KeptFor is
+	// how long its reply is kept for those who come late, if it has maxKept bytes at
+	// most and less than half of MaxFlights are under way.
+	MaxBacks = 3
+	KeptFor  = 4 * time.Second
+	maxKept  = 4 << 10
+
 	// Alternates is how many other neighbours a node tries for a request.
 	Alternates = 3
+
+	// Warm is for how long a new neighbour is no way for look-ups, unless it is
+	// what is looked for: it may not know yet who is nearer.
+	Warm = 5 * time.Second
 
 	// MinAckWait and MaxAckWait bound the wait for a hop's Ack, which is 4
 	// round trips.
@@ -37,35 +48,48 @@ type Key struct {
 // concurrent use.
 type Core struct {
 	self    addr.Addr
-	links   map[addr.Addr]time.Duration // round trip; 0 is not known yet
+	links   map[addr.Addr]neighbour
+	began   time.Time // when the first link came
 	flights map[Key]*flight
 	hops    map[uint64]*flight
 	nextHop uint64
 	seen    memory
 }
 
+// A neighbour is a link as routing sees it.
+type neighbour struct {
+	rtt   time.Duration // 0 is not known yet
+	since time.Time
+}
+
 // A flight is a request that came by and whose reply may still do.
 type flight struct {
 	key     Key
 	req     *Request
-	local   bool      // we are the source
-	prev    addr.Addr // where it came from unless local
-	prevHop uint64
+	local   bool   // we are the source
+	backs   []back // where it came from unless local, first to last
 	ttl     uint64
 	budget  uint64
 	tried   []addr.Addr // neighbours it was handed to, the present one last
 	hop     uint64      // names the present hop
 	waiting bool        // for the hop's Ack, until ackBy
 	ackBy   time.Time
-	here    bool // we are the end
+	here    bool   // we are the end
+	reply   *Reply // that has passed; the flight is kept for those who come late
 	expires time.Time
+}
+
+// back is a neighbour that handed a request to us, and its name for that hop.
+type back struct {
+	addr addr.Addr
+	hop  uint64
 }
 
 // New returns a Core for the node at self, without links.
 func New(self addr.Addr) *Core {
 	return &Core{
 		self:    self,
-		links:   make(map[addr.Addr]time.Duration),
+		links:   make(map[addr.Addr]neighbour),
 		flights: make(map[Key]*flight),
 		hops:    make(map[uint64]*flight),
 	}
@@ -201,14 +225,14 @@ func (c *Core) Seen(now time.Time, key Key) bool { return c.seen.has(now, key) }
 // nobody waits for need not be verified.
 func (c *Core) Awaits(from addr.Addr, key Key) bool {
 	f := c.flights[key]
-	return f != nil && slices.Contains(f.tried, from)
+	return f != nil && f.reply == nil && slices.Contains(f.tried, from)
 }
 
 // Step takes an event and returns what to do, in order.
 func (c *Core) Step(now time.Time, event Event) []Effect {
 	switch e := event.(type) {
 	case LinkUp:
-		c.links[e.Addr] = e.RTT
+		c.linkUp(now, e)
 	case LinkDown:
 		return c.linkDown(now, e.Addr)
 	case Begin:
@@ -272,6 +296,9 @@ func (c *Core) arrived(now time.Time, e Arrived) []Effect {
 	nak := func(code rpc.Code) []Effect {
 		return []Effect{Send{e.From, &frame.Nak{Hop: e.Frame.Hop, Code: code, Budget: e.Frame.Budget}}}
 	}
+	if f := c.flights[key]; f != nil && f.joins(e.From) {
+		return f.join(e)
+	}
 	switch {
 	case c.seen.has(now, key):
 		return nak(rpc.Replayed)
@@ -282,11 +309,40 @@ func (c *Core) arrived(now time.Time, e Arrived) []Effect {
 	}
 	c.seen.add(now, key)
 	f := &flight{
-		key: key, req: e.Req, prev: e.From, prevHop: e.Frame.Hop,
+		key: key, req: e.Req, backs: []back{{e.From, e.Frame.Hop}},
 		ttl: e.Frame.TTL, budget: e.Frame.Budget, expires: now.Add(FlightLife),
 	}
 	c.flights[key] = f
 	return append([]Effect{Send{e.From, &frame.Ack{Hop: e.Frame.Hop}}}, c.forward(now, f, nil, addr.Addr{})...)
+}
+
+// from is the neighbour that it came from first; the zero Addr when we are the source.
+func (f *flight) from() addr.Addr {
+	if f.local {
+		return addr.Addr{}
+	}
+	return f.backs[0].addr
+}
+
+// joins reports whether a request that is here already may come from another
+// neighbour too: one on its way took it for lost, and found another way to us.
+func (f *flight) joins(from addr.Addr) bool {
+	return !f.local && len(f.backs) < MaxBacks && !slices.ContainsFunc(f.backs, func(b back) bool { return b.addr == from })
+}
+
+// join has the reply go back this way as well.
+func (f *flight) join(e Arrived) []Effect {
+	f.backs = append(f.backs, back{e.From, e.Frame.Hop})
+	effects := []Effect{Send{e.From, &frame.Ack{Hop: e.Frame.Hop}}}
+	if f.reply != nil {
+		effects = append(effects, f.answer(e.From))
+	}
+	return effects
+}
+
+// answer passes the reply on.
+func (f *flight) answer(to addr.Addr) Effect {
+	return Send{to, &frame.Answer{Attempt: f.key.Attempt, Statement: f.reply.Encoded}}
 }
 
 // forward finds the next neighbour for f, or makes this node its end, or gives
@@ -303,7 +359,7 @@ func (c *Core) forward(now time.Time, f *flight, avoid []addr.Addr, first addr.A
 	_, ok := c.links[first]
 	ok = ok && first != f.req.Not
 	if !ok {
-		next, ok = c.next(f, avoid)
+		next, ok = c.next(now, f, avoid)
 	}
 	switch {
 	case ok && f.ttl > 0 && len(f.tried) <= Alternates:
@@ -316,7 +372,7 @@ func (c *Core) forward(now time.Time, f *flight, avoid []addr.Addr, first addr.A
 	c.nextHop++
 	f.hop = c.nextHop
 	f.tried = append(f.tried, next)
-	f.waiting, f.ackBy = true, now.Add(min(max(4*c.links[next], MinAckWait), MaxAckWait))
+	f.waiting, f.ackBy = true, now.Add(min(max(4*c.links[next].rtt, MinAckWait), MaxAckWait))
 	c.hops[f.hop] = f
 	effects := []Effect{Send{next, &frame.Routed{
 		Hop: f.hop, TTL: f.ttl - 1, Attempt: f.key.Attempt, Budget: f.budget, Statement: f.req.Encoded,
@@ -328,19 +384,24 @@ func (c *Core) forward(now time.Time, f *flight, avoid []addr.Addr, first addr.A
 }
 
 // next returns the best neighbour for f that has not been tried.
-func (c *Core) next(f *flight, avoid []addr.Addr) (addr.Addr, bool) {
+func (c *Core) next(now time.Time, f *flight, avoid []addr.Addr) (addr.Addr, bool) {
 	source := addr.OfNode(f.req.Source)
 	var best addr.Addr
 	var found, avoided bool
-	for a := range c.links {
-		if a == f.req.Not || a == source || !f.local && a == f.prev || slices.Contains(f.tried, a) {
+	fresh := c.warm(now) && f.req.Near() && f.req.Not != f.req.To
+	for a, l := range c.links {
+		if a == f.req.Not || a == source || !f.local && a == f.from() || slices.Contains(f.tried, a) {
 			continue
 		}
 		if !f.local && !addr.Closer(f.req.To, a, c.self) {
 			continue
 		}
+		young := fresh && now.Sub(l.since) < Warm && a != f.req.To
+		if young && !f.local {
+			continue
+		}
 		// A neighbour to avoid is better than none, worse than all others.
-		shun := slices.Contains(avoid, a)
+		shun := young || slices.Contains(avoid, a)
 		if !found || avoided && !shun || avoided == shun && addr.Closer(f.req.To, a, best) {
 			best, found, avoided = a, true, shun
 		}
@@ -348,10 +409,27 @@ func (c *Core) next(f *flight, avoid []addr.Addr) (addr.Addr, bool) {
 	return best, found
 }
 
+// linkUp takes a new link in, or a better estimate of its round trip.
+func (c *Core) linkUp(now time.Time, e LinkUp) {
+	if len(c.links) == 0 {
+		c.began = now
+	}
+	l, known := c.links[e.Addr]
+	if !known {
+		l.since = now
+	}
+	l.rtt = e.RTT
+	c.links[e.Addr] = l
+}
+
+// warm reports whether this node has been here for long enough to say who is nearest:
+// it does not leave that to one who has just come.
+func (c *Core) warm(now time.Time) bool { return now.Sub(c.began) >= 2*Warm }
+
 // arrive makes this node the end of f's path.
 func (c *Core) arrive(f *flight) []Effect {
 	f.here, f.waiting = true, false
-	return []Effect{Deliver{f.key, f.req, f.prev, f.ttl}}
+	return []Effect{Deliver{f.key, f.req, f.from(), f.ttl}}
 }
 
 // giveBack ends f here without an answer.
@@ -360,7 +438,11 @@ func (c *Core) giveBack(f *flight, code rpc.Code) []Effect {
 	if f.local {
 		return []Effect{Failed{f.key, code}}
 	}
-	return []Effect{Send{f.prev, &frame.Nak{Hop: f.prevHop, Code: code, Budget: f.budget}}}
+	var effects []Effect
+	for _, b := range f.backs {
+		effects = append(effects, Send{b.addr, &frame.Nak{Hop: b.hop, Code: code, Budget: f.budget}})
+	}
+	return effects
 }
 
 func (c *Core) naked(now time.Time, e Naked) []Effect {
@@ -388,7 +470,7 @@ func (c *Core) another(now time.Time, f *flight) []Effect {
 func (c *Core) answered(now time.Time, e Answered) []Effect {
 	key := Key{e.Reply.To, e.Reply.ID, e.Attempt}
 	f := c.flights[key]
-	if f == nil {
+	if f == nil || f.reply != nil {
 		return nil // too late
 	}
 	if e.From != c.self {
@@ -403,7 +485,16 @@ func (c *Core) answered(now time.Time, e Answered) []Effect {
 	if f.local {
 		return []Effect{Done{key, e.Reply}}
 	}
-	return []Effect{Send{f.prev, &frame.Answer{Attempt: key.Attempt, Statement: e.Reply.Encoded}}}
+	f.reply = e.Reply
+	var effects []Effect
+	for _, b := range f.backs {
+		effects = append(effects, f.answer(b.addr))
+	}
+	if len(c.flights) < MaxFlights/2 && len(e.Reply.Encoded) <= maxKept {
+		f.here, f.waiting, f.hop, f.expires = true, false, 0, now.Add(KeptFor)
+		c.flights[key] = f
+	}
+	return effects
 }
 
 func (c *Core) linkDown(now time.Time, gone addr.Addr) []Effect {

@@ -478,3 +478,104 @@ func TestMemory(t *testing.T) {
 		t.Errorf("%d keys, above %d", n, 2*maxSeen)
 	}
 }
+
+// An attempt that comes by two ways is one: the reply goes back along both, also to who
+// comes after it has passed; the same neighbour, and one too many, are told that it is known.
+func TestJoins(t *testing.T) {
+	w := newWorld(t, 1, 8)
+	at, source := w.nodes[0], w.nodes[1]
+	ways := w.nodes[2:]
+	for _, n := range ways {
+		w.link(at, n)
+	}
+	r := w.request(source, at.addr, "x")
+	hop := uint64(0)
+	arrive := func(from *simNode) []Effect {
+		hop++
+		return at.core.Step(w.now, Arrived{from.addr, &frame.Routed{Hop: hop, TTL: 3, Budget: 2, Statement: r.Encoded}, r})
+	}
+	if got := arrive(ways[0]); len(got) != 2 || got[1].(Deliver).From != ways[0].addr {
+		t.Fatalf("the first: %+v", got)
+	}
+	if ack := first[*frame.Ack](t, arrive(ways[1])); ack.Hop != 2 {
+		t.Errorf("the second: %+v", ack)
+	}
+	if nak := first[*frame.Nak](t, arrive(ways[1])); nak.Code != rpc.Replayed {
+		t.Errorf("the second again: %+v", nak)
+	}
+	reply := &Reply{By: at.entity, To: source.entity, ID: r.ID, Request: r.Hash(), Encoded: []byte("reply")}
+	effects := at.core.Step(w.now, Answered{at.addr, 0, reply})
+	if len(effects) != 2 || effects[0].(Send).To != ways[0].addr || effects[1].(Send).To != ways[1].addr {
+		t.Errorf("answered: %+v", effects)
+	}
+	if again := at.core.Step(w.now, Answered{at.addr, 0, reply}); len(again) != 0 || at.core.Awaits(at.addr, Key{r.Source, r.ID, 0}) {
+		t.Errorf("answered twice: %+v", again)
+	}
+	late := arrive(ways[2])
+	if len(late) != 2 || late[0].(Send).To != ways[2].addr || string(late[1].(Send).Frame.(*frame.Answer).Statement) != "reply" {
+		t.Errorf("late: %+v", late)
+	}
+	if nak := first[*frame.Nak](t, arrive(ways[3])); nak.Code != rpc.Replayed {
+		t.Errorf("one too many: %+v", nak)
+	}
+	w.now = w.now.Add(KeptFor)
+	at.core.Step(w.now, Tick{})
+	if len(at.core.flights) != 0 {
+		t.Errorf("%d flights are left", len(at.core.flights))
+	}
+	if nak := first[*frame.Nak](t, arrive(ways[4])); nak.Code != rpc.Replayed {
+		t.Errorf("too late: %+v", nak)
+	}
+
+	// A large reply, and one among many, is not kept.
+	big := w.request(source, at.addr, "x")
+	r = big
+	arrive(ways[0])
+	at.core.Step(w.now, Answered{at.addr, 0, &Reply{By: at.entity, To: source.entity, ID: r.ID, Request: r.Hash(), Encoded: make([]byte, maxKept+1)}})
+	if len(at.core.flights) != 0 {
+		t.Errorf("%d bytes are kept", maxKept+1)
+	}
+}
+
+// A node that has been here for a while leaves it to nobody who has just come to say who
+// is nearest, unless that one is looked for; a node that is new itself does.
+func TestWarm(t *testing.T) {
+	w := newWorld(t, 1, 40)
+	at, source := w.nodes[0], w.nodes[1]
+	target := w.nodes[2].addr
+	var nearer *simNode
+	for _, n := range w.nodes[3:] {
+		if addr.Closer(target, n.addr, at.addr) {
+			nearer = n
+		}
+	}
+	look := func(to addr.Addr) Effect {
+		r := w.request(source, to, NearScope)
+		effects := at.core.Step(w.now, Arrived{source.addr, &frame.Routed{Hop: uint64(w.now.UnixNano()), TTL: 3, Budget: 2, Statement: r.Encoded}, r})
+		return effects[len(effects)-1]
+	}
+	goes := func(e Effect) bool { s, ok := e.(Send); return ok && s.To == nearer.addr }
+	w.link(at, source)
+	w.link(at, nearer)
+	if !goes(look(target)) {
+		t.Error("a new node has nobody who knows more")
+	}
+	w.step(at, LinkDown{nearer.addr})
+	w.now = w.now.Add(2 * Warm)
+	w.link(at, nearer)
+	if goes(look(target)) {
+		t.Error("it leaves a look-up to who has just come")
+	}
+	if !goes(look(nearer.addr)) {
+		t.Error("who has just come is not found")
+	}
+	w.now = w.now.Add(Warm - 1)
+	w.step(at, LinkUp{nearer.addr, time.Millisecond}) // no new link, a new round trip
+	if goes(look(target)) {
+		t.Error("too soon")
+	}
+	w.now = w.now.Add(1)
+	if !goes(look(target)) {
+		t.Error("not yet")
+	}
+}

@@ -70,7 +70,8 @@ type Link struct {
 	// Sibling tells that it is one, by the last call of Weigh.
 	Sibling bool
 
-	said Need // what Weigh returned last
+	said Need      // what Weigh returned last
+	fell time.Time // since when Ours is less than that; zero when it is not
 }
 
 // A Table holds the links of the node at one address. It is not safe for
@@ -110,7 +111,7 @@ func (t *Table) Add(l Link) {
 	if l.Addr == t.self {
 		panic("table: a link to oneself")
 	}
-	l.Theirs, l.Ours, l.said = Only, Only, Only
+	l.Theirs, l.Ours, l.said, l.fell = Only, Only, Only, time.Time{}
 	i, ok := t.find(l.Addr)
 	if ok {
 		t.links[i] = &l
@@ -239,8 +240,9 @@ func (t *Table) Near(a addr.Addr) bool {
 }
 
 // Weigh decides anew how much the node needs each link and returns those whose
-// peers ought to be told, because it has changed.
-func (t *Table) Weigh() []*Link {
+// peers ought to be told at the time now: a link is needed more, or has been
+// needed less for patience.
+func (t *Table) Weigh(now time.Time, patience time.Duration) []*Link {
 	t.mark()
 	young := len(t.links) < Young
 	// A bucket's links are neighbours in the order of distance.
@@ -254,7 +256,16 @@ func (t *Table) Weigh() []*Link {
 	}
 	var changed []*Link
 	for _, l := range t.links {
-		if l.said != l.Ours {
+		if l.Ours < l.said {
+			if l.fell.IsZero() {
+				l.fell = now
+			}
+			if now.Sub(l.fell) < patience {
+				continue
+			}
+		}
+		l.fell = time.Time{}
+		if l.Ours != l.said {
 			l.said = l.Ours
 			changed = append(changed, l)
 		}

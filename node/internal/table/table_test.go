@@ -44,7 +44,7 @@ func full(t *testing.T, r source, self addr.Addr, buckets map[int]int) *Table {
 			age++
 		}
 	}
-	tab.Weigh()
+	tab.Weigh(time.Time{}, 0)
 	return tab
 }
 
@@ -121,11 +121,11 @@ func TestNeeds(t *testing.T) {
 		t.Error("the oldest links are not the ones that count")
 	}
 	old(0).Theirs = Spare
-	changed := tab.Weigh()
+	changed := tab.Weigh(time.Time{}, 0)
 	if len(changed) != 2 || old(0).Ours != Spare || old(2).Ours != Second {
 		t.Errorf("%d have changed", len(changed))
 	}
-	if again := tab.Weigh(); len(again) != 0 {
+	if again := tab.Weigh(time.Time{}, 0); len(again) != 0 {
 		t.Errorf("%d are told twice", len(again))
 	}
 }
@@ -140,7 +140,7 @@ func TestExcess(t *testing.T) {
 	for _, l := range tab.All() {
 		l.Theirs = Spare
 	}
-	tab.Weigh()
+	tab.Weigh(time.Time{}, 0)
 	if gone := tab.Excess(noon); len(gone) != 0 {
 		t.Errorf("%d links go that are new", len(gone))
 	}
@@ -167,7 +167,7 @@ func TestExcess(t *testing.T) {
 	for _, l := range tab.All() {
 		l.Theirs = Second
 	}
-	tab.Weigh()
+	tab.Weigh(time.Time{}, 0)
 	if gone := tab.Excess(late); len(gone) != tab.Len()-Floor {
 		t.Errorf("%d links go of %d", len(gone), tab.Len())
 	}

@@ -10,23 +10,37 @@ import (
 
 // The times and bounds of upkeep.
 const (
-	// AskEvery is how often AskSiblings siblings are asked for what is near,
+	// A sibling that is silent is asked for what is near, in place of a ping.
+	// AskEvery is how often AskSiblings of them are asked when none is silent,
 	// give or take a fifth.
-	AskEvery    = 10 * time.Second
-	AskSiblings = 3
+	AskEvery    = 30 * time.Second
+	AskSiblings = 2
+
+	// FillEvery is how often buckets that lack links are looked for, when
+	// nothing has changed.
+	FillEvery = 10 * time.Second
 
 	// MaxTold is how many addresses the answer to such a question has at most.
 	MaxTold = 8
 
-	// SelfEvery is how often a node looks itself up through a far neighbour,
-	// SelfYoung in its first YoungFor.
-	SelfEvery = time.Minute
-	SelfYoung = 5 * time.Second
-	YoungFor  = 30 * time.Second
+	// SelfFirst is when a node looks itself up through a far neighbour for the
+	// first time. The pause doubles, to SelfLast, as long as that finds nobody
+	// new.
+	SelfFirst = 5 * time.Second
+	SelfLast  = 4 * time.Minute
+
+	// YoungFor is how long a node looks for all its buckets at once.
+	YoungFor = 30 * time.Second
 
 	// RejoinEvery is how often a node looks itself up through a bootstrap, so
 	// that two halves of a sea that was cut find each other.
 	RejoinEvery = 10 * time.Minute
+
+	// After a sleep that is done at once, and again after RejoinFirst and ever
+	// longer pauses; and for AdriftFor buckets are looked up and no neighbour is
+	// asked.
+	RejoinFirst = 10 * time.Second
+	AdriftFor   = 5 * time.Minute
 
 	// FillsYoung and FillsLater are how many look-ups for buckets are under
 	// way at once, MaxLinking how many links are being made.
@@ -55,6 +69,22 @@ const (
 	// not acknowledged a routed request.
 	DoubtFor = 5 * time.Second
 
+	// Fresh is how lately a neighbour must have been heard to be vouched for.
+	Fresh = 10 * time.Second
+
+	// Warned is how many neighbours are told of one that seems dead, RumorAfter how
+	// long it must have been silent for them to look.
+	Warned     = 6
+	RumorAfter = 3 * time.Second
+
+	// UsedIdle and UsedDead are the Pace of a link that an application uses.
+	UsedIdle = 7 * time.Second
+	UsedDead = 15 * time.Second
+
+	// SayLess is how long a link must be needed less before the peer is told.
+	// That it is needed more is told at once.
+	SayLess = 20 * time.Second
+
 	// Beat is how often a core wants a Tick at least.
 	Beat = 2 * time.Second
 )
@@ -74,6 +104,9 @@ type Core struct {
 	selfAt   time.Time
 	fillAt   time.Time
 	rejoinAt time.Time
+	rejoinIn time.Duration // the pause until the next time
+	selfIn   time.Duration // the pause until the next look-up of oneself
+	woke     time.Time     // zero when it never slept
 
 	nextID  uint64
 	looks   map[uint64]look
@@ -82,11 +115,14 @@ type Core struct {
 	pauses  map[int]pause       // of buckets
 }
 
-// A look is a look-up under way: for the bucket, or of ourselves.
+// A look is a look-up under way: for the bucket, or of ourselves. One for a bucket
+// begins with a question to the neighbour first, who may be linked to what is looked
+// for; only when it is not, the look-up is routed.
 type look struct {
 	self   bool
 	bucket int
 	first  addr.Addr
+	target addr.Addr
 }
 
 // A pause is how long a bucket or a node is let be.
@@ -114,9 +150,9 @@ func (c *Core) Table() *table.Table { return c.table }
 // request that it does not acknowledge shows its death as well.
 func Pace(n table.Need) (idle, dead time.Duration) {
 	if n >= table.Only {
-		return 7 * time.Second, 15 * time.Second
+		return 20 * time.Second, 28 * time.Second
 	}
-	return 45 * time.Second, 105 * time.Second
+	return 55 * time.Second, 120 * time.Second
 }
 
 // Wake returns when the next Tick is due.
@@ -156,10 +192,20 @@ func (c *Core) Step(now time.Time, event Event) []Effect {
 		}
 	case Told:
 		effects = append(effects, c.told(e)...)
+	case Named:
+		effects = append(effects, c.named(e)...)
 	case Found:
 		effects = append(effects, c.found(e)...)
 	case Entry:
 		effects = append(effects, c.enter(e.Addr)...)
+	case Idle:
+		effects = append(effects, c.idle(e.Addr)...)
+	case Silent:
+		effects = append(effects, c.silent(e.Addr)...)
+	case Rumor:
+		if c.table.Get(e.Of) != nil && c.table.Get(e.From) != nil {
+			effects = append(effects, Doubt{e.Of})
+		}
 	case Tried:
 		delete(c.linking, e.To)
 		if c.table.Get(e.To) == nil {
@@ -186,7 +232,7 @@ func (c *Core) up(l table.Link) []Effect {
 	if c.table.Len() == 1 {
 		c.joined, c.lonely = c.now, time.Time{}
 		c.askAt, c.fillAt = c.now.Add(time.Second), c.now
-		c.rejoinAt = c.now.Add(c.about(RejoinEvery))
+		c.rejoinAt, c.rejoinIn = c.now.Add(c.about(RejoinEvery)), RejoinEvery
 		clear(c.pauses)
 	}
 	effects := c.weigh()
@@ -207,8 +253,20 @@ func (c *Core) enter(first addr.Addr) []Effect {
 	if c.table.Get(first) == nil {
 		return nil
 	}
-	c.selfAt = c.now.Add(c.about(SelfYoung))
+	c.lookSelfSoon()
 	return []Effect{c.look(look{self: true, first: first}, c.self)}
+}
+
+// silent warns the neighbours nearest to one that seems dead: they watch it too.
+func (c *Core) silent(a addr.Addr) []Effect {
+	if !c.isSibling(a) {
+		return nil
+	}
+	var effects []Effect
+	for _, to := range c.table.Nearest(nil, a, a, Warned) {
+		effects = append(effects, Warn{to, a})
+	}
+	return effects
 }
 
 // soon is a moment in the next second or two.
@@ -251,7 +309,7 @@ func (c *Core) down(a addr.Addr) []Effect {
 // weigh tells the peers whose links have become more or less needed.
 func (c *Core) weigh() []Effect {
 	var effects []Effect
-	for _, l := range c.table.Weigh() {
+	for _, l := range c.table.Weigh(c.now, SayLess) {
 		effects = append(effects, Say{l.Addr, l.Ours})
 	}
 	return effects
@@ -313,6 +371,26 @@ func (c *Core) miss(a addr.Addr) {
 	}
 }
 
+// named links to what a neighbour knows in a bucket that lacks links, or has the bucket
+// looked up when that is nothing new.
+func (c *Core) named(e Named) []Effect {
+	l, ok := c.looks[e.ID]
+	if !ok {
+		return nil
+	}
+	delete(c.looks, e.ID)
+	var effects []Effect
+	for _, a := range e.Addrs[:min(len(e.Addrs), MaxTold)] {
+		if c.table.Bucket(a) == l.bucket && c.wants(l.bucket) {
+			effects = append(effects, c.link(a, l.first)...)
+		}
+	}
+	if len(effects) == 0 && c.wants(l.bucket) && c.table.Get(l.first) != nil {
+		effects = []Effect{c.look(l, l.target)}
+	}
+	return effects
+}
+
 func (c *Core) found(e Found) []Effect {
 	l, ok := c.looks[e.ID]
 	delete(c.looks, e.ID)
@@ -324,9 +402,10 @@ func (c *Core) found(e Found) []Effect {
 	case e.Addr == c.self:
 		return nil
 	case l.self:
-		if !c.table.Near(e.Addr) {
+		if c.table.Get(e.Addr) != nil || !c.table.Near(e.Addr) {
 			return nil
 		}
+		c.lookSelfSoon()
 		return c.link(e.Addr, l.first)
 	case c.table.Get(e.Addr) != nil || bucket != l.bucket:
 		c.letBe(l.bucket)
@@ -362,12 +441,14 @@ func (c *Core) tick() []Effect {
 		c.askAt = c.now.Add(c.about(AskEvery))
 		effects = append(effects, c.ask()...)
 	}
+	effects = append(effects, c.weigh()...)
 	effects = append(effects, c.lookSelf()...)
 	if !c.fillAt.After(c.now) {
 		effects = append(effects, c.fill()...)
 	}
 	if !c.rejoinAt.After(c.now) {
-		c.rejoinAt = c.now.Add(c.about(RejoinEvery))
+		c.rejoinAt = c.now.Add(c.about(c.rejoinIn))
+		c.rejoinIn = min(4*c.rejoinIn, RejoinEvery)
 		effects = append(effects, Rejoin{})
 	}
 	for _, a := range c.table.Excess(c.now) {
@@ -376,11 +457,27 @@ func (c *Core) tick() []Effect {
 	return effects
 }
 
+// adrift reports whether the node has slept until lately. What its neighbours know may
+// be no more than others who slept.
+func (c *Core) adrift() bool { return !c.woke.IsZero() && c.now.Sub(c.woke) < AdriftFor }
+
 func (c *Core) young() bool { return c.now.Sub(c.joined) < YoungFor }
 
 // about returns d give or take a fifth.
 func (c *Core) about(d time.Duration) time.Duration {
 	return d - d/5 + time.Duration(c.rand.Int64N(int64(2*d/5)))
+}
+
+// idle asks a silent neighbour for a sign of life, and a sibling for what is near
+// as well.
+func (c *Core) idle(a addr.Addr) []Effect {
+	if !c.isSibling(a) {
+		return []Effect{Ping{a}}
+	}
+	if at := c.now.Add(c.about(AskEvery)); c.askAt.After(c.now.Add(2 * time.Second)) {
+		c.askAt = at
+	}
+	return []Effect{Ask{a}}
 }
 
 // ask asks some siblings.
@@ -399,11 +496,8 @@ func (c *Core) lookSelf() []Effect {
 	if c.selfAt.After(c.now) {
 		return nil
 	}
-	every := SelfEvery
-	if c.young() {
-		every = SelfYoung
-	}
-	c.selfAt = c.now.Add(c.about(every))
+	c.selfIn = min(2*c.selfIn, SelfLast)
+	c.selfAt = c.now.Add(c.about(c.selfIn))
 	// The farther half: all of it, when there is one link.
 	all := c.table.All()
 	far := all[len(all)/2:]
@@ -414,6 +508,14 @@ func (c *Core) lookSelf() []Effect {
 	return []Effect{c.look(look{self: true, first: first}, c.self)}
 }
 
+// lookSelfSoon begins the look-ups of oneself anew: something has changed.
+func (c *Core) lookSelfSoon() {
+	c.selfIn = SelfFirst
+	if at := c.now.Add(c.about(c.selfIn)); !c.selfAt.After(c.now) || c.selfAt.After(at) {
+		c.selfAt = at
+	}
+}
+
 func (c *Core) look(l look, target addr.Addr) Look {
 	c.nextID++
 	c.looks[c.nextID] = l
@@ -422,7 +524,7 @@ func (c *Core) look(l look, target addr.Addr) Look {
 
 // fill looks for nodes in buckets that have too few links, shallow ones first.
 func (c *Core) fill() []Effect {
-	most, again := FillsLater, AskEvery
+	most, again := FillsLater, FillEvery
 	if c.young() {
 		most, again = FillsYoung, time.Second
 	}
@@ -444,7 +546,14 @@ func (c *Core) fill() []Effect {
 		if err != nil {
 			panic("upkeep: " + err.Error()) // source never fails
 		}
-		effects = append(effects, c.look(look{bucket: bucket, first: c.beyond(bucket)}, target))
+		l := look{bucket: bucket, first: c.beyond(bucket), target: target}
+		if c.adrift() {
+			effects = append(effects, c.look(l, target))
+		} else {
+			c.nextID++
+			c.looks[c.nextID] = l
+			effects = append(effects, Whom{c.nextID, l.first, target})
+		}
 		flying++
 	}
 	return effects
@@ -477,8 +586,10 @@ func (s source) Read(b []byte) (int, error) {
 // wokeUp begins anew after the clock has jumped: nobody knows which links live.
 func (c *Core) wokeUp(now time.Time) []Effect {
 	c.joined, c.askAt, c.selfAt, c.fillAt = now, now.Add(ProbeWait), now.Add(ProbeWait), now.Add(ProbeWait)
+	c.selfIn = SelfFirst
+	c.woke = now
 	// Whoever slept at the same time may be all that is left of the links.
-	c.rejoinAt = now.Add(ProbeWait)
+	c.rejoinAt, c.rejoinIn = now.Add(ProbeWait), RejoinFirst
 	clear(c.missed)
 	clear(c.pauses)
 	for _, l := range c.table.All() {

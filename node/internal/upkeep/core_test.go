@@ -104,20 +104,22 @@ func TestFill(t *testing.T) {
 	}
 	effects := b.wait(2 * time.Second)
 	fills := 0
-	for i, l := range only[Look](effects) {
+	for i, l := range only[Whom](effects) {
 		bucket := addr.LogDist(b.self, l.Target)
-		if l.Target == b.self {
-			continue
+		if bucket != fills || addr.LogDist(b.self, l.To) <= bucket {
+			t.Errorf("question %d: bucket %d to %d", i, bucket, addr.LogDist(b.self, l.To))
 		}
-		if bucket != fills || addr.LogDist(b.self, l.First) <= bucket {
-			t.Errorf("look-up %d: bucket %d through %d", i, bucket, addr.LogDist(b.self, l.First))
+		// A neighbour that knows nobody there: it is looked up.
+		looks := only[Look](b.step(Named{ID: l.ID, Addrs: []addr.Addr{l.To, b.near(t, bucket+1)}}))
+		if len(looks) != 1 || looks[0].Target != l.Target || looks[0].First != l.To {
+			t.Errorf("question %d: %+v", i, looks)
 		}
 		fills++
 	}
 	if fills != FillsYoung {
-		t.Errorf("%d look-ups at once, want %d", fills, FillsYoung)
+		t.Errorf("%d questions at once, want %d", fills, FillsYoung)
 	}
-	if more := b.wait(5 * time.Second); len(only[Look](more)) > 2 {
+	if more := b.wait(5 * time.Second); len(only[Whom](more)) > 2 {
 		t.Errorf("more while those are under way: %+v", more)
 	}
 	// Answers without anything new.
@@ -126,6 +128,9 @@ func TestFill(t *testing.T) {
 		for end := b.now.Add(d); b.now.Before(end); {
 			for id := range b.looks {
 				n++
+				b.step(Named{ID: id})
+			}
+			for id := range b.looks {
 				b.step(Found{ID: id, Addr: b.table.All()[0].Addr, OK: true})
 			}
 			b.wait(time.Second)
@@ -225,5 +230,151 @@ func TestRejoin(t *testing.T) {
 	b.step(up(entry))
 	if looks := only[Look](b.step(Entry{entry})); len(looks) != 1 || looks[0].First != entry || looks[0].Target != b.self {
 		t.Errorf("through the bootstrap: %+v", looks)
+	}
+}
+
+// A silent sibling is asked who is near, which shows that it lives as well;
+// others are pinged. Siblings that were asked so are not asked again soon.
+func TestIdle(t *testing.T) {
+	b := newBench()
+	far := b.near(t, 0)
+	b.step(up(far))
+	var siblings []addr.Addr
+	for i := range table.Siblings {
+		siblings = append(siblings, b.near(t, 9+i))
+		b.step(up(siblings[i]))
+	}
+	b.wait(time.Minute)
+	if got := b.step(Idle{far}); len(got) != 1 || got[0] != (Ping{far}) {
+		t.Errorf("far: %+v", got)
+	}
+	if got := b.step(Idle{addr.MakeString("nobody")}); len(only[Ask](got)) != 0 {
+		t.Errorf("nobody: %+v", got)
+	}
+	asked := 0
+	for range 15 {
+		if got := b.step(Idle{siblings[0]}); len(got) != 1 || got[0] != (Ask{siblings[0]}) {
+			t.Fatalf("sibling: %+v", got)
+		}
+		asked += len(only[Ask](b.wait(8 * time.Second)))
+	}
+	if asked > AskSiblings {
+		t.Errorf("%d more were asked within two minutes", asked)
+	}
+}
+
+// What changes for the worse and back again is never told.
+func TestSayLess(t *testing.T) {
+	b := newBench()
+	for i := range table.Young - 1 {
+		b.step(up(b.near(t, i%5)))
+	}
+	if says := only[Say](b.wait(SayLess + Beat)); len(says) != 0 {
+		t.Fatalf("young: %+v", says)
+	}
+	last := b.near(t, 0)
+	if says := only[Say](b.step(up(last))); len(says) != 0 {
+		t.Errorf("told at once: %+v", says)
+	}
+	b.wait(SayLess / 2)
+	if says := only[Say](append(b.step(Down{last}), b.wait(SayLess+Beat)...)); len(says) != 0 {
+		t.Errorf("told although it was over: %+v", says)
+	}
+	b.step(up(last))
+	if says := only[Say](b.wait(SayLess + Beat)); len(says) == 0 {
+		t.Error("never told")
+	}
+	if says := only[Say](b.step(Down{last})); len(says) == 0 {
+		t.Error("that they are needed again was not told at once")
+	}
+}
+
+// A neighbour that knows nodes in a bucket spares the look-up: as many as are lacking
+// are linked to, through it, and nobody who is elsewhere.
+func TestNamed(t *testing.T) {
+	b := newBench()
+	for range table.Siblings {
+		b.step(up(b.near(t, 9)))
+	}
+	var q Whom
+	for _, q = range only[Whom](b.wait(2 * time.Second)) {
+		if addr.LogDist(b.self, q.Target) == 3 {
+			break
+		}
+	}
+	named := Named{ID: q.ID, Addrs: []addr.Addr{b.near(t, 4), b.self, b.near(t, 3), b.near(t, 3), b.near(t, 3)}}
+	effects := b.step(named)
+	links := only[Link](effects)
+	if len(links) != table.PerBucket || len(links) != len(effects) || links[0] != (Link{named.Addrs[2], q.To}) || links[1] != (Link{named.Addrs[3], q.To}) {
+		t.Errorf("got %+v", effects)
+	}
+	if again := b.step(named); len(again) != 0 {
+		t.Errorf("told twice: %+v", again)
+	}
+	if late := b.step(Named{ID: 999, Addrs: named.Addrs}); len(late) != 0 {
+		t.Errorf("not asked: %+v", late)
+	}
+}
+
+// Who finds a sibling silent warns those nearest to it, who ask it for a sign of life;
+// nobody else is warned, and nobody asks who is no neighbour.
+func TestSilent(t *testing.T) {
+	b := newBench()
+	far, sibling := b.near(t, 0), b.near(t, 20)
+	b.step(up(far))
+	b.step(up(sibling))
+	for i := range table.Siblings + 4 {
+		b.step(up(b.near(t, 8+i)))
+	}
+	if effects := b.step(Silent{far}); len(effects) != 0 {
+		t.Errorf("one that is far: %+v", effects)
+	}
+	warned := only[Warn](b.step(Silent{sibling}))
+	for _, w := range warned {
+		if w.Of != sibling || w.To == sibling || w.To == far {
+			t.Errorf("warned %+v", w)
+		}
+	}
+	if len(warned) != Warned {
+		t.Errorf("%d are warned, want %d", len(warned), Warned)
+	}
+	if got := b.step(Rumor{From: far, Of: sibling}); len(got) != 1 || got[0] != (Doubt{sibling}) {
+		t.Errorf("warned: %+v", got)
+	}
+	for _, r := range []Rumor{{far, b.near(t, 5)}, {b.near(t, 5), sibling}, {far, b.self}} {
+		if got := b.step(r); len(got) != 0 {
+			t.Errorf("%+v: %+v", r, got)
+		}
+	}
+}
+
+// Who slept may have none but others who did as neighbours: for a while it looks buckets
+// up across the sea, and itself through the bootstraps more than once.
+func TestAdrift(t *testing.T) {
+	b := newBench()
+	for range table.Siblings {
+		b.step(up(b.near(t, 9)))
+	}
+	b.wait(time.Minute)
+	clear(b.looks) // they came to nothing
+	b.now = b.now.Add(time.Hour)
+	b.step(Tick{})
+	effects := b.wait(time.Minute)
+	if n := len(only[Rejoin](effects)); n < 2 || n > 3 {
+		t.Errorf("%d times through the bootstraps", n)
+	}
+	looks := 0
+	for _, l := range only[Look](effects) {
+		if l.Target != b.self {
+			looks++
+		}
+	}
+	if asked := len(only[Whom](effects)); asked > 0 || looks < FillsYoung {
+		t.Errorf("%d look-ups, and %d neighbours are asked", looks, asked)
+	}
+	b.wait(AdriftFor)
+	clear(b.looks)
+	if len(only[Whom](b.wait(FillLast))) == 0 {
+		t.Error("no neighbour is asked later")
 	}
 }

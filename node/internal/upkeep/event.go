@@ -37,12 +37,30 @@ type (
 		Addrs []addr.Addr
 	}
 
+	// Named is the end of a Whom: what is near to its Target, as far as the
+	// neighbour knows; nothing when there was no answer.
+	Named struct {
+		ID    uint64
+		Addrs []addr.Addr
+	}
+
 	// Found is the end of a Look. OK is false when there was no answer.
 	Found struct {
 		ID   uint64
 		Addr addr.Addr
 		OK   bool
 	}
+
+	// Idle tells that a neighbour has been silent for its Pace.
+	Idle struct{ Addr addr.Addr }
+
+	// Silent tells that a link is given up because its peer said nothing for its
+	// Pace; Down follows.
+	Silent struct{ Addr addr.Addr }
+
+	// Rumor tells that a neighbour has given up the link to another, who said
+	// nothing.
+	Rumor struct{ From, Of addr.Addr }
 
 	// Tried tells that a Link has come to its end. If it succeeded Up tells so,
 	// before or after.
@@ -52,15 +70,19 @@ type (
 	Tick struct{}
 )
 
-func (Up) event()    {}
-func (Entry) event() {}
-func (Down) event()  {}
-func (Needs) event() {}
-func (Holds) event() {}
-func (Told) event()  {}
-func (Found) event() {}
-func (Tried) event() {}
-func (Tick) event()  {}
+func (Up) event()     {}
+func (Entry) event()  {}
+func (Down) event()   {}
+func (Needs) event()  {}
+func (Holds) event()  {}
+func (Told) event()   {}
+func (Named) event()  {}
+func (Found) event()  {}
+func (Idle) event()   {}
+func (Silent) event() {}
+func (Rumor) event()  {}
+func (Tried) event()  {}
+func (Tick) event()   {}
 
 // An Effect is something to do: one of the types below.
 type Effect interface{ effect() }
@@ -81,6 +103,24 @@ type (
 	// Ask asks a neighbour for the nodes that it is linked to and that are
 	// nearest to this one. Told may follow.
 	Ask struct{ To addr.Addr }
+
+	// Whom asks a neighbour for the nodes that it is linked to and that are
+	// nearest to Target. Named must follow.
+	Whom struct {
+		ID     uint64
+		To     addr.Addr
+		Target addr.Addr
+	}
+
+	// Ping asks a neighbour for a sign of life.
+	Ping struct{ To addr.Addr }
+
+	// Warn tells a neighbour that another may be dead.
+	Warn struct{ To, Of addr.Addr }
+
+	// Doubt asks a neighbour that was silent for RumorAfter to show that it lives,
+	// within DoubtFor.
+	Doubt struct{ Of addr.Addr }
 
 	// Say tells a neighbour how much this node needs the link.
 	Say struct {
@@ -103,6 +143,10 @@ type (
 func (Look) effect()   {}
 func (Link) effect()   {}
 func (Ask) effect()    {}
+func (Whom) effect()   {}
+func (Ping) effect()   {}
+func (Warn) effect()   {}
+func (Doubt) effect()  {}
 func (Say) effect()    {}
 func (Drop) effect()   {}
 func (Probe) effect()  {}
