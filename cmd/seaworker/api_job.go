@@ -34,6 +34,8 @@ func (a *api) jobRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /v1/jobs/{job}/papers", route(a.getPapers))
 	mux.HandleFunc("GET /v1/jobs/{job}/receipt", route(a.getReceipt))
 	mux.HandleFunc("POST /v1/jobs/{job}/verify", route(a.postVerify))
+	mux.HandleFunc("GET /v1/jobs/{job}/evidence", route(a.getEvidence((*market.Book).Evidence)))
+	mux.HandleFunc("GET /v1/jobs/{job}/contradiction", route(a.getEvidence((*market.Book).Contradiction)))
 	mux.HandleFunc("POST /v1/quotes", route(a.postQuotes))
 	mux.HandleFunc("POST /v1/estimates", route(a.postEstimate))
 	mux.HandleFunc("GET /v1/offer", route(func(*http.Request, none) (offerView, error) { return a.d.offer(), nil }))

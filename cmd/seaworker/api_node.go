@@ -22,6 +22,8 @@ func (a *api) nodeRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /v1/peers", route(a.getPeers))
 	mux.HandleFunc("POST /v1/peers", route(a.postPeers))
 	mux.HandleFunc("GET /v1/peers/{peer}", route(a.getPeer))
+	mux.HandleFunc("GET /v1/peers/{peer}/trust", route(a.getTrust))
+	mux.HandleFunc("POST /v1/peers/{peer}/forgive", route(a.postForgive))
 	mux.HandleFunc("POST /v1/peers/{peer}/ping", route(a.postPing))
 	mux.HandleFunc("GET /v1/map", route(a.getMap))
 	mux.HandleFunc("POST /v1/call", route(a.postCall))

@@ -229,7 +229,7 @@ func (d *daemon) startPlugins(cfg config) error {
 	}
 	d.credit = credit.New(d.ledger, credit.Config{NoGrowth: !cfg.Grow})
 	d.guests = guest.New(d.guestEngine(), kept, store, "storage", "credit", "market")
-	d.market = market.New(d.key, book, d.ledger, d.engine, market.Config{Engine: d.engine.Name(), Services: d.guests})
+	d.market = market.New(d.key, book, d.ledger, jobEngine(d.engine), market.Config{Engine: d.engine.Name(), Services: d.guests})
 	d.plugins, err = plugins.Start(d.node, d.dir.plugins(), d.log,
 		plugins.Named{Name: "storage", Plugin: d.storage},
 		plugins.Named{Name: "credit", Plugin: d.credit},
@@ -242,6 +242,15 @@ func (d *daemon) startPlugins(cfg config) error {
 	d.opened(func() error { d.plugins.Close(); return nil })
 	return nil
 }
+
+// runner is what runs jobs.
+type runner interface {
+	Run(ctx context.Context, job compute.Job, blobs compute.Blobs, live compute.Live) (compute.Result, error)
+}
+
+// jobEngine is what the market runs jobs on. A variable so that tests can have a
+// seller that lies.
+var jobEngine = func(e *compute.Engine) runner { return e }
 
 // guestEngine is that of the guest plugins: jobs of the market, which may run for
 // minutes, are not in their way. It has no process before the first call.

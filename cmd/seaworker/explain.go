@@ -35,6 +35,8 @@ func explain(ctx context.Context, err error) *failure {
 		{market.ErrNoJob, exitUsage, reasonNotFound, "see \"seaworker job list\""},
 		{market.ErrAmbiguous, exitUsage, reasonUsage, "give more digits"},
 		{market.ErrNoReceipt, exitUsage, reasonNotFound, "see \"seaworker job show\""},
+		{market.ErrNoProof, exitUsage, reasonNotFound, "see \"seaworker job show\""},
+		{market.ErrEvidence, exitMismatch, reasonMismatch, "believe nobody who shows it"},
 		{market.ErrFinal, exitUsage, reasonUsage, "see \"seaworker job show\""},
 		{market.ErrNotFailed, exitUsage, reasonUsage, "see \"seaworker job show\"; \"seaworker run\" buys it once more"},
 		{market.ErrGone, exitUsage, reasonNotFound, "inputs and outputs are kept 7 days or 1 GiB, the oldest go first"},

@@ -141,6 +141,8 @@ type jobSummary struct {
 	Receipt      *string      `json:"receipt"`
 	StdoutSHA256 string       `json:"stdout_sha256"`
 	StdoutBytes  uint64       `json:"stdout_bytes"`
+	Check        market.Check `json:"check,omitempty"`
+	SpentMicro   int64        `json:"spent_micro,omitempty"`
 }
 
 // finish says how the job ended and sets the exit code.
@@ -153,7 +155,7 @@ func (c *cli) finish(j market.Job, v *jobView) error {
 		s := jobSummary{
 			Job: j.ID, State: j.State, Reason: word(string(j.Reason)), Error: j.Error, Hint: j.Hint,
 			Exit: j.Exit, Fuel: j.Fuel, CostMicro: int64(j.Cost), Module: j.Spec.Module.Hash.String(),
-			StdoutSHA256: fmt.Sprintf("%x", v.sum.Sum(nil)), StdoutBytes: v.bytes,
+			StdoutSHA256: fmt.Sprintf("%x", v.sum.Sum(nil)), StdoutBytes: v.bytes, Check: j.Check, SpentMicro: int64(j.Spent),
 		}
 		if j.Order != (identity.Hash{}) {
 			s.Seller = word(j.Seller.String())
@@ -169,6 +171,9 @@ func (c *cli) finish(j market.Job, v *jobView) error {
 		fmt.Fprintf(c.stderr, " %s  done       %s fuel, %s\n", j.Ended.Local().Format(time.TimeOnly), commas(j.Fuel), credits(int64(j.Cost)))
 		fmt.Fprintf(c.stderr, "           verify with: seaworker receipt verify %s\n", j.ID.Short())
 	default:
+		if j.Spent > 0 {
+			fmt.Fprintf(c.stderr, "  %s was spent on checks, and on sellers that were found out\n", credits(int64(j.Spent)))
+		}
 		fmt.Fprintf(c.stderr, "seaworker: job %s %s: %s\n", j.ID.Short(), j.State, clean(j.Error))
 		if j.Cost > 0 {
 			fmt.Fprintf(c.stderr, "  it cost %s for %s fuel\n", credits(int64(j.Cost)), commas(j.Fuel))
@@ -206,13 +211,13 @@ func exitOf(j market.Job) int {
 		return exitOutOfFuel
 	case market.RefusedPrice, market.RefusedCredit:
 		return exitRefused
-	case market.NoSeller, market.Unreachable, market.SellerLost, market.NotSelling, market.Busy:
+	case market.NoSeller, market.Unreachable, market.SellerLost, market.NotSelling, market.Busy, market.Excluded:
 		return exitUnreachable
 	case market.Timeout:
 		return exitTimeout
 	case market.BadJob:
 		return exitUsage
-	case market.BadReceipt, market.BadOutput, market.BadStatement:
+	case market.BadReceipt, market.BadOutput, market.BadStatement, market.Mismatch:
 		return exitMismatch
 	}
 	return exitJobFailed

@@ -55,7 +55,7 @@ func newPeer(c *cli) *cobra.Command {
 		Use:   "peer",
 		Short: "Look at the links to other nodes, and make them",
 	}
-	group.AddCommand(newPeerList(c), newPeerAdd(c), newPeerPing(c), newPeerMap(c))
+	group.AddCommand(newPeerList(c), newPeerAdd(c), newPeerPing(c), newPeerMap(c), newPeerShow(c), newPeerForgive(c))
 	return asGroup(group)
 }
 

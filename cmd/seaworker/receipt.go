@@ -40,7 +40,7 @@ func newReceipt(c *cli) *cobra.Command {
 		Long: `A receipt is what a seller signed about a job: what it was, what came of it and
 how much fuel it used. Anyone who has the job's bytes can compute the same.`,
 	}
-	group.AddCommand(newReceiptShow(c), newReceiptVerify(c))
+	group.AddCommand(newReceiptShow(c), newReceiptVerify(c), newReceiptExport(c), newReceiptProve(c))
 	return asGroup(group)
 }
 
@@ -74,20 +74,35 @@ func newReceiptShow(c *cli) *cobra.Command {
 
 func newReceiptVerify(c *cli) *cobra.Command {
 	var request verifyRequest
+	var file string
 	cmd := &cobra.Command{
-		Use:   "verify JOB",
+		Use:   "verify JOB | --file FILE [BYTES...]",
 		Short: "Run a job again and compare with its receipt, to the unit",
 		Long: `Run a job again on this machine, in a process of its own and never from a
 result that is kept, and compare fuel, memory and every byte of the output with
-the signed receipt. Exit code 5 when anything differs.`,
+the signed receipt. Exit code 5 when anything differs.
+
+With --file the receipt is one that "receipt export" or "receipt prove" wrote,
+and BYTES are files with what the job was made of: its module, its standard
+input, its input files, in any order and under any name. Nothing else is needed:
+no daemon, no network, and not to have bought it.`,
 		Example: `  seaworker receipt verify 2cf24dba5f
-  seaworker receipt verify --engine interpreter 2cf24dba5f`,
-		Args: exactArgs(1),
+  seaworker receipt verify --engine interpreter 2cf24dba5f
+  seaworker receipt verify --file job.receipt wordfreq.wasm book.txt`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if file != "" {
+				return nil
+			}
+			return exactArgs(1)(cmd, args)
+		},
 
 		ValidArgsFunction: completeJobs(c),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if request.Engine != "compiler" && request.Engine != "interpreter" {
 				return usagef("use compiler or interpreter", "--engine is %q", request.Engine)
+			}
+			if file != "" {
+				return c.verifyFile(cmd.Context(), file, args, request.Engine)
 			}
 			api, err := c.reader(cmd.Context())
 			if err != nil {
@@ -104,19 +119,24 @@ the signed receipt. Exit code 5 when anything differs.`,
 			if c.json {
 				return c.printJSON(v)
 			}
-			verdict := "the same to the unit"
-			if !v.Match {
-				verdict = "DIFFERENT: keep the receipt, it proves it"
-			}
-			output := "the same, byte for byte"
-			if !v.OutputMatch {
-				output = "different"
-			}
-			_, err = fmt.Fprintf(c.stdout, "fuel claimed     %s\nfuel recomputed  %s\noutput           %s\nverdict          %s\n",
-				commas(v.FuelClaimed), commas(v.FuelRecomputed), output, verdict)
-			return err
+			c.showVerification(v)
+			return nil
 		},
 	}
+	cmd.Flags().StringVar(&file, "file", "", "verify the receipts in `FILE`, with no daemon")
 	cmd.Flags().StringVar(&request.Engine, "engine", "compiler", "run it on wazero's `ENGINE`: compiler or interpreter")
 	return cmd
+}
+
+func (c *cli) showVerification(v market.Verification) {
+	verdict := "the same to the unit"
+	if !v.Match {
+		verdict = "DIFFERENT: keep the receipt, it proves it"
+	}
+	output := "the same, byte for byte"
+	if !v.OutputMatch {
+		output = "different"
+	}
+	fmt.Fprintf(c.stdout, "fuel claimed     %s\nfuel recomputed  %s\noutput           %s\nverdict          %s\n",
+		commas(v.FuelClaimed), commas(v.FuelRecomputed), output, verdict)
 }

@@ -36,6 +36,7 @@ type jobFlags struct {
 	to                []string
 	seed              string
 	randomSeed        bool
+	verify, auditor   string
 	bootstrap         []string
 	network           string
 }
@@ -56,6 +57,8 @@ func (f *jobFlags) declare(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.to, "to", nil, "ask only this seller, an `ADDRESS` or a public key (repeatable)")
 	flags.StringVar(&f.seed, "seed", "", "begin its randomness from this `TEXT`, so that it can be run again")
 	flags.BoolVar(&f.randomSeed, "random-seed", false, "begin its randomness anew; the receipt keeps the seed")
+	flags.StringVar(&f.verify, "verify", "none", "check the result before it is paid, `HOW`: none or audit")
+	flags.StringVar(&f.auditor, "auditor", "sea", "with audit, who runs it again, `WHO`: sea, the seller that the lot names, or own, this node")
 	flags.StringArrayVar(&f.bootstrap, "bootstrap", nil, "without a daemon, join the sea by `URL` for this one command (repeatable)")
 	flags.StringVar(&f.network, "network", "sea", "`NAME` of the sea to join with --bootstrap")
 }
@@ -83,6 +86,9 @@ func (f *jobFlags) spec(ctx context.Context, c *cli, api *client, module string,
 		return spec, usagef("see \"seaworker run --help\"", "--max-credit and --timeout must be above zero, --max-price not below it, and a credit has a million parts")
 	}
 	if err := f.limits(&spec); err != nil {
+		return spec, err
+	}
+	if err := f.checks(&spec); err != nil {
 		return spec, err
 	}
 	for _, text := range f.to {
@@ -145,6 +151,25 @@ func (f *jobFlags) limits(spec *market.Spec) error {
 	spec.Limits.Depth = f.depth
 	if spec.Limits.OutputBytes, err = parseBytes(f.out); err != nil {
 		return usagef("write it as 64MiB", "--output: %v", err)
+	}
+	return nil
+}
+
+// checks takes in how the result is to be checked.
+func (f *jobFlags) checks(spec *market.Spec) error {
+	spec.Verify = market.Verify(f.verify)
+	if spec.Verify != market.VerifyNone && spec.Verify != market.VerifyAudit {
+		return usagef("use none or audit", "--verify is %q", f.verify)
+	}
+	switch f.auditor {
+	case "sea":
+	case "own":
+		spec.OwnAudit = true
+	default:
+		return usagef("use sea or own", "--auditor is %q", f.auditor)
+	}
+	if spec.OwnAudit && spec.Verify != market.VerifyAudit {
+		return usagef("add --verify audit", "--auditor says who checks, and nothing is to be checked")
 	}
 	return nil
 }
@@ -266,6 +291,12 @@ meanwhile is told on standard error when that is a terminal.
 With --call the module is a reactor: no program that runs, but functions that
 take bytes and return bytes. Standard input is what the function takes, what it
 returns is on standard output.
+
+With --verify audit the result is checked before it is shown and paid: each time,
+until 10 of a seller's jobs in a row have matched, then one in ten, drawn by lot.
+Half of --max-credit is left over for the check, which costs what a job costs;
+with --auditor own it runs here, for nothing. A seller that is found out is not
+paid and is asked no more, and the job is bought from another one.
 
 Unless told otherwise a job may cost 10 credits, use 512 MiB of memory, write
 64 MiB and take 10 minutes; when one of these is hit the message says so and

@@ -2,11 +2,13 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -24,7 +26,35 @@ func TestMain(m *testing.M) {
 	}
 	os.Setenv("SEA_LAN", "false") // daemons of different tests do not meet
 	os.Setenv("SEA_PORTMAP", "false")
-	testscript.Main(cleaned{m}, map[string]func(){"seaworker": main})
+	testscript.Main(cleaned{m}, map[string]func(){"seaworker": func() {
+		if lie := os.Getenv("SEA_TEST_LIE"); lie != "" {
+			jobEngine = func(e *compute.Engine) runner { return liar{e, lie} }
+		}
+		main()
+	}})
+}
+
+// liar is an engine that signs for what did not happen, as SEA_TEST_LIE says:
+// "output", or a number of fuel that is added to what was used.
+type liar struct {
+	runner
+	lie string
+}
+
+func (l liar) Run(ctx context.Context, job compute.Job, blobs compute.Blobs, live compute.Live) (compute.Result, error) {
+	r, err := l.runner.Run(ctx, job, blobs, compute.Live{StopAt: live.StopAt})
+	if err != nil {
+		return r, err
+	}
+	if more, bad := strconv.ParseUint(l.lie, 10, 64); bad == nil {
+		r.Fuel += more
+	} else {
+		r.Stdout = []byte("42\n")
+	}
+	if live.Stdout != nil {
+		_, err = live.Stdout.Write(r.Stdout)
+	}
+	return r, err
 }
 
 // cleaned removes what all tests share once they have run.

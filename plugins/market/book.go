@@ -310,55 +310,6 @@ func (b *Book) Receipt(id ID) (identity.Statement, compute.Receipt, error) {
 	return *r.Receipt, rec, err
 }
 
-// engine is what runs jobs. *compute.Engine is one.
-type engine interface {
-	Run(ctx context.Context, job compute.Job, blobs compute.Blobs, live compute.Live) (compute.Result, error)
-}
-
-var _ engine = (*compute.Engine)(nil)
-
-// Verify runs the job again on e, from its bytes and from nothing that was kept
-// of its result, and compares. A job that was interrupted is run up to the fuel
-// at which it was. Errors are ErrNoJob, ErrNoReceipt, ErrGone when module or
-// input are not kept any more, and the engine's: a mismatch is no error.
-func (b *Book) Verify(ctx context.Context, id ID, e engine) (Verification, error) {
-	r, err := b.record(id)
-	if err != nil {
-		return Verification{}, err
-	}
-	if r.Receipt == nil {
-		return Verification{}, ErrNoReceipt
-	}
-	receipt, err := compute.OpenReceipt(*r.Receipt)
-	if err != nil {
-		return Verification{}, err
-	}
-	job, err := r.work()
-	if err != nil {
-		return Verification{}, err
-	}
-	var live compute.Live
-	if receipt.End == compute.Interrupted {
-		live.StopAt = max(receipt.Fuel, 1)
-	}
-	// Elsewhere may be slower: the belt of wall time proves nothing.
-	limits := job.Limits
-	job.Limits.WallMillis = compute.MaxWallMillis
-	result, err := e.Run(ctx, job, b.blobs, live)
-	if errors.Is(err, compute.ErrNoBlob) {
-		return Verification{}, fmt.Errorf("%w: module and input were kept for a while only", ErrGone)
-	}
-	if err != nil {
-		return Verification{}, err
-	}
-	job.Limits = limits
-	v := Verification{FuelClaimed: receipt.Fuel, FuelRecomputed: result.Fuel}
-	v.OutputMatch = result.Hash() == receipt.Result
-	v.Match = v.OutputMatch && receipt.Job == job.Hash() && v.FuelClaimed == v.FuelRecomputed &&
-		result.PeakPages == receipt.PeakPages && result.End == receipt.End && result.Code == receipt.Code
-	return v, nil
-}
-
 // begin gives the job's record, as it is now, its place among what is written;
 // wait returns when it is durable.
 func (b *Book) begin(j *job) (wait func() error) {

@@ -98,6 +98,8 @@ func (m *Market) buy(ctx context.Context, j *job, r *jobRecord) error {
 		// we may owe.
 		var again <-chan time.Time
 		switch {
+		case r.CheckOf != ID{}: // the order that it checks may be what it would wait for
+			return no
 		case no.Reason == Busy:
 			again = time.After(pause)
 		case gone && (no.Reason == Unreachable || no.Reason == NoSeller) && time.Since(began) < m.cfg.Patience:
@@ -133,9 +135,9 @@ func over(c <-chan struct{}) bool {
 // tryBuy goes once through the sellers. no says why it came to nothing, met
 // whether one of them had shown an offer.
 func (m *Market) tryBuy(ctx context.Context, j *job, r *jobRecord) (no *Refused, met bool, err error) {
-	s := r.Spec
-	if s.MaxCredit = r.left(); s.MaxCredit <= 0 {
-		return refuse(RefusedPrice, "sellers that failed it can claim all of the %s credits that it may cost", r.Spec.MaxCredit), false, nil
+	s := r.mainSpec()
+	if s.MaxCredit <= 0 {
+		return refuse(RefusedPrice, "what is spent already is all of the %s credits that it may cost", r.Spec.MaxCredit), false, nil
 	}
 	quotes, refusals := m.quotes(ctx, s, r.Avoid)
 	var kept []paper

@@ -106,12 +106,16 @@ func (m *Market) submit(rec jobRecord) (Job, error) {
 	if r := s.check(); r != nil {
 		return Job{}, r
 	}
-	rec.ID, rec.State, rec.Created = NewID(), Queued, time.Now().UnixMilli()
+	part := rec.CheckOf != ID{}
+	if !part { // else its job has named it
+		rec.ID = NewID()
+	}
+	rec.State, rec.Created = Queued, time.Now().UnixMilli()
 	if !m.pinInputs(&rec) {
 		return Job{}, refuse(BadJob, "module, stdin or an input file is not in this node's storage (any more)")
 	}
 	m.book.mu.Lock()
-	full := len(m.book.live) >= maxLive
+	full := len(m.book.live) >= maxLive && !part // their number is bounded by their jobs'
 	m.book.mu.Unlock()
 	if full {
 		m.unpinInputs(&rec)
@@ -188,11 +192,13 @@ func (m *Market) drive(ctx context.Context, j *job) {
 	if again {
 		return
 	}
-	select {
-	case m.trading <- struct{}{}:
-		defer func() { <-m.trading }()
-	case <-ctx.Done():
-		return
+	if j.copy().CheckOf == (ID{}) { // a job that checks another has that one's turn
+		select {
+		case m.trading <- struct{}{}:
+			defer func() { <-m.trading }()
+		case <-ctx.Done():
+			return
+		}
 	}
 	for {
 		r := j.copy()

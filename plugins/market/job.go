@@ -31,6 +31,9 @@ var (
 	// ended or nothing ran.
 	ErrNoReceipt = errors.New("the job has no receipt")
 
+	// ErrNoProof is returned when no two receipts of a job contradict each other.
+	ErrNoProof = errors.New("no two receipts of the job contradict each other")
+
 	// ErrFinal is returned when a job is to be cancelled that has ended.
 	ErrFinal = errors.New("the job has ended")
 
@@ -150,9 +153,18 @@ type Job struct {
 	Locked  ledger.Amount `json:"locked_micro"`
 	Vouched ledger.Amount `json:"vouched_micro"`
 	// Spent is what earlier tries cost: what sellers that failed it can claim for
-	// vouchers, and the bill of the job that this one is a retry of. The cap
+	// vouchers, the bill of the job that this one is a retry of, and checks. The cap
 	// covers it, too.
 	Spent ledger.Amount `json:"spent_micro"`
+
+	// CheckOf is the job that this one was bought to check, zero when none. Check
+	// is what came of the check of this one, Auditor the job that was bought for
+	// it, and Contradiction whether two signed receipts of it contradict each
+	// other; see Book.Contradiction.
+	CheckOf       ID    `json:"check_of,omitzero"`
+	Check         Check `json:"check,omitempty"`
+	Auditor       ID    `json:"auditor,omitzero"`
+	Contradiction bool  `json:"contradiction,omitempty"`
 
 	// Receipt is the receipt's hash, zero before there is one. End, Exit and
 	// Trap are how the guest ended: Exit is nil unless it ended by itself.

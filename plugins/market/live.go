@@ -204,6 +204,9 @@ func (j *job) since(at Cursor, p progress) (u Update, err error) {
 			u.Next.Event = e.Seq + 1
 		}
 	}
+	if r.withheld() {
+		return u, nil
+	}
 	if u.Stdout, err = part(j.out, j.out.Size(), at.Stdout, updateBytes); err != nil {
 		return u, err
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/ledger"
 	"github.com/peersea/sea/plugins"
-	"github.com/peersea/sea/plugins/market/program"
+	"github.com/peersea/sea/plugins/market/trust"
 	"github.com/peersea/sea/plugins/storage"
 )
 
@@ -62,6 +62,8 @@ type Config struct {
 	// Patience is how long a buyer waits for a seller that has gone: 0 is
 	// DefaultPatience.
 	Patience time.Duration
+	// Audits is how often a seller is checked; its zero fields have defaults.
+	Audits trust.Rule
 	// InputPatience is how long a seller waits for a buyer that has gone before
 	// it sent its input, and holds a guest for the next voucher or for room: 0
 	// is DefaultInputPatience.
@@ -76,11 +78,10 @@ type Market struct {
 	credit credit
 	engine engine
 	cfg    Config
+	trust  *trust.Book // from Init on
 
-	program   *program.Runner
-	clock     func() time.Time // whose wall clock the hours are by
-	leastRate uint64           // see the constant
-	fastest   uint64           // fuel per second; see fastestRate
+	leastRate uint64 // see the constant
+	fastest   uint64 // fuel per second; see fastestRate
 
 	node plugins.Node // from Init on
 	log  *slog.Logger
@@ -104,9 +105,9 @@ func New(key identity.Signer, book *Book, credit credit, engine engine, cfg Conf
 	if cfg.InputPatience == 0 {
 		cfg.InputPatience = DefaultInputPatience
 	}
+	cfg.Audits = cfg.Audits.WithDefaults()
 	return &Market{
 		key: key, book: book, blobs: book.blobs, credit: credit, engine: engine, cfg: cfg, leastRate: leastRate, fastest: fastestRate,
-		program: program.NewRunner(program.Patience), clock: time.Now,
 		log: slog.New(slog.DiscardHandler),
 	}
 }
@@ -119,6 +120,10 @@ func (m *Market) Init(host *plugins.Host) error {
 	m.node, m.log, m.dir = host.Node, host.Log, filepath.Join(host.Dir, "tmp")
 	if err := errors.Join(os.RemoveAll(m.dir), os.MkdirAll(m.dir, 0o700)); err != nil {
 		return err
+	}
+	var err error
+	if m.trust, err = trust.OpenBook(m.book.store); err != nil {
+		return fmt.Errorf("read trust: %w", err)
 	}
 	if err := m.initBuyer(); err != nil {
 		return fmt.Errorf("read jobs: %w", err)

@@ -194,7 +194,8 @@ func (tr *trader) wait(id ID) Job {
 	defer cancel()
 	j, err := tr.Wait(ctx, id)
 	if err != nil {
-		tr.t.Fatalf("wait: %v; it stands at %+v", err, j)
+		j, _ = tr.book.Job(id)
+		tr.t.Fatalf("wait: %v; it stands at %+v", err, j.History)
 	}
 	return j
 }

@@ -49,6 +49,8 @@ func (m *Market) quotes(ctx context.Context, s Spec, avoid []identity.Entity) (a
 		sellers = slices.DeleteFunc(sellers, func(k known) bool {
 			return asked[k.at] || slices.Contains(avoid, k.seller)
 		})
+		sellers, distrusted := m.trusted(sellers)
+		refusals = append(refusals, distrusted...)
 		m.rank(s, sellers)
 		sellers = sellers[:min(len(sellers), maxAsked)]
 		for _, k := range sellers {

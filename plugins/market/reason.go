@@ -47,8 +47,9 @@ const (
 	NoVoucher     Reason = "no_voucher"       // no voucher came for what the guest had used; what ran is paid
 	CreditLimit   Reason = "credit_limit"     // the buyer came to owe all that it may; what ran is paid
 	Revoked       Reason = "revoked"          // the buyer's entity took its certificate back; what ran is paid
+	Mismatch      Reason = "mismatch"         // a check came to something else than the seller signed
+	Excluded      Reason = "excluded"         // the seller has lied to this node before
 	SellerPaused  Reason = "seller_paused"    // the seller holds the job, and lets it go on when it wants
-	NotWelcome    Reason = "not_welcome"      // the seller's lists or its policy program refuse buyer or module
 )
 
 // stopReasons are the reasons for which a seller ends a guest and bills what ran.
@@ -89,7 +90,8 @@ var hints = map[Reason]string{
 	Internal:      "see the node's log",
 	TooSlow:       "what ran was paid, and how slow it was is its seller's word; try another with --to, one with a lower slowest rate in quote",
 	NoVoucher:     "what ran is owed; keep this node running and within reach of the seller while the job runs, and see its log for why a voucher could not be given",
-	NotWelcome:    "ask another seller, or this one's owner",
+	Mismatch:      "the seller was not paid and is asked no more; see peer show, and receipt prove for what shows it to others",
+	Excluded:      "ask another seller; see peer show, and peer forgive",
 	SellerPaused:  "it goes on when the seller does; job cancel ends it, and what ran is paid",
 	CreditLimit:   "what ran is owed; ask the seller for a grant (credit limit) as high as the job may cost, or ask for less with --fuel or --max-credit",
 	Revoked:       "what ran is owed; have the entity issue a new certificate (cert issue), or use a node that acts for itself",

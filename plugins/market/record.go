@@ -63,6 +63,16 @@ type jobRecord struct {
 	Vouched ledger.Amount `cbor:"vouched,omitempty"`
 	Release []byte        `cbor:"release,omitempty"`
 
+	// CheckOf is the job that this one was bought to check, zero when none.
+	CheckOf ID `cbor:"check_of,omitzero"`
+	// Check is what has come of the check of the delivery, Auditor the job that
+	// was bought for it, Draw the proof of the lot, Proof evidence of the last
+	// contradiction.
+	Check   Check  `cbor:"check,omitempty"`
+	Auditor ID     `cbor:"auditor,omitzero"`
+	Draw    []byte `cbor:"draw,omitempty"`
+	Proof   []byte `cbor:"proof,omitempty"`
+
 	// Outcome is the result without its bytes.
 	Outcome []byte `cbor:"outcome"`
 	Out     output `cbor:"out"`
@@ -127,11 +137,13 @@ func (r *jobRecord) event(e eventRecord) {
 	}
 }
 
-// drop forgets an order that the seller has not taken, so that another can be
-// made. The history keeps what happened.
+// drop forgets an order that the seller has not taken, or whose delivery is not
+// accepted, so that another can be made. The history keeps what happened.
 func (r *jobRecord) drop() {
 	r.At, r.Ask, r.Quote, r.Order = addr.Addr{}, nil, nil, nil
 	r.Lock, r.Vouched, r.Release = identity.Hash{}, 0, nil
+	r.Receipt, r.Delivery, r.Outcome, r.Out, r.Err = nil, nil, nil, output{}, output{}
+	r.Check, r.Auditor, r.Draw = "", ID{}, nil
 }
 
 // job is the record as others see it. Signatures were verified when the
@@ -142,6 +154,7 @@ func (r *jobRecord) job() Job {
 		Created: time.UnixMilli(r.Created), Paid: r.Paid, At: r.At, Vouched: r.Vouched,
 		Spent: r.Spent, Of: r.Of,
 		Stdout: r.Out.Blob, Stderr: r.Err.Blob,
+		CheckOf: r.CheckOf, Check: r.Check, Auditor: r.Auditor, Contradiction: len(r.Proof) > 0,
 	}
 	if r.Ended != 0 {
 		j.Ended = time.UnixMilli(r.Ended)

@@ -243,6 +243,9 @@ func (m *Market) settle(ctx context.Context, j *job, r *jobRecord) error {
 	if err != nil {
 		return err
 	}
+	if ok, err := m.checked(ctx, j); !ok || err != nil {
+		return err
+	}
 	failpoint.Hit("market:pay-before")
 	text := "nothing to pay"
 	if d.Cost > 0 || r.Lock != (identity.Hash{}) {

@@ -51,6 +51,11 @@ type Spec struct {
 	Timeout time.Duration `cbor:"timeout" json:"timeout_ns"`
 	// To are the only nodes to ask, at most 16: none is all that can be found.
 	To []addr.Addr `cbor:"to" json:"to"`
+	// Verify is how the result is checked before it is accepted and paid: empty is
+	// VerifyNone. OwnAudit has this node's own engine do it; otherwise that is the
+	// last resort.
+	Verify   Verify `cbor:"verify,omitempty" json:"verify,omitempty"`
+	OwnAudit bool   `cbor:"own_audit,omitempty" json:"own_audit,omitempty"`
 }
 
 const (
@@ -103,6 +108,9 @@ func (s Spec) check() *Refused {
 		return refuse(BadJob, "%d sellers are named, at most %d are allowed", len(s.To), maxTo)
 	case s.Module.Size < 8:
 		return refuse(ModuleInvalid, "the module has %d bytes", s.Module.Size)
+	}
+	if no := s.checkVerify(); no != nil {
+		return no
 	}
 	fuel := s.Limits.Fuel
 	if fuel == 0 {
