@@ -227,6 +227,9 @@ func TestAuditRestart(t *testing.T) {
 	buyer.Market.engine = held
 	id := buyer.submit(audited(buyer, "1000"))
 	<-waiting
+	if got := buyer.log(id, Stdout); got != "" {
+		t.Errorf("%q is shown before it is checked", got)
+	}
 	buyer.halt()
 	buyer.start()
 	j := buyer.wait(id)

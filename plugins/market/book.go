@@ -182,13 +182,17 @@ func (b *Book) record(id ID) (*jobRecord, error) {
 }
 
 // Log opens what has arrived of a stream, also while the job runs; until then,
-// and for lost sellers, it is the seller's word. The caller closes it. Errors
-// are ErrNoJob and ErrGone.
+// and for lost sellers, it is the seller's word. Of a job that is to be checked
+// there is nothing before that. The caller closes it. Errors are ErrNoJob and
+// ErrGone.
 func (b *Book) Log(id ID, s Stream) (io.ReadCloser, error) {
 	b.mu.Lock()
 	live := b.live[id]
 	b.mu.Unlock()
 	if live != nil {
+		if live.copy().withheld() {
+			return io.NopCloser(bytes.NewReader(nil)), nil
+		}
 		sp := live.spool(s)
 		return io.NopCloser(io.NewSectionReader(sp, 0, int64(sp.Size()))), nil
 	}
