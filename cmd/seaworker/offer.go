@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/ledger"
 	"github.com/peersea/sea/plugins/market"
 	"github.com/spf13/cobra"
@@ -28,6 +29,23 @@ type offerChange struct {
 	Slowest        *uint64 `json:"slowest_rate,omitempty"`
 	Quantum        *uint64 `json:"quantum,omitempty"`
 	StrangersMicro *int64  `json:"strangers_micro,omitempty"`
+	Queue          *uint32 `json:"queue,omitempty"`
+	PerBuyer       *uint32 `json:"per_buyer,omitempty"`
+	Hours          *string `json:"hours,omitempty"`
+	Policy         *string `json:"policy,omitempty"`
+	Share          *uint32 `json:"cpu_percent,omitempty"`
+
+	AllowPeers   *[]identity.Entity `json:"allow_peers,omitempty"`
+	DenyPeers    *[]identity.Entity `json:"deny_peers,omitempty"`
+	AllowModules *[]identity.Hash   `json:"allow_modules,omitempty"`
+	DenyModules  *[]identity.Hash   `json:"deny_modules,omitempty"`
+}
+
+// put is *to = *from, if there is one.
+func put[T any](to *T, from *T) {
+	if from != nil {
+		*to = *from
+	}
 }
 
 // apply changes p as far as in says.
@@ -59,6 +77,15 @@ func (in offerChange) apply(p *market.Policy) {
 	if in.Quantum != nil {
 		p.Quantum = *in.Quantum
 	}
+	put(&p.Queue, in.Queue)
+	put(&p.PerBuyer, in.PerBuyer)
+	put(&p.Hours, in.Hours)
+	put(&p.Program, in.Policy)
+	put(&p.Share, in.Share)
+	put(&p.AllowPeers, in.AllowPeers)
+	put(&p.DenyPeers, in.DenyPeers)
+	put(&p.AllowModules, in.AllowModules)
+	put(&p.DenyModules, in.DenyModules)
 }
 
 func newOffer(c *cli) *cobra.Command {
@@ -109,25 +136,26 @@ slow jobs  %s
 long jobs  paid %s
 jobs       %d at a time, %d waiting, %d of one buyer
 strangers  may owe %s all together, and owe or hold %s of it
-`,
+%s`,
 		selling, credits(int64(v.PerGfuel)), credits(int64(v.Fee)),
 		commas(v.Caps.Fuel), v.Caps.MemoryPages/16, v.Caps.OutputBytes>>20, v.Caps.WallMillis/1000, slowest, quantum,
 		v.Slots, v.Queue, v.PerBuyer,
-		credits(v.StrangersMicro), credits(v.StrangersUsedMicro))
+		credits(v.StrangersMicro), credits(v.StrangersUsedMicro), rulesText(v.Policy))
 	return err
 }
 
 func newOfferSet(c *cli) *cobra.Command {
 	var sell bool
 	var price, fee, strangers, memory, fuel, slowest, quantum string
-	var slots uint32
+	var slots, queue, perBuyer uint32
+	var rules ruleFlags
 	cmd := &cobra.Command{
 		Use:   "set",
 		Short: "Change what this node sells, at once",
 		Long: `Change what this node sells. Orders that were taken keep their quote's terms.
 Prices and caps are kept; whether it sells, and what strangers may owe, is for
 the daemon's run: its flags and config.toml say it at each start.`,
-		Example: "  seaworker offer set --price 0.8 --max-jobs 2",
+		Example: "  seaworker offer set --price 0.8 --max-jobs 2\n  seaworker offer set --hours 22:00-07:00,sat-sun@00:00-24:00 --cpu 30\n  seaworker offer set --policy ./policy.sh",
 		Args:    exactArgs(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var change offerChange
@@ -180,6 +208,15 @@ the daemon's run: its flags and config.toml say it at each start.`,
 				}
 				change.Quantum = &n
 			}
+			if flags.Changed("queue") {
+				change.Queue = &queue
+			}
+			if flags.Changed("per-buyer") {
+				change.PerBuyer = &perBuyer
+			}
+			if err := rules.change(flags, &change); err != nil {
+				return err
+			}
 			api, err := c.running(cmd.Context())
 			if err != nil {
 				return err
@@ -198,9 +235,12 @@ the daemon's run: its flags and config.toml say it at each start.`,
 	flags.StringVar(&fee, "fee", "", "`CREDITS` per job")
 	flags.StringVar(&strangers, "strangers", "", "`CREDITS` that all strangers together may owe")
 	flags.Uint32Var(&slots, "max-jobs", 0, "run at most `N` jobs at a time")
+	flags.Uint32Var(&queue, "queue", 0, "have at most `N` more orders wait")
+	flags.Uint32Var(&perBuyer, "per-buyer", 0, "have at most `N` orders of one buyer run or wait")
 	flags.StringVar(&memory, "memory", "", "let a job have at most `N` bytes of memory")
 	flags.StringVar(&fuel, "fuel", "", "let a job use at most `N` fuel")
 	flags.StringVar(&slowest, "slowest-rate", "", "stop and bill a job that does fewer than `N` fuel a second of processor time; 0 for none")
 	flags.StringVar(&quantum, "quantum", "", "have a long job paid every `N` fuel as it runs; 0 suits this machine")
+	rules.add(flags)
 	return cmd
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/ledger"
 	"github.com/peersea/sea/plugins"
+	"github.com/peersea/sea/plugins/market/program"
 	"github.com/peersea/sea/plugins/market/trust"
 	"github.com/peersea/sea/plugins/storage"
 )
@@ -80,8 +81,10 @@ type Market struct {
 	cfg    Config
 	trust  *trust.Book // from Init on
 
-	leastRate uint64 // see the constant
-	fastest   uint64 // fuel per second; see fastestRate
+	program   *program.Runner
+	clock     func() time.Time // whose wall clock the hours are by
+	leastRate uint64           // see the constant
+	fastest   uint64           // fuel per second; see fastestRate
 
 	node plugins.Node // from Init on
 	log  *slog.Logger
@@ -108,6 +111,7 @@ func New(key identity.Signer, book *Book, credit credit, engine engine, cfg Conf
 	cfg.Audits = cfg.Audits.WithDefaults()
 	return &Market{
 		key: key, book: book, blobs: book.blobs, credit: credit, engine: engine, cfg: cfg, leastRate: leastRate, fastest: fastestRate,
+		program: program.NewRunner(), clock: time.Now,
 		log: slog.New(slog.DiscardHandler),
 	}
 }

@@ -60,7 +60,7 @@ func (m *Market) perform(ctx context.Context, s *sale) {
 	if no != nil && err == nil {
 		err = m.refuseSale(s, no)
 	}
-	m.count(s.buyer, -1)
+	m.count(s, -1)
 	if err != nil {
 		m.log.Error("an order cannot be ended here", "order", s.order.Short(), "err", err)
 		return // it is taken up again after a restart
@@ -85,7 +85,7 @@ func (m *Market) run(ctx context.Context, s *sale) (compute.Result, *Refused, er
 	}
 	defer m.blobs.Unpin(hashes(jobBlobs(s.work))...)
 	failpoint.Hit("market:inputs-fetched")
-	free, err := m.slot(ctx)
+	free, err := m.slot(ctx, s)
 	if err != nil {
 		return none, refuse(Cancelled, "it was cancelled before it ran"), nil
 	}

@@ -3,9 +3,12 @@ package market
 import (
 	"fmt"
 	"runtime"
+	"time"
 
 	"github.com/peersea/sea/compute"
 	"github.com/peersea/sea/ledger"
+	"github.com/peersea/sea/plugins/market/hours"
+	"github.com/peersea/sea/plugins/market/program"
 )
 
 const (
@@ -38,6 +41,15 @@ type Policy struct {
 	Slots    uint32 `cbor:"slots" json:"slots"`
 	Queue    uint32 `cbor:"queue" json:"queue"`
 	PerBuyer uint32 `cbor:"per_buyer" json:"per_buyer"`
+	// Hours are when orders are taken, as package hours writes them, by this
+	// machine's own clock; "" is always. What was taken before is finished.
+	Hours string `cbor:"hours,omitempty" json:"hours,omitempty"`
+	Door
+	// Program is the absolute path of a program that has the last word about each
+	// ask, see package program; "" is none.
+	Program string `cbor:"program,omitempty" json:"policy,omitempty"`
+	// Share is how much of a core each job gets, in percent, 1 to 100; 0 is all.
+	Share uint32 `cbor:"share,omitempty" json:"cpu_percent,omitempty"`
 }
 
 // DefaultPolicy sells nothing until Selling is set: 1 credit per Gfuel and no
@@ -77,10 +89,40 @@ func (p Policy) Check() error {
 	case p.Caps.Fuel < 1 || p.Caps.Fuel > compute.MaxFuel:
 		return fmt.Errorf("fuel is %d, want 1 to %d", p.Caps.Fuel, uint64(compute.MaxFuel))
 	}
+	if p.Share > 100 {
+		return fmt.Errorf("the share of a core is %d %%, want 1 to 100, or 0 for all", p.Share)
+	}
+	if p.Program != "" {
+		if err := program.Check(p.Program); err != nil {
+			return err
+		}
+	}
+	if _, err := hours.Parse(p.Hours); err != nil {
+		return err
+	}
+	if err := p.Door.check(); err != nil {
+		return err
+	}
 	if err := checkQuantum(p.Quantum); err != nil {
 		return err
 	}
 	return checkSlowest(p.Slowest)
+}
+
+// closed says why nothing is taken at a time, nil when something may be.
+func (p Policy) closed(now time.Time) *Refused {
+	if h, err := hours.Parse(p.Hours); err == nil && h.Open(now) {
+		return nil
+	}
+	return refuse(NotSelling, "this node sells at %s by its own clock, where it is %s", p.Hours, now.Format("Mon 15:04"))
+}
+
+// share is how much of a core each job gets, in percent.
+func (p Policy) share() int {
+	if p.Share == 0 {
+		return 100
+	}
+	return int(p.Share)
 }
 
 // checkQuantum refuses quanta that nobody could follow.
@@ -101,10 +143,7 @@ func checkSlowest(rate uint64) error {
 
 // refuses says why a job is beyond what a seller takes, nil when it is not.
 func (c Caps) refuses(j compute.Job) *Refused {
-	input := j.Stdin.Size
-	for _, f := range j.Files {
-		input += f.Size
-	}
+	input := inputBytes(j)
 	for _, l := range []struct {
 		reason     Reason
 		what       string
@@ -123,4 +162,13 @@ func (c Caps) refuses(j compute.Job) *Refused {
 		}
 	}
 	return nil
+}
+
+// inputBytes is the size of all that a job reads.
+func inputBytes(j compute.Job) uint64 {
+	n := j.Stdin.Size
+	for _, f := range j.Files {
+		n += f.Size
+	}
+	return n
 }

@@ -50,6 +50,7 @@ const (
 	Mismatch      Reason = "mismatch"         // a check came to something else than the seller signed
 	Excluded      Reason = "excluded"         // the seller has lied to this node before
 	SellerPaused  Reason = "seller_paused"    // the seller holds the job, and lets it go on when it wants
+	NotWelcome    Reason = "not_welcome"      // the seller's lists or its policy program refuse buyer or module
 )
 
 // stopReasons are the reasons for which a seller ends a guest and bills what ran.
@@ -92,6 +93,7 @@ var hints = map[Reason]string{
 	NoVoucher:     "what ran is owed; keep this node running and within reach of the seller while the job runs, and see its log for why a voucher could not be given",
 	Mismatch:      "the seller was not paid and is asked no more; see peer show, and receipt prove for what shows it to others",
 	Excluded:      "ask another seller; see peer show, and peer forgive",
+	NotWelcome:    "ask another seller, or this one's owner",
 	SellerPaused:  "it goes on when the seller does; job cancel ends it, and what ran is paid",
 	CreditLimit:   "what ran is owed; ask the seller for a grant (credit limit) as high as the job may cost, or ask for less with --fuel or --max-credit",
 	Revoked:       "what ran is owed; have the entity issue a new certificate (cert issue), or use a node that acts for itself",

@@ -72,7 +72,7 @@ func TestMayNotSell(t *testing.T) {
 	if j := buyer.wait(buyer.submit(s)); j.State != Failed || j.Reason != NotSelling {
 		t.Errorf("%s, %s (%s)", j.State, j.Reason, j.Error)
 	}
-	_, no := seller.quote(rpc.Peer{Node: buyer.key.Entity()}, Ask{}, compute.Job{}, identity.Hash{})
+	_, no := seller.quote(t.Context(), rpc.Peer{Node: buyer.key.Entity()}, Ask{}, compute.Job{}, identity.Hash{})
 	if no == nil || no.Reason != NotSelling || !strings.Contains(no.Text, "certificate") {
 		t.Errorf("got %v", no)
 	}

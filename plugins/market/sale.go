@@ -25,6 +25,8 @@ type sale struct {
 	out, err *spool
 	pinned   bool // the output is; set before the sale is delivered
 	control  compute.Control
+	own      bool          // it is of a machine of this node's owner; not known any more after a restart
+	crowd    bool          // under selling's lock: it counts there as a stranger's
 	due      due           // under selling's lock: what it counts there
 	gone     bool          // under selling's lock: its output is not kept any more
 	free     chan struct{} // under selling's lock: of one that cost nothing and has output; closed to end it early
@@ -80,6 +82,7 @@ func (m *Market) readSales() error {
 	}
 	for _, s := range m.selling.sales { // before anybody else can ask for the room
 		s.shift(m.selling.shift.Mode)
+		s.control.SetShare(m.selling.policy.share())
 		m.resume(s)
 	}
 	return nil
@@ -100,7 +103,7 @@ func (m *Market) resume(s *sale) {
 		}
 		m.unpaidLocked(s, bytes)
 	} else {
-		m.countLocked(s.buyer, 1)
+		m.countLocked(s, 1)
 	}
 	var err error
 	if s.hold, err = m.credit.Hold(s.buyer, most); err != nil { // it is owed all the same
@@ -164,17 +167,24 @@ func (m *Market) startSeller() {
 	m.spawn(m.keepShift)
 }
 
-// count changes how many orders of a buyer run or wait.
-func (m *Market) count(buyer identity.Entity, n int) {
+// count takes a sale in among the orders that run or wait, or out of them: n is
+// 1 or -1.
+func (m *Market) count(s *sale, n int) {
 	m.selling.Lock()
 	defer m.selling.Unlock()
-	m.countLocked(buyer, n)
+	m.countLocked(s, n)
 }
 
-func (m *Market) countLocked(buyer identity.Entity, n int) {
+func (m *Market) countLocked(s *sale, n int) {
+	if n > 0 {
+		s.crowd = !s.own && !m.credit.Granted(s.buyer)
+	}
 	m.selling.opened += n
-	if m.selling.open[buyer] += n; m.selling.open[buyer] == 0 {
-		delete(m.selling.open, buyer)
+	if s.crowd {
+		m.selling.crowd += n
+	}
+	if m.selling.open[s.buyer] += n; m.selling.open[s.buyer] == 0 {
+		delete(m.selling.open, s.buyer)
 	}
 }
 
@@ -257,8 +267,9 @@ func (m *Market) take(from rpc.Peer, o Order, hash identity.Hash, in orderReques
 	if err != nil {
 		return nil, err
 	}
+	s.own = m.own(from)
 	m.selling.Lock()
-	no := m.mayTakeLocked(m.selling.policy, from.Node)
+	no := m.mayTakeLocked(m.policyFor(m.selling.policy, from), from)
 	if used, ok := m.selling.quotes[quoteHash]; ok && used != hash {
 		no = refuse(QuoteUsed, "the quote was ordered by already")
 	}
@@ -273,10 +284,11 @@ func (m *Market) take(from rpc.Peer, o Order, hash identity.Hash, in orderReques
 		}
 	}
 	if no == nil && !raced {
+		s.control.SetShare(m.selling.policy.share())
 		m.selling.sales[hash] = s
 		m.selling.kept[hash] = keptSale{s.rec.Taken, quoteHash}
 		m.selling.quotes[quoteHash] = hash
-		m.countLocked(from.Node, 1)
+		m.countLocked(s, 1)
 	}
 	crowded := len(m.selling.kept) > maxSales+sparedSales
 	m.selling.Unlock()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"slices"
 	"sync"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"github.com/peersea/sea/ledger"
 	"github.com/peersea/sea/node/addr"
 	"github.com/peersea/sea/node/rpc"
+	"github.com/peersea/sea/plugins/market/queue"
 	"github.com/peersea/sea/plugins/state"
 )
 
@@ -52,12 +52,15 @@ type seller struct {
 		quotes    map[identity.Hash]identity.Hash // by quote: its order
 		open      map[identity.Entity]int         // by buyer: orders that run or wait
 		opened    int                             // the sum of these
+		crowd     int                             // what of it buyers without a grant have
 		unpaid    map[identity.Entity]debts       // by buyer: deliveries that are not paid
 		unpaidAll debts
-		strangers debts           // what of it buyers without a grant have not paid
-		slots     int             // jobs that run
-		turn      []chan struct{} // those that wait for a slot, the oldest first
+		strangers debts       // what of it buyers without a grant have not paid
+		slots     int         // jobs that run
+		turns     queue.Queue // those that wait for a slot
 		askers    map[identity.Entity]bucket
+
+		complained time.Time // when the log last heard of the policy program
 	}
 
 	paid chan identity.Entity // a payment may have come from
@@ -163,6 +166,9 @@ func (m *Market) SetPolicy(p Policy) error {
 	}
 	m.selling.Lock()
 	m.selling.policy = p
+	for _, s := range m.selling.sales {
+		s.control.SetShare(p.share())
+	}
 	m.wakeSlots()
 	m.selling.Unlock()
 	return nil
@@ -175,7 +181,7 @@ func (m *Market) OwnOffer() Offer { return m.offer(identity.Entity{}) }
 func (m *Market) offer(to identity.Entity) Offer {
 	p := m.Policy()
 	m.selling.Lock()
-	free := max(0, int(p.Slots)-m.selling.slots-len(m.selling.turn))
+	free := max(0, int(p.Slots)-m.selling.slots-m.selling.turns.Len())
 	m.selling.Unlock()
 	strangers := m.credit.Strangers()
 	room := strangers.Room()
@@ -205,20 +211,21 @@ func (m *Market) room(peer identity.Entity) ledger.Amount {
 }
 
 func (m *Market) serveOffer(ctx context.Context, from rpc.Peer, _ offerRequest) (offerAnswer, error) {
-	if !m.Policy().Selling || !m.credit.MaySell() {
+	p := m.policyFor(m.Policy(), from)
+	if !p.Selling || !m.credit.MaySell() {
 		return offerAnswer{}, rpc.Errorf(rpc.Refused, "this node does not sell")
 	}
-	if no := m.Shift().refuses(); no != nil {
-		return offerAnswer{}, rpc.Errorf(rpc.Refused, "%s", no.Text)
+	for _, no := range []*Refused{m.Shift().refuses(), p.closed(m.clock()), p.refusesPeer(from.Node, from.Entity)} {
+		if no != nil {
+			return offerAnswer{}, rpc.Errorf(rpc.Refused, "%s", no.Text)
+		}
 	}
 	if !m.allow(from.Node) {
 		return offerAnswer{}, rpc.Errorf(rpc.Busy, "asked too often; wait a second")
 	}
 	m.checkPaid(from.Node)
 	o := m.offer(from.Node)
-	if m.own(from) {
-		o.Price = Price{}
-	}
+	o.Price = p.Price
 	st, err := o.Sign(m.key)
 	return offerAnswer{st}, err
 }
@@ -236,7 +243,7 @@ func (m *Market) serveAsk(ctx context.Context, from rpc.Peer, in askRequest) (as
 	}
 	m.checkPaid(from.Node)
 	asked := in.Ask.Hash(AskPurpose)
-	quote, no := m.quote(from, a, job, asked)
+	quote, no := m.quote(ctx, from, a, job, asked)
 	if no == nil {
 		st, err := quote.Sign(m.key)
 		failpoint.Hit("market:quote-signed")
@@ -251,22 +258,30 @@ func (m *Market) serveAsk(ctx context.Context, from rpc.Peer, in askRequest) (as
 }
 
 // quote decides about an ask. A quote sets nothing aside: that is the order's.
-func (m *Market) quote(from rpc.Peer, a Ask, job compute.Job, asked identity.Hash) (Quote, *Refused) {
-	p, buyer := m.Policy(), from.Node
-	if m.own(from) {
-		p.Price = Price{}
-	}
+func (m *Market) quote(ctx context.Context, from rpc.Peer, a Ask, job compute.Job, asked identity.Hash) (Quote, *Refused) {
+	p, buyer := m.policyFor(m.Policy(), from), from.Node
 	if !p.Selling {
 		return Quote{}, refuse(NotSelling, "this node does not sell now")
 	}
 	if !m.credit.MaySell() {
 		return Quote{}, refuse(NotSelling, "the certificate under which this node acts does not let it sell")
 	}
-	if no := p.Caps.refuses(job); no != nil {
-		return Quote{}, no
+	for _, no := range []*Refused{p.refusesPeer(from.Node, from.Entity), p.refusesModule(job.Module), p.Caps.refuses(job)} {
+		if no != nil {
+			return Quote{}, no
+		}
 	}
 	if own, ok := m.service(job); ok {
 		p.Price = own.Price
+	}
+	if p.Program != "" {
+		no := m.mayTake(p, from)
+		if no == nil {
+			p.Price, no = m.opinion(ctx, p, from, job)
+		}
+		if no != nil {
+			return Quote{}, no
+		}
 	}
 	if p.PerGfuel > a.PerGfuel {
 		return Quote{}, refuse(RefusedPrice, "a Gfuel costs %s credits here, the cap is %s", p.PerGfuel, a.PerGfuel)
@@ -275,7 +290,7 @@ func (m *Market) quote(from rpc.Peer, a Ask, job compute.Job, asked identity.Has
 	if !ok || ceiling > a.Credit {
 		return Quote{}, refuse(RefusedPrice, "the job may cost %s credits here, the cap is %s", ceiling, a.Credit)
 	}
-	if no := m.mayTake(p, buyer); no != nil {
+	if no := m.mayTake(p, from); no != nil {
 		return Quote{}, no
 	}
 	q := Quote{
@@ -295,20 +310,26 @@ func (m *Market) quote(from rpc.Peer, a Ask, job compute.Job, asked identity.Has
 }
 
 // mayTake says why no more orders are taken, from this buyer or at all.
-func (m *Market) mayTake(p Policy, buyer identity.Entity) *Refused {
+func (m *Market) mayTake(p Policy, from rpc.Peer) *Refused {
 	m.selling.Lock()
 	defer m.selling.Unlock()
-	return m.mayTakeLocked(p, buyer)
+	return m.mayTakeLocked(p, from)
 }
 
 // mayTakeLocked is mayTake with the lock held.
-func (m *Market) mayTakeLocked(p Policy, buyer identity.Entity) *Refused {
+func (m *Market) mayTakeLocked(p Policy, from rpc.Peer) *Refused {
+	buyer := from.Node
+	if no := p.closed(m.clock()); no != nil {
+		return no
+	}
 	if no := m.selling.shift.refuses(); no != nil {
 		return no
 	}
 	switch {
 	case m.selling.opened >= int(p.Slots)+int(p.Queue):
 		return refuse(Busy, "%d orders run or wait", m.selling.opened)
+	case m.selling.crowd >= int(p.Slots)+int(p.Queue)/strangersShare && !m.own(from) && !m.credit.Granted(buyer):
+		return refuse(Busy, "%d orders of peers without a grant run or wait", m.selling.crowd)
 	case m.selling.open[buyer] >= int(p.PerBuyer):
 		return refuse(Busy, "%d orders of this buyer run or wait", m.selling.open[buyer])
 	case len(m.selling.kept) >= 2*maxSales:
@@ -317,38 +338,36 @@ func (m *Market) mayTakeLocked(p Policy, buyer identity.Entity) *Refused {
 	return m.owesTooMuchLocked(buyer)
 }
 
-// slot waits for one. The caller gives it back by calling free.
-func (m *Market) slot(ctx context.Context) (free func(), err error) {
-	m.selling.Lock()
-	if m.slotFree() {
-		m.selling.slots++
-		m.selling.Unlock()
-		return m.freeSlot, nil
+// slot waits for one for a sale. The caller gives it back by calling free.
+func (m *Market) slot(ctx context.Context, s *sale) (free func(), err error) {
+	turn := &queue.Turn{Buyer: s.buyer, First: s.own, Ready: make(chan struct{})}
+	if m.credit.Granted(s.buyer) {
+		turn.Party = s.buyer
 	}
-	turn := make(chan struct{})
-	m.selling.turn = append(m.selling.turn, turn)
+	free = func() { m.freeSlot(turn) }
+	m.selling.Lock()
+	m.selling.turns.Add(turn)
+	m.wakeSlots()
 	m.selling.Unlock()
 	select {
-	case <-turn:
-		return m.freeSlot, nil
+	case <-turn.Ready:
+		return free, nil
 	case <-ctx.Done():
 	}
 	m.selling.Lock()
-	i := slices.Index(m.selling.turn, turn)
-	if i >= 0 {
-		m.selling.turn = slices.Delete(m.selling.turn, i, i+1)
-	}
+	waited := m.selling.turns.Remove(turn)
 	m.selling.Unlock()
-	if i < 0 { // it was our turn just now
-		m.freeSlot()
+	if !waited { // it was our turn just now
+		free()
 	}
 	return nil, ctx.Err()
 }
 
-func (m *Market) freeSlot() {
+func (m *Market) freeSlot(t *queue.Turn) {
 	m.selling.Lock()
 	defer m.selling.Unlock()
 	m.selling.slots--
+	m.selling.turns.Done(t)
 	m.wakeSlots()
 }
 
@@ -357,12 +376,16 @@ func (m *Market) slotFree() bool {
 	return m.selling.shift.Mode != Paused && m.selling.slots < int(m.selling.policy.Slots)
 }
 
-// wakeSlots gives free slots to those who wait. It is called with the lock held.
+// wakeSlots gives free slots to those who wait, in the queue's order. It is
+// called with the lock held.
 func (m *Market) wakeSlots() {
-	for len(m.selling.turn) > 0 && m.slotFree() {
+	for m.slotFree() {
+		t := m.selling.turns.Next()
+		if t == nil {
+			return
+		}
 		m.selling.slots++
-		close(m.selling.turn[0])
-		m.selling.turn = m.selling.turn[1:]
+		close(t.Ready)
 	}
 }
 

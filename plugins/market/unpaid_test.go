@@ -14,6 +14,7 @@ import (
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/ledger"
 	"github.com/peersea/sea/node/nodetest"
+	"github.com/peersea/sea/node/rpc"
 )
 
 func (tr *trader) debts(of identity.Entity) (one, all debts) {
@@ -179,7 +180,7 @@ func TestStrangersMakeRoom(t *testing.T) {
 		seller.selling.Lock()
 		seller.selling.strangers.sales = maxUnpaidAll / strangersShare
 		seller.selling.Unlock()
-		return seller.mayTake(seller.Policy(), identity.Entity{1})
+		return seller.mayTake(seller.Policy(), rpc.Peer{Node: identity.Entity{1}})
 	}
 	if no := mayTake(); no != nil {
 		t.Fatalf("no room was made: %v", no)
@@ -211,7 +212,7 @@ func TestForget(t *testing.T) {
 		seller.selling.kept[h] = keptSale{now.UnixMilli(), h}
 		seller.selling.quotes[h] = h
 	}
-	no := seller.mayTakeLocked(seller.selling.policy, buyer.key.Entity())
+	no := seller.mayTakeLocked(seller.selling.policy, rpc.Peer{Node: buyer.key.Entity()})
 	seller.selling.Unlock()
 	if no == nil || no.Reason != Busy {
 		t.Errorf("%d sales are remembered, and one more is taken: %v", 2*maxSales, no)

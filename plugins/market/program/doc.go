@@ -1,4 +1,4 @@
-// Package script asks a seller's own program about a job: it is fed a Question on
+// Package program asks a seller's own program about a job: it is fed a Question on
 // its standard input and says in an Answer whether the job is taken, refused, or
 // taken at another price. Runner runs it; Parse reads what it wrote.
 //
@@ -6,4 +6,4 @@
 // error, and the job is refused: no answer is never a yes. The program has the
 // rights of the node's user. It is not given any secret: its environment is PATH
 // alone, and it inherits no file but its standard input, output and error.
-package script
+package program
