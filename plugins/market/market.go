@@ -111,7 +111,7 @@ func New(key identity.Signer, book *Book, credit credit, engine engine, cfg Conf
 	cfg.Audits = cfg.Audits.WithDefaults()
 	return &Market{
 		key: key, book: book, blobs: book.blobs, credit: credit, engine: engine, cfg: cfg, leastRate: leastRate, fastest: fastestRate,
-		program: program.NewRunner(), clock: time.Now,
+		program: program.NewRunner(program.Patience), clock: time.Now,
 		log: slog.New(slog.DiscardHandler),
 	}
 }

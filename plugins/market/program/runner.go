@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// Patience is how long a program may take, with its wait for others.
-	Patience = 2 * time.Second
+	// Patience is how long a program may take, with its wait for others: half of
+	// what a buyer waits for a quote.
+	Patience = 5 * time.Second
 
 	// MaxRunning is how many programs run at once, maxAsking how many questions
 	// may be open, and maxAskingOf how many of them one buyer's.
@@ -39,9 +40,9 @@ type Runner struct {
 	all  int
 }
 
-// NewRunner makes one that runs nothing yet.
-func NewRunner() *Runner {
-	return &Runner{patience: Patience, slots: make(chan struct{}, MaxRunning), open: map[string]int{}}
+// NewRunner makes one that runs nothing yet, and gives each program patience.
+func NewRunner(patience time.Duration) *Runner {
+	return &Runner{patience: patience, slots: make(chan struct{}, MaxRunning), open: map[string]int{}}
 }
 
 // Check says what is wrong with a program's path.

@@ -28,8 +28,7 @@ func written(t *testing.T, body string) string {
 // TestAsk runs real scripts: those that answer are heard, all others refuse.
 func TestAsk(t *testing.T) {
 	t.Setenv("SEA_PASSPHRASE", "secret")
-	r := NewRunner()
-	r.patience = time.Minute // a script has its time on any machine
+	r := NewRunner(time.Minute) // a script has its time on any machine
 	for _, test := range []struct{ name, body, answer, failure string }{
 		{"accepts", `cat >/dev/null; echo '{"accept": true}'`, `{"accept":true}`, ""},
 		{"does not read", `echo '{"accept": true}'`, `{"accept":true}`, ""},
@@ -67,8 +66,7 @@ func TestAsk(t *testing.T) {
 
 // TestSlow ends a script that does not answer, with all that it started.
 func TestSlow(t *testing.T) {
-	r := NewRunner()
-	r.patience = 200 * time.Millisecond
+	r := NewRunner(200 * time.Millisecond)
 	_, err := r.Ask(t.Context(), written(t, "sleep 1000 & sleep 1000"), Question{})
 	if err == nil || !strings.Contains(err.Error(), "too long") {
 		t.Errorf("%v, want that it took too long", err)
@@ -78,8 +76,7 @@ func TestSlow(t *testing.T) {
 // TestBounds: of one buyer 8 questions are open at once, of all 64, and 4 programs
 // run. All others are refused at once.
 func TestBounds(t *testing.T) {
-	r := NewRunner()
-	r.patience = time.Minute
+	r := NewRunner(time.Minute)
 	for range MaxRunning { // all slots are taken
 		r.slots <- struct{}{}
 	}
