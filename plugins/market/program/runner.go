@@ -73,8 +73,12 @@ func (r *Runner) Ask(ctx context.Context, path string, q Question) (Answer, erro
 	defer cancel()
 	select {
 	case r.slots <- struct{}{}:
-	case <-ctx.Done():
-		return Answer{}, fmt.Errorf("%w: no slot in %v", ErrBusy, r.patience)
+	default:
+		select {
+		case r.slots <- struct{}{}:
+		case <-ctx.Done():
+			return Answer{}, fmt.Errorf("%w: no slot in %v", ErrBusy, r.patience)
+		}
 	}
 	defer func() { <-r.slots }()
 	out, err := run(ctx, path, append(in, '\n'))
