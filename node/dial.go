@@ -54,6 +54,31 @@ func (n *Node) Dial(ctx context.Context, url string) (Link, error) {
 	return l.info(), nil
 }
 
+// Enter joins the sea by a node that was met before: it dials url once, as Online dials
+// a bootstrap, and looks this node up through it. met says that the URL was another
+// node's word, not the operator's: then Config.Strangers dials it. Nobody holds the
+// link. Errors are ErrOffline and those of the dial.
+func (n *Node) Enter(ctx context.Context, url string, met bool) (Link, error) {
+	s, err := n.current()
+	if err != nil {
+		return Link{}, err
+	}
+	pick := n.dialer
+	if met {
+		pick = n.stranger
+	}
+	d, err := pick(url)
+	if err != nil {
+		return Link{}, err
+	}
+	l, err := s.dialBy(ctx, d, url, addr.Addr{})
+	if err != nil {
+		return Link{}, doing("dial "+url, err)
+	}
+	s.keeper.step(upkeep.Entry{Addr: l.peer.Addr})
+	return l.info(), nil
+}
+
 // dial makes a link by URL to the node at want, or to anyone when want is zero.
 func (s *session) dial(ctx context.Context, url string, want addr.Addr) (*link, error) {
 	d, err := s.n.dialer(url)

@@ -99,6 +99,7 @@ func (a *api) postPeers(r *http.Request, in dialRequest) (peerView, error) {
 	if err != nil {
 		return peerView{}, failf(exitUnreachable, reasonUnreachable, "check the URL, and that the node there is up", "%v", err)
 	}
+	a.d.known.add(knownURL{URL: in.URL, Own: true})
 	return viewOf(l), nil
 }
 

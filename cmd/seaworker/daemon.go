@@ -42,6 +42,7 @@ type daemon struct {
 	storage *storage.Storage
 	credit  *credit.Credit
 	guests  *guest.Guests
+	known   known
 	market  *market.Market
 	node    *node.Node
 	rtc     *rtcnet.Negotiator
@@ -303,6 +304,7 @@ func (d *daemon) online(ctx context.Context, bootstrap, servers []string, ready 
 	wait.Go(func() { d.keepSTUN(runs, servers) })
 	wait.Go(func() { d.keepReach(runs) })
 	wait.Go(func() { d.keepMapped(runs) })
+	wait.Go(func() { d.keepKnown(runs) })
 	err := ready()
 	if err != nil {
 		stop()

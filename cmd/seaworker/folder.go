@@ -17,6 +17,7 @@ func (f folder) certificate() string { return filepath.Join(string(f), "certific
 func (f folder) heads() string       { return filepath.Join(string(f), "heads") }
 func (f folder) plugins() string     { return filepath.Join(string(f), "plugins") }
 func (f folder) cache() string       { return filepath.Join(string(f), "cache") }
+func (f folder) known() string       { return filepath.Join(string(f), "known-peers") }
 func (f folder) guestCache() string  { return filepath.Join(string(f), "cache-guests") }
 func (f folder) acme() string        { return filepath.Join(string(f), "acme") }
 func (f folder) direct() string      { return filepath.Join(string(f), "direct.pem") }
