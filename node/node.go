@@ -24,6 +24,10 @@ const DefaultNetwork = "sea"
 // otherwise.
 const DefaultMaxLinks = 512
 
+// DefaultMaxPerHost is how many nodes of one host may link to a Node unless its Config
+// says otherwise: a household, not a crowd of made-up ones.
+const DefaultMaxPerHost = 8
+
 var (
 	// ErrOffline is returned when the node is not online, or stops being so.
 	ErrOffline = errors.New("node is offline")
@@ -84,6 +88,11 @@ type Config struct {
 
 	// MaxLinks bounds the links; 0 is DefaultMaxLinks.
 	MaxLinks int
+
+	// MaxPerHost bounds the inbound links from one IPv4 address, or from one IPv6
+	// /56; 0 is DefaultMaxPerHost, less is no bound. Loopback and private networks
+	// have none.
+	MaxPerHost int
 
 	// Relays is how many connections the node relays at once, for pairs of its
 	// neighbours that find no direct way, each 128 KiB/s each way at most; 0
@@ -152,6 +161,9 @@ func New(self identity.Signer, cfg Config) *Node {
 	}
 	if cfg.MaxLinks <= 0 {
 		cfg.MaxLinks = DefaultMaxLinks
+	}
+	if cfg.MaxPerHost == 0 {
+		cfg.MaxPerHost = DefaultMaxPerHost
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/peersea/sea/node/addr"
@@ -44,6 +45,7 @@ const (
 type claim struct {
 	lost   bool // the peer's own dialling was taken
 	cancel context.CancelFunc
+	host   netip.Prefix // of an inbound one; see householdOf
 }
 
 // greet does the handshake on a wire that we dialled and returns the link to
@@ -241,6 +243,7 @@ func (s *session) decide(ctx context.Context, l *link, want addr.Addr) (*claim, 
 	if want != (addr.Addr{}) && from != want {
 		return refuse(frame.ReasonUnwanted, "another node was looked for")
 	}
+	host := householdOf(l)
 	for {
 		s.mu.Lock()
 		old, rival := s.links[from], s.claims[from]
@@ -250,6 +253,9 @@ func (s *session) decide(ctx context.Context, l *link, want addr.Addr) (*claim, 
 			// Ours wins, or another wire of theirs is being welcomed.
 			s.mu.Unlock()
 			return refuse(frame.ReasonDuplicate, "")
+		case s.n.cfg.MaxPerHost > 0 && s.ofHost(host) >= s.n.cfg.MaxPerHost:
+			s.mu.Unlock()
+			return refuse(frame.ReasonFull, "too many links from your address")
 		case len(s.links) >= s.n.cfg.MaxLinks:
 			s.mu.Unlock()
 			old = s.keeper.least()
@@ -268,7 +274,7 @@ func (s *session) decide(ctx context.Context, l *link, want addr.Addr) (*claim, 
 				rival.lost = true
 				rival.cancel()
 			}
-			place := &claim{} // until welcome has ended
+			place := &claim{host: host} // until welcome has ended
 			s.claims[from] = place
 			s.mu.Unlock()
 			return place, nil
@@ -284,6 +290,40 @@ func (s *session) decide(ctx context.Context, l *link, want addr.Addr) (*claim, 
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// householdOf is the host at a link's other end: an IPv4 address or an IPv6 /56 of the
+// internet; the zero Prefix is none of it, or not known.
+func householdOf(l *link) netip.Prefix {
+	at := linkHost(l)
+	bits := 56
+	if at.Is4() {
+		bits = 32
+	}
+	host, err := at.Prefix(bits)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return host
+}
+
+// ofHost is how many inbound links a host has, with those that are being welcomed; none
+// for the zero Prefix. s.mu is held.
+func (s *session) ofHost(host netip.Prefix) (n int) {
+	if !host.IsValid() {
+		return 0
+	}
+	for _, l := range s.links {
+		if !l.hs.Initiator && householdOf(l) == host {
+			n++
+		}
+	}
+	for _, c := range s.claims {
+		if c.host == host {
+			n++
+		}
+	}
+	return n
 }
 
 // lives reports whether the link answers soon.

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/BurntSushi/toml"
+	"github.com/peersea/sea/node"
 	"github.com/spf13/pflag"
 )
 
@@ -34,6 +35,7 @@ type config struct {
 	Network    string   `toml:"network"`     // whose nodes to speak with
 	LAN        bool     `toml:"lan"`         // meet nodes on the local network
 	PortMap    bool     `toml:"portmap"`     // have the router let others in
+	PerAddress int      `toml:"per-address"` // links that nodes of one IP address may have to this one
 	Relay      int      `toml:"relay"`       // connections of others to relay, where Listen is told
 	STUN       []string `toml:"stun"`        // servers that tell us our public UDP address, beside the bootstraps
 	LogLevel   string   `toml:"log-level"`   // debug, info, warn or error
@@ -45,15 +47,16 @@ type config struct {
 // defaultConfig is what a node does when it is told nothing.
 func defaultConfig() config {
 	return config{
-		Price:     1,
-		Strangers: 10,
-		Grow:      true,
-		MaxJobs:   runtime.NumCPU(),
-		Network:   "sea",
-		LAN:       true,
-		PortMap:   true,
-		Relay:     16,
-		LogLevel:  "info",
+		Price:      1,
+		Strangers:  10,
+		Grow:       true,
+		MaxJobs:    runtime.NumCPU(),
+		Network:    "sea",
+		LAN:        true,
+		PortMap:    true,
+		Relay:      16,
+		PerAddress: node.DefaultMaxPerHost,
+		LogLevel:   "info",
 	}
 }
 
@@ -75,6 +78,7 @@ func configFlags(flags *pflag.FlagSet, cfg *config) {
 	flags.StringVar(&cfg.Network, "network", cfg.Network, "`NAME` of the sea to be in; other seas are not spoken with")
 	flags.BoolVar(&cfg.LAN, "lan", cfg.LAN, "find nodes on the local network by mDNS, and be found: --lan=false does neither")
 	flags.BoolVar(&cfg.PortMap, "portmap", cfg.PortMap, "on a private network, ask the router (NAT-PMP, UPnP) to let others in, unless --public is told: --portmap=false does not")
+	flags.IntVar(&cfg.PerAddress, "per-address", cfg.PerAddress, "let nodes of one IP address (IPv6: /56) have `N` links to this one; 0 for no bound; private networks have none")
 	flags.IntVar(&cfg.Relay, "relay", cfg.Relay, "with --listen, relay up to `N` connections of others that find no direct way, each 128 KiB/s each way; 0 for none")
 	flags.StringSliceVar(&cfg.STUN, "stun", cfg.STUN, "ask the STUN server at `HOST:PORT` too for the public UDP address; nodes with a URL are asked anyway")
 	flags.StringVar(&cfg.LogLevel, "log-level", cfg.LogLevel, "debug, info, warn or error")
@@ -153,6 +157,8 @@ func (c config) check() error {
 	switch {
 	case c.Price < 0 || c.Fee < 0 || c.Strangers < 0:
 		return usagef("", "a price, fee or limit is below zero")
+	case c.PerAddress < 0:
+		return usagef("use 0 for no bound", "--per-address is %d", c.PerAddress)
 	case c.Relay < 0:
 		return usagef("use 0 to relay nothing", "--relay is %d", c.Relay)
 	case c.MaxJobs < 1:

@@ -152,11 +152,15 @@ func (d *daemon) wires(cfg config) (node.Config, error) {
 		PublicURLs: cfg.Public,
 		Patient:    !cfg.impatient,
 		Back:       dialBack(len(cfg.Public) > 0),
+		MaxPerHost: cfg.PerAddress,
 
 		Certificate: d.cert,
 		Revoked:     d.ledger.Revoked,
 		Version:     "seaworker " + versionText(),
 		Log:         d.log.With("component", "node"),
+	}
+	if cfg.PerAddress == 0 {
+		conf.MaxPerHost = -1
 	}
 	rtc := rtcnet.New(rtcnet.Config{Loopback: true, Log: d.log.With("component", "rtcnet")})
 	d.opened(rtc.Close)
