@@ -6,12 +6,14 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/peersea/sea/node"
 	"github.com/peersea/sea/node/internal/contact"
 	"github.com/peersea/sea/node/internal/frame"
 	"github.com/peersea/sea/node/internal/hello"
+	"github.com/peersea/sea/node/internal/upkeep"
 	"github.com/peersea/sea/node/nodetest"
 	"github.com/peersea/sea/node/transport"
 )
@@ -107,6 +109,7 @@ func TestCrowdOfOneHost(t *testing.T) {
 		"no bound":                  {func(i int) string { return "203.0.113.7:1" }, -1, many},
 		"many addresses":            {func(i int) string { return fmt.Sprintf("203.0.%d.%d:1", i/250, 1+i%250) }, 0, many},
 		"loopback":                  {func(i int) string { return "127.0.0.1:1" }, 0, many},
+		"behind a carrier's NAT":    {func(i int) string { return "100.64.0.9:1" }, 0, many},
 		"a private network":         {func(i int) string { return "192.168.1.2:1" }, 0, many},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -126,4 +129,29 @@ func TestCrowdOfOneHost(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A household whose eight links have died unnoticed is let in again: the ninth makes the
+// node look.
+func TestCrowdOfTheDead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sea := nodetest.Loose(t, 0)
+		n := sea.Add(func(c *node.Config) {
+			c.Listeners[0] = &located{Listener: c.Listeners[0], at: func(int) string { return "203.0.113.7:1" }}
+		})
+		for range node.DefaultMaxPerHost {
+			if !knock(t, sea.Wire, sea.URLs[0]) {
+				t.Fatal("not welcome")
+			}
+		}
+		time.Sleep(upkeep.RumorAfter + time.Second)
+		if knock(t, sea.Wire, sea.URLs[0]) {
+			t.Error("one too many is welcome")
+		}
+		time.Sleep(upkeep.DoubtFor + time.Second)
+		synctest.Wait()
+		if !knock(t, sea.Wire, sea.URLs[0]) || len(n.Links()) != 1 {
+			t.Errorf("they are dead, and %d links are left", len(n.Links()))
+		}
+	})
 }

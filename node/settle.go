@@ -254,7 +254,13 @@ func (s *session) decide(ctx context.Context, l *link, want addr.Addr) (*claim, 
 			s.mu.Unlock()
 			return refuse(frame.ReasonDuplicate, "")
 		case s.n.cfg.MaxPerHost > 0 && s.ofHost(host) >= s.n.cfg.MaxPerHost:
+			same := s.linksOf(host)
 			s.mu.Unlock()
+			for _, other := range same { // if one of them is dead, there is room for the next
+				if other.silent() > upkeep.RumorAfter {
+					other.doubt(upkeep.DoubtFor)
+				}
+			}
 			return refuse(frame.ReasonFull, "too many links from your address")
 		case len(s.links) >= s.n.cfg.MaxLinks:
 			s.mu.Unlock()
@@ -292,10 +298,17 @@ func (s *session) decide(ctx context.Context, l *link, want addr.Addr) (*claim, 
 	}
 }
 
+// carrier are the addresses behind a carrier's NAT (RFC 6598): whoever sees one is on
+// that network too.
+var carrier = netip.MustParsePrefix("100.64.0.0/10")
+
 // householdOf is the host at a link's other end: an IPv4 address or an IPv6 /56 of the
 // internet; the zero Prefix is none of it, or not known.
 func householdOf(l *link) netip.Prefix {
 	at := linkHost(l)
+	if carrier.Contains(at) {
+		return netip.Prefix{}
+	}
 	bits := 56
 	if at.Is4() {
 		bits = 32
@@ -307,17 +320,23 @@ func householdOf(l *link) netip.Prefix {
 	return host
 }
 
+// linksOf are the inbound links of a host. s.mu is held.
+func (s *session) linksOf(host netip.Prefix) (links []*link) {
+	for _, l := range s.links {
+		if !l.hs.Initiator && householdOf(l) == host {
+			links = append(links, l)
+		}
+	}
+	return links
+}
+
 // ofHost is how many inbound links a host has, with those that are being welcomed; none
 // for the zero Prefix. s.mu is held.
-func (s *session) ofHost(host netip.Prefix) (n int) {
+func (s *session) ofHost(host netip.Prefix) int {
 	if !host.IsValid() {
 		return 0
 	}
-	for _, l := range s.links {
-		if !l.hs.Initiator && householdOf(l) == host {
-			n++
-		}
-	}
+	n := len(s.linksOf(host))
 	for _, c := range s.claims {
 		if c.host == host {
 			n++

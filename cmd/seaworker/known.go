@@ -141,13 +141,24 @@ func (k *known) save(path string) error {
 	if !changed {
 		return nil
 	}
+	err := writeWhole(path, b)
+	if err != nil {
+		k.mu.Lock()
+		k.changed = true
+		k.mu.Unlock()
+	}
+	return err
+}
+
+// writeWhole puts a file in the place of the one that there may be.
+func writeWhole(path string, b []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".known-*")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name()) // after the rename there is none
 	_, err = f.Write(b)
-	if err = errors.Join(err, f.Close()); err == nil {
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
 		err = os.Rename(f.Name(), path)
 	}
 	return err
