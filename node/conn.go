@@ -31,7 +31,7 @@ func newConn(l *link) *Conn {
 	first := !l.opened
 	l.opened = true
 	l.mu.Unlock()
-	l.hold()
+	l.hold(true)
 	if first {
 		// Fails only when the link ends, which Done tells.
 		_ = l.fast.urgent(&frame.Open{})

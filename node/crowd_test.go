@@ -107,7 +107,7 @@ func TestCrowdOfOneHost(t *testing.T) {
 		"one IPv6 /56":              {func(i int) string { return fmt.Sprintf("[2001:db8:1:1%02x::%d]:4160", i%256, i) }, 0, node.DefaultMaxPerHost},
 		"another bound":             {func(i int) string { return "203.0.113.7:1" }, 3, 3},
 		"no bound":                  {func(i int) string { return "203.0.113.7:1" }, -1, many},
-		"many addresses":            {func(i int) string { return fmt.Sprintf("203.0.%d.%d:1", i/250, 1+i%250) }, 0, many},
+		"many addresses":            {func(i int) string { return fmt.Sprintf("203.%d.%d.7:1", i/250, i%250) }, 0, many},
 		"loopback":                  {func(i int) string { return "127.0.0.1:1" }, 0, many},
 		"behind a carrier's NAT":    {func(i int) string { return "100.64.0.9:1" }, 0, many},
 		"a private network":         {func(i int) string { return "192.168.1.2:1" }, 0, many},

@@ -50,7 +50,7 @@ func (n *Node) Dial(ctx context.Context, url string) (Link, error) {
 	if err != nil {
 		return Link{}, doing("dial "+url, err)
 	}
-	l.hold()
+	l.hold(true)
 	return l.info(), nil
 }
 
@@ -111,6 +111,9 @@ func (s *session) keep(url string, first chan<- error) {
 	pause := redialFirst
 	for {
 		l, err := s.dial(s.ctx, url, addr.Addr{})
+		if others := otherDoors(nil, err); others != "" && s.goElsewhere(others) {
+			err = nil // this one is full, another let us in
+		}
 		if first != nil {
 			if err != nil {
 				first <- doing(url, err)
@@ -128,6 +131,12 @@ func (s *session) keep(url string, first chan<- error) {
 				return
 			}
 			s.n.log.Info("bootstrap not reached", "url", url, "err", err, "again", pause)
+		} else if l == nil {
+			s.n.log.Info("bootstrap is full, joined by another that it named", "url", url)
+			if !s.wantEntry() {
+				return
+			}
+			continue
 		} else {
 			if !s.enterBy(l) {
 				return
@@ -141,6 +150,9 @@ func (s *session) keep(url string, first chan<- error) {
 			if l.reason == frame.ReasonUnwanted || l.reason == frame.ReasonFull {
 				// One of the two has enough others.
 				s.n.log.Debug("bootstrap given up", "url", url)
+				if len(s.all()) == 0 {
+					s.goElsewhere(otherDoors(l, nil))
+				}
 				if !s.wantEntry() {
 					return
 				}

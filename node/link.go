@@ -113,7 +113,8 @@ type link struct {
 	carried atomic.Int32 // connections that go over it, of ours or of others
 	strikes atomic.Int32
 	need    atomic.Uint32 // of this node, a table.Need
-	held    atomic.Bool   // an application or the user wants the link
+	held    atomic.Bool   // an application or the user wants the link, at either end
+	own     atomic.Bool   // at this one
 	doubted atomic.Bool   // a probe that decides about the link is under way
 	repace  chan struct{} // holds a token when need or held has changed
 
@@ -128,8 +129,9 @@ type link struct {
 	pings   map[uint64]chan<- time.Duration // who waits for a Pong
 	sentAt  map[uint64]time.Time
 	pingNo  uint64
-	opened  bool // we have told the peer that an application talks
-	greet   bool // the peer has told us
+	opened  bool   // we have told the peer that an application talks
+	greet   bool   // the peer has told us
+	others  string // URLs of other nodes, which the peer named because it has no room
 	bucket  route.Bucket
 	streams map[uint64]*stream // that the peer relays for us
 }
@@ -379,6 +381,10 @@ func (l *link) take(f frame.Frame) error {
 		err = l.fast.urgent(&frame.Pong{N: f.N})
 	case *frame.Pong:
 		l.pong(f.N)
+	case *frame.Elsewhere:
+		l.mu.Lock()
+		l.others = f.URLs
+		l.mu.Unlock()
 	case *frame.Close:
 		l.closedByPeer(f)
 		return errEnded
@@ -585,7 +591,7 @@ func (l *link) greeted() {
 	l.greet = true
 	l.mu.Unlock()
 	if first {
-		l.hold()
+		l.hold(false)
 		l.s.n.events.emit(Event{Kind: Connected, Peer: l.who()})
 	}
 }

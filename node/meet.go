@@ -110,6 +110,6 @@ func (s *session) greetNear(met map[string]*meeting, h near) {
 		return
 	}
 	s.n.log.Info("node on the local network linked", "url", h.url, "peer", l.peer.Node)
-	l.hold()
+	l.hold(true)
 	s.keeper.step(upkeep.Entry{Addr: l.peer.Addr})
 }

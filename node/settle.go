@@ -113,17 +113,29 @@ func (s *session) claim(ctx context.Context, p hello.Proof, want addr.Addr, c *c
 	if err := s.awaitGone(ctx, to); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.links[to] != nil, s.claims[to] != nil:
-		return refuse(frame.ReasonDuplicate, "")
-	case len(s.links)+len(s.claims) >= s.n.cfg.MaxLinks:
-		return refuse(frame.ReasonFull, "")
+	for {
+		s.mu.Lock()
+		switch {
+		case s.links[to] != nil, s.claims[to] != nil:
+			s.mu.Unlock()
+			return refuse(frame.ReasonDuplicate, "")
+		case len(s.links)+len(s.claims) < s.n.cfg.MaxLinks:
+			s.claims[to] = c
+			s.noteChange()
+			s.mu.Unlock()
+			return nil
+		}
+		s.mu.Unlock()
+		old := s.shed()
+		if old == nil {
+			return refuse(frame.ReasonFull, "")
+		}
+		select {
+		case <-old.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	s.claims[to] = c
-	s.noteChange()
-	return nil
 }
 
 // errSelf is what comes of dialling oneself.
@@ -147,29 +159,39 @@ func (s *session) awaitGone(ctx context.Context, to addr.Addr) error {
 
 // awaitWelcome reads the responder's first sealed frame.
 func (l *link) awaitWelcome(ctx context.Context) error {
-	msg, err := l.conn.Recv(ctx)
+	f, err := l.hear(ctx)
+	var others string
+	if e, ok := f.(*frame.Elsewhere); ok {
+		others = e.URLs
+		f, err = l.hear(ctx)
+	}
 	if err != nil {
 		return doing("wait for welcome", err)
-	}
-	if refusal := hello.ReadRefusal(msg); refusal != nil {
-		return refusal
-	}
-	plain, err := l.lanes[0].open.Open(msg)
-	if err != nil {
-		return doing("welcome", err)
-	}
-	f, err := frame.Decode(plain)
-	if err != nil {
-		return doing("welcome", err)
 	}
 	switch f := f.(type) {
 	case *frame.Welcome:
 		l.observed = rpc.Clean(f.Observed)
 		return nil
 	case *frame.Close:
-		return &hello.Refusal{Reason: f.Reason, Text: rpc.Clean(f.Text)}
+		return &hello.Refusal{Reason: f.Reason, Text: rpc.Clean(f.Text), Elsewhere: others}
 	}
 	return fmt.Errorf("a %v instead of a welcome", f.Tag())
+}
+
+// hear reads a frame of a link that does not run yet.
+func (l *link) hear(ctx context.Context) (frame.Frame, error) {
+	msg, err := l.conn.Recv(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if refusal := hello.ReadRefusal(msg); refusal != nil {
+		return nil, refusal
+	}
+	plain, err := l.lanes[0].open.Open(msg)
+	if err != nil {
+		return nil, err
+	}
+	return frame.Decode(plain)
 }
 
 // welcome does the handshake on a wire that we were dialled on. It closes conn
@@ -199,7 +221,10 @@ func (s *session) welcome(conn transport.Conn, want addr.Addr, proven func()) (*
 	} else {
 		var refusal *hello.Refusal
 		if errors.As(err, &refusal) {
-			// The wire closes anyway.
+			// The wire closes anyway, whether they hear it or not.
+			if others := s.elsewhere(); refusal.Reason == frame.ReasonFull && others != "" {
+				_ = l.say(ctx, &frame.Elsewhere{URLs: others})
+			}
 			_ = l.say(ctx, &frame.Close{Reason: refusal.Reason, Text: refusal.Text})
 		}
 	}
@@ -262,13 +287,14 @@ func (s *session) decide(ctx context.Context, l *link, want addr.Addr) (*claim, 
 				}
 			}
 			return refuse(frame.ReasonFull, "too many links from your address")
-		case len(s.links) >= s.n.cfg.MaxLinks:
+		case host.IsValid() && s.crowded(linkHost(l)):
 			s.mu.Unlock()
-			old = s.keeper.least()
-			if old == nil {
+			return refuse(frame.ReasonFull, "too many links from your subnet")
+		case len(s.links)+len(s.claims) >= s.n.cfg.MaxLinks:
+			s.mu.Unlock()
+			if old = s.shed(); old == nil {
 				return refuse(frame.ReasonFull, "")
 			}
-			old.end(frame.ReasonFull, nil)
 			select {
 			case <-old.done:
 				continue

@@ -269,19 +269,22 @@ func (l *link) silent() time.Duration {
 	return time.Since(l.since) - time.Duration(l.heard.Load())
 }
 
-// least returns a link that nobody needs, nil when there is none.
+// least returns the link that is needed least, nil when this node needs all. A peer that
+// only keeps its link busy is spared as long as there are others.
 func (k *keeper) least() *link {
 	if k == nil {
 		return nil
 	}
 	k.mu.Lock()
-	a, ok := k.core.Table().Least()
-	k.mu.Unlock()
-	if !ok {
-		return nil
-	}
-	if l := k.s.link(a); l != nil && !l.busy() {
-		return l
+	defer k.mu.Unlock()
+	for _, spared := range []func(*link) bool{(*link).busy, (*link).used} {
+		a, ok := k.core.Table().Least(wall(), func(a addr.Addr) bool {
+			l := k.s.link(a)
+			return l != nil && !spared(l)
+		})
+		if ok {
+			return k.s.link(a) // nil when it has ended meanwhile
+		}
 	}
 	return nil
 }
@@ -344,8 +347,13 @@ func (l *link) patience() (idle, dead time.Duration) {
 	return upkeep.Pace(table.Need(l.need.Load()))
 }
 
-// hold keeps the link from being given up as not needed.
-func (l *link) hold() {
+// hold keeps the link from being given up as not needed. own says that this side's
+// applications or user want it; else it is the peer's, whose word counts only while there
+// is room.
+func (l *link) hold(own bool) {
+	if own {
+		l.own.Store(true)
+	}
 	if !l.held.Swap(true) {
 		l.s.keeper.step(upkeep.Holds{Addr: l.peer.Addr, Held: true})
 		l.pace(table.Only)
@@ -355,6 +363,11 @@ func (l *link) hold() {
 // busy reports whether anybody uses the link, or a connection goes over it.
 func (l *link) busy() bool {
 	return l.held.Load() || l.carried.Load() > 0 || l.calls.busy() || l.jobs.busy() || l.outlet.busy()
+}
+
+// used reports whether this side needs the link for an application, whatever the peer does.
+func (l *link) used() bool {
+	return l.own.Load() || l.carried.Load() > 0 || l.calls.busy()
 }
 
 // busy reports whether a call is under way.

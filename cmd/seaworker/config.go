@@ -35,6 +35,7 @@ type config struct {
 	Network    string   `toml:"network"`     // whose nodes to speak with
 	LAN        bool     `toml:"lan"`         // meet nodes on the local network
 	PortMap    bool     `toml:"portmap"`     // have the router let others in
+	MaxLinks   int      `toml:"max-links"`   // links of the node
 	PerAddress int      `toml:"per-address"` // links that nodes of one IP address may have to this one
 	Relay      int      `toml:"relay"`       // connections of others to relay, where Listen is told
 	STUN       []string `toml:"stun"`        // servers that tell us our public UDP address, beside the bootstraps
@@ -55,6 +56,7 @@ func defaultConfig() config {
 		LAN:        true,
 		PortMap:    true,
 		Relay:      16,
+		MaxLinks:   node.DefaultMaxLinks,
 		PerAddress: node.DefaultMaxPerHost,
 		LogLevel:   "info",
 	}
@@ -78,6 +80,7 @@ func configFlags(flags *pflag.FlagSet, cfg *config) {
 	flags.StringVar(&cfg.Network, "network", cfg.Network, "`NAME` of the sea to be in; other seas are not spoken with")
 	flags.BoolVar(&cfg.LAN, "lan", cfg.LAN, "find nodes on the local network by mDNS, and be found: --lan=false does neither")
 	flags.BoolVar(&cfg.PortMap, "portmap", cfg.PortMap, "on a private network, ask the router (NAT-PMP, UPnP) to let others in, unless --public is told: --portmap=false does not")
+	flags.IntVar(&cfg.MaxLinks, "max-links", cfg.MaxLinks, "have at most `N` links; a bootstrap that many come to needs 1024 or more")
 	flags.IntVar(&cfg.PerAddress, "per-address", cfg.PerAddress, "let nodes of one IP address (IPv6: /56) have `N` links to this one; 0 for no bound; private networks have none")
 	flags.IntVar(&cfg.Relay, "relay", cfg.Relay, "with --listen, relay up to `N` connections of others that find no direct way, each 128 KiB/s each way; 0 for none")
 	flags.StringSliceVar(&cfg.STUN, "stun", cfg.STUN, "ask the STUN server at `HOST:PORT` too for the public UDP address; nodes with a URL are asked anyway")
@@ -157,6 +160,8 @@ func (c config) check() error {
 	switch {
 	case c.Price < 0 || c.Fee < 0 || c.Strangers < 0:
 		return usagef("", "a price, fee or limit is below zero")
+	case c.MaxLinks < 32:
+		return usagef("a node needs 32 to find others", "--max-links is %d", c.MaxLinks)
 	case c.PerAddress < 0:
 		return usagef("use 0 for no bound", "--per-address is %d", c.PerAddress)
 	case c.Relay < 0:

@@ -152,6 +152,7 @@ func (d *daemon) wires(cfg config) (node.Config, error) {
 		PublicURLs: cfg.Public,
 		Patient:    !cfg.impatient,
 		Back:       dialBack(len(cfg.Public) > 0),
+		MaxLinks:   cfg.MaxLinks,
 		MaxPerHost: cfg.PerAddress,
 
 		Certificate: d.cert,

@@ -33,6 +33,9 @@ const (
 	// MaxNeed is the greatest need of a link.
 	MaxNeed = 2
 
+	// MaxElsewhere is the room that other nodes' URLs have in an Elsewhere.
+	MaxElsewhere = 1024
+
 	// MaxBudget is how often a routed request may be tried another way.
 	MaxBudget = 4
 
@@ -70,6 +73,7 @@ const (
 	TagNak
 	TagAnswer
 	TagNeed
+	TagElsewhere
 )
 
 // The tags of channels.
@@ -95,6 +99,10 @@ type Frame interface {
 }
 
 type (
+	// Elsewhere comes before a Close of a node without room: URLs of other nodes to
+	// link to, one a line.
+	Elsewhere struct{ URLs string }
+
 	// Welcome is the responder's first sealed frame: the link counts from here
 	// on. Observed is the initiator's address as the wire showed it, or empty.
 	Welcome struct{ Observed string }
@@ -184,6 +192,9 @@ type (
 
 // Tag is TagNeed.
 func (*Need) Tag() Tag { return TagNeed }
+
+// Tag is TagElsewhere.
+func (*Elsewhere) Tag() Tag { return TagElsewhere }
 
 // Tag is TagWelcome.
 func (*Welcome) Tag() Tag { return TagWelcome }
@@ -281,6 +292,8 @@ func (f *Answer) fields(c codec) {
 
 func (f *Need) fields(c codec) { c.uint("need", &f.N, MaxNeed) }
 
+func (f *Elsewhere) fields(c codec) { c.text("urls", &f.URLs, MaxElsewhere) }
+
 // blank returns an empty frame of a kind and how many members it has beside
 // the tag; nil for a tag that is not known.
 func blank(t Tag) (Frame, int) {
@@ -317,6 +330,8 @@ func blank(t Tag) (Frame, int) {
 		return new(Answer), 2
 	case TagNeed:
 		return new(Need), 1
+	case TagElsewhere:
+		return new(Elsewhere), 1
 	case TagPublish:
 		return new(Publish), 5
 	case TagHave:
@@ -362,7 +377,8 @@ var tagNames = [...]string{
 	TagCredit: "credit", TagPart: "part", TagOpen: "open", TagMessage: "message",
 	TagRequest: "request", TagReply: "reply", TagCancel: "cancel",
 	TagRouted: "routed", TagAck: "ack", TagNak: "nak", TagAnswer: "answer", TagNeed: "need",
-	TagPublish: "publish", TagHave: "have", TagGraft: "graft", TagPrune: "prune",
+	TagElsewhere: "elsewhere",
+	TagPublish:   "publish", TagHave: "have", TagGraft: "graft", TagPrune: "prune",
 	TagNeighbour: "neighbour", TagPartner: "partner", TagLeave: "leave", TagWalk: "walk",
 	TagShuffle: "shuffle", TagShuffled: "shuffled", TagPast: "past",
 	TagRelay: "relay", TagRelayCredit: "relay credit", TagRelayEnd: "relay end",

@@ -50,6 +50,7 @@ var samples = []struct {
 	{"nak, unreachable", &Nak{Hop: 7, Code: rpc.Unreachable, Budget: 3}},
 	{"need, none", &Need{N: 0}},
 	{"need, the only one", &Need{N: MaxNeed}},
+	{"elsewhere", &Elsewhere{URLs: "wss://a.example/sea\nwss://b.example/sea"}},
 	{"answer", &Answer{Attempt: 1, Statement: []byte{0x83, 0x40, 0x40, 0x40}}},
 	{"publish", &Publish{Channel: sampleChannel, Author: [32]byte{1}, Body: []byte{0xa0}, Sig: [64]byte{2}}},
 	{"publish, past", &Publish{Channel: sampleChannel, Past: 1, Author: [32]byte{1}, Body: []byte{0xa0}, Sig: [64]byte{2}}},

@@ -189,6 +189,10 @@ type Refusal struct {
 
 	// Ours tells that it was this side that refused.
 	Ours bool
+
+	// Elsewhere are URLs of other nodes, which a side without room named, one a
+	// line.
+	Elsewhere string
 }
 
 // Error returns the reason and the text.

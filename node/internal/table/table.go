@@ -31,6 +31,10 @@ const (
 	// to find out what it is good for.
 	Settle = 30 * time.Second
 
+	// Landing is how long a peer that needs a link has it at least, to find others,
+	// however little room there is.
+	Landing = 5 * time.Second
+
 	// SiblingsPerSubnet is how many siblings may be on one IPv4 /24 or IPv6
 	// /48.
 	SiblingsPerSubnet = 2
@@ -368,12 +372,41 @@ func (t *Table) youngest(begin, end int, now time.Time, worth Need, gone []addr.
 	return best
 }
 
-// Least returns the link to end when there is no room for a new one, false when
-// all are needed: one that neither side needs, the youngest of them.
-func (t *Table) Least() (addr.Addr, bool) {
+// Least returns the link to end when there is no room for a new one at the time now,
+// false when there is none that this node does not need and may lets go. What the peer
+// does not need either goes first, the youngest of them. Else whoever has had Landing to
+// find others makes room: of the subnet that has most links, so that a crowd from one
+// place pushes out its own, the one that needs the link less, the oldest.
+func (t *Table) Least(now time.Time, may func(addr.Addr) bool) (addr.Addr, bool) {
+	crowds := make(map[netip.Prefix]int)
+	for _, l := range t.links {
+		if l.Host.IsValid() {
+			crowds[Subnet(l.Host)]++
+		}
+	}
+	crowd := func(l *Link) int {
+		if l.Host.IsValid() {
+			return crowds[Subnet(l.Host)]
+		}
+		return 1
+	}
+	before := func(a, b *Link) bool {
+		switch {
+		case (a.Theirs == Spare) != (b.Theirs == Spare):
+			return a.Theirs == Spare
+		case a.Theirs == Spare:
+			return a.Since.After(b.Since)
+		case crowd(a) != crowd(b):
+			return crowd(a) > crowd(b)
+		case a.Theirs != b.Theirs:
+			return a.Theirs < b.Theirs
+		}
+		return a.Since.Before(b.Since)
+	}
 	var best *Link
 	for _, l := range t.links {
-		if !l.Held && l.Ours == Spare && l.Theirs == Spare && (best == nil || l.Since.After(best.Since)) {
+		landed := l.Theirs == Spare || now.Sub(l.Since) >= Landing
+		if l.Ours == Spare && landed && (best == nil || before(l, best)) && may(l.Addr) {
 			best = l
 		}
 	}

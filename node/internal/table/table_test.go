@@ -159,9 +159,6 @@ func TestExcess(t *testing.T) {
 	if gone := tab.Excess(late); len(gone) != 0 {
 		t.Errorf("%d links go that are in use", len(gone))
 	}
-	if _, ok := tab.Least(); ok {
-		t.Error("room is made where all is in use")
-	}
 	// What is second to the peers goes where a bucket is too full.
 	tab = full(t, r, self, map[int]int{0: 20, 1: 20, 12: 6})
 	for _, l := range tab.All() {
@@ -174,19 +171,48 @@ func TestExcess(t *testing.T) {
 }
 
 func TestLeast(t *testing.T) {
-	tab := full(t, newSource(), addr.MakeString("self"), map[int]int{0: 10, 12: 6})
-	if _, ok := tab.Least(); ok {
-		t.Error("room is made where all is needed")
+	self := addr.MakeString("self")
+	tab := full(t, newSource(), self, map[int]int{0: 10, 12: 6})
+	least := func(now time.Time, spared ...addr.Addr) (addr.Addr, bool) {
+		return tab.Least(now, func(a addr.Addr) bool { return !slices.Contains(spared, a) })
 	}
-	var youngest addr.Addr
-	for _, l := range tab.All() {
-		if tab.Bucket(l.Addr) == 0 && l.Since.Equal(noon.Add(9*time.Second)) {
-			youngest = l.Addr
-			l.Theirs = Spare
+	// Of the ten in bucket 0 the two oldest count; the siblings are in 12.
+	at := func(i int) *Link {
+		for _, l := range tab.All() {
+			if tab.Bucket(l.Addr) == 0 && l.Since.Equal(noon.Add(time.Duration(i)*time.Second)) {
+				return l
+			}
+		}
+		t.Fatal("no such link")
+		return nil
+	}
+	want := func(what string, now time.Time, link int, spared ...addr.Addr) {
+		t.Helper()
+		if got, ok := least(now, spared...); !ok || got != at(link).Addr {
+			t.Errorf("%s: %v goes, want link %d", what, got, link)
 		}
 	}
-	if got, ok := tab.Least(); !ok || got != youngest {
-		t.Errorf("%v goes", got)
+	if _, ok := least(noon.Add(2*time.Second + Landing - 1)); ok {
+		t.Error("room is made by one that had no time to find others")
+	}
+	late := noon.Add(time.Hour)
+	want("all alike", late, 2)
+	want("the oldest is spared", late, 3, at(2).Addr)
+	at(4).Theirs = Second
+	want("one needs it less", late, 4)
+	for _, i := range []int{5, 6, 7} {
+		at(i).Host = netip.AddrFrom4([4]byte{203, 0, 113, byte(i)})
+	}
+	at(4).Host = netip.MustParseAddr("198.51.100.1")
+	want("a crowd", late, 5)
+	at(8).Theirs, at(9).Theirs = Spare, Spare
+	want("nobody needs two", late, 9)
+	want("nobody needs two, too young", noon, 9)
+	for _, l := range tab.All() {
+		l.Ours = Second
+	}
+	if _, ok := least(late); ok {
+		t.Error("room is made where all is needed")
 	}
 }
 
