@@ -114,10 +114,10 @@ func TestCrowdOfOneSubnet(t *testing.T) {
 		"one /48":                   {func(i int) string { return fmt.Sprintf("[2001:db8:1:%d00::1]:1", i) }, 0, links / 20},
 		"a host may have more":      {func(i int) string { return fmt.Sprintf("203.0.113.%d:1", i/12) }, 12, 12},
 		"two of them":               {func(i int) string { return fmt.Sprintf("203.0.%d.%d:1", 112+i%2, i) }, 0, links / 10},
-		"no bound":                  {func(i int) string { return fmt.Sprintf("203.0.113.%d:1", i) }, -1, 60},
-		"behind a carrier's NAT":    {func(i int) string { return fmt.Sprintf("100.64.0.%d:1", i) }, 0, 60},
-		"a private network":         {func(i int) string { return fmt.Sprintf("192.168.1.%d:1", i) }, 0, 60},
-		"the attacker is elsewhere": {func(i int) string { return fmt.Sprintf("203.0.%d.1:1", i) }, 0, 60},
+		"no bound":                  {func(i int) string { return fmt.Sprintf("203.0.113.%d:1", i) }, -1, 30},
+		"behind a carrier's NAT":    {func(i int) string { return fmt.Sprintf("100.64.0.%d:1", i) }, 0, 30},
+		"a private network":         {func(i int) string { return fmt.Sprintf("192.168.1.%d:1", i) }, 0, 30},
+		"the attacker is elsewhere": {func(i int) string { return fmt.Sprintf("203.0.%d.1:1", i) }, 0, 30},
 	} {
 		t.Run(name, func(t *testing.T) {
 			sea := nodetest.Loose(t, 0)
@@ -125,7 +125,7 @@ func TestCrowdOfOneSubnet(t *testing.T) {
 				c.MaxLinks, c.MaxPerHost = links, tt.bound
 				c.Listeners[0] = &located{Listener: c.Listeners[0], at: tt.at}
 			})
-			for range 60 {
+			for range 30 {
 				knock(t, sea.Wire, sea.URLs[0])
 			}
 			if got := len(n.Links()); got != tt.want {
