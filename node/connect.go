@@ -22,6 +22,7 @@ const (
 	strangerWait = 4 * time.Second // for a URL out of a contact record
 	urlAlone     = 2 * time.Second // that it has before the next one, or WebRTC, is tried beside it
 	maxAnswering = 16              // offers of others under way
+	offerTime    = 3 * time.Second // that one of them surely has, when there are more
 )
 
 // A connecting is a Connect under way; others to the same node wait for it.
@@ -207,6 +208,7 @@ func race(ctx context.Context, ways []way) (*link, error) {
 // An offering is our offer to a peer on its way, or the peer's that we answer.
 type offering struct {
 	issued    time.Time          // of the peer's; zero for ours
+	since     time.Time          // when it came
 	withdrawn bool               // the peer's own offer was taken instead
 	cancel    context.CancelFunc // ends the attempt
 	ended     chan struct{}      // closed when nothing of it is left
@@ -351,8 +353,11 @@ func (s *session) takeOffer(ctx context.Context, from rpc.Peer, via addr.Addr, i
 	if err := cbor.Unmarshal(body, &in); err != nil {
 		return nil, rpc.Errorf(rpc.BadRequest, "%v", err)
 	}
+	if !s.joins.offers.allow(time.Now(), from.Node) {
+		return nil, rpc.Errorf(rpc.Busy, "too many offers of yours")
+	}
 	life, cancel := context.WithCancel(s.ctx)
-	place := &offering{issued: issued, cancel: cancel, ended: make(chan struct{})}
+	place := &offering{issued: issued, since: time.Now(), cancel: cancel, ended: make(chan struct{})}
 	if err := s.admitOffer(ctx, from.Addr, place); err != nil {
 		cancel()
 		return nil, err
@@ -413,10 +418,11 @@ func (s *session) admitOffer(ctx context.Context, from addr.Addr, place *offerin
 		s.mu.Lock()
 		other := s.offers[from]
 		switch {
-		case other == nil && len(s.offers) >= maxAnswering:
-			s.mu.Unlock()
-			return rpc.Errorf(rpc.Busy, "too many offers")
 		case other == nil:
+			if !s.roomForOffer(place.since) {
+				s.mu.Unlock()
+				return rpc.Errorf(rpc.Busy, "too many offers")
+			}
 			s.offers[from] = place
 			s.mu.Unlock()
 			return nil
@@ -437,4 +443,31 @@ func (s *session) admitOffer(ctx context.Context, from addr.Addr, place *offerin
 			return ctx.Err()
 		}
 	}
+}
+
+// roomForOffer reports whether one more offer may be answered. When as many are under way
+// as may be the oldest has to go, if it has had the time that an honest one takes: so who
+// offers and does not connect keeps nobody out. s.mu is held.
+func (s *session) roomForOffer(now time.Time) bool {
+	var oldest *offering
+	var of addr.Addr
+	answering := 0
+	for a, o := range s.offers {
+		if o.issued.IsZero() {
+			continue
+		}
+		answering++
+		if oldest == nil || o.since.Before(oldest.since) {
+			oldest, of = o, a
+		}
+	}
+	if answering < maxAnswering {
+		return true
+	}
+	if now.Sub(oldest.since) < offerTime {
+		return false
+	}
+	delete(s.offers, of)
+	oldest.cancel()
+	return true
 }

@@ -63,7 +63,7 @@ func knock(t *testing.T, w nodetest.Wire, url string) bool {
 	party := &hello.Party{Network: "test", Static: static, Record: record, Now: time.Now}
 	session, err := party.Initiate(t.Context(), conn, nil)
 	if err != nil {
-		t.Fatal(err)
+		return false // closed without a word: too many at once
 	}
 	_, open := session.Lane(false)
 	msg, err := conn.Recv(t.Context())

@@ -141,3 +141,32 @@ func RelayStreams(t testing.TB, hub, a, b *Node) (transport.Conn, transport.Conn
 	}
 	return ends[0], ends[1]
 }
+
+// The rate at which one host may begin links.
+const (
+	JoinRate   = joinRate
+	JoinBurst  = joinBurst
+	MaxJoiners = maxJoiners
+)
+
+// Joiners returns a rate of joining of its own, and how many hosts it keeps.
+func Joiners() (allow func(now time.Time, host int) bool, kept func() int) {
+	var r rates[int]
+	return r.allow, func() int { return len(r.used) }
+}
+
+// MaxAnswering and OfferTime bound offers of others.
+const (
+	MaxAnswering = maxAnswering
+	OfferTime    = offerTime
+)
+
+// OfferBody returns the body of a sea:rtc.
+func OfferBody(t testing.TB, offer []byte) []byte {
+	t.Helper()
+	b, err := cbor.Marshal(offerBody{Offer: offer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}

@@ -47,6 +47,7 @@ type session struct {
 	router    *router
 	channels  channels
 	lobby     lobby
+	joins     joins
 	keeper    *keeper // nil in a Still node
 	memory    budget
 	backs     chan struct{} // a token for each neighbour that is being dialled back
@@ -298,6 +299,11 @@ func (s *session) accept(from transport.Listener) {
 		case err != nil:
 			s.n.log.Warn("accept", "err", err)
 			s.pause(acceptPause)
+			continue
+		}
+		if host := household(remoteHost(conn)); host.IsValid() && s.n.cfg.MaxPerHost > 0 && !s.joins.hosts.allow(time.Now(), host) {
+			s.n.log.Debug("too many links begun from one address", "host", host)
+			conn.Close()
 			continue
 		}
 		v := s.visit(conn)

@@ -328,10 +328,12 @@ func (s *session) decide(ctx context.Context, l *link, want addr.Addr) (*claim, 
 // that network too.
 var carrier = netip.MustParsePrefix("100.64.0.0/10")
 
-// householdOf is the host at a link's other end: an IPv4 address or an IPv6 /56 of the
-// internet; the zero Prefix is none of it, or not known.
-func householdOf(l *link) netip.Prefix {
-	at := linkHost(l)
+// householdOf is the host at a link's other end.
+func householdOf(l *link) netip.Prefix { return household(linkHost(l)) }
+
+// household is the host at an address: an IPv4 address or an IPv6 /56 of the internet; the
+// zero Prefix is none of it, or not known.
+func household(at netip.Addr) netip.Prefix {
 	if carrier.Contains(at) {
 		return netip.Prefix{}
 	}

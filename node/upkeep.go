@@ -14,6 +14,7 @@ import (
 	"github.com/peersea/sea/node/internal/table"
 	"github.com/peersea/sea/node/internal/upkeep"
 	"github.com/peersea/sea/node/rpc"
+	"github.com/peersea/sea/node/transport"
 )
 
 // What neighbours ask each other: who is near to me, or to an address? And tell: this
@@ -291,8 +292,11 @@ func (k *keeper) least() *link {
 
 // linkHost is where a link's other end is on the internet; the zero Addr is on a
 // network of one's own, or not known.
-func linkHost(l *link) netip.Addr {
-	_, remote := describe(l.conn)
+func linkHost(l *link) netip.Addr { return remoteHost(l.conn) }
+
+// remoteHost is linkHost of a wire.
+func remoteHost(conn transport.Conn) netip.Addr {
+	_, remote := describe(conn)
 	at, err := netip.ParseAddrPort(remote)
 	if err != nil {
 		return netip.Addr{}
