@@ -51,14 +51,14 @@ func TestJoinRate(t *testing.T) {
 				}
 				first, later := node.JoinBurst, 3*node.JoinRate
 				if tt.free {
-					first, later = 30, 30
+					first, later = 20, 10
 				}
-				if got := count(30); got != first {
-					t.Errorf("%d of 30 at once, want %d", got, first)
+				if got := count(20); got != first {
+					t.Errorf("%d of 20 at once, want %d", got, first)
 				}
 				time.Sleep(3 * time.Second)
-				if got := count(30); got != later {
-					t.Errorf("%d of 30 three seconds later, want %d", got, later)
+				if got := count(10); got != later {
+					t.Errorf("%d of 10 three seconds later, want %d", got, later)
 				}
 			})
 		})
