@@ -9,6 +9,7 @@ import (
 	"github.com/peersea/sea/identity/cbor"
 	"github.com/peersea/sea/node/addr"
 	"github.com/peersea/sea/node/internal/frame"
+	"github.com/peersea/sea/node/internal/table"
 	"github.com/peersea/sea/node/rpc"
 )
 
@@ -21,6 +22,7 @@ const (
 	relayRate  = 128 << 10         // bytes a second, each way of a connection
 	relayBurst = frame.RelayWindow // that may go at once, and that is held at most
 	maxRelayed = 4                 // connections that a neighbour is an end of
+	relayShare = 4                 // a /24 or /48 has 1 in so many of the relays, or maxRelayed
 	relayWait  = 5 * time.Second   // for the other end to take a connection
 	relayIdle  = 60 * time.Second  // without a frame, either way; links ping each other each 5 s
 )
@@ -127,12 +129,7 @@ func (n *Node) serveRelay(ctx context.Context, from rpc.Peer, body []byte) ([]by
 func (rs *relays) begin(s *session, a, b *link) (*relaying, error) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	counts := make(map[*link]int)
-	for _, r := range rs.open {
-		counts[r.ends[0]]++
-		counts[r.ends[1]]++
-	}
-	if len(rs.open) >= s.n.cfg.Relays || counts[a] >= maxRelayed || counts[b] >= maxRelayed {
+	if len(rs.open) >= s.n.cfg.Relays || rs.share(a, s.n.cfg.Relays) || rs.share(b, s.n.cfg.Relays) {
 		return nil, rpc.Errorf(rpc.Busy, "as many connections are relayed as may be")
 	}
 	rs.last++
@@ -148,6 +145,27 @@ func (rs *relays) begin(s *session, a, b *link) (*relaying, error) {
 	a.bear(1)
 	b.bear(1)
 	return r, nil
+}
+
+// share reports whether a neighbour, or its subnet on the internet, has its share of so
+// many relays. rs.mu is held.
+func (rs *relays) share(l *link, relays int) bool {
+	host := linkHost(l)
+	own, subnet := 0, 0
+	for _, r := range rs.open {
+		near := false
+		for _, end := range r.ends {
+			if end == l {
+				own++
+			}
+			at := linkHost(end)
+			near = near || host.IsValid() && at.IsValid() && table.Subnet(at) == table.Subnet(host)
+		}
+		if near {
+			subnet++
+		}
+	}
+	return own >= maxRelayed || subnet >= max(maxRelayed, relays/relayShare)
 }
 
 // forget takes a connection out.

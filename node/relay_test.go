@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -364,6 +365,54 @@ func TestRelayBounds(t *testing.T) {
 		time.Sleep(time.Second)
 		if f := two.relay(others[1]); f.Code != rpc.OK {
 			t.Errorf("after four have ended: %v", f.Code)
+		}
+	})
+}
+
+// Neighbours of one /24 have a quarter of the relays; others find the rest.
+func TestRelaySubnet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const relays = 32
+		sea := nodetest.Loose(t, 0)
+		// The first twenty are in one subnet, the others each in their own; the last are
+		// called by all.
+		hub := sea.Add(func(c *node.Config) {
+			c.Relays, c.MaxPerHost = relays, -1
+			c.Listeners[0] = &located{Listener: c.Listeners[0], at: func(i int) string {
+				if i < 20 {
+					return fmt.Sprintf("203.0.113.%d:1", i)
+				}
+				return fmt.Sprintf("198.%d.100.1:1", i)
+			}}
+		})
+		var askers []*rogue
+		for range 40 {
+			askers = append(askers, newRogue(t, sea.Wire, nodetest.Key(t), sea.URLs[0]))
+		}
+		var called []addr.Addr
+		for range 20 {
+			n := sea.Add(nil)
+			if _, err := n.Dial(t.Context(), sea.URLs[0]); err != nil {
+				t.Fatal(err)
+			}
+			called = append(called, n.Addr())
+		}
+		count := func(askers []*rogue) (taken int) {
+			for i, r := range askers {
+				if r.relay(called[i]).Code == rpc.OK {
+					taken++
+				}
+			}
+			return taken
+		}
+		if got := count(askers[:20]); got != relays/4 {
+			t.Errorf("one subnet has %d of %d relays, want %d", got, relays, relays/4)
+		}
+		if got := count(askers[20:]); got != 20 {
+			t.Errorf("%d of 20 others were relayed", got)
+		}
+		if got := node.Carried(hub); got != 2*(relays/4+20) {
+			t.Errorf("%d ends are carried", got)
 		}
 	})
 }

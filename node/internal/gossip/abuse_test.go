@@ -251,3 +251,64 @@ func TestPlacesOfOne(t *testing.T) {
 		t.Error("no room for another member's channel")
 	}
 }
+
+// A few identities that fill every room at a meeting place keep nobody out: what a member
+// with fewer rooms looks for takes the place of what they made up, until all have as many.
+func TestPlacesOfSixteen(t *testing.T) {
+	self := addr.Make([]byte("self"))
+	p := NewPlaces(self, rand.New(rand.NewPCG(1, 1)))
+	now := sim.Start
+	announce := func(place, channel addr.Addr, i int) bool {
+		who := identity.Entity{byte(i), byte(i >> 8), 1}
+		p.Announce(now, place, Record{Member: who, Channel: channel, Every: AnnounceEvery}, identity.Statement{By: who})
+		_, n := p.Members(now, channel, 1, identity.Entity{})
+		return n > 0
+	}
+	fill := func(liars int) {
+		for i := range 2 * MaxRooms {
+			// They say that they look at the node's own address.
+			announce(self, addr.Make([]byte{9, byte(i), byte(i >> 8)}), 10000+i%liars)
+		}
+	}
+	const liars = 16
+	fill(liars)
+	if n := p.Rooms(); n != MaxRooms {
+		t.Fatalf("%d rooms, they were to fill %d", n, MaxRooms)
+	}
+	// 64 honest members of 4 channels each that nobody else is in.
+	far := self.Flip(0)
+	honest := func(i int) addr.Addr { return addr.Make([]byte{7, byte(i), byte(i >> 8)}) }
+	for i := range 256 {
+		if !announce(far, honest(i), i%64) {
+			t.Fatalf("channel %d has no room", i)
+		}
+	}
+	fill(liars)
+	for i := range 256 {
+		if _, n := p.Members(now, honest(i), 1, identity.Entity{}); n != 1 {
+			t.Fatalf("channel %d was pushed out", i)
+		}
+	}
+	// It takes as many identities as there are rooms for one each.
+	fill(MaxRooms)
+	if announce(far, honest(999), 999) {
+		t.Error("a thousand identities that are nearer leave room for one that is farther")
+	}
+	records, counted := 0, 0
+	for _, r := range p.rooms {
+		records += len(r.records)
+	}
+	for _, n := range p.has {
+		counted += n
+	}
+	if counted != records {
+		t.Errorf("%d records are counted, there are %d", counted, records)
+	}
+	now = now.Add(RecordLife)
+	for c := range p.rooms {
+		p.Members(now, c, 1, identity.Entity{})
+	}
+	if len(p.rooms) != 0 || len(p.has) != 0 {
+		t.Errorf("after their time: %d rooms, %d members", len(p.rooms), len(p.has))
+	}
+}

@@ -34,6 +34,7 @@ type Places struct {
 	self  addr.Addr
 	rand  *rand.Rand
 	rooms map[addr.Addr]*room
+	has   map[identity.Entity]int // in how many rooms a member has a record; those in none are not in it
 }
 
 // A room is what a node keeps for a channel.
@@ -62,18 +63,19 @@ type kept struct {
 
 // NewPlaces returns the empty places of the node at self. rand is theirs alone.
 func NewPlaces(self addr.Addr, rand *rand.Rand) *Places {
-	return &Places{self: self, rand: rand, rooms: make(map[addr.Addr]*room)}
+	return &Places{self: self, rand: rand, rooms: make(map[addr.Addr]*room), has: make(map[identity.Entity]int)}
 }
 
 // Announce keeps a member's record, verified, for a channel that was looked for
-// at place. When there are too many channels those that were looked for
-// farthest from the node go first, which may be this one.
+// at place. When there are too many channels one goes whose members have records in
+// most rooms, so that a few members do not keep the others out; and of those the one
+// that was looked for farthest from the node. That may be this one.
 func (p *Places) Announce(now time.Time, place addr.Addr, r Record, s identity.Statement) {
 	room := p.room(now, place, r)
 	if room == nil {
 		return
 	}
-	room.expire(now)
+	p.expire(room, now)
 	k := kept{member: r.Member, every: r.Every, statement: s, until: now.Add(RecordLife)}
 	if i := slices.IndexFunc(room.records, func(o kept) bool { return o.member == r.Member }); i >= 0 {
 		// It counts as often as it says that it comes, however often it does.
@@ -86,11 +88,14 @@ func (p *Places) Announce(now time.Time, place addr.Addr, r Record, s identity.S
 	room.note(r)
 	if len(room.records) < MaxRecords {
 		room.records = append(room.records, k)
+		p.has[k.member]++
 		return
 	}
 	// Each of those that came lately has the same chance to be among them.
 	if i := p.rand.IntN(max(MaxRecords, room.lately(now).n)); i < MaxRecords {
+		p.leave(room.records[i].member)
 		room.records[i] = k
+		p.has[k.member]++
 	}
 }
 
@@ -99,26 +104,32 @@ func (p *Places) room(now time.Time, place addr.Addr, record Record) *room {
 	if r := p.rooms[record.Channel]; r != nil {
 		return r
 	}
-	if len(p.rooms) >= MaxRooms/2 && p.roomsOf(record.Member) >= MaxRoomsOf {
+	if len(p.rooms) >= MaxRooms/2 && p.has[record.Member] >= MaxRoomsOf {
 		return nil
 	}
 	if len(p.rooms) >= MaxRooms {
 		for c, r := range p.rooms {
-			if r.expire(now); len(r.records) == 0 {
+			if p.expire(r, now); len(r.records) == 0 {
 				delete(p.rooms, c)
 			}
 		}
 	}
 	if len(p.rooms) >= MaxRooms {
 		var worst addr.Addr
+		var worstLoad int
 		var far *room
 		for c, r := range p.rooms {
-			if far == nil || addr.Closer(p.self, far.place, r.place) {
-				worst, far = c, r
+			load := p.load(r)
+			if far == nil || load > worstLoad || load == worstLoad && addr.Closer(p.self, far.place, r.place) {
+				worst, worstLoad, far = c, load, r
 			}
 		}
-		if !addr.Closer(p.self, place, far.place) {
+		load := p.has[record.Member] + 1
+		if load > worstLoad || load == worstLoad && !addr.Closer(p.self, place, far.place) {
 			return nil
+		}
+		for _, k := range far.records {
+			p.leave(k.member)
 		}
 		delete(p.rooms, worst)
 	}
@@ -127,15 +138,21 @@ func (p *Places) room(now time.Time, place addr.Addr, record Record) *room {
 	return r
 }
 
-// roomsOf is in how many rooms a member has a record.
-func (p *Places) roomsOf(member identity.Entity) int {
-	n := 0
-	for _, r := range p.rooms {
-		if slices.ContainsFunc(r.records, func(k kept) bool { return k.member == member }) {
-			n++
-		}
+// load is in how many rooms the member of a room has a record that has fewest, of the
+// first eight.
+func (p *Places) load(r *room) int {
+	least := MaxRooms
+	for _, k := range r.records[:min(len(r.records), 8)] {
+		least = min(least, p.has[k.member])
 	}
-	return n
+	return least
+}
+
+// leave tells that a member has a record less.
+func (p *Places) leave(member identity.Entity) {
+	if p.has[member]--; p.has[member] == 0 {
+		delete(p.has, member)
+	}
 }
 
 // Members returns the records of at most n members of a channel but one, and how
@@ -145,7 +162,7 @@ func (p *Places) Members(now time.Time, channel addr.Addr, n int, not identity.E
 	if r == nil {
 		return nil, 0
 	}
-	if r.expire(now); len(r.records) == 0 {
+	if p.expire(r, now); len(r.records) == 0 {
 		delete(p.rooms, channel)
 		return nil, 0
 	}
@@ -166,8 +183,15 @@ func (r *room) note(record Record) {
 	r.now.every += record.Every
 }
 
-func (r *room) expire(now time.Time) {
-	r.records = slices.DeleteFunc(r.records, func(k kept) bool { return !now.Before(k.until) })
+// expire forgets the records of a room whose time is over, and turns its counts.
+func (p *Places) expire(r *room, now time.Time) {
+	r.records = slices.DeleteFunc(r.records, func(k kept) bool {
+		over := !now.Before(k.until)
+		if over {
+			p.leave(k.member)
+		}
+		return over
+	})
 	switch age := now.Sub(r.began); {
 	case age >= 2*RecordLife:
 		r.began, r.last, r.now = now, traffic{}, traffic{}
