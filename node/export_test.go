@@ -9,6 +9,7 @@ import (
 	"github.com/peersea/sea/node/addr"
 	"github.com/peersea/sea/node/internal/frame"
 	"github.com/peersea/sea/node/internal/gossip"
+	"github.com/peersea/sea/node/internal/sealed"
 	"github.com/peersea/sea/node/transport"
 )
 
@@ -170,3 +171,15 @@ func OfferBody(t testing.TB, offer []byte) []byte {
 	}
 	return b
 }
+
+// SealingKey returns the key that calls to n are sealed to.
+func SealingKey(n *Node) ([sealed.KeySize]byte, error) {
+	s, err := n.current()
+	if err != nil {
+		return [sealed.KeySize]byte{}, err
+	}
+	return s.sealing.Public(), nil
+}
+
+// ClockAhead judges a clock by links.
+var ClockAhead = clockAhead

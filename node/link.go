@@ -63,7 +63,7 @@ type Link struct {
 	Observed string
 
 	// Skew is how far ahead of ours the peer's clock seemed when the link
-	// began.
+	// began, less what ours was put forward since.
 	Skew time.Duration
 
 	// Agent is the peer's program, in its words.
@@ -198,7 +198,7 @@ func (l *link) info() Link {
 	}
 	return Link{
 		Peer: l.who(), Transport: wire, Remote: remote, Outbound: l.hs.Initiator, URL: l.url, Since: l.since,
-		RTT: rtt, Observed: l.observed, Skew: l.proof.Skew, Agent: l.proof.Agent,
+		RTT: rtt, Observed: l.observed, Skew: l.skew(), Agent: l.proof.Agent,
 		Sent: l.sent.Load(), Received: l.got.Load(), Obstacle: obstacle,
 	}
 }

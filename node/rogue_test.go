@@ -317,35 +317,54 @@ func TestUnaskedReplies(t *testing.T) {
 	})
 }
 
-// Requests dated ahead are held until their time, but not so many that others
-// are not served.
-func TestHeldRequests(t *testing.T) {
+// A source whose clock is two minutes behind or ahead is served like any other, once; what
+// is further off is refused and says so.
+func TestClocksApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		sea := nodetest.New(t, 1)
+		sea := nodetest.New(t, 2)
 		to := sea.Nodes[0].Addr()
-		for range 3 {
-			early := newRogue(t, sea.Wire, nodetest.Key(t), sea.URLs[0])
-			for i := range uint64(100) {
-				q := early.request(to, "sea:ping")
-				q.Issued, q.Expires = q.Issued.Add(time.Second), q.Expires.Add(time.Second)
-				if err := q.Sign(early.key); err != nil {
+		for _, tt := range []struct {
+			apart time.Duration
+			code  rpc.Code
+		}{
+			{0, rpc.OK}, {-route.Slack, rpc.OK}, {route.Slack, rpc.OK},
+			{-route.Slack - time.Second, rpc.OK}, // it holds for 30 s more
+			{-route.Slack - route.MaxLife - time.Second, rpc.Expired}, {route.Slack + time.Second, rpc.Expired},
+		} {
+			for _, way := range sea.URLs { // at once, and by way of another node
+				r := newRogue(t, sea.Wire, nodetest.Key(t), way)
+				q := r.request(to, "sea:ping")
+				q.Issued, q.Expires = q.Issued.Add(tt.apart), q.Expires.Add(tt.apart)
+				key, err := node.SealingKey(sea.Nodes[0])
+				if err != nil {
 					t.Fatal(err)
 				}
-				early.send(&frame.Routed{Hop: i, TTL: 3, Statement: q.Encoded})
+				if q.Body, _, err = sealed.Seal(key, q.Binding(), sealed.Call{Scope: "sea:ping"}); err != nil {
+					t.Fatal(err)
+				}
+				if err := q.Sign(r.key); err != nil {
+					t.Fatal(err)
+				}
+				code := func(attempt uint64) rpc.Code {
+					r.send(&frame.Routed{Hop: attempt, TTL: 5, Attempt: attempt, Statement: q.Encoded})
+					for {
+						switch f := r.recv().(type) {
+						case *frame.Nak:
+							return f.Code
+						case *frame.Answer:
+							reply, err := route.ReadReply(f.Statement)
+							if err != nil {
+								t.Fatal(err)
+							}
+							return reply.Code
+						}
+					}
+				}
+				if got := code(0); got != tt.code {
+					t.Errorf("%v apart: %v, want %v", tt.apart, got, tt.code)
+				}
+				r.conn.Close()
 			}
-		}
-		synctest.Wait()
-		honest := newRogue(t, sea.Wire, nodetest.Key(t), sea.URLs[0])
-		honest.send(&frame.Routed{TTL: 3, Statement: honest.request(to, "sea:ping").Encoded})
-		if f, ok := honest.recv().(*frame.Ack); !ok {
-			t.Fatalf("got %+v", f)
-		}
-		f, ok := honest.recv().(*frame.Answer)
-		if !ok {
-			t.Fatal("no answer")
-		}
-		if reply, err := route.ReadReply(f.Statement); err != nil || reply.Code != rpc.OK {
-			t.Errorf("got %+v, %v", reply, err)
 		}
 	})
 }

@@ -16,11 +16,8 @@ import (
 
 // The bounds of routed calls.
 const (
-	// maxServing is how many routed requests handlers may work on at once,
-	// those held until their time included; maxHolding is how many of them may
-	// be held.
+	// maxServing is how many routed requests handlers may work on at once.
 	maxServing = 256
-	maxHolding = 64
 
 	// maxSources is how many sources' rates are kept.
 	maxSources = 1024
@@ -32,7 +29,6 @@ type router struct {
 	s       *session
 	wake    chan struct{} // holds a token when the core's next time may be sooner
 	serving chan struct{} // a token per request that handlers work on
-	holding chan struct{} // a token per request of those that is held until its time
 
 	mu      sync.Mutex // guards what follows
 	core    *route.Core
@@ -66,9 +62,8 @@ func newRouter(s *session) *router {
 		s:       s,
 		wake:    make(chan struct{}, 1),
 		serving: make(chan struct{}, maxServing),
-		holding: make(chan struct{}, maxHolding),
 		core:    route.New(s.n.addr),
-		guard:   route.NewGuard(s.n.cfg.Network, time.Now()),
+		guard:   route.NewGuard(s.n.cfg.Network),
 		waiting: make(map[[16]byte]*asking),
 		sources: make(map[identity.Entity]*route.Bucket),
 	}
@@ -206,7 +201,7 @@ func (r *router) routed(l *link, f *frame.Routed) {
 	case !l.allow(now):
 		nak(rpc.Busy)
 		return
-	case now.After(req.Expires):
+	case req.Over(now):
 		nak(rpc.Expired)
 		return
 	}
@@ -297,35 +292,17 @@ func (r *router) deliver(d route.Deliver) {
 // judge asks the guard about a request and does what it says.
 func (r *router) judge(d route.Deliver) {
 	key, req := d.Key, d.Req
-	for {
-		r.mu.Lock()
-		v := r.guard.Admit(time.Now(), req, key.Attempt)
-		r.mu.Unlock()
-		switch {
-		case v.Wait > 0:
-			select {
-			case r.holding <- struct{}{}:
-			default:
-				r.finish(key, req, inOpen(nil, rpc.Errorf(rpc.Busy, "too many routed requests dated ahead")), false)
-				return
-			}
-			lives := r.s.pause(v.Wait)
-			<-r.holding
-			if !lives {
-				return
-			}
-		case v.Err != nil:
-			r.finish(key, req, inOpen(nil, v.Err), false)
-			return
-		case v.Reply != nil:
-			r.step(route.Answered{From: r.s.n.addr, Attempt: key.Attempt, Reply: v.Reply})
-			return
-		case v.Running:
-			return
-		default:
-			r.finish(key, req, r.carryOut(d), true)
-			return
-		}
+	r.mu.Lock()
+	v := r.guard.Admit(time.Now(), req, key.Attempt)
+	r.mu.Unlock()
+	switch {
+	case v.Err != nil:
+		r.finish(key, req, inOpen(nil, v.Err), false)
+	case v.Reply != nil:
+		r.step(route.Answered{From: r.s.n.addr, Attempt: key.Attempt, Reply: v.Reply})
+	case v.Running:
+	default:
+		r.finish(key, req, r.carryOut(d), true)
 	}
 }
 

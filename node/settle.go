@@ -36,8 +36,8 @@ const (
 	yieldWait = 5 * time.Second
 
 	// skewWarn is by how much clocks may differ without a word in the log.
-	// Routed calls bear some 20 s.
-	skewWarn = 5 * time.Second
+	// Routed calls bear two minutes.
+	skewWarn = 30 * time.Second
 )
 
 // A claim is an outbound handshake whose peer is known and has not yet said

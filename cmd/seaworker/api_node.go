@@ -55,6 +55,10 @@ func (d *daemon) status() statusView {
 		s.Listening = []string{}
 	}
 	s.ActsFor = d.ledger.Acting()
+	if ahead, ok := d.node.ClockAhead(); ok {
+		ms := ahead.Milliseconds()
+		s.ClockAhead = &ms
+	}
 	if s.Online {
 		s.PID = os.Getpid()
 	}

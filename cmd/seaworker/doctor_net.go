@@ -52,6 +52,9 @@ func networkOf(s statusView, peers []peerView) *networkView {
 	if s.Outside != nil && s.Outside.NAT == natDraws && (s.Mapped == nil || len(s.Mapped.URLs) == 0) {
 		hint("the router draws a port for each destination: switch UPnP or NAT-PMP on in it, or forward a port to this machine, and give it with --listen and --public")
 	}
+	if text := s.clockOff(); text != "" {
+		hint(text)
+	}
 	if v.Relayed > 0 {
 		hint("relayed links carry 128 KiB/s at most; \"seaworker peer ping PEER\" says what is in the way of a direct one")
 	}

@@ -15,6 +15,7 @@ import (
 func TestNetworkHints(t *testing.T) {
 	one := []peerView{{Transport: "ws"}}
 	seen := &outsideView{NAT: natKeeps}
+	fast, slow, fair := int64(75_000), int64(-20_001), int64(9_999)
 	for _, c := range []struct {
 		name  string
 		s     statusView
@@ -27,6 +28,9 @@ func TestNetworkHints(t *testing.T) {
 		{"a hard NAT", statusView{Outside: &outsideView{NAT: natDraws}}, one, "forward a port"},
 		{"a hard NAT that maps", statusView{Outside: &outsideView{NAT: natDraws}, Mapped: &mappedView{URLs: []string{"ws://20.0.0.7:1"}}}, one, ""},
 		{"relayed", statusView{Outside: seen}, []peerView{{Transport: "relay", Relayed: true}}, "relayed links"},
+		{"a clock that is fast", statusView{Outside: seen, ClockAhead: &fast}, one, "1m15s ahead"},
+		{"a clock that is slow", statusView{Outside: seen, ClockAhead: &slow}, one, "20s behind"},
+		{"a fair clock", statusView{Outside: seen, ClockAhead: &fair}, one, ""},
 		{"closed", statusView{Outside: seen, Reached: &reachView{URL: "ws://:1", No: []identity.Entity{{}}}}, one, "nobody comes through to ws://:1"},
 	} {
 		hints := networkOf(c.s, c.peers).Hints

@@ -39,6 +39,10 @@ type statusView struct {
 
 	// Mapped is what the router does for the node, once it was asked.
 	Mapped *mappedView `json:"mapped,omitempty"`
+
+	// ClockAhead is by how many milliseconds this machine's clock is ahead of most
+	// neighbours', once there are three.
+	ClockAhead *int64 `json:"clock_ahead_ms,omitempty"`
 }
 
 func newUp(c *cli) *cobra.Command {
@@ -203,6 +207,9 @@ func newStatus(c *cli) *cobra.Command {
 			if err == nil && s.Online {
 				_, err = fmt.Fprintf(c.stdout, "reachable  %s\n", s.reachable())
 			}
+			if off := s.clockOff(); err == nil && off != "" {
+				_, err = fmt.Fprintf(c.stdout, "clock      %s\n", off)
+			}
 			return err
 		},
 	}
@@ -217,4 +224,23 @@ func (s statusView) reachable() string {
 		return "through the sea only: it listens nowhere"
 	}
 	return "not known: no peer has tried yet"
+}
+
+// fairClock is by how much a clock may be off without a word: nodes bear a minute.
+const fairClock = 10 * time.Second
+
+// clockOff says that this machine's clock is wrong, as far as most neighbours' clocks show;
+// empty when it is not.
+func (s statusView) clockOff() string {
+	if s.ClockAhead == nil {
+		return ""
+	}
+	off, way := time.Duration(*s.ClockAhead)*time.Millisecond, "ahead of"
+	if off < 0 {
+		off, way = -off, "behind"
+	}
+	if off < fairClock {
+		return ""
+	}
+	return fmt.Sprintf("the clock is %s %s most neighbours' clocks: set it, or start a time service; others refuse what is two minutes off", off.Round(time.Second), way)
 }

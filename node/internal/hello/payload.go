@@ -21,7 +21,7 @@ const (
 	MaxAgent = 64
 
 	// MaxSkew is by how much two clocks may differ for a link. Routed requests
-	// need them within some 20 s.
+	// bear less: see route.Slack.
 	MaxSkew = 10 * time.Minute
 )
 

@@ -302,7 +302,7 @@ func (c *Core) arrived(now time.Time, e Arrived) []Effect {
 	switch {
 	case c.seen.has(now, key):
 		return nak(rpc.Replayed)
-	case now.After(e.Req.Expires):
+	case e.Req.Over(now):
 		return nak(rpc.Expired)
 	case len(c.flights) >= MaxFlights:
 		return nak(rpc.Busy)

@@ -410,7 +410,7 @@ func TestArrivedBounds(t *testing.T) {
 		t.Errorf("again: %+v", nak)
 	}
 	late := w.request(source, target.addr, "x")
-	if nak := first[*frame.Nak](t, core.Step(late.Expires.Add(1), Arrived{source.addr, &frame.Routed{Statement: late.Encoded}, late})); nak.Code != rpc.Expired {
+	if nak := first[*frame.Nak](t, core.Step(late.Expires.Add(Slack+1), Arrived{source.addr, &frame.Routed{Statement: late.Encoded}, late})); nak.Code != rpc.Expired {
 		t.Errorf("late: %+v", nak)
 	}
 	far := w.request(source, target.addr, "x")

@@ -10,27 +10,29 @@ import (
 
 // The bounds of a Guard.
 const (
-	// MaxGuarded is how many requests a Guard remembers at once.
-	MaxGuarded = 16384
+	// MaxGuarded is how many requests a Guard remembers at once, each until it would be
+	// refused for its time. A source may have one for each guardShare places that are
+	// free, so that a few sources leave room for others.
+	MaxGuarded = 65536
+	guardShare = 4
 
 	// MaxKept is how many bytes of replies a Guard keeps for retries.
 	MaxKept = 4 << 20
-
-	// MaxAhead is how far ahead of ours the source's clock may be: so long a
-	// request is held until its time has come.
-	MaxAhead = 2 * time.Second
 )
 
-// A Guard keeps a destination from carrying a request out twice, also over a
-// restart: it never lets one in before its time of issue, and never one that
-// was issued before it began, so what an earlier run let in it refuses. It is
-// not safe for concurrent use.
+// Slack is by how much the clocks of two nodes may differ for requests between them, or
+// by way of them: each may be wrong by a minute.
+const Slack = 120 * time.Second
+
+// A Guard keeps a destination from carrying a request out twice. It does not know what
+// an earlier run of the node has carried out: that was sealed to another key, and what is
+// not sealed changes nothing. It is not safe for concurrent use.
 type Guard struct {
 	network string
-	began   time.Time
 	known   map[name]*known
-	swept   time.Time
+	sources map[identity.Entity]int // how many of known are whose
 	kept    int
+	swept   time.Time
 	order   []name // of those with a reply kept, oldest first
 }
 
@@ -42,23 +44,20 @@ type name struct {
 
 type known struct {
 	hash    identity.Hash
-	expires time.Time
+	until   time.Time // when it would be refused for its time
 	reply   *Reply
 	done    bool
 	waiting []uint64 // attempts that want the reply beside the first
 }
 
-// NewGuard returns a Guard of a node that began at began.
-func NewGuard(network string, began time.Time) *Guard {
-	// A request bears milliseconds, cut off.
-	return &Guard{network: network, began: began.Truncate(time.Millisecond), known: make(map[name]*known)}
+// NewGuard returns a Guard that knows of no request.
+func NewGuard(network string) *Guard {
+	return &Guard{network: network, known: make(map[name]*known), sources: make(map[identity.Entity]int)}
 }
 
-// A Verdict is what to do with a request: hold it for Wait, answer it with
-// Reply, refuse it with Err, let it be when Running, or, when all are zero,
-// carry it out and tell Finish.
+// A Verdict is what to do with a request: answer it with Reply, refuse it with Err, let
+// it be when Running, or, when all are zero, carry it out and tell Finish.
 type Verdict struct {
-	Wait    time.Duration
 	Reply   *Reply
 	Err     error
 	Running bool
@@ -72,17 +71,13 @@ func (g *Guard) Admit(now time.Time, r *Request, attempt uint64) Verdict {
 	switch {
 	case r.Network != g.network:
 		return refuse(rpc.Refused, "the request is for another network")
-	case r.Issued.Before(g.began):
-		return refuse(rpc.Expired, "the request was issued before this node started")
-	case now.After(r.Expires):
+	case r.Over(now):
 		return refuse(rpc.Expired, "the request expired %s ago; compare the clocks", now.Sub(r.Expires).Round(time.Millisecond))
-	case r.Issued.Sub(now) > MaxAhead:
+	case r.Issued.Sub(now) > Slack:
 		return refuse(rpc.Expired, "the request is dated %s ahead; compare the clocks", r.Issued.Sub(now).Round(time.Millisecond))
-	case r.Issued.After(now):
-		return Verdict{Wait: r.Issued.Sub(now)}
 	}
 	n := name{r.Source, r.ID}
-	if k := g.known[n]; k != nil && !now.After(k.expires) {
+	if k := g.known[n]; k != nil && !now.After(k.until) {
 		switch {
 		case k.hash != r.Hash():
 			return refuse(rpc.Replayed, "another request had this id")
@@ -95,10 +90,14 @@ func (g *Guard) Admit(now time.Time, r *Request, attempt uint64) Verdict {
 		return refuse(rpc.Replayed, "the request was carried out before")
 	}
 	g.sweep(now)
-	if len(g.known) >= MaxGuarded {
+	if g.known[n] != nil {
+		g.drop(n) // its time is over
+	}
+	if free := MaxGuarded - len(g.known); free <= 0 || g.sources[r.Source] > free/guardShare {
 		return refuse(rpc.Busy, "too many requests")
 	}
-	g.known[n] = &known{hash: r.Hash(), expires: r.Expires}
+	g.known[n] = &known{hash: r.Hash(), until: r.Expires.Add(Slack)}
+	g.sources[r.Source]++
 	return Verdict{}
 }
 
@@ -121,6 +120,15 @@ func (g *Guard) Finish(r *Request, reply *Reply) (attempts []uint64) {
 	return attempts
 }
 
+// drop forgets a request.
+func (g *Guard) drop(n name) {
+	g.forget(n)
+	delete(g.known, n)
+	if g.sources[n.source]--; g.sources[n.source] == 0 {
+		delete(g.sources, n.source)
+	}
+}
+
 // forget drops the reply kept under n.
 func (g *Guard) forget(n name) {
 	if k := g.known[n]; k != nil && k.reply != nil {
@@ -131,14 +139,13 @@ func (g *Guard) forget(n name) {
 
 // sweep forgets requests that would be refused as expired.
 func (g *Guard) sweep(now time.Time) {
-	if now.Sub(g.swept) < time.Second {
+	if now.Sub(g.swept).Abs() < 5*time.Second {
 		return
 	}
 	g.swept = now
 	for n, k := range g.known {
-		if now.After(k.expires) {
-			g.forget(n)
-			delete(g.known, n)
+		if now.After(k.until) {
+			g.drop(n)
 		}
 	}
 	order := g.order[:0]

@@ -16,7 +16,7 @@ func guarded(id byte, issued time.Time) *Request {
 }
 
 func TestGuard(t *testing.T) {
-	g := NewGuard("sea", noon)
+	g := NewGuard("sea")
 	now := noon.Add(time.Minute)
 	r := guarded(1, now)
 	if v := g.Admit(now, r, 0); v != (Verdict{}) {
@@ -42,62 +42,65 @@ func TestGuard(t *testing.T) {
 	if v := g.Admit(now, foreign, 0); !errors.Is(v.Err, rpc.ErrRefused) {
 		t.Errorf("another network: %+v", v)
 	}
-	if v := g.Admit(now.Add(MaxLife+1), r, 0); !errors.Is(v.Err, rpc.ErrExpired) {
+	if v := g.Admit(now.Add(MaxLife+Slack), r, 0); v.Reply != reply {
+		t.Errorf("at its very end: %+v", v)
+	}
+	if v := g.Admit(now.Add(MaxLife+Slack+1), r, 0); !errors.Is(v.Err, rpc.ErrExpired) {
 		t.Errorf("late: %+v", v)
 	}
-	if v := g.Admit(now, guarded(3, noon.Add(-time.Millisecond)), 0); !errors.Is(v.Err, rpc.ErrExpired) {
-		t.Errorf("from before the start: %+v", v)
-	}
-}
-
-// A request dated ahead waits for its time, so that after a restart it is from
-// before the start.
-func TestGuardAhead(t *testing.T) {
-	now := noon.Add(time.Minute)
-	g := NewGuard("sea", noon)
-	r := guarded(1, now.Add(MaxAhead))
-	if v := g.Admit(now, r, 0); v.Wait != MaxAhead {
+	if v := g.Admit(now, guarded(3, now.Add(Slack)), 0); v != (Verdict{}) {
 		t.Errorf("ahead: %+v", v)
 	}
-	if v := g.Admit(now, guarded(2, now.Add(MaxAhead+time.Millisecond)), 0); !errors.Is(v.Err, rpc.ErrExpired) {
+	if v := g.Admit(now, guarded(4, now.Add(Slack+1)), 0); !errors.Is(v.Err, rpc.ErrExpired) {
 		t.Errorf("too far ahead: %+v", v)
 	}
-	later := now.Add(MaxAhead)
-	if v := g.Admit(later, r, 0); v != (Verdict{}) {
-		t.Errorf("in its time: %+v", v)
-	}
-	again := NewGuard("sea", later.Add(time.Millisecond))
-	if v := again.Admit(later.Add(time.Second), r, 0); !errors.Is(v.Err, rpc.ErrExpired) {
-		t.Errorf("after a restart: %+v", v)
+	// One from a clock that is ahead is remembered until its time is over by ours.
+	if v := g.Admit(now.Add(2*Slack+MaxLife), guarded(3, now.Add(Slack)), 1); !v.Running {
+		t.Errorf("ahead, again: %+v", v)
 	}
 }
 
+// A few sources that ask as much as they can leave places for others.
 func TestGuardBounds(t *testing.T) {
-	g := NewGuard("sea", noon)
-	for i := range MaxGuarded {
-		r := guarded(0, noon)
-		r.ID[1], r.ID[2] = byte(i), byte(i>>8)
-		if v := g.Admit(noon, r, 0); v != (Verdict{}) {
-			t.Fatalf("request %d: %+v", i, v)
+	fill := func(g *Guard, sources int) (taken int) {
+		for i := range 2 * MaxGuarded {
+			r := guarded(0, noon)
+			r.Source = identity.Entity{9, byte(i % sources), byte(i % sources >> 8)}
+			r.ID[1], r.ID[2], r.ID[3] = byte(i), byte(i>>8), byte(i>>16)
+			if v := g.Admit(noon, r, 0); v == (Verdict{}) {
+				taken++
+				g.Finish(r, &Reply{Encoded: make([]byte, 1000)})
+			} else if !errors.Is(v.Err, rpc.ErrBusy) {
+				t.Fatalf("request %d: %+v", i, v)
+			}
 		}
-		g.Finish(r, &Reply{Encoded: make([]byte, 1000)})
+		return taken
 	}
-	if v := g.Admit(noon, guarded(1, noon), 0); !errors.Is(v.Err, rpc.ErrBusy) {
-		t.Errorf("full: %+v", v)
-	}
-	if g.kept > MaxKept {
-		t.Errorf("%s", g)
-	}
-	// The first one's reply has made room, but it is not carried out again.
-	if v := g.Admit(noon, guarded(0, noon), 1); !errors.Is(v.Err, rpc.ErrReplayed) {
-		t.Errorf("reply forgotten: %+v", v)
-	}
-	later := noon.Add(MaxLife + time.Millisecond)
-	if v := g.Admit(later, guarded(1, later), 0); v != (Verdict{}) {
-		t.Errorf("after the others have expired: %+v", v)
-	}
-	if len(g.known) != 1 || g.kept != 0 || len(g.order) != 0 {
-		t.Errorf("left: %s, order %d", g, len(g.order))
+	for sources, least := range map[int]int{1: 4 * MaxGuarded / 5, 16: MaxGuarded / 6, 1000: 200} {
+		g := NewGuard("sea")
+		taken := fill(g, sources)
+		if free := MaxGuarded - taken; free < least || taken > MaxGuarded {
+			t.Errorf("%d sources leave %d places, want %d", sources, free, least)
+		}
+		if v := g.Admit(noon, guarded(1, noon), 0); v != (Verdict{}) {
+			t.Errorf("another one beside %d: %+v", sources, v)
+		}
+		if g.kept > MaxKept {
+			t.Errorf("%s", g)
+		}
+		// The first one's reply has made room, but it is not carried out again.
+		first := guarded(0, noon)
+		first.Source = identity.Entity{9}
+		if v := g.Admit(noon, first, 1); !errors.Is(v.Err, rpc.ErrReplayed) {
+			t.Errorf("reply forgotten: %+v", v)
+		}
+		later := noon.Add(MaxLife + Slack + time.Millisecond)
+		if v := g.Admit(later, guarded(1, later), 0); v != (Verdict{}) {
+			t.Errorf("after the others have expired: %+v", v)
+		}
+		if len(g.known) != 1 || len(g.sources) != 1 || g.kept != 0 || len(g.order) != 0 {
+			t.Errorf("left: %s, order %d", g, len(g.order))
+		}
 	}
 }
 

@@ -20,7 +20,8 @@ const (
 	ReplyPurpose   identity.Purpose = "sea/reply/1"
 )
 
-// MaxLife is how long after its issue a request may still be carried out.
+// MaxLife is how long after its issue a request may still be carried out, by the source's
+// clock: see Slack.
 const MaxLife = 30 * time.Second
 
 // What a routed request may ask for in the open: both without a body.
@@ -160,6 +161,10 @@ func ReadRequest(b []byte) (*Request, error) {
 	}
 	return r, nil
 }
+
+// Over reports whether r's time is over at now, also for one whose clock is right when the
+// source's is behind.
+func (r *Request) Over(now time.Time) bool { return now.Sub(r.Expires) > Slack }
 
 // Verify returns an error unless the source signed r.
 func (r *Request) Verify() error {
