@@ -29,6 +29,7 @@ func (a *api) handler() http.Handler {
 	mux := http.NewServeMux()
 	a.nodeRoutes(mux)
 	a.jobRoutes(mux)
+	a.mapRoutes(mux)
 	a.creditRoutes(mux)
 	a.channelRoutes(mux)
 	a.certRoutes(mux)

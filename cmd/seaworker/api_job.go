@@ -7,7 +7,6 @@ import (
 	"io"
 	"iter"
 	"net/http"
-	"slices"
 	"strconv"
 
 	"github.com/peersea/sea/compute"
@@ -126,18 +125,7 @@ func (a *api) getFile(w http.ResponseWriter, r *http.Request) {
 		sendFailure(w, r, err)
 		return
 	}
-	name := r.PathValue("path")
-	i := slices.IndexFunc(j.Files, func(f compute.OutFile) bool { return f.Path == name && !f.Dir })
-	if i < 0 {
-		sendFailure(w, r, failf(exitUsage, reasonNotFound, "see \"seaworker job show\"", "job %s has no output file %q", j.ID.Short(), name))
-		return
-	}
-	if j.Files[i].Blob.Size == 0 {
-		w.Header().Set("Content-Type", "application/octet-stream")
-		return
-	}
-	text, err := a.d.storage.Open(j.Files[i].Blob.Hash)
-	sendBytes(w, r, text, err)
+	a.sendOutFile(w, r, "job "+j.ID.Short(), j.Files)
 }
 
 // sendBytes answers with what from holds, and closes it.

@@ -32,6 +32,7 @@ func explain(ctx context.Context, err error) *failure {
 		reason string
 		hint   string
 	}{
+		{market.ErrNoMap, exitUsage, reasonNotFound, "see \"seaworker map list\""},
 		{market.ErrNoJob, exitUsage, reasonNotFound, "see \"seaworker job list\""},
 		{market.ErrAmbiguous, exitUsage, reasonUsage, "give more digits"},
 		{market.ErrNoReceipt, exitUsage, reasonNotFound, "see \"seaworker job show\""},

@@ -34,7 +34,7 @@ program's own exit code through.`,
 		newDemo(c),
 		newUp(c), newStop(c), newStatus(c),
 		newID(c), newCert(c), newDoctor(c),
-		newRun(c), newQuote(c), newJob(c), newReceipt(c),
+		newRun(c), newMap(c), newQuote(c), newJob(c), newReceipt(c),
 		newOffer(c), newPause(c), newDrain(c), newResume(c), newTasks(c), newCredit(c), newEarnings(c), newSpending(c), newPeer(c), newCall(c), newPub(c), newSub(c), newPlugin(c),
 		newAddr(c), newVersion(c), newCheckFile(c), newExamineFile(c),
 	)

@@ -39,6 +39,7 @@ type jobFlags struct {
 	verify, auditor   string
 	bootstrap         []string
 	network           string
+	noInput           bool // our standard input is not the job's
 }
 
 func (f *jobFlags) declare(cmd *cobra.Command) {
@@ -178,7 +179,7 @@ func (f *jobFlags) uploadStdin(ctx context.Context, c *cli, api *client) (comput
 	if f.stdin != "" {
 		return uploadFile(ctx, api, f.stdin)
 	}
-	if isTerminal(c.stdin) {
+	if f.noInput || isTerminal(c.stdin) {
 		return compute.Blob{}, nil // a program cannot be typed to: it runs elsewhere
 	}
 	return upload(ctx, api, c.stdin)

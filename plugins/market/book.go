@@ -392,7 +392,11 @@ func (b *Book) orders() map[identity.Hash]struct{} {
 // settle takes a job that has ended from the live ones.
 func (b *Book) settle(id ID) {
 	b.mu.Lock()
+	j := b.live[id]
 	delete(b.live, id)
 	b.mu.Unlock()
+	if j != nil {
+		j.update(func(*jobRecord) {})
+	}
 	b.papers.ended(id)
 }

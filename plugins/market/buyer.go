@@ -26,6 +26,7 @@ type buyer struct {
 	trading chan struct{} // one element for each job that is at work
 	sellers directory
 	dealt   *remembered
+	maps    *mapBook
 
 	orders struct {
 		sync.Mutex
@@ -62,7 +63,7 @@ func (m *Market) initBuyer() error {
 		m.book.mu.Unlock()
 		j.pinned = m.pinInputs(r)
 	}
-	return nil
+	return m.initMaps()
 }
 
 // startBuyer goes on with the jobs that have not ended.
@@ -76,11 +77,13 @@ func (m *Market) startBuyer() {
 	for _, j := range all {
 		m.spawn(func(ctx context.Context) { m.drive(ctx, j) })
 	}
+	m.startMaps()
 	m.spawn(m.sweepLocks)
 }
 
 // endBuyer tells those who watch that nothing more happens.
 func (m *Market) endBuyer() {
+	m.endMaps()
 	m.book.mu.Lock()
 	defer m.book.mu.Unlock()
 	for _, j := range m.book.live {
@@ -107,7 +110,7 @@ func (m *Market) submit(rec jobRecord) (Job, error) {
 		return Job{}, r
 	}
 	part := rec.CheckOf != ID{}
-	if !part { // else its job has named it
+	if rec.ID == (ID{}) { // else its job or its map has named it
 		rec.ID = NewID()
 	}
 	rec.State, rec.Created = Queued, time.Now().UnixMilli()

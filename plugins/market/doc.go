@@ -20,6 +20,8 @@
 //
 // Failpoints, in the order of a trade: the buyer's
 //
+//	market:map-persisted      a map is on disk, no item was begun
+//	market:map-item           that an item has a job is given to the disk, the job is not
 //	market:job-persisted      the job is on disk, nobody was asked
 //	market:ask-sent           asks have gone out
 //	market:quote-received     a quote was chosen
@@ -31,6 +33,7 @@
 //	market:delivery-persisted receipt, delivery and output are on disk, nothing is paid
 //	market:pay-before         about to pay
 //	market:pay-after          the ledger has the entry, the job does not know
+//	market:map-item-ended     a job has ended, its map's item does not know
 //
 // and the seller's
 //

@@ -104,11 +104,34 @@ func FuzzRecord(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(job)
-	f.Add(sale)
+	item := itemRecord{State: Asking, Name: "7", Tries: 1, Open: []openTry{{NewID(), 5}}}
+	raw, err := item.encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	all := mapRecord{ID: NewID(), Spec: MapSpec{Each: EachNumber, Last: 3}, State: MapRunning, Items: 4}
+	many, err := all.encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, b := range [][]byte{job, sale, raw, many} {
+		f.Add(b)
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if r, err := decodeJob(b); err == nil {
 			r.job()
+			if again, err := r.encode(); err != nil || !bytes.Equal(again, b) {
+				t.Errorf("%x became %x, %v", b, again, err)
+			}
+		}
+		if r, err := decodeItem(b); err == nil {
+			r.item(0)
+			if again, err := r.encode(); err != nil || !bytes.Equal(again, b) {
+				t.Errorf("%x became %x, %v", b, again, err)
+			}
+		}
+		if r, err := decodeMap(b); err == nil {
+			r.view(&tally{}, 0)
 			if again, err := r.encode(); err != nil || !bytes.Equal(again, b) {
 				t.Errorf("%x became %x, %v", b, again, err)
 			}

@@ -123,19 +123,25 @@ func (m *Market) Retry(_ context.Context, id ID, c Change) (Job, error) {
 	if c.Timeout != 0 {
 		s.Limits.WallMillis = 0 // goes by the timeout
 	}
-	rec := jobRecord{Spec: s, Of: id, Avoid: slices.Clone(old.Avoid), Spent: old.Spent}
+	rec := jobRecord{Spec: s, Of: id, Avoid: slices.Clone(old.Avoid), Spent: m.outlay(old)}
 	if old.Quote != nil && slices.Contains(faults, old.Reason) && !slices.Contains(rec.Avoid, old.Quote.By) {
 		rec.Avoid = append(rec.Avoid, old.Quote.By)
-	}
-	if old.Order != nil {
-		rec.Spent += m.owed(old, 0)
-	}
-	if v := old.job(); old.Paid {
-		rec.Spent = max(rec.Spent, old.Spent+v.Cost)
 	}
 	if s.MaxCredit > 0 && rec.left() <= 0 {
 		no := refuse(RefusedPrice, "job %s cost up to %s credits of the %s that it may cost", id.Short(), rec.Spent, s.MaxCredit)
 		return Job{}, no.try("--max-credit above %s", rec.Spent)
 	}
 	return m.submit(rec)
+}
+
+// outlay is the most that a job has cost, or its sellers may still claim for it.
+func (m *Market) outlay(r *jobRecord) ledger.Amount {
+	cost := r.Spent
+	if r.Order != nil {
+		cost += m.owed(r, 0)
+	}
+	if v := r.job(); v.Paid || r.State == Done {
+		cost = max(cost, r.Spent+v.Cost)
+	}
+	return cost
 }
