@@ -12,6 +12,7 @@ import (
 	"github.com/peersea/sea/compute"
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/plugins/market"
+	"github.com/peersea/sea/plugins/market/rest"
 )
 
 // maxListed is how many jobs GET /v1/jobs lists at most, and sales GET /v1/sales.
@@ -252,7 +253,9 @@ func (a *api) putOffer(_ *http.Request, in offerChange) (offerView, error) {
 			return offerView{}, err
 		}
 	}
-	if err := a.d.market.SetPolicy(p); err != nil {
+	if err := a.d.market.SetPolicy(p); errors.Is(err, rest.ErrUnknown) {
+		return offerView{}, usagef("see docs/SELLING.md for what a machine must tell for --on-battery and --when-idle", "%v", err)
+	} else if err != nil {
 		return offerView{}, fmt.Errorf("keep the offer: %w", err)
 	}
 	return a.d.offer(), nil

@@ -51,6 +51,9 @@ func (d *daemon) status() statusView {
 			s.Listening = append(s.Listening, url)
 		}
 	}
+	if s.Selling {
+		s.NotNow = d.market.NotNow()
+	}
 	if s.Listening == nil {
 		s.Listening = []string{}
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/peersea/sea/plugins/credit"
 	"github.com/peersea/sea/plugins/guest"
 	"github.com/peersea/sea/plugins/market"
+	"github.com/peersea/sea/plugins/market/rest"
 	"github.com/peersea/sea/plugins/state"
 	"github.com/peersea/sea/plugins/storage"
 )
@@ -235,7 +236,7 @@ func (d *daemon) startPlugins(cfg config) error {
 	}
 	d.credit = credit.New(d.ledger, credit.Config{NoGrowth: !cfg.Grow})
 	d.guests = guest.New(d.guestEngine(), kept, store, "storage", "credit", "market")
-	d.market = market.New(d.key, book, d.ledger, jobEngine(d.engine), market.Config{Engine: d.engine.Name(), Services: d.guests})
+	d.market = market.New(d.key, book, d.ledger, jobEngine(d.engine), market.Config{Engine: d.engine.Name(), Services: d.guests, Machine: thisMachine})
 	d.plugins, err = plugins.Start(d.node, d.dir.plugins(), d.log,
 		plugins.Named{Name: "storage", Plugin: d.storage},
 		plugins.Named{Name: "credit", Plugin: d.credit},
@@ -257,6 +258,10 @@ type runner interface {
 // jobEngine is what the market runs jobs on. A variable so that tests can have a
 // seller that lies.
 var jobEngine = func(e *compute.Engine) runner { return e }
+
+// thisMachine is what a seller's rest depends on, nil the one we run on. A variable
+// so that tests can have one whose battery is empty.
+var thisMachine rest.Machine
 
 // guestEngine is that of the guest plugins: jobs of the market, which may run for
 // minutes, are not in their way. It has no process before the first call.

@@ -34,6 +34,8 @@ type offerChange struct {
 	Hours          *string `json:"hours,omitempty"`
 	Policy         *string `json:"policy,omitempty"`
 	Share          *uint32 `json:"cpu_percent,omitempty"`
+	NotOnBattery   *bool   `json:"not_on_battery,omitempty"`
+	WhenIdle       *bool   `json:"when_idle,omitempty"`
 
 	AllowPeers   *[]identity.Entity `json:"allow_peers,omitempty"`
 	DenyPeers    *[]identity.Entity `json:"deny_peers,omitempty"`
@@ -82,6 +84,8 @@ func (in offerChange) apply(p *market.Policy) {
 	put(&p.Hours, in.Hours)
 	put(&p.Program, in.Policy)
 	put(&p.Share, in.Share)
+	put(&p.NotOnBattery, in.NotOnBattery)
+	put(&p.WhenIdle, in.WhenIdle)
 	put(&p.AllowPeers, in.AllowPeers)
 	put(&p.DenyPeers, in.DenyPeers)
 	put(&p.AllowModules, in.AllowModules)

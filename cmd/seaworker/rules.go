@@ -19,6 +19,8 @@ import (
 // node works.
 type ruleFlags struct {
 	hours, policy, cpu        string
+	onBattery                 string
+	whenIdle                  bool
 	allowPeers, denyPeers     []string
 	allowModules, denyModules []string
 }
@@ -27,6 +29,8 @@ func (r *ruleFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&r.hours, "hours", "", "take orders at these `TIMES` of this machine's clock: 22:00-07:00,sat-sun@00:00-24:00; \"\" for always")
 	flags.StringVar(&r.policy, "policy", "", "ask the `PROGRAM` about each job, see docs/SELLING.md; \"\" for none")
 	flags.StringVar(&r.cpu, "cpu", "", "give each job `N` percent of a core; 100 for all of it")
+	flags.StringVar(&r.onBattery, "on-battery", "", "`WHEN` to work on battery: never or always")
+	flags.BoolVar(&r.whenIdle, "when-idle", false, "work only while nobody else uses this machine")
 	flags.StringSliceVar(&r.allowPeers, "allow-peer", nil, "sell to these `ENTITIES` only, nodes or whom they act for; \"\" for all")
 	flags.StringSliceVar(&r.denyPeers, "deny-peer", nil, "do not sell to these `ENTITIES`; \"\" for none")
 	flags.StringSliceVar(&r.allowModules, "allow-module", nil, "run these `MODULES` only, files or hashes; \"\" for all")
@@ -55,6 +59,16 @@ func (r *ruleFlags) change(flags *pflag.FlagSet, c *offerChange) error {
 		}
 		percent := uint32(n)
 		c.Share = &percent
+	}
+	if flags.Changed("on-battery") {
+		if r.onBattery != "never" && r.onBattery != "always" {
+			return usagef("write never or always", "--on-battery %q", r.onBattery)
+		}
+		never := r.onBattery == "never"
+		c.NotOnBattery = &never
+	}
+	if flags.Changed("when-idle") {
+		c.WhenIdle = &r.whenIdle
 	}
 	for _, l := range []struct {
 		name string
@@ -140,6 +154,12 @@ func rulesText(p market.Policy) string {
 	}
 	if p.Share != 0 && p.Share != 100 {
 		line("cpu", "%d %% of a core for each job", p.Share)
+	}
+	if p.NotOnBattery {
+		line("battery", "never works on it")
+	}
+	if p.WhenIdle {
+		line("idle", "works only while nobody else uses this machine")
 	}
 	if p.Program != "" {
 		line("policy", "%s is asked about each job", p.Program)

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/peersea/sea/compute"
+	"github.com/peersea/sea/plugins/market/rest"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -30,8 +31,31 @@ func TestMain(m *testing.M) {
 		if lie := os.Getenv("SEA_TEST_LIE"); lie != "" {
 			jobEngine = func(e *compute.Engine) runner { return liar{e, lie} }
 		}
+		if is := os.Getenv("SEA_TEST_MACHINE"); is != "" {
+			thisMachine = machine(is)
+		}
 		main()
 	}})
+}
+
+// machine is one that is as SEA_TEST_MACHINE says: on "battery", "used" or
+// "dumb".
+type machine string
+
+func (m machine) OnBattery(context.Context) (bool, error) { return m == "battery", m.wrong() }
+
+func (m machine) Use(context.Context) (string, error) {
+	if m == "used" {
+		return "other programs use 80 % of its processors", nil
+	}
+	return "", m.wrong()
+}
+
+func (m machine) wrong() error {
+	if m == "dumb" {
+		return fmt.Errorf("%w anything", rest.ErrUnknown)
+	}
+	return nil
 }
 
 // liar is an engine that signs for what did not happen, as SEA_TEST_LIE says:

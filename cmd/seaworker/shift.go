@@ -85,7 +85,7 @@ func shiftText(s market.Shift) string {
 func newTasks(c *cli) *cobra.Command {
 	return &cobra.Command{
 		Use:     "tasks",
-		Short:   "List the jobs that this node works on for others",
+		Short:   "List the jobs that this node works on for others, and say why it takes no more",
 		Example: "  seaworker tasks",
 		Args:    exactArgs(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -95,6 +95,15 @@ func newTasks(c *cli) *cobra.Command {
 			}
 			if c.json {
 				return c.printJSON(tasks)
+			}
+			var s statusView
+			if err := c.read(cmd.Context(), "/status", &s); err != nil {
+				return err
+			}
+			if s.NotNow != "" {
+				if _, err := fmt.Fprintf(c.stdout, "nothing more is taken now: %s\n", s.NotNow); err != nil {
+					return err
+				}
 			}
 			var rows []string
 			for _, t := range tasks {

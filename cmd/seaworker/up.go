@@ -27,7 +27,8 @@ type statusView struct {
 	Listening []string        `json:"listening"`
 	Direct    []string        `json:"direct,omitempty"` // sea:// addresses
 	Selling   bool            `json:"selling"`
-	Shift     market.Shift    `json:"shift"` // whether it does so now
+	Shift     market.Shift    `json:"shift"`             // whether it does so now
+	NotNow    string          `json:"not_now,omitempty"` // why nothing is sold at the moment
 	Dir       string          `json:"dir"`
 	PID       int             `json:"pid,omitempty"` // of the daemon; none without one
 
@@ -183,8 +184,11 @@ func newStatus(c *cli) *cobra.Command {
 			selling := "no"
 			if s.Selling {
 				selling = "yes"
-				if s.Shift.Mode != market.Open {
+				switch {
+				case s.Shift.Mode != market.Open:
 					selling += ", but " + shiftText(s.Shift)
+				case s.NotNow != "":
+					selling += ", but not now: " + s.NotNow
 				}
 			}
 			acts := ""

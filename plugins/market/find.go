@@ -64,6 +64,7 @@ type known struct {
 	offer   Offer
 	hash    identity.Hash // of the offer's statement
 	sells   bool
+	why     string // it does not, as it says
 	expires time.Time
 	failed  int // how often in a row it has not answered
 
@@ -278,7 +279,7 @@ func (m *Market) offersOf(ctx context.Context, where []addr.Addr, named, patient
 					hurry = time.After(firstOffers)
 				}
 			case named:
-				bad = append(bad, missed{a.at, refuse(NotSelling, "node %.10s does not sell", a.at)})
+				bad = append(bad, missed{a.at, refuse(NotSelling, "node %.10s: %s", a.at, a.why)})
 			}
 		case <-hurry:
 			return sellers, bad
@@ -325,6 +326,10 @@ func (m *Market) fetchOffer(ctx context.Context, at addr.Addr) (known, error) {
 	answer, err := offerMethod.Call(ctx, m.node, at, offerRequest{})
 	switch {
 	case errors.Is(err, rpc.ErrNoHandler), errors.Is(err, rpc.ErrRefused):
+		k.why = "it does not sell"
+		if said := new(rpc.Error); errors.As(err, &said) && errors.Is(err, rpc.ErrRefused) {
+			k.why = said.Text
+		}
 		m.sellers.put(k)
 		return k, nil
 	case err != nil:

@@ -14,6 +14,7 @@ import (
 	"github.com/peersea/sea/ledger"
 	"github.com/peersea/sea/plugins"
 	"github.com/peersea/sea/plugins/market/program"
+	"github.com/peersea/sea/plugins/market/rest"
 	"github.com/peersea/sea/plugins/market/trust"
 	"github.com/peersea/sea/plugins/storage"
 )
@@ -69,6 +70,9 @@ type Config struct {
 	// it sent its input, and holds a guest for the next voucher or for room: 0
 	// is DefaultInputPatience.
 	InputPatience time.Duration
+	// Machine is what the seller's rest depends on: nil is the one that the
+	// program runs on.
+	Machine rest.Machine
 }
 
 // Market is the plugin: a buyer and a seller on one node.
@@ -108,9 +112,13 @@ func New(key identity.Signer, book *Book, credit credit, engine engine, cfg Conf
 	if cfg.InputPatience == 0 {
 		cfg.InputPatience = DefaultInputPatience
 	}
+	if cfg.Machine == nil {
+		cfg.Machine = rest.NewThis()
+	}
 	cfg.Audits = cfg.Audits.WithDefaults()
 	return &Market{
-		key: key, book: book, blobs: book.blobs, credit: credit, engine: engine, cfg: cfg, leastRate: leastRate, fastest: fastestRate,
+		seller: seller{watch: rest.NewWatch(cfg.Machine)},
+		key:    key, book: book, blobs: book.blobs, credit: credit, engine: engine, cfg: cfg, leastRate: leastRate, fastest: fastestRate,
 		program: program.NewRunner(program.Patience), clock: time.Now,
 		log: slog.New(slog.DiscardHandler),
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/peersea/sea/ledger"
 	"github.com/peersea/sea/plugins/market/hours"
 	"github.com/peersea/sea/plugins/market/program"
+	"github.com/peersea/sea/plugins/market/rest"
 )
 
 const (
@@ -50,6 +51,9 @@ type Policy struct {
 	Program string `cbor:"program,omitempty" json:"policy,omitempty"`
 	// Share is how much of a core each job gets, in percent, 1 to 100; 0 is all.
 	Share uint32 `cbor:"share,omitempty" json:"cpu_percent,omitempty"`
+	// Rules are when the machine is left alone: nothing is taken then, and what
+	// runs is held where it stands.
+	rest.Rules
 }
 
 // DefaultPolicy sells nothing until Selling is set: 1 credit per Gfuel and no

@@ -81,7 +81,7 @@ func (m *Market) readSales() error {
 		return err
 	}
 	for _, s := range m.selling.sales { // before anybody else can ask for the room
-		s.shift(m.selling.shift.Mode)
+		s.pause(m.holdsLocked())
 		s.control.SetShare(m.selling.policy.share())
 		m.resume(s)
 	}
@@ -153,6 +153,7 @@ func (m *Market) startSeller() {
 		<-ctx.Done()
 		stop()
 	})
+	m.spawn(m.keepRest)
 	for _, s := range m.liveSales() {
 		switch state := s.copy().State; {
 		case state.final(): // it has just ended

@@ -15,6 +15,7 @@ import (
 	"github.com/peersea/sea/node/addr"
 	"github.com/peersea/sea/node/rpc"
 	"github.com/peersea/sea/plugins/market/queue"
+	"github.com/peersea/sea/plugins/market/rest"
 	"github.com/peersea/sea/plugins/state"
 )
 
@@ -47,6 +48,7 @@ type seller struct {
 		policy    Policy
 		shift     Shift
 		shifted   chan struct{}                   // closed and made anew when shift changes
+		rest      rest.Rest                       // as of the last look
 		sales     map[identity.Hash]*sale         // by order, those that are not paid or refused
 		kept      map[identity.Hash]keptSale      // by order, all that are on disk
 		quotes    map[identity.Hash]identity.Hash // by quote: its order
@@ -65,6 +67,9 @@ type seller struct {
 
 	paid chan identity.Entity // a payment may have come from
 	rate rate
+
+	looking sync.Mutex // held while the machine is looked at, before selling's lock
+	watch   *rest.Watch
 }
 
 // bucket counts what one buyer asks.
@@ -138,6 +143,7 @@ func (m *Market) initSeller() error {
 	m.selling.open = map[identity.Entity]int{}
 	m.selling.unpaid = map[identity.Entity]debts{}
 	m.selling.askers = map[identity.Entity]bucket{}
+	m.look(context.Background())
 	return m.readSales()
 }
 
@@ -153,6 +159,9 @@ func (m *Market) Policy() Policy {
 // refused.
 func (m *Market) SetPolicy(p Policy) error {
 	if err := p.Check(); err != nil {
+		return err
+	}
+	if err := m.mayRest(p.Rules); err != nil {
 		return err
 	}
 	raw, err := cbor.Marshal(policyBody{version, p})
@@ -171,6 +180,7 @@ func (m *Market) SetPolicy(p Policy) error {
 	}
 	m.wakeSlots()
 	m.selling.Unlock()
+	m.look(context.Background())
 	return nil
 }
 
@@ -215,10 +225,12 @@ func (m *Market) serveOffer(ctx context.Context, from rpc.Peer, _ offerRequest) 
 	if !p.Selling || !m.credit.MaySell() {
 		return offerAnswer{}, rpc.Errorf(rpc.Refused, "this node does not sell")
 	}
-	for _, no := range []*Refused{m.Shift().refuses(), p.closed(m.clock()), p.refusesPeer(from.Node, from.Entity)} {
-		if no != nil {
-			return offerAnswer{}, rpc.Errorf(rpc.Refused, "%s", no.Text)
-		}
+	no := m.resting(p)
+	if no == nil {
+		no = p.refusesPeer(from.Node, from.Entity)
+	}
+	if no != nil {
+		return offerAnswer{}, rpc.Errorf(rpc.Refused, "%s", no.Text)
 	}
 	if !m.allow(from.Node) {
 		return offerAnswer{}, rpc.Errorf(rpc.Busy, "asked too often; wait a second")
@@ -319,10 +331,7 @@ func (m *Market) mayTake(p Policy, from rpc.Peer) *Refused {
 // mayTakeLocked is mayTake with the lock held.
 func (m *Market) mayTakeLocked(p Policy, from rpc.Peer) *Refused {
 	buyer := from.Node
-	if no := p.closed(m.clock()); no != nil {
-		return no
-	}
-	if no := m.selling.shift.refuses(); no != nil {
+	if no := m.restingLocked(p); no != nil {
 		return no
 	}
 	switch {
@@ -373,7 +382,7 @@ func (m *Market) freeSlot(t *queue.Turn) {
 
 // slotFree says whether a guest may begin. It is called with the lock held.
 func (m *Market) slotFree() bool {
-	return m.selling.shift.Mode != Paused && m.selling.slots < int(m.selling.policy.Slots)
+	return !m.holdsLocked() && m.selling.slots < int(m.selling.policy.Slots)
 }
 
 // wakeSlots gives free slots to those who wait, in the queue's order. It is

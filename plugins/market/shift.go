@@ -99,19 +99,30 @@ func (m *Market) shift(s Shift) {
 	m.selling.shift = s
 	close(m.selling.shifted)
 	m.selling.shifted = make(chan struct{})
-	for _, sale := range m.selling.sales {
-		sale.shift(s.Mode)
-	}
-	m.wakeSlots()
+	m.holdAllLocked()
 	m.selling.Unlock()
 }
 
-// shift holds the sale's guest, or takes that back. It is called with selling's
+// holdsLocked says whether guests stand still, because the seller has paused or
+// rests.
+func (m *Market) holdsLocked() bool {
+	return m.selling.shift.Mode == Paused || m.selling.rest.Why != ""
+}
+
+// holdAllLocked has every guest follow what holdsLocked says.
+func (m *Market) holdAllLocked() {
+	for _, s := range m.selling.sales {
+		s.pause(m.holdsLocked())
+	}
+	m.wakeSlots()
+}
+
+// pause holds the sale's guest, or takes that back. It is called with selling's
 // lock held.
-func (s *sale) shift(mode Mode) {
+func (s *sale) pause(hold bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.paused = mode == Paused; s.paused {
+	if s.paused = hold; hold {
 		s.control.Pause(string(Paused))
 		s.tab.mark.at = time.Time{}
 	} else {
