@@ -92,7 +92,7 @@ func (d *daemon) callSpec(ctx context.Context, to addr.Addr, name, function stri
 	}
 	fuel := about.Covers(most, about.Fuel)
 	for _, o := range offers { // the buyer's own check of its cap, before the quote says the price
-		fuel = o.Offer.Covers(most, fuel)
+		fuel = o.Offer.PriceOf(about.MemoryPages).Covers(most, fuel)
 	}
 	if fuel == 0 {
 		return market.Spec{}, failf(exitRefused, string(market.RefusedPrice), "a call costs "+priceText(about.Price), "%s buys nothing of %s:%s", credits(int64(most)), name, function)

@@ -21,6 +21,7 @@ type offerView struct {
 type offerChange struct {
 	Selling        *bool   `json:"selling,omitempty"`
 	PriceMicro     *int64  `json:"price_micro_per_gfuel,omitempty"`
+	GiBMicro       *int64  `json:"price_micro_per_gib,omitempty"`
 	FeeMicro       *int64  `json:"fee_micro,omitempty"`
 	Slots          *uint32 `json:"slots,omitempty"`
 	MemoryPages    *uint32 `json:"memory_pages,omitempty"`
@@ -57,6 +58,9 @@ func (in offerChange) apply(p *market.Policy) {
 	}
 	if in.PriceMicro != nil {
 		p.PerGfuel = ledger.Amount(*in.PriceMicro)
+	}
+	if in.GiBMicro != nil {
+		p.PerGiB = ledger.Amount(*in.GiBMicro)
 	}
 	if in.FeeMicro != nil {
 		p.Fee = ledger.Amount(*in.FeeMicro)
@@ -133,15 +137,19 @@ func (c *cli) printOffer(v offerView) error {
 	if v.Quantum > 0 {
 		quantum = "as they run, every " + commas(v.Quantum) + " fuel"
 	}
+	memory := ""
+	if v.PerGiB > 0 {
+		memory = ", " + credits(int64(v.PerGiB)) + " more per Gfuel for each GiB of memory that a job may have"
+	}
 	_, err := fmt.Fprintf(c.stdout, `selling    %s
-price      %s per Gfuel, %s per job
+price      %s per Gfuel, %s per job%s
 a job      at most %s fuel, %d MiB of memory, %d MiB of output, %d s
 slow jobs  %s
 long jobs  paid %s
 jobs       %d at a time, %d waiting, %d of one buyer
 strangers  may owe %s all together, and owe or hold %s of it
 %s`,
-		selling, credits(int64(v.PerGfuel)), credits(int64(v.Fee)),
+		selling, credits(int64(v.PerGfuel)), credits(int64(v.Fee)), memory,
 		commas(v.Caps.Fuel), v.Caps.MemoryPages/16, v.Caps.OutputBytes>>20, v.Caps.WallMillis/1000, slowest, quantum,
 		v.Slots, v.Queue, v.PerBuyer,
 		credits(v.StrangersMicro), credits(v.StrangersUsedMicro), rulesText(v.Policy))
@@ -150,7 +158,7 @@ strangers  may owe %s all together, and owe or hold %s of it
 
 func newOfferSet(c *cli) *cobra.Command {
 	var sell bool
-	var price, fee, strangers, memory, fuel, slowest, quantum string
+	var price, gib, fee, strangers, memory, fuel, slowest, quantum string
 	var slots, queue, perBuyer uint32
 	var rules ruleFlags
 	cmd := &cobra.Command{
@@ -170,7 +178,7 @@ the daemon's run: its flags and config.toml say it at each start.`,
 			for _, f := range []struct {
 				name, text string
 				to         **int64
-			}{{"price", price, &change.PriceMicro}, {"fee", fee, &change.FeeMicro}, {"strangers", strangers, &change.StrangersMicro}} {
+			}{{"price", price, &change.PriceMicro}, {"price-gib", gib, &change.GiBMicro}, {"fee", fee, &change.FeeMicro}, {"strangers", strangers, &change.StrangersMicro}} {
 				if !flags.Changed(f.name) {
 					continue
 				}
@@ -236,6 +244,7 @@ the daemon's run: its flags and config.toml say it at each start.`,
 	flags := cmd.Flags()
 	flags.BoolVar(&sell, "sell", true, "answer asks with quotes")
 	flags.StringVar(&price, "price", "", "`CREDITS` per Gfuel")
+	flags.StringVar(&gib, "price-gib", "", "`CREDITS` more per Gfuel for each GiB of memory that a job may have")
 	flags.StringVar(&fee, "fee", "", "`CREDITS` per job")
 	flags.StringVar(&strangers, "strangers", "", "`CREDITS` that all strangers together may owe")
 	flags.Uint32Var(&slots, "max-jobs", 0, "run at most `N` jobs at a time")

@@ -272,11 +272,12 @@ func (s Spec) maxPrice() ledger.Amount {
 // fuelFor is the fuel limit to ask a seller for: the spec's, or as much as the
 // cap covers at the offer's price, the seller lends and takes.
 func (s Spec) fuelFor(o Offer) (uint64, *Refused) {
-	if o.PerGfuel > s.maxPrice() {
-		return 0, refuse(RefusedPrice, "it asks %s credits per Gfuel, the cap is %s", o.PerGfuel, s.maxPrice()).try("--max-price %s", o.PerGfuel)
+	p := s.priceOf(o)
+	if p.PerGfuel > s.maxPrice() {
+		return 0, refuse(RefusedPrice, "it asks %s credits per Gfuel%s, the cap is %s", p.PerGfuel, withMiB(o.PerGiB, s.Limits.MemoryPages), s.maxPrice()).try("--max-price %s", p.PerGfuel)
 	}
 	if want := s.Limits.Fuel; want != 0 {
-		if cost, ok := o.Cost(want); !ok || cost > s.MaxCredit {
+		if cost, ok := p.Cost(want); !ok || cost > s.MaxCredit {
 			no := refuse(RefusedPrice, "%d fuel would cost up to %s credits, the cap is %s", want, cost, s.MaxCredit)
 			if ok {
 				no.try("--max-credit %s", cost)
@@ -285,11 +286,11 @@ func (s Spec) fuelFor(o Offer) (uint64, *Refused) {
 		}
 		return want, nil
 	}
-	full := o.Covers(s.MaxCredit, compute.MaxFuel)
+	full := p.Covers(s.MaxCredit, compute.MaxFuel)
 	if full == 0 {
-		return 0, refuse(RefusedPrice, "the fee is %s credits, the cap is %s", o.Fee, s.MaxCredit).try("--max-credit above %s", o.Fee)
+		return 0, refuse(RefusedPrice, "the fee is %s credits, the cap is %s", p.Fee, s.MaxCredit).try("--max-credit above %s", p.Fee)
 	}
-	lent := o.Covers(min(s.MaxCredit, o.Room), full)
+	lent := p.Covers(min(s.MaxCredit, o.Room), full)
 	if lent < full/leastPart || lent == 0 {
 		return 0, refuse(RefusedCredit, "it lets us owe %s credits more, of %s that the job may cost", o.Room, s.MaxCredit).try("credit pay, or ask it for a grant of %s more", s.MaxCredit-o.Room)
 	}
@@ -317,7 +318,7 @@ func (m *Market) Quotes(ctx context.Context, s Spec) ([]Quoted, error) {
 	}
 	for _, f := range refusals {
 		all = append(all, Quoted{
-			Seller: f.seller, At: f.at, Offer: f.offer, Price: f.offer.Price, Own: f.own, Dealings: f.dealt,
+			Seller: f.seller, At: f.at, Offer: f.offer, Price: s.priceOf(f.offer), Own: f.own, Dealings: f.dealt,
 			Reason: f.no.Reason, Error: f.no.Text, Hint: f.no.Reason.Hint(), Try: f.no.Try,
 		})
 	}

@@ -67,6 +67,9 @@ func (m *Market) quotes(ctx context.Context, s Spec, avoid []identity.Entity) (a
 	return all, refusals
 }
 
+// priceOf is what an offer makes of the job's memory.
+func (s Spec) priceOf(o Offer) Price { return o.PriceOf(s.Limits.MemoryPages) }
+
 // weigh is what a price makes of the fuel that the job may have, or of a Gfuel
 // when that is open.
 func (s Spec) weigh(p Price) ledger.Amount {
@@ -109,7 +112,7 @@ func (m *Market) rank(s Spec, sellers []known) {
 		k.own, k.dealt = own[k.at], m.dealt.with(k.seller)
 	}
 	rand.Shuffle(len(sellers), func(i, j int) { sellers[i], sellers[j] = sellers[j], sellers[i] })
-	slices.SortStableFunc(sellers, func(a, b known) int { return s.prefer(a, b, a.offer.Price, b.offer.Price) })
+	slices.SortStableFunc(sellers, func(a, b known) int { return s.prefer(a, b, s.priceOf(a.offer), s.priceOf(b.offer)) })
 	places := firstPlaces
 	first := map[addr.Addr]bool{}
 	for _, k := range sellers {

@@ -25,7 +25,7 @@ func (m *Market) own(p rpc.Peer) bool {
 // and nobody is asked about it. Caps hold for all.
 func (m *Market) policyFor(p Policy, from rpc.Peer) Policy {
 	if m.own(from) {
-		p.Price, p.Hours, p.Door, p.Program = Price{}, "", Door{}, ""
+		p.Price, p.PerGiB, p.Hours, p.Door, p.Program = Price{}, 0, "", Door{}, ""
 	}
 	return p
 }

@@ -29,7 +29,10 @@ type Policy struct {
 	// Selling is whether asks are answered with quotes at all.
 	Selling bool `cbor:"selling" json:"selling"`
 	Price
-	Caps Caps `cbor:"caps" json:"caps"`
+	// PerGiB is how much more a Gfuel costs for each GiB of memory that the job
+	// may have; 0 is nothing.
+	PerGiB ledger.Amount `cbor:"gib,omitempty" json:"price_micro_per_gib"`
+	Caps   Caps          `cbor:"caps" json:"caps"`
 	// Slowest is the fewest fuel per second of processor time that a job may do
 	// at this price; below it is stopped and billed to that point. 0 is none.
 	Slowest uint64 `cbor:"slowest,omitempty" json:"slowest_rate"`
@@ -84,6 +87,8 @@ func (p Policy) Check() error {
 	switch {
 	case p.Price.check() != nil:
 		return p.Price.check()
+	case checkAmount("the price of a GiB", p.PerGiB) != nil:
+		return checkAmount("the price of a GiB", p.PerGiB)
 	case p.Slots < 1 || p.Slots > maxSlots:
 		return fmt.Errorf("slots is %d, want 1 to %d", p.Slots, maxSlots)
 	case p.Queue > maxQueue:

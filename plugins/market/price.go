@@ -11,6 +11,9 @@ const (
 	// Gfuel is the amount of fuel that prices are for.
 	Gfuel = 1_000_000_000
 
+	// pagesPerGiB is how many pages of memory a GiB has.
+	pagesPerGiB = 1 << 30 >> 16
+
 	// maxAmount bounds every amount in a statement, as the ledger does.
 	maxAmount = 1 << 62
 )
@@ -56,6 +59,28 @@ func (p Price) Covers(credit ledger.Amount, most uint64) uint64 {
 	}
 	fuel, _ := bits.Div64(hi, lo, uint64(p.PerGfuel))
 	return min(fuel, most)
+}
+
+// withMemory is p for a job that may have so many pages of 64 KiB, when a Gfuel
+// costs perGiB more for each GiB, rounded up to the next micro-credit once. It is
+// below 2^62: a price that would be more is so much that nobody can pay it.
+func (p Price) withMemory(perGiB ledger.Amount, pages uint32) Price {
+	hi, lo := bits.Mul64(uint64(perGiB), uint64(pages))
+	lo, carry := bits.Add64(lo, pagesPerGiB-1, 0)
+	more := uint64(maxAmount)
+	if hi += carry; hi < pagesPerGiB {
+		more, _ = bits.Div64(hi, lo, pagesPerGiB)
+	}
+	p.PerGfuel = ledger.Amount(min(uint64(p.PerGfuel)+min(more, maxAmount), maxAmount-1))
+	return p
+}
+
+// withMiB tells people what memory a price is for, where it has a part in it.
+func withMiB(perGiB ledger.Amount, pages uint32) string {
+	if perGiB == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" with %d MiB of memory", pages/16)
 }
 
 func (p Price) check() error {

@@ -200,7 +200,7 @@ func (m *Market) offer(to identity.Entity) Offer {
 	}
 	now := time.Now()
 	return Offer{
-		For: to, Price: p.Price, Caps: p.Caps, Slowest: p.Slowest, Slots: p.Slots, Free: uint32(free),
+		For: to, Price: p.Price, PerGiB: p.PerGiB, Caps: p.Caps, Slowest: p.Slowest, Slots: p.Slots, Free: uint32(free),
 		Room: room, Strangers: strangers.Budget, Tariff: compute.Tariff1, Engine: m.cfg.Engine,
 		At: now.UnixMilli(), Until: now.Add(offerAge).UnixMilli(),
 	}
@@ -237,7 +237,7 @@ func (m *Market) serveOffer(ctx context.Context, from rpc.Peer, _ offerRequest) 
 	}
 	m.checkPaid(from.Node)
 	o := m.offer(from.Node)
-	o.Price = p.Price
+	o.Price, o.PerGiB = p.Price, p.PerGiB
 	st, err := o.Sign(m.key)
 	return offerAnswer{st}, err
 }
@@ -283,6 +283,7 @@ func (m *Market) quote(ctx context.Context, from rpc.Peer, a Ask, job compute.Jo
 			return Quote{}, no
 		}
 	}
+	p.Price = p.Price.withMemory(p.PerGiB, job.Limits.MemoryPages)
 	if own, ok := m.service(job); ok {
 		p.Price = own.Price
 	}
@@ -296,7 +297,7 @@ func (m *Market) quote(ctx context.Context, from rpc.Peer, a Ask, job compute.Jo
 		}
 	}
 	if p.PerGfuel > a.PerGfuel {
-		return Quote{}, refuse(RefusedPrice, "a Gfuel costs %s credits here, the cap is %s", p.PerGfuel, a.PerGfuel)
+		return Quote{}, refuse(RefusedPrice, "a Gfuel costs %s credits here%s, the cap is %s", p.PerGfuel, withMiB(p.PerGiB, job.Limits.MemoryPages), a.PerGfuel)
 	}
 	ceiling, ok := p.Cost(job.Limits.Fuel)
 	if !ok || ceiling > a.Credit {

@@ -46,7 +46,10 @@ type Offer struct {
 	// For is who asked.
 	For identity.Entity `cbor:"for" json:"-"`
 	Price
-	Caps Caps `cbor:"caps" json:"caps"`
+	// PerGiB is how much more a Gfuel costs for each GiB of memory that the job
+	// may have, see PriceOf.
+	PerGiB ledger.Amount `cbor:"gib,omitempty" json:"price_micro_per_gib"`
+	Caps   Caps          `cbor:"caps" json:"caps"`
 	// Slowest is that of the quotes.
 	Slowest uint64 `cbor:"slowest,omitempty" json:"slowest_rate"`
 	// Slots is how many jobs run at once, Free how many could start now.
@@ -83,10 +86,16 @@ func OpenOffer(s identity.Statement) (Offer, error) {
 	return b.Offer, err
 }
 
+// PriceOf is the price of a job that may have so many pages of 64 KiB of memory:
+// what a quote for it would say.
+func (o Offer) PriceOf(pages uint32) Price { return o.Price.withMemory(o.PerGiB, pages) }
+
 func (o Offer) check() error {
 	switch {
 	case o.Price.check() != nil:
 		return o.Price.check()
+	case checkAmount("the price of a GiB", o.PerGiB) != nil:
+		return checkAmount("the price of a GiB", o.PerGiB)
 	case o.Slots > maxSlots || o.Free > o.Slots:
 		return fmt.Errorf("%d of %d slots are free, want at most %d and no more free than there are", o.Free, o.Slots, maxSlots)
 	case len(o.Engine) > maxEngine || rpc.Clean(o.Engine) != o.Engine:

@@ -87,6 +87,9 @@ func samples(t testing.TB) []sample {
 	steady, paced, stopped := offer, quote, delivery
 	steady.Slowest, paced.Slowest, stopped.Reason = Gfuel, Gfuel, TooSlow
 
+	roomy := offer
+	roomy.PerGiB = ledger.Credit / 4
+
 	sign := func(f func(identity.Signer) (identity.Statement, error), k seedKey) func() (identity.Statement, error) {
 		return func() (identity.Statement, error) { return f(k) }
 	}
@@ -104,6 +107,7 @@ func samples(t testing.TB) []sample {
 		{"offer with a slowest rate", OfferPurpose, sign(steady.Sign, sellerKey), func(s identity.Statement) (any, error) { return as(OpenOffer(s)) }},
 		{"quote with a slowest rate", QuotePurpose, sign(paced.Sign, sellerKey), func(s identity.Statement) (any, error) { return as(OpenQuote(s)) }},
 		{"delivery of what was too slow", DeliveryPurpose, sign(stopped.Sign, sellerKey), func(s identity.Statement) (any, error) { return as(OpenDelivery(s)) }},
+		{"offer with a price of memory", OfferPurpose, sign(roomy.Sign, sellerKey), func(s identity.Statement) (any, error) { return as(OpenOffer(s)) }},
 	}
 }
 
