@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/big"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -41,6 +42,26 @@ func TestMemoryPrice(t *testing.T) {
 	t.Parallel()
 	buyer, sellers, wire := capped(t, 2)
 	flat, steep := sellers[0], sellers[1]
+	var hides atomic.Bool
+	wire.alter = func(to addr.Addr, scope string, _, reply []byte) []byte {
+		var a offerAnswer
+		if !hides.Load() || to != steep.node.Addr() || scope != offerMethod.Scope || cbor.Unmarshal(reply, &a) != nil {
+			return reply
+		}
+		o, err := OpenOffer(a.Offer)
+		if err != nil {
+			t.Error(err)
+		}
+		o.PerGiB = 0
+		if a.Offer, err = o.Sign(steep.key); err != nil {
+			t.Error(err)
+		}
+		out, err := cbor.Marshal(a)
+		if err != nil {
+			t.Error(err)
+		}
+		return out
+	}
 	flat.sell(func(p *Policy) { p.PerGfuel = 1_200_000 })
 	steep.sell(func(p *Policy) { p.PerGfuel, p.PerGiB = 1_000_000, 800_001 })
 	for _, s := range sellers {
@@ -87,25 +108,7 @@ func TestMemoryPrice(t *testing.T) {
 		}
 	}
 	refused("it asks 1.400001 credits")
-	wire.alter = func(to addr.Addr, scope string, _, reply []byte) []byte {
-		var a offerAnswer
-		if scope != offerMethod.Scope || cbor.Unmarshal(reply, &a) != nil {
-			return reply
-		}
-		o, err := OpenOffer(a.Offer)
-		if err != nil {
-			t.Error(err)
-		}
-		o.PerGiB = 0
-		if a.Offer, err = o.Sign(steep.key); err != nil {
-			t.Error(err)
-		}
-		out, err := cbor.Marshal(a)
-		if err != nil {
-			t.Error(err)
-		}
-		return out
-	}
+	hides.Store(true)
 	buyer.sellers.forget(atSteep)
 	refused("a Gfuel costs 1.400001 credits here")
 	capped.MaxPrice, capped.MaxCredit = 0, 700_000 // the job may cost 700,001
