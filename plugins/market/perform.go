@@ -3,7 +3,6 @@ package market
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"time"
@@ -180,8 +179,9 @@ func (s *sale) has(n uint64) {
 // only then shows them.
 func (m *Market) deliver(s *sale, result compute.Result) (*Refused, error) {
 	cost, ok := s.quote.Cost(result.Fuel)
-	if !ok || cost > s.quote.Ceiling {
-		return nil, fmt.Errorf("%d fuel cost more than the quote's ceiling of %s credits", result.Fuel, s.quote.Ceiling)
+	if most := s.work.Limits.Fuel; !ok || result.Fuel > most || cost > s.quote.Ceiling {
+		m.log.Error("the engine claims more fuel than a job may have", "order", s.order.Short(), "fuel", result.Fuel, "limit", most)
+		return refuse(EngineFailed, "the seller's engine claims %d fuel for a job that may have %d", result.Fuel, most), nil
 	}
 	out, err1 := m.keepBytes(result.Stdout)
 	serr, err2 := m.keepBytes(result.Stderr)

@@ -60,6 +60,7 @@ func (k *mark) step(now time.Time, fuel uint64) {
 func (m *Market) progress(s *sale, fuel uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	fuel = min(fuel, s.work.Limits.Fuel) // more is the engine's fault, and nobody's fuel
 	s.tab.mark.step(time.Now(), fuel)
 	if fuel > s.fuel {
 		s.fuel = fuel
