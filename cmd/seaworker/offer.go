@@ -19,24 +19,25 @@ type offerView struct {
 
 // offerChange is what "offer set" was told; nil fields stay.
 type offerChange struct {
-	Selling        *bool   `json:"selling,omitempty"`
-	PriceMicro     *int64  `json:"price_micro_per_gfuel,omitempty"`
-	GiBMicro       *int64  `json:"price_micro_per_gib,omitempty"`
-	FeeMicro       *int64  `json:"fee_micro,omitempty"`
-	Slots          *uint32 `json:"slots,omitempty"`
-	MemoryPages    *uint32 `json:"memory_pages,omitempty"`
-	FuelCap        *uint64 `json:"fuel,omitempty"`
-	WallMillis     *uint64 `json:"wall_ms,omitempty"`
-	Slowest        *uint64 `json:"slowest_rate,omitempty"`
-	Quantum        *uint64 `json:"quantum,omitempty"`
-	StrangersMicro *int64  `json:"strangers_micro,omitempty"`
-	Queue          *uint32 `json:"queue,omitempty"`
-	PerBuyer       *uint32 `json:"per_buyer,omitempty"`
-	Hours          *string `json:"hours,omitempty"`
-	Policy         *string `json:"policy,omitempty"`
-	Share          *uint32 `json:"cpu_percent,omitempty"`
-	NotOnBattery   *bool   `json:"not_on_battery,omitempty"`
-	WhenIdle       *bool   `json:"when_idle,omitempty"`
+	Selling        *bool          `json:"selling,omitempty"`
+	PriceMicro     *int64         `json:"price_micro_per_gfuel,omitempty"`
+	GiBMicro       *int64         `json:"price_micro_per_gib,omitempty"`
+	FeeMicro       *int64         `json:"fee_micro,omitempty"`
+	Slots          *uint32        `json:"slots,omitempty"`
+	MemoryPages    *uint32        `json:"memory_pages,omitempty"`
+	FuelCap        *uint64        `json:"fuel,omitempty"`
+	WallMillis     *uint64        `json:"wall_ms,omitempty"`
+	Slowest        *uint64        `json:"slowest_rate,omitempty"`
+	Quantum        *uint64        `json:"quantum,omitempty"`
+	StrangersMicro *int64         `json:"strangers_micro,omitempty"`
+	Queue          *uint32        `json:"queue,omitempty"`
+	PerBuyer       *uint32        `json:"per_buyer,omitempty"`
+	Hours          *string        `json:"hours,omitempty"`
+	Policy         *string        `json:"policy,omitempty"`
+	Share          *uint32        `json:"cpu_percent,omitempty"`
+	Labels         *market.Labels `json:"labels,omitempty"`
+	NotOnBattery   *bool          `json:"not_on_battery,omitempty"`
+	WhenIdle       *bool          `json:"when_idle,omitempty"`
 
 	AllowPeers   *[]identity.Entity `json:"allow_peers,omitempty"`
 	DenyPeers    *[]identity.Entity `json:"deny_peers,omitempty"`
@@ -88,6 +89,7 @@ func (in offerChange) apply(p *market.Policy) {
 	put(&p.Hours, in.Hours)
 	put(&p.Program, in.Policy)
 	put(&p.Share, in.Share)
+	put(&p.Labels, in.Labels)
 	put(&p.NotOnBattery, in.NotOnBattery)
 	put(&p.WhenIdle, in.WhenIdle)
 	put(&p.AllowPeers, in.AllowPeers)

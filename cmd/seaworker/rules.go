@@ -21,6 +21,7 @@ type ruleFlags struct {
 	hours, policy, cpu        string
 	onBattery                 string
 	whenIdle                  bool
+	labels                    []string
 	allowPeers, denyPeers     []string
 	allowModules, denyModules []string
 }
@@ -31,6 +32,7 @@ func (r *ruleFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&r.cpu, "cpu", "", "give each job `N` percent of a core; 100 for all of it")
 	flags.StringVar(&r.onBattery, "on-battery", "", "`WHEN` to work on battery: never or always")
 	flags.BoolVar(&r.whenIdle, "when-idle", false, "work only while nobody else uses this machine")
+	flags.StringSliceVar(&r.labels, "label", nil, "say of this node `NAME=VALUE`: gpu=no,region=eu; \"\" for nothing")
 	flags.StringSliceVar(&r.allowPeers, "allow-peer", nil, "sell to these `ENTITIES` only, nodes or whom they act for; \"\" for all")
 	flags.StringSliceVar(&r.denyPeers, "deny-peer", nil, "do not sell to these `ENTITIES`; \"\" for none")
 	flags.StringSliceVar(&r.allowModules, "allow-module", nil, "run these `MODULES` only, files or hashes; \"\" for all")
@@ -70,6 +72,13 @@ func (r *ruleFlags) change(flags *pflag.FlagSet, c *offerChange) error {
 	if flags.Changed("when-idle") {
 		c.WhenIdle = &r.whenIdle
 	}
+	if flags.Changed("label") {
+		labels, err := parseLabels(r.labels)
+		if err != nil {
+			return err
+		}
+		c.Labels = &labels
+	}
 	for _, l := range []struct {
 		name string
 		text []string
@@ -97,6 +106,18 @@ func (r *ruleFlags) change(flags *pflag.FlagSet, c *offerChange) error {
 		}
 	}
 	return nil
+}
+
+// parseLabels reads labels in any order; one empty word is none.
+func parseLabels(words []string) (market.Labels, error) {
+	labels := market.Labels{} // not nil, which would leave those there are
+	if len(words) != 1 || words[0] != "" {
+		labels = append(labels, market.Labels(words).Sorted()...)
+	}
+	if err := labels.Check(); err != nil {
+		return nil, usagef("write them as gpu=no,region=eu", "--label: %v", err)
+	}
+	return labels, nil
 }
 
 // parseAll reads a list; one empty word is an empty list.
@@ -154,6 +175,9 @@ func rulesText(p market.Policy) string {
 	}
 	if p.Share != 0 && p.Share != 100 {
 		line("cpu", "%d %% of a core for each job", p.Share)
+	}
+	if len(p.Labels) > 0 {
+		line("labels", "%s", strings.Join(p.Labels, ","))
 	}
 	if p.NotOnBattery {
 		line("battery", "never works on it")

@@ -39,6 +39,7 @@ type jobFlags struct {
 	verify, auditor   string
 	bootstrap         []string
 	network           string
+	labels            []string
 	noInput           bool // our standard input is not the job's
 }
 
@@ -56,6 +57,7 @@ func (f *jobFlags) declare(cmd *cobra.Command) {
 	flags.Float64Var(&f.maxPrice, "max-price", 0, "pay at most `CREDITS` per Gfuel (default: any price)")
 	flags.DurationVar(&f.timeout, "timeout", market.DefaultTimeout, "give up after this `TIME`")
 	flags.StringArrayVar(&f.to, "to", nil, "ask only this seller, an `ADDRESS` or a public key (repeatable)")
+	flags.StringSliceVar(&f.labels, "label", nil, "ask only sellers that say `NAME=VALUE` of themselves: region=eu (repeatable)")
 	flags.StringVar(&f.seed, "seed", "", "begin its randomness from this `TEXT`, so that it can be run again")
 	flags.BoolVar(&f.randomSeed, "random-seed", false, "begin its randomness anew; the receipt keeps the seed")
 	flags.StringVar(&f.verify, "verify", "none", "check the result before it is paid, `HOW`: none or audit")
@@ -75,6 +77,10 @@ func (f *jobFlags) spec(ctx context.Context, c *cli, api *client, module string,
 		MaxPrice:   microOf(f.maxPrice),
 		Timeout:    f.timeout,
 		RandomSeed: f.randomSeed,
+	}
+	var err error
+	if spec.Labels, err = parseLabels(f.labels); err != nil {
+		return spec, err
 	}
 	if f.seed != "" {
 		if f.randomSeed {

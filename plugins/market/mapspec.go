@@ -172,7 +172,7 @@ func (s MapSpec) check() *Refused {
 // same says whether o asks for the same work, on whatever terms.
 func (s MapSpec) same(o MapSpec) bool {
 	for _, x := range []*MapSpec{&s, &o} {
-		x.MaxCredit, x.MaxPrice, x.Timeout, x.To, x.Parallel = 0, 0, 0, nil, 0
+		x.MaxCredit, x.MaxPrice, x.Timeout, x.To, x.Labels, x.Parallel = 0, 0, 0, nil, nil, 0
 		x.Limits.WallMillis = 0
 		if x.Random {
 			x.Seed = [32]byte{}

@@ -51,6 +51,8 @@ func (m *Market) quotes(ctx context.Context, s Spec, avoid []identity.Entity) (a
 		})
 		sellers, distrusted := m.trusted(sellers)
 		refusals = append(refusals, distrusted...)
+		sellers, others := s.labelled(sellers)
+		refusals = append(refusals, others...)
 		m.rank(s, sellers)
 		sellers = sellers[:min(len(sellers), maxAsked)]
 		for _, k := range sellers {

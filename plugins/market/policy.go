@@ -54,6 +54,8 @@ type Policy struct {
 	Program string `cbor:"program,omitempty" json:"policy,omitempty"`
 	// Share is how much of a core each job gets, in percent, 1 to 100; 0 is all.
 	Share uint32 `cbor:"share,omitempty" json:"cpu_percent,omitempty"`
+	// Labels stand in offers.
+	Labels Labels `cbor:"labels,omitempty" json:"labels,omitempty"`
 	// Rules are when the machine is left alone: nothing is taken then, and what
 	// runs is held where it stands.
 	rest.Rules
@@ -110,6 +112,9 @@ func (p Policy) Check() error {
 		return err
 	}
 	if err := p.Door.check(); err != nil {
+		return err
+	}
+	if err := p.Labels.Check(); err != nil {
 		return err
 	}
 	if err := checkQuantum(p.Quantum); err != nil {

@@ -50,6 +50,7 @@ const (
 	Mismatch      Reason = "mismatch"         // a check came to something else than the seller signed
 	Excluded      Reason = "excluded"         // the seller has lied to this node before
 	SellerPaused  Reason = "seller_paused"    // the seller holds the job, and lets it go on when it wants
+	Unlabelled    Reason = "unlabelled"       // the seller does not have a label that the job wants
 	NotWelcome    Reason = "not_welcome"      // the seller's lists or its policy program refuse buyer or module
 )
 
@@ -93,6 +94,7 @@ var hints = map[Reason]string{
 	NoVoucher:     "what ran is owed; keep this node running and within reach of the seller while the job runs, and see its log for why a voucher could not be given",
 	Mismatch:      "the seller was not paid and is asked no more; see peer show, and receipt prove for what shows it to others",
 	Excluded:      "ask another seller; see peer show, and peer forgive",
+	Unlabelled:    "ask for other labels with --label, or leave it away",
 	NotWelcome:    "ask another seller, or this one's owner",
 	SellerPaused:  "it goes on when the seller does; job cancel ends it, and what ran is paid",
 	CreditLimit:   "what ran is owed; ask the seller for a grant (credit limit) as high as the job may cost, or ask for less with --fuel or --max-credit",

@@ -201,7 +201,7 @@ func (m *Market) offer(to identity.Entity) Offer {
 	now := time.Now()
 	return Offer{
 		For: to, Price: p.Price, PerGiB: p.PerGiB, Caps: p.Caps, Slowest: p.Slowest, Slots: p.Slots, Free: uint32(free),
-		Room: room, Strangers: strangers.Budget, Tariff: compute.Tariff1, Engine: m.cfg.Engine,
+		Room: room, Strangers: strangers.Budget, Labels: p.Labels, Tariff: compute.Tariff1, Engine: m.cfg.Engine,
 		At: now.UnixMilli(), Until: now.Add(offerAge).UnixMilli(),
 	}
 }

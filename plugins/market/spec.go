@@ -51,6 +51,8 @@ type Spec struct {
 	Timeout time.Duration `cbor:"timeout" json:"timeout_ns"`
 	// To are the only nodes to ask, at most 16: none is all that can be found.
 	To []addr.Addr `cbor:"to" json:"to"`
+	// Labels are what a seller's offer must all have; none is any seller.
+	Labels Labels `cbor:"labels,omitempty" json:"labels,omitempty"`
 	// Verify is how the result is checked before it is accepted and paid: empty is
 	// VerifyNone. OwnAudit has this node's own engine do it; otherwise that is the
 	// last resort.
@@ -108,6 +110,9 @@ func (s Spec) check() *Refused {
 		return refuse(BadJob, "%d sellers are named, at most %d are allowed", len(s.To), maxTo)
 	case s.Module.Size < 8:
 		return refuse(ModuleInvalid, "the module has %d bytes", s.Module.Size)
+	}
+	if err := s.Labels.Check(); err != nil {
+		return refuse(BadJob, "%v", err)
 	}
 	if no := s.checkVerify(); no != nil {
 		return no

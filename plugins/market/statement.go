@@ -59,6 +59,8 @@ type Offer struct {
 	// all strangers share.
 	Room      ledger.Amount `cbor:"room" json:"room_micro"`
 	Strangers ledger.Amount `cbor:"strangers" json:"strangers_micro"`
+	// Labels are the seller's own word for what it is.
+	Labels Labels `cbor:"labels,omitempty" json:"labels,omitempty"`
 	// Tariff is the price list of fuel, Engine what runs the jobs, for people.
 	Tariff uint64 `cbor:"tariff" json:"tariff"`
 	Engine string `cbor:"engine" json:"engine"`
@@ -104,6 +106,9 @@ func (o Offer) check() error {
 		return fmt.Errorf("it holds from %d until %d", o.At, o.Until)
 	}
 	if err := checkSlowest(o.Slowest); err != nil {
+		return err
+	}
+	if err := o.Labels.Check(); err != nil {
 		return err
 	}
 	if err := checkAmount("room", o.Room); err != nil {

@@ -89,6 +89,8 @@ func samples(t testing.TB) []sample {
 
 	roomy := offer
 	roomy.PerGiB = ledger.Credit / 4
+	labelled := offer
+	labelled.Labels = Labels{"gpu=no", "region=eu"}
 
 	sign := func(f func(identity.Signer) (identity.Statement, error), k seedKey) func() (identity.Statement, error) {
 		return func() (identity.Statement, error) { return f(k) }
@@ -108,6 +110,7 @@ func samples(t testing.TB) []sample {
 		{"quote with a slowest rate", QuotePurpose, sign(paced.Sign, sellerKey), func(s identity.Statement) (any, error) { return as(OpenQuote(s)) }},
 		{"delivery of what was too slow", DeliveryPurpose, sign(stopped.Sign, sellerKey), func(s identity.Statement) (any, error) { return as(OpenDelivery(s)) }},
 		{"offer with a price of memory", OfferPurpose, sign(roomy.Sign, sellerKey), func(s identity.Statement) (any, error) { return as(OpenOffer(s)) }},
+		{"offer with labels", OfferPurpose, sign(labelled.Sign, sellerKey), func(s identity.Statement) (any, error) { return as(OpenOffer(s)) }},
 	}
 }
 
