@@ -416,7 +416,7 @@ func (s *session) up(l *link) {
 	if h, ok := l.conn.(*handover); ok && l.hs.Initiator && s.n.cfg.Negotiator != nil {
 		s.spawn(func() { s.seek(l, h) })
 	}
-	s.router.step(route.LinkUp{Addr: l.peer.Addr})
+	s.router.step(route.LinkUp{Addr: l.peer.Addr, Host: linkHost(l)})
 	s.keeper.step(upkeep.Up{Link: table.Link{Addr: l.peer.Addr, Host: linkHost(l)}})
 	s.n.events.emit(Event{Kind: LinkUp, Peer: l.who()})
 }

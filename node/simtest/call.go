@@ -251,9 +251,13 @@ func (n *Node) connect(to *Node, entry bool, tried func()) {
 			if old := to.links[n.addr]; old != nil {
 				to.unlink(old)
 			}
+			if !to.accepts(n) {
+				tried()
+				return
+			}
 			s.links++
-			to.linked(n, s.links, relayed, false)
-			n.linked(to, s.links, relayed, entry)
+			to.linked(n, s.links, relayed, true, false)
+			n.linked(to, s.links, relayed, false, entry)
 			tried()
 		}
 	})

@@ -35,6 +35,7 @@ type Node struct {
 	addr   addr.Addr
 	host   netip.Addr
 	hard   bool
+	evil   bool // see crowd.go
 	gone   bool
 	asleep bool
 
@@ -59,6 +60,7 @@ type link struct {
 	doubt   time.Time // since when the peer owes a sign of life; zero when not
 	need    table.Need
 	relayed bool
+	inbound bool
 	whois   []func(alive bool) // questions about the peer, which wait for a sign of life
 }
 
@@ -224,6 +226,10 @@ func (n *Node) Receive(from int, msg any) {
 		w(true)
 	}
 	l.whois = nil
+	if n.evil {
+		n.mislead(l, msg)
+		return
+	}
 	switch m := msg.(type) {
 	case routed:
 		n.step(route.Arrived{From: peer.addr, Frame: m.Routed, Req: m.req})
@@ -264,7 +270,7 @@ func (n *Node) Receive(from int, msg any) {
 
 // Wake does what is due.
 func (n *Node) Wake() {
-	if n.asleep {
+	if n.asleep || n.evil {
 		return
 	}
 	now := n.now()
@@ -282,6 +288,9 @@ func (n *Node) Wake() {
 }
 
 func (n *Node) rearm() {
+	if n.evil {
+		return
+	}
 	next := n.upkeep.Wake()
 	for _, at := range []time.Time{n.route.Wake(), n.beatAt} {
 		if !at.IsZero() && at.Before(next) {
@@ -349,12 +358,12 @@ func (n *Node) vouch(asker *link, m whois) {
 }
 
 // linked begins a link on this side.
-func (n *Node) linked(peer *Node, no int, relayed, entry bool) {
+func (n *Node) linked(peer *Node, no int, relayed, inbound, entry bool) {
 	if n.links[peer.addr] != nil {
 		return
 	}
-	n.links[peer.addr] = &link{no: no, peer: peer, heard: n.now(), need: table.Only, relayed: relayed}
-	n.step(route.LinkUp{Addr: peer.addr, RTT: 2 * n.sea.delay(n.id, peer.id)})
+	n.links[peer.addr] = &link{no: no, peer: peer, heard: n.now(), need: table.Only, relayed: relayed, inbound: inbound}
+	n.step(route.LinkUp{Addr: peer.addr, RTT: 2 * n.sea.delay(n.id, peer.id), Host: peer.host})
 	n.keep(upkeep.Up{Link: table.Link{Addr: peer.addr, Host: peer.host}})
 	if entry {
 		n.keep(upkeep.Entry{Addr: peer.addr})
@@ -378,6 +387,9 @@ func (n *Node) unlink(l *link) {
 
 // keep gives the upkeep core an event and does what it says.
 func (n *Node) keep(e upkeep.Event) {
+	if n.evil {
+		return
+	}
 	for _, effect := range n.upkeep.Step(n.now(), e) {
 		switch e := effect.(type) {
 		case upkeep.Look:
@@ -418,6 +430,9 @@ func (n *Node) keep(e upkeep.Event) {
 
 // step gives the routing core an event and does what it says.
 func (n *Node) step(e route.Event) {
+	if n.evil {
+		return
+	}
 	for _, effect := range n.route.Step(n.now(), e) {
 		switch e := effect.(type) {
 		case route.Send:

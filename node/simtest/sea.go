@@ -109,12 +109,13 @@ func (s *Sea) Messages() (messages, bytes uint64) {
 func (s *Sea) Cut(cut func(a, b *Node) bool) { s.cut = cut }
 
 // Add lets a node in, without a link; see Node.Join.
-func (s *Sea) Add() *Node {
-	var e identity.Entity
+func (s *Sea) Add() *Node { return s.AddKey(s.drawKey(), netip.Addr{}) }
+
+func (s *Sea) drawKey() (e identity.Entity) {
 	for i := range e {
 		e[i] = byte(s.rand.Uint32())
 	}
-	return s.AddKey(e, netip.Addr{})
+	return e
 }
 
 // AddKey is Add of a node that the scenario chose, which is seen at host; the

@@ -1,12 +1,15 @@
 package route
 
 import (
+	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/node/addr"
 	"github.com/peersea/sea/node/internal/frame"
+	"github.com/peersea/sea/node/internal/table"
 	"github.com/peersea/sea/node/rpc"
 )
 
@@ -60,6 +63,8 @@ type Core struct {
 type neighbour struct {
 	rtt   time.Duration // 0 is not known yet
 	since time.Time
+	host  netip.Addr
+	rank  table.Rank
 }
 
 // A flight is a request that came by and whose reply may still do.
@@ -103,6 +108,7 @@ type (
 	LinkUp struct {
 		Addr addr.Addr
 		RTT  time.Duration
+		Host netip.Addr // as in table.Link
 	}
 
 	// LinkDown tells that a link ended.
@@ -401,7 +407,8 @@ func (c *Core) next(now time.Time, f *flight, avoid []addr.Addr) (addr.Addr, boo
 			continue
 		}
 		// A neighbour to avoid is better than none, worse than all others.
-		shun := young || slices.Contains(avoid, a)
+		last := l.rank == table.Crowded || l.rank == table.Late && !f.req.Near() // who comes looks itself up
+		shun := young || last && a != f.req.To || slices.Contains(avoid, a)
 		if !found || avoided && !shun || avoided == shun && addr.Closer(f.req.To, a, best) {
 			best, found, avoided = a, true, shun
 		}
@@ -419,7 +426,27 @@ func (c *Core) linkUp(now time.Time, e LinkUp) {
 		l.since = now
 	}
 	l.rtt = e.RTT
+	if !known {
+		l.host = e.Host
+	}
 	c.links[e.Addr] = l
+	if !known {
+		c.rank()
+	}
+}
+
+// rank says anew which neighbours are tried last.
+func (c *Core) rank() {
+	addrs := slices.SortedFunc(maps.Keys(c.links), func(a, b addr.Addr) int { return slices.Compare(a[:], b[:]) })
+	standings := make([]table.Standing, len(addrs))
+	for i, a := range addrs {
+		standings[i] = table.Standing{Host: c.links[a].host, Since: c.links[a].since}
+	}
+	for i, rank := range table.Ranks(standings) {
+		l := c.links[addrs[i]]
+		l.rank = rank
+		c.links[addrs[i]] = l
+	}
 }
 
 // warm reports whether this node has been here for long enough to say who is nearest:
@@ -499,6 +526,7 @@ func (c *Core) answered(now time.Time, e Answered) []Effect {
 
 func (c *Core) linkDown(now time.Time, gone addr.Addr) []Effect {
 	delete(c.links, gone)
+	c.rank()
 	var effects []Effect
 	for _, f := range c.sorted(func(f *flight) bool {
 		return !f.here && len(f.tried) > 0 && f.tried[len(f.tried)-1] == gone

@@ -71,8 +71,8 @@ func newWorld(t *testing.T, seed uint64, n int) *world {
 }
 
 func (w *world) link(a, b *simNode) {
-	w.step(a, LinkUp{b.addr, 50 * time.Millisecond})
-	w.step(b, LinkUp{a.addr, 50 * time.Millisecond})
+	w.step(a, LinkUp{Addr: b.addr, RTT: 50 * time.Millisecond})
+	w.step(b, LinkUp{Addr: a.addr, RTT: 50 * time.Millisecond})
 }
 
 // fill gives every node a link into every bucket that is not empty.
@@ -570,7 +570,7 @@ func TestWarm(t *testing.T) {
 		t.Error("who has just come is not found")
 	}
 	w.now = w.now.Add(Warm - 1)
-	w.step(at, LinkUp{nearer.addr, time.Millisecond}) // no new link, a new round trip
+	w.step(at, LinkUp{Addr: nearer.addr, RTT: time.Millisecond}) // no new link, a new round trip
 	if goes(look(target)) {
 		t.Error("too soon")
 	}

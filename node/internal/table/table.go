@@ -74,6 +74,7 @@ type Link struct {
 	// Sibling tells that it is one, by the last call of Weigh.
 	Sibling bool
 
+	rank Rank      // by the last call of Weigh
 	said Need      // what Weigh returned last
 	fell time.Time // since when Ours is less than that; zero when it is not
 }
@@ -248,6 +249,13 @@ func (t *Table) Near(a addr.Addr) bool {
 // needed less for patience.
 func (t *Table) Weigh(now time.Time, patience time.Duration) []*Link {
 	t.mark()
+	standings := make([]Standing, len(t.links))
+	for i, l := range t.links {
+		standings[i] = Standing{l.Host, l.Since}
+	}
+	for i, rank := range Ranks(standings) {
+		t.links[i].rank = rank
+	}
 	young := len(t.links) < Young
 	// A bucket's links are neighbours in the order of distance.
 	for i := 0; i < len(t.links); {
@@ -312,6 +320,9 @@ func (t *Table) weigh(links []*Link, young bool) {
 }
 
 func better(a, b *Link) bool {
+	if a.rank != b.rank {
+		return a.rank < b.rank
+	}
 	if a.stays() != b.stays() {
 		return a.stays()
 	}
@@ -325,14 +336,23 @@ func better(a, b *Link) bool {
 func (l *Link) stays() bool { return l.Theirs >= Only }
 
 // Excess returns the links to let go at the time now: what neither side needs,
-// and of a bucket with too many what is only second to the peer. Weigh comes
-// first.
+// and of a bucket with too many what is only second to the peer; of crowded ones what
+// this side does not need. In a table of more than Crowd links the oldest stay. Weigh
+// comes first.
 func (t *Table) Excess(now time.Time) []addr.Addr {
-	over := len(t.links) - Floor
-	if over <= 0 {
+	if len(t.links) <= Floor {
 		return nil
 	}
 	var gone []addr.Addr
+	over := -Floor
+	for _, l := range t.links {
+		if l.rank != Crowded {
+			over++
+		} else if !l.Held && l.Ours == Spare && now.Sub(l.Since) >= Settle {
+			gone = append(gone, l.Addr)
+		}
+	}
+	crowd := len(t.links) > Crowd
 	// The farthest first: there is most to choose from.
 	for end := len(t.links); end > 0 && over > 0; {
 		bucket, begin := t.Bucket(t.links[end-1].Addr), end-1
@@ -342,7 +362,8 @@ func (t *Table) Excess(now time.Time) []addr.Addr {
 		left := end - begin
 		for _, least := range []Need{Spare, Second} {
 			// Of the same worth the youngest goes.
-			for i := t.youngest(begin, end, now, least, gone); i >= 0 && over > 0; i = t.youngest(begin, end, now, least, gone) {
+			next := func() int { return t.youngest(begin, end, now, least, crowd, gone) }
+			for i := next(); i >= 0 && over > 0; i = next() {
 				if least == Second && left <= MaxBucket {
 					break
 				}
@@ -357,12 +378,12 @@ func (t *Table) Excess(now time.Time) []addr.Addr {
 }
 
 // youngest returns the youngest link of links[begin:end] that may go and is
-// worth least to its peer, -1 if there is none.
-func (t *Table) youngest(begin, end int, now time.Time, worth Need, gone []addr.Addr) int {
+// worth least to its peer, in a crowd none of the oldest; -1 if there is none.
+func (t *Table) youngest(begin, end int, now time.Time, worth Need, crowd bool, gone []addr.Addr) int {
 	best := -1
 	for i := begin; i < end; i++ {
 		l := t.links[i]
-		if l.Held || l.Ours != Spare || l.Theirs != worth || now.Sub(l.Since) < Settle || slices.Contains(gone, l.Addr) {
+		if l.Held || l.Ours != Spare || l.Theirs != worth || crowd && l.rank == Trusted || now.Sub(l.Since) < Settle || slices.Contains(gone, l.Addr) {
 			continue
 		}
 		if best < 0 || l.Since.After(t.links[best].Since) {
