@@ -64,6 +64,9 @@ func (n *Node) accomplices(target addr.Addr) []addr.Addr {
 	return all
 }
 
+// bootstrapLinks is how many links a bootstrap that many come to is given.
+const bootstrapLinks = 1024
+
 // accepts says whether a node takes a link in from another, by the bounds of node.Config.
 func (n *Node) accepts(from *Node) bool {
 	if from.host.IsValid() && !n.evil {
@@ -83,7 +86,11 @@ func (n *Node) accepts(from *Node) bool {
 			return false
 		}
 	}
-	if len(n.links) < node.DefaultMaxLinks {
+	most := node.DefaultMaxLinks
+	if n.id < n.sea.cfg.Bootstraps {
+		most = bootstrapLinks
+	}
+	if len(n.links) < most {
 		return true
 	}
 	least, ok := n.upkeep.Table().Least(n.now(), func(addr.Addr) bool { return true })

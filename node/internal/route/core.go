@@ -64,7 +64,7 @@ type neighbour struct {
 	rtt   time.Duration // 0 is not known yet
 	since time.Time
 	host  netip.Addr
-	rank  table.Rank
+	last  bool // see table.Crowded
 }
 
 // A flight is a request that came by and whose reply may still do.
@@ -407,8 +407,7 @@ func (c *Core) next(now time.Time, f *flight, avoid []addr.Addr) (addr.Addr, boo
 			continue
 		}
 		// A neighbour to avoid is better than none, worse than all others.
-		last := l.rank == table.Crowded || l.rank == table.Late && !f.req.Near() // who comes looks itself up
-		shun := young || last && a != f.req.To || slices.Contains(avoid, a)
+		shun := young || l.last && a != f.req.To || slices.Contains(avoid, a)
 		if !found || avoided && !shun || avoided == shun && addr.Closer(f.req.To, a, best) {
 			best, found, avoided = a, true, shun
 		}
@@ -442,9 +441,9 @@ func (c *Core) rank() {
 	for i, a := range addrs {
 		standings[i] = table.Standing{Host: c.links[a].host, Since: c.links[a].since}
 	}
-	for i, rank := range table.Ranks(standings) {
+	for i, last := range table.Crowded(standings) {
 		l := c.links[addrs[i]]
-		l.rank = rank
+		l.last = last
 		c.links[addrs[i]] = l
 	}
 }

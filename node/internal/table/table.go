@@ -74,7 +74,7 @@ type Link struct {
 	// Sibling tells that it is one, by the last call of Weigh.
 	Sibling bool
 
-	rank Rank      // by the last call of Weigh
+	last bool      // it is one of a crowd, by the last call of Weigh
 	said Need      // what Weigh returned last
 	fell time.Time // since when Ours is less than that; zero when it is not
 }
@@ -253,8 +253,8 @@ func (t *Table) Weigh(now time.Time, patience time.Duration) []*Link {
 	for i, l := range t.links {
 		standings[i] = Standing{l.Host, l.Since}
 	}
-	for i, rank := range Ranks(standings) {
-		t.links[i].rank = rank
+	for i, last := range Crowded(standings) {
+		t.links[i].last = last
 	}
 	young := len(t.links) < Young
 	// A bucket's links are neighbours in the order of distance.
@@ -320,8 +320,8 @@ func (t *Table) weigh(links []*Link, young bool) {
 }
 
 func better(a, b *Link) bool {
-	if a.rank != b.rank {
-		return a.rank < b.rank
+	if a.last != b.last {
+		return b.last
 	}
 	if a.stays() != b.stays() {
 		return a.stays()
@@ -336,9 +336,8 @@ func better(a, b *Link) bool {
 func (l *Link) stays() bool { return l.Theirs >= Only }
 
 // Excess returns the links to let go at the time now: what neither side needs,
-// and of a bucket with too many what is only second to the peer; of crowded ones what
-// this side does not need. In a table of more than Crowd links the oldest stay. Weigh
-// comes first.
+// and of a bucket with too many what is only second to the peer; of a crowd what this
+// side does not need. Weigh comes first.
 func (t *Table) Excess(now time.Time) []addr.Addr {
 	if len(t.links) <= Floor {
 		return nil
@@ -346,13 +345,12 @@ func (t *Table) Excess(now time.Time) []addr.Addr {
 	var gone []addr.Addr
 	over := -Floor
 	for _, l := range t.links {
-		if l.rank != Crowded {
+		if !l.last {
 			over++
 		} else if !l.Held && l.Ours == Spare && now.Sub(l.Since) >= Settle {
 			gone = append(gone, l.Addr)
 		}
 	}
-	crowd := len(t.links) > Crowd
 	// The farthest first: there is most to choose from.
 	for end := len(t.links); end > 0 && over > 0; {
 		bucket, begin := t.Bucket(t.links[end-1].Addr), end-1
@@ -362,7 +360,7 @@ func (t *Table) Excess(now time.Time) []addr.Addr {
 		left := end - begin
 		for _, least := range []Need{Spare, Second} {
 			// Of the same worth the youngest goes.
-			next := func() int { return t.youngest(begin, end, now, least, crowd, gone) }
+			next := func() int { return t.youngest(begin, end, now, least, gone) }
 			for i := next(); i >= 0 && over > 0; i = next() {
 				if least == Second && left <= MaxBucket {
 					break
@@ -378,12 +376,12 @@ func (t *Table) Excess(now time.Time) []addr.Addr {
 }
 
 // youngest returns the youngest link of links[begin:end] that may go and is
-// worth least to its peer, in a crowd none of the oldest; -1 if there is none.
-func (t *Table) youngest(begin, end int, now time.Time, worth Need, crowd bool, gone []addr.Addr) int {
+// worth least to its peer, -1 if there is none.
+func (t *Table) youngest(begin, end int, now time.Time, worth Need, gone []addr.Addr) int {
 	best := -1
 	for i := begin; i < end; i++ {
 		l := t.links[i]
-		if l.Held || l.Ours != Spare || l.Theirs != worth || crowd && l.rank == Trusted || now.Sub(l.Since) < Settle || slices.Contains(gone, l.Addr) {
+		if l.Held || l.Ours != Spare || l.Theirs != worth || now.Sub(l.Since) < Settle || slices.Contains(gone, l.Addr) {
 			continue
 		}
 		if best < 0 || l.Since.After(t.links[best].Since) {

@@ -133,7 +133,7 @@ func TestNeeds(t *testing.T) {
 func TestExcess(t *testing.T) {
 	r, self := newSource(), addr.MakeString("self")
 	late := noon.Add(time.Hour)
-	tab := full(t, r, self, map[int]int{0: 17, 1: 17, 12: 6})
+	tab := full(t, r, self, map[int]int{0: 20, 1: 20, 12: 6})
 	if gone := tab.Excess(late); len(gone) != 0 {
 		t.Errorf("%d links go that the peers need", len(gone))
 	}
@@ -160,7 +160,7 @@ func TestExcess(t *testing.T) {
 		t.Errorf("%d links go that are in use", len(gone))
 	}
 	// What is second to the peers goes where a bucket is too full.
-	tab = full(t, r, self, map[int]int{0: 17, 1: 17, 12: 6})
+	tab = full(t, r, self, map[int]int{0: 20, 1: 20, 12: 6})
 	for _, l := range tab.All() {
 		l.Theirs = Second
 	}
