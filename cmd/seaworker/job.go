@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/peersea/sea/identity"
@@ -99,6 +100,9 @@ func (c *cli) printJob(j market.Job) {
 	if j.Spent > 0 {
 		line("spent", "%s by earlier tries, of %s", credits(int64(j.Spent)), credits(int64(j.Spec.MaxCredit)))
 	}
+	if len(j.Votes) > 0 {
+		line("compared", "with %s: %s", shortIDs(j.Votes), j.Check)
+	}
 	if j.Receipt != (identity.Hash{}) {
 		line("receipt", "%s", j.Receipt)
 		line("used", "%s fuel of %s", commas(j.Fuel), commas(j.FuelLimit))
@@ -115,6 +119,14 @@ func (c *cli) printJob(j market.Job) {
 	for _, e := range j.History {
 		fmt.Fprintf(c.stdout, "  %s  %-9s  %s\n", e.At.Local().Format(time.DateTime), e.State, clean(e.Text))
 	}
+}
+
+func shortIDs(all []market.ID) string {
+	short := make([]string, len(all))
+	for i, id := range all {
+		short[i] = id.Short()
+	}
+	return strings.Join(short, ", ")
 }
 
 func newJobLogs(c *cli) *cobra.Command {

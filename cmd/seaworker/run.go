@@ -60,7 +60,7 @@ func (f *jobFlags) declare(cmd *cobra.Command) {
 	flags.StringSliceVar(&f.labels, "label", nil, "ask only sellers that say `NAME=VALUE` of themselves: region=eu (repeatable)")
 	flags.StringVar(&f.seed, "seed", "", "begin its randomness from this `TEXT`, so that it can be run again")
 	flags.BoolVar(&f.randomSeed, "random-seed", false, "begin its randomness anew; the receipt keeps the seed")
-	flags.StringVar(&f.verify, "verify", "none", "check the result before it is paid, `HOW`: none or audit")
+	flags.StringVar(&f.verify, "verify", "none", "check the result before it is paid, `HOW`: none, audit or quorum=K")
 	flags.StringVar(&f.auditor, "auditor", "sea", "with audit, who runs it again, `WHO`: sea, the seller that the lot names, or own, this node")
 	flags.StringArrayVar(&f.bootstrap, "bootstrap", nil, "without a daemon, join the sea by `URL` for this one command (repeatable)")
 	flags.StringVar(&f.network, "network", "sea", "`NAME` of the sea to join with --bootstrap")
@@ -165,8 +165,8 @@ func (f *jobFlags) limits(spec *market.Spec) error {
 // checks takes in how the result is to be checked.
 func (f *jobFlags) checks(spec *market.Spec) error {
 	spec.Verify = market.Verify(f.verify)
-	if spec.Verify != market.VerifyNone && spec.Verify != market.VerifyAudit {
-		return usagef("use none or audit", "--verify is %q", f.verify)
+	if spec.Verify != market.VerifyNone && spec.Verify != market.VerifyAudit && spec.Verify.Quorum() == 0 {
+		return usagef("use none, audit or quorum=3", "--verify is %q", f.verify)
 	}
 	switch f.auditor {
 	case "sea":
@@ -304,6 +304,11 @@ until 10 of a seller's jobs in a row have matched, then one in ten, drawn by lot
 Half of --max-credit is left over for the check, which costs what a job costs;
 with --auditor own it runs here, for nothing. A seller that is found out is not
 paid and is asked no more, and the job is bought from another one.
+
+With --verify quorum=3 three sellers of different owners run the very same job, for
+a third of --max-credit each, and what more than half of them say is shown and
+paid. When two of two contradict each other a third is asked; where there are
+none left, this node runs it.
 
 Unless told otherwise a job may cost 10 credits, use 512 MiB of memory, write
 64 MiB and take 10 minutes; when one of these is hit the message says so and

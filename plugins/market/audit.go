@@ -16,7 +16,8 @@ import (
 type Verify string
 
 // The ways. With VerifyAudit the lot decides, after the delivery and before the
-// payment, whether somebody else runs the job too.
+// payment, whether somebody else runs the job too. With VerifyQuorum several
+// sellers run it, and what more than half of them claim is paid.
 const (
 	VerifyNone  Verify = "none"
 	VerifyAudit Verify = "audit"
@@ -29,8 +30,12 @@ type Check string
 // What comes of a check that lets the delivery be paid.
 const (
 	NotDrawn Check = "not drawn" // the lot did not fall on it
-	Matched  Check = "matched"   // a second run came to the same
+	Matched  Check = "matched"   // a second run, or the quorum, came to the same
 )
+
+// Outvoted is what comes of a check that does not: the quorum came to something
+// else.
+const Outvoted Check = "outvoted"
 
 func (s Spec) checkVerify() *Refused {
 	switch s.Verify {
@@ -40,7 +45,12 @@ func (s Spec) checkVerify() *Refused {
 		}
 	case VerifyAudit:
 	default:
-		return refuse(BadJob, "verify is %q, want none or audit", clip(string(s.Verify)))
+		if k := s.Verify.Quorum(); k < minQuorum || k > maxQuorum {
+			return refuse(BadJob, "verify is %q, want none, audit, or quorum=%d to quorum=%d", clip(string(s.Verify)), minQuorum, maxQuorum)
+		}
+		if s.OwnAudit {
+			return refuse(BadJob, "an auditor is chosen, and a quorum has none")
+		}
 	}
 	return nil
 }
@@ -51,7 +61,7 @@ func (s Spec) audited() bool { return s.Verify == VerifyAudit }
 // withheld says whether the job's output is not shown yet, because it may be
 // taken back.
 func (r *jobRecord) withheld() bool {
-	return r.Spec.audited() && r.Check == ""
+	return (r.Spec.audited() || r.Spec.Verify.Quorum() > 0 || r.Vote) && r.Check == ""
 }
 
 // mainSpec is the spec to buy the job itself by: what its check may cost is left
@@ -59,7 +69,10 @@ func (r *jobRecord) withheld() bool {
 func (r *jobRecord) mainSpec() Spec {
 	s := r.Spec
 	s.MaxCredit = r.left()
-	if s.audited() && !s.OwnAudit {
+	switch {
+	case s.Verify.Quorum() > 0:
+		s.MaxCredit = min(r.Spec.share(), r.left()-r.reserved())
+	case s.audited() && !s.OwnAudit:
 		s.MaxCredit /= 2
 	}
 	return s
@@ -102,7 +115,14 @@ type drawer interface {
 // bought elsewhere.
 func (m *Market) checked(ctx context.Context, j *job) (ok bool, err error) {
 	r := j.copy()
-	if !r.Spec.audited() || r.Check != "" {
+	switch {
+	case r.Vote:
+		return m.awaited(ctx, j)
+	case r.Check != "":
+		return true, nil
+	case r.Spec.Verify.Quorum() > 0:
+		return m.voted(ctx, j, r)
+	case !r.Spec.audited():
 		return true, nil
 	}
 	a := &audit{m: m, j: j, r: r, seller: r.Quote.By}
@@ -307,25 +327,14 @@ func (a *audit) auditor(ctx context.Context, lot trust.Lot) (addr.Addr, bool) {
 	if a.r.Spec.OwnAudit || !trust.Comparable(a.claim) {
 		return addr.Addr{}, false
 	}
-	entities := map[identity.Entity]identity.Entity{}
-	for _, l := range a.m.node.Links() {
-		entities[l.Peer.Node] = l.Peer.Entity
-	}
-	candidate := func(at addr.Addr, key identity.Entity) trust.Candidate {
-		entity, linked := entities[key]
-		if !linked {
-			entity = key
-		}
-		return trust.Candidate{At: at, Key: key, Entity: entity}
-	}
 	sellers, _ := a.m.find(ctx, nil, true)
 	var able []trust.Candidate
 	for _, k := range sellers {
 		if a.m.cfg.Audits.Audits(a.m.trust.Of(k.seller)) && !slices.Contains(a.r.Avoid, k.seller) {
-			able = append(able, candidate(k.at, k.seller))
+			able = append(able, a.m.candidate(k.at, k.seller))
 		}
 	}
-	best, ok := lot.Auditor(able, candidate(a.r.At, a.seller))
+	best, ok := lot.Auditor(able, a.m.candidate(a.r.At, a.seller))
 	return best.At, ok
 }
 

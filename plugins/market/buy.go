@@ -139,6 +139,9 @@ func (m *Market) tryBuy(ctx context.Context, j *job, r *jobRecord) (no *Refused,
 	if s.MaxCredit <= 0 {
 		return refuse(RefusedPrice, "what is spent already is all of the %s credits that it may cost", r.Spec.MaxCredit), false, nil
 	}
+	if s, no = m.quorumSpec(ctx, s, r.Avoid); no != nil {
+		return no, false, nil
+	}
 	quotes, refusals := m.quotes(ctx, s, r.Avoid)
 	var kept []paper
 	for _, f := range refusals {

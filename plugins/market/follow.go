@@ -73,6 +73,9 @@ func (m *Market) followOrder(ctx context.Context, j *job, r *jobRecord) error {
 	defer hold.Release()
 	hold.For(t.hash)
 	t.openPurse(hold)
+	if r.Spec.Verify.Quorum() > 0 && r.Check == "" {
+		m.spawn(func(ctx context.Context) { m.assemble(ctx, j, r) })
+	}
 	for _, b := range jobBlobs(t.work) {
 		t.input += b.Size
 	}

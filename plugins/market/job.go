@@ -157,6 +157,8 @@ type Job struct {
 	// covers it, too.
 	Spent ledger.Amount `json:"spent_micro"`
 
+	// Votes are the jobs that other sellers did to be compared with this one.
+	Votes []ID `json:"votes,omitempty"`
 	// CheckOf is the job that this one was bought to check, zero when none. Check
 	// is what came of the check of this one, Auditor the job that was bought for
 	// it, and Contradiction whether two signed receipts of it contradict each

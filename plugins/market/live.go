@@ -20,13 +20,14 @@ type progress struct {
 
 // job is a job of this buyer that has not ended, in memory.
 type job struct {
-	out, err *spool
-	stop     chan struct{} // closed when the record has a Stop
-	saving   sync.Mutex    // held while the record gets its place in the store
-	hold     *ledger.Hold  // of an order that is about to be followed; drive's alone
-	refused  *Refused      // why its last order was not taken, if that may change soon; drive's alone
-	pinned   bool          // its inputs are; set before drive has it
-	resumed  bool          // it was on the disk when the node began; likewise
+	out, err  *spool
+	stop      chan struct{} // closed when the record has a Stop
+	gathering sync.Mutex    // held while a quorum is
+	saving    sync.Mutex    // held while the record gets its place in the store
+	hold      *ledger.Hold  // of an order that is about to be followed; drive's alone
+	refused   *Refused      // why its last order was not taken, if that may change soon; drive's alone
+	pinned    bool          // its inputs are; set before drive has it
+	resumed   bool          // it was on the disk when the node began; likewise
 
 	mu      sync.Mutex // guards what follows
 	rec     jobRecord
@@ -69,6 +70,7 @@ func (j *job) copy() *jobRecord {
 	r.History = slices.Clone(r.History)
 	r.Avoid = slices.Clone(r.Avoid)
 	r.Tried = slices.Clone(r.Tried)
+	r.Votes = slices.Clone(r.Votes)
 	return &r
 }
 

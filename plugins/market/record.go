@@ -63,6 +63,10 @@ type jobRecord struct {
 	Vouched ledger.Amount `cbor:"vouched,omitempty"`
 	Release []byte        `cbor:"release,omitempty"`
 
+	// Votes are the jobs that were bought to be compared with this one, at most
+	// twice maxVotes; Vote is whether this is one.
+	Votes []vote `cbor:"votes,omitempty"`
+	Vote  bool   `cbor:"vote,omitempty"`
 	// CheckOf is the job that this one was bought to check, zero when none.
 	CheckOf ID `cbor:"check_of,omitzero"`
 	// Check is what has come of the check of the delivery, Auditor the job that
@@ -153,7 +157,7 @@ func (r *jobRecord) job() Job {
 		ID: r.ID, Spec: r.Spec, State: r.State, Reason: r.Reason, Error: r.Error, Hint: r.Reason.Hint(),
 		Created: time.UnixMilli(r.Created), Paid: r.Paid, At: r.At, Vouched: r.Vouched,
 		Spent: r.Spent, Of: r.Of,
-		Stdout: r.Out.Blob, Stderr: r.Err.Blob,
+		Stdout: r.Out.Blob, Stderr: r.Err.Blob, Votes: r.voters(),
 		CheckOf: r.CheckOf, Check: r.Check, Auditor: r.Auditor, Contradiction: len(r.Proof) > 0,
 	}
 	if r.Ended != 0 {
@@ -194,7 +198,7 @@ func (r *jobRecord) job() Job {
 			j.Exit = &rec.Code
 		}
 	}
-	if d, err := readDelivery(r.Delivery.Body); err == nil && r.Reason != BadReceipt && r.Reason != BadOutput {
+	if d, err := readDelivery(r.Delivery.Body); err == nil && !slices.Contains([]Reason{BadReceipt, BadOutput, Mismatch}, r.Reason) {
 		j.Cost = d.Cost
 	}
 	if o, err := compute.DecodeOutcome(r.Outcome); err == nil {

@@ -136,7 +136,7 @@ func (m *Market) Retry(_ context.Context, id ID, c Change) (Job, error) {
 
 // outlay is the most that a job has cost, or its sellers may still claim for it.
 func (m *Market) outlay(r *jobRecord) ledger.Amount {
-	cost := r.Spent
+	cost := r.Spent + r.reserved()
 	if r.Order != nil {
 		cost += m.owed(r, 0)
 	}

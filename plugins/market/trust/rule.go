@@ -126,10 +126,17 @@ func Agreed(group, total, trust uint64) bool {
 
 // A Candidate is a seller that could check another's job.
 type Candidate struct {
-	At addr.Addr
+	At addr.Addr `cbor:"at"`
 	// Key signs its receipts; Entity is whom it acts for, the key itself when
 	// for nobody.
-	Key, Entity identity.Entity
+	Key    identity.Entity `cbor:"key"`
+	Entity identity.Entity `cbor:"entity"`
+}
+
+// Same says whether two candidates are of one hand: one key, one entity, or one
+// the other's entity.
+func (c Candidate) Same(o Candidate) bool {
+	return c.Key == o.Key || c.Entity == o.Entity || c.Key == o.Entity || c.Entity == o.Key
 }
 
 // Auditor is the candidate nearest to the lot's address that is another entity
@@ -137,7 +144,7 @@ type Candidate struct {
 func (l Lot) Auditor(all []Candidate, seller Candidate) (best Candidate, ok bool) {
 	target := l.Address()
 	for _, c := range all {
-		if c.Key == seller.Key || c.Entity == seller.Entity || c.Key == seller.Entity || c.Entity == seller.Key {
+		if c.Same(seller) {
 			continue
 		}
 		if !ok || addr.Closer(target, c.At, best.At) {
