@@ -147,10 +147,13 @@ func (m *Market) tryBuy(ctx context.Context, j *job, r *jobRecord) (no *Refused,
 	for _, f := range refusals {
 		kept = append(kept, f.papers()...)
 	}
-	for i, q := range quotes {
+	for len(quotes) > 0 {
+		q, others := m.sellers.pick(s, quotes)
+		quotes = others
 		no, err := m.order(ctx, j, q)
+		m.sellers.ordered(q.at, -1) // if there is an order it is followed from now on
 		if no == nil || err != nil {
-			for _, q := range quotes[i+1:] {
+			for _, q := range quotes {
 				kept = append(kept, q.papers()...)
 			}
 			m.keepPapers(r.ID, kept...)

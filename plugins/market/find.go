@@ -67,6 +67,7 @@ type known struct {
 	why     string // it does not, as it says
 	expires time.Time
 	failed  int // how often in a row it has not answered
+	ours    int // our own orders there, less those that were there when it showed the offer
 
 	own   bool     // it is a machine of the same owner; set by rank
 	dealt Dealings // likewise
@@ -141,6 +142,20 @@ func (d *directory) room(at addr.Addr, change func(ledger.Amount) ledger.Amount)
 		k.offer.Room = max(0, change(k.offer.Room))
 	}
 }
+
+// ordered takes in that an order of ours has gone to a seller, n is 1, or has
+// ended there, n is -1.
+func (d *directory) ordered(at addr.Addr, n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if k := d.known[at]; k != nil {
+		k.ours += n
+	}
+}
+
+// free is how many of the seller's slots are free as far as this node knows; below
+// zero, how many of its own orders wait there.
+func (k known) free() int { return int(k.offer.Free) - k.ours }
 
 // looking says whether it is time to ask the sea, and that it is done.
 func (d *directory) looking() bool {

@@ -112,7 +112,9 @@ func (m *Market) follows(t *trade) (end func()) {
 	m.orders.trades[t.hash] = t
 	m.orders.Unlock()
 	m.sellers.room(at, func(a ledger.Amount) ledger.Amount { return a - t.quote.Ceiling })
+	m.sellers.ordered(at, 1)
 	return func() {
+		m.sellers.ordered(at, -1)
 		cost := t.j.job().Cost
 		m.sellers.room(at, func(a ledger.Amount) ledger.Amount { return a + t.quote.Ceiling - cost })
 		m.orders.Lock()

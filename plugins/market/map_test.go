@@ -131,7 +131,7 @@ func TestMap(t *testing.T) {
 			t.Errorf("item %s ran %d times", n, e.runs[n])
 		}
 	}
-	if len(v.Sellers) != len(e.of) || len(e.of) < 2 {
+	if len(v.Sellers) != len(e.of) {
 		t.Errorf("the sellers ran %v, the summary is %v", e.of, v.Sellers)
 	}
 	if got, want := owed(buyer, sellers), 40*ledger.Credit/1000; got != want || v.Cost != want {
@@ -417,4 +417,31 @@ func FuzzInputs(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestMapSpread shows that the items of a map go to all sellers of one price: each
+// is held until as many run at each of them as it has slots.
+func TestMapSpread(t *testing.T) {
+	buyer, sellers, e := mapMarket(t, 3)
+	var all sync.WaitGroup
+	all.Add(6)
+	var mu sync.Mutex
+	held := 0
+	e.hold = func(ctx context.Context, _ int, arg string) (r compute.Result) {
+		mu.Lock()
+		held++
+		mine := held <= 6
+		mu.Unlock()
+		if mine {
+			all.Done()
+			all.Wait()
+		}
+		return r
+	}
+	s := numbers(buyer, 12)
+	s.Parallel, s.Limits.Fuel = 6, Gfuel/500
+	v, _ := buyer.watchMap(buyer.submitMap(s))
+	if v.State != MapDone || len(v.Sellers) != len(sellers) {
+		t.Errorf("got %+v", v)
+	}
 }

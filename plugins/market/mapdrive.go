@@ -36,7 +36,7 @@ func (m *Market) driveMap(ctx context.Context, l *liveMap) {
 		}
 		l.mu.Lock()
 		idle := l.plan.Idle()
-		at, look := l.plan.Look()
+		at, look := l.plan.Look(time.Now())
 		l.mu.Unlock()
 		if idle {
 			m.endMap(l)

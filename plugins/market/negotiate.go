@@ -65,12 +65,34 @@ func (m *Market) quotes(ctx context.Context, s Spec, avoid []identity.Entity) (a
 			break
 		}
 	}
-	slices.SortStableFunc(all, func(a, b quoted) int { return s.prefer(a.known, b.known, a.Quote.Price, b.Quote.Price) })
+	s.sortQuotes(all)
 	return all, refusals
 }
 
 // priceOf is what an offer makes of the job's memory.
 func (s Spec) priceOf(o Offer) Price { return o.PriceOf(s.Limits.MemoryPages) }
+
+// pick takes the best of the quotes, by what is known of the sellers' free slots
+// now: others may have been ordered from since they were asked. It counts as an
+// order there until the caller says otherwise.
+func (d *directory) pick(s Spec, quotes []quoted) (best quoted, others []quoted) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := range quotes {
+		if k := d.known[quotes[i].at]; k != nil {
+			quotes[i].offer.Free, quotes[i].ours = k.offer.Free, k.ours
+		}
+	}
+	s.sortQuotes(quotes)
+	if k := d.known[quotes[0].at]; k != nil {
+		k.ours++
+	}
+	return quotes[0], quotes[1:]
+}
+
+func (s Spec) sortQuotes(all []quoted) {
+	slices.SortStableFunc(all, func(a, b quoted) int { return s.prefer(a.known, b.known, a.Quote.Price, b.Quote.Price) })
+}
 
 // weigh is what a price makes of the fuel that the job may have, or of a Gfuel
 // when that is open.
@@ -83,12 +105,12 @@ func (s Spec) weigh(p Price) ledger.Amount {
 }
 
 // prefer orders sellers: own machines, then by what the job would cost, those
-// that failed lately behind all others; at one price those who did well, then
-// those with more free slots.
+// that failed lately behind all others; at one price those with a free
+// slot, then those who did well, then those with more free slots.
 func (s Spec) prefer(a, b known, forA, forB Price) int {
 	return cmp.Or(
 		byTruth(a.own, b.own), byTruth(!a.dealt.bad(), !b.dealt.bad()), cmp.Compare(s.weigh(forA), s.weigh(forB)),
-		byTruth(a.dealt.good(), b.dealt.good()), cmp.Compare(b.offer.Free, a.offer.Free),
+		byTruth(a.free() > 0, b.free() > 0), byTruth(a.dealt.good(), b.dealt.good()), cmp.Compare(b.free(), a.free()),
 	)
 }
 

@@ -184,7 +184,11 @@ func (p *Plan) share(item int, free ledger.Amount, now time.Time) ledger.Amount 
 		return times(short, raised, p.cap)
 	}
 	if p.largest == 0 { // nobody knows: each that may run at once alike
-		return max(1, free/ledger.Amount(p.room(now)-len(p.tries)))
+		room := p.room(now)
+		if room < p.most { // half of it is for those that begin when nothing was learned
+			room *= 2
+		}
+		return max(1, free/ledger.Amount(room-len(p.tries)))
 	}
 	return times(p.largest, generous, p.cap)
 }
@@ -236,18 +240,19 @@ func (p *Plan) straggler() (slow *try, at time.Time) {
 	return slow, slow.since.Add(max(slowLeast, slowest*sorted[len(sorted)/2]))
 }
 
-// Look is when Next is worth asking again though no try has ended; ok is false
-// when that is never.
-func (p *Plan) Look() (at time.Time, ok bool) {
+// Look is when, after now, Next is worth asking again though no try has ended; ok
+// is false when that is never.
+func (p *Plan) Look(now time.Time) (at time.Time, ok bool) {
 	_, more := p.first()
 	switch {
 	case p.halted || len(p.tries) >= p.most:
 		return time.Time{}, false
 	case more:
-		return p.began.Add(learning), len(p.took) == 0 && len(p.tries) == learners
+		at = p.began.Add(learning)
+		return at, len(p.tries) >= p.room(now) && at.After(now)
 	}
 	slow, at := p.straggler()
-	return at, slow != nil && p.affords(slow)
+	return at, slow != nil && p.affords(slow) && at.After(now)
 }
 
 // Ended takes in how a try ended and what it cost, at most its cap. settles says

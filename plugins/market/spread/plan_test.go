@@ -81,7 +81,7 @@ func TestPlan(t *testing.T) {
 			if len(tries) == 0 {
 				t.Fatalf("nothing runs, and nothing is to be done: %+v", p)
 			}
-			if at, ok := p.Look(); ok && rapid.Bool().Draw(t, "wait") && at.After(now) {
+			if at, ok := p.Look(now); ok && rapid.Bool().Draw(t, "wait") && at.After(now) {
 				now = at
 				continue
 			}
@@ -141,7 +141,7 @@ func TestPlanShort(t *testing.T) {
 		caps = append(caps, s.Cap)
 		p.Ended(s.Try, s.Cap, Short, now)
 	}
-	if !slices.Equal(caps, []ledger.Amount{500, 744}) || !p.Exceeded() || !p.Idle() || p.Left() != 1 {
+	if !slices.Equal(caps, []ledger.Amount{250, 744}) || !p.Exceeded() || !p.Idle() || p.Left() != 1 {
 		t.Errorf("its caps were %v, exceeded %v, %d left", caps, p.Exceeded(), p.Left())
 	}
 }
@@ -170,7 +170,7 @@ func TestPlanStraggler(t *testing.T) {
 	if s, ok := p.Next(now.Add(-2 * time.Second)); ok {
 		t.Fatalf("it is too early for %+v", s)
 	}
-	at, ok := p.Look()
+	at, ok := p.Look(now.Add(-2 * time.Second))
 	if !ok || at.Sub(time.Unix(0, 0)) != slowest*time.Second {
 		t.Fatalf("look again at %v, %v", at, ok)
 	}
@@ -194,12 +194,12 @@ func TestPlanStraggler(t *testing.T) {
 func TestPlanLearns(t *testing.T) {
 	p := New(20, 4, 1200)
 	now := time.Unix(0, 0)
-	for i, want := range []ledger.Amount{600, 600} {
+	for i, want := range []ledger.Amount{300, 300} {
 		if s, ok := p.Next(now); !ok || s.Cap != want {
 			t.Fatalf("item %d may cost %d, %v", i, s.Cap, ok)
 		}
 	}
-	at, ok := p.Look()
+	at, ok := p.Look(now)
 	if _, more := p.Next(now); more || !ok || at.Sub(now) != learning {
 		t.Fatalf("a third one: %v; look again after %v, %v", more, at.Sub(now), ok)
 	}
@@ -212,10 +212,15 @@ func TestPlanLearns(t *testing.T) {
 			t.Fatalf("the next may cost %d, %v", s.Cap, ok)
 		}
 	}
-	p = New(20, 4, 1<<40)
+	p = New(20, 4, 1200)
 	p.Next(now)
-	s, ok := p.Next(now.Add(learning))
-	if third, more := p.Next(now.Add(learning)); !ok || !more || third.Cap == 0 {
-		t.Errorf("after two seconds: %+v and %+v", s, third)
+	p.Next(now)
+	for i, want := range []ledger.Amount{300, 300} { // the half that was left is theirs
+		if s, ok := p.Next(now.Add(learning)); !ok || s.Cap != want {
+			t.Errorf("after two seconds try %d may cost %d, %v", i, s.Cap, ok)
+		}
+	}
+	if at, ok := p.Look(now.Add(learning)); ok {
+		t.Errorf("look again at %v", at)
 	}
 }
