@@ -85,6 +85,7 @@ func (m *Market) candidate(at addr.Addr, key identity.Entity) trust.Candidate {
 func (m *Market) jurors(ctx context.Context, s Spec, others []trust.Candidate, avoid []identity.Entity) (all []known) {
 	sellers, _ := m.find(ctx, s.To, true)
 	sellers, _ = m.trusted(sellers)
+	sellers, _ = s.labelled(sellers)
 	m.rank(s, sellers)
 	for _, k := range sellers {
 		c := m.candidate(k.at, k.seller)
@@ -112,7 +113,7 @@ func (m *Market) quorumSpec(ctx context.Context, s Spec, avoid []identity.Entity
 	fuel := uint64(compute.MaxFuel)
 	for _, seller := range all[:k] {
 		o := seller.offer
-		fuel = min(fuel, o.Caps.Fuel, o.Covers(min(s.MaxCredit, o.Room), fuel))
+		fuel = min(fuel, o.Caps.Fuel, s.priceOf(o).Covers(min(s.MaxCredit, o.Room), fuel))
 	}
 	if fuel == 0 {
 		return s, refuse(RefusedCredit, "not each of %d sellers lends us what its part of the job may cost, %s credits", k, s.MaxCredit)
