@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
+	"iter"
 	"net"
 	"net/http"
 	"time"
@@ -111,6 +113,20 @@ func sendFailure(w http.ResponseWriter, r *http.Request, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(wireFailure{Text: f.Text, Reason: f.Reason, Hint: f.Hint, Exit: f.Code})
+}
+
+// sendAll streams what all yields as server-sent events, until last says that one
+// was the last, there is an error, or the reader goes.
+func sendAll[T any](w http.ResponseWriter, r *http.Request, all iter.Seq2[T, error], last func(T) bool) {
+	next, stop := iter.Pull2(all)
+	defer stop()
+	sendEvents(w, r, func(context.Context) (event T, more bool, err error) {
+		event, err, ok := next()
+		if !ok && err == nil {
+			err = io.EOF
+		}
+		return event, !last(event), err
+	})
 }
 
 // sendEvents streams what next yields as server-sent events until it says that

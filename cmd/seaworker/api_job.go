@@ -1,11 +1,9 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"net/http"
 	"strconv"
 
@@ -97,15 +95,7 @@ func (a *api) getEvents(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	next, stop := iter.Pull2(a.d.market.Watch(r.Context(), j.ID, from))
-	defer stop()
-	sendEvents(w, r, func(context.Context) (u market.Update, more bool, err error) {
-		u, err, ok := next()
-		if !ok && err == nil {
-			err = io.EOF
-		}
-		return u, u.Job == nil, err
-	})
+	sendAll(w, r, a.d.market.Watch(r.Context(), j.ID, from), func(u market.Update) bool { return u.Job != nil })
 }
 
 func (a *api) getLog(s market.Stream) http.HandlerFunc {

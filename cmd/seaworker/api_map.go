@@ -1,11 +1,8 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
-	"iter"
 	"net/http"
 	"slices"
 	"strconv"
@@ -68,15 +65,7 @@ func (a *api) getMapEvents(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	next, stop := iter.Pull2(a.d.market.WatchMap(r.Context(), v.ID, from))
-	defer stop()
-	sendEvents(w, r, func(context.Context) (u market.MapUpdate, more bool, err error) {
-		u, err, ok := next()
-		if !ok && err == nil {
-			err = io.EOF
-		}
-		return u, !u.Final, err
-	})
+	sendAll(w, r, a.d.market.WatchMap(r.Context(), v.ID, from), func(u market.MapUpdate) bool { return u.Final })
 }
 
 // item is the one that the request's path names.
