@@ -251,3 +251,34 @@ func TestStatic(t *testing.T) {
 	}
 	t.Logf("%d nodes: %.2f hops, most %d; degree %d, of 99 %% %d", len(s.Live()), c.MeanHops(), c.Most, d[len(d)/2], d[len(d)*99/100])
 }
+
+// A third of the nodes is behind hard NAT: two of them try for 15 s and are relayed then.
+// All find their siblings, and all calls are answered and exact, over relays too.
+func TestHardNAT(t *testing.T) {
+	s := New(Config{Seed: 1, HardNAT: 0.3})
+	s.Grow(size(), size()/10)
+	s.Run(2 * time.Minute)
+	if got, all := s.Settled(), len(s.Live()); got != all {
+		t.Errorf("%d of %d nodes are linked to their siblings", got, all)
+	}
+	links, relayed, hard := 0, 0, 0
+	for _, n := range s.Live() {
+		if n.hard {
+			hard++
+		}
+		for _, l := range n.links {
+			links++
+			if l.relayed {
+				relayed++
+			}
+			if l.relayed != (n.hard && l.peer.hard) {
+				t.Errorf("a link between two of whom %v and %v are behind hard NAT: relayed %v", n.hard, l.peer.hard, l.relayed)
+			}
+		}
+	}
+	if got := share(relayed, links); hard < size()/5 || got < 0.02 || got > 0.12 {
+		t.Errorf("%d nodes behind hard NAT, %.3f of the links relayed", hard, got)
+	}
+	t.Logf("%d nodes behind hard NAT, %.3f of %d links relayed", hard, share(relayed, links), links/2)
+	wantExact(t, s, "with 30 % hard NAT")
+}
