@@ -6,6 +6,7 @@ import (
 	"go/constant"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -44,6 +45,58 @@ func TestBoundsTable(t *testing.T) {
 		} else if got != want {
 			t.Errorf("%s: the table says %s, %s is %v", r[1], r[2], r[4], got)
 		}
+	}
+}
+
+// Every constant of these packages that is called max or Max is in the table.
+func TestBoundsComplete(t *testing.T) {
+	text, err := os.ReadFile("../docs/PROTOCOL.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := regexp.MustCompile(`^[mM]ax[A-Z]`)
+	told := map[string]bool{
+		"../node/internal/frame maxUint": true, // no bound: the greatest number
+		// Other names for what is there.
+		"../node MaxPublished": true, "../node MaxPast": true, "../node/internal/hello MaxSealed": true,
+		"../node/internal/route MaxBody": true,
+		// A wire for tests.
+		"../node/transport/memnet maxName": true,
+	}
+	for _, m := range regexp.MustCompile("`(node/[a-z/]+\\.go)` `([A-Za-z]+)`").FindAllStringSubmatch(string(text), -1) {
+		told["../"+filepath.ToSlash(filepath.Dir(m[1]))+" "+m[2]] = true
+	}
+	err = filepath.WalkDir("../node", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == "simtest" || d.Name() == "nodetest" || d.Name() == "transporttest" || d.Name() == "testdata" || d.Name() == "sim") {
+			return filepath.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			return err
+		}
+		for _, d := range parsed.Decls {
+			group, ok := d.(*ast.GenDecl)
+			if !ok || group.Tok != token.CONST {
+				continue
+			}
+			for _, s := range group.Specs {
+				for _, n := range s.(*ast.ValueSpec).Names {
+					if key := filepath.ToSlash(filepath.Dir(path)) + " " + n.Name; name.MatchString(n.Name) && !told[key] {
+						t.Errorf("%s: %s is not in the table", path, n.Name)
+					}
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
