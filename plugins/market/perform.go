@@ -123,7 +123,8 @@ func (m *Market) getInputs(ctx context.Context, s *sale) *Refused {
 	for _, b := range jobBlobs(s.work) {
 		total += b.Size
 	}
-	timed, cancel := context.WithTimeout(ctx, m.transferTime(m.cfg.InputPatience, total))
+	end := time.Now().Add(m.transferTime(m.cfg.InputPatience, total))
+	timed, cancel := context.WithDeadline(ctx, end)
 	defer cancel()
 	var pinned []identity.Hash
 	last := time.Now()
@@ -145,7 +146,7 @@ func (m *Market) getInputs(ctx context.Context, s *sale) *Refused {
 			switch {
 			case ctx.Err() != nil:
 				no = refuse(Cancelled, "it was cancelled before it ran")
-			case timed.Err() != nil:
+			case !time.Now().Before(end): // not timed's word, which may come a little later
 				no = refuse(InputsMissing, "%v", errSlow)
 			case errors.Is(err, storage.ErrHash), errors.Is(err, storage.ErrFull), time.Since(last) > m.cfg.InputPatience:
 				no = refuse(InputsMissing, "%v", err)
