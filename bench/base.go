@@ -36,7 +36,7 @@ func base(ctx context.Context, report func(figure)) error {
 // baseJobs trades a tiny job between two daemons: asked for, quoted, ordered,
 // run, delivered, checked, paid.
 func baseJobs(ctx context.Context, report func(figure)) error {
-	p, err := startPair(ctx)
+	p, err := startPair(ctx, 1, inFlight)
 	if err != nil {
 		return err
 	}

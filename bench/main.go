@@ -44,6 +44,7 @@ var suites = map[string]func(ctx context.Context, report func(figure)) error{
 	"control": control,
 	"jobs":    jobs,
 	"ledger":  ledgerSuite,
+	"market":  marketSuite,
 	"meter":   meter,
 	"network": networkSuite,
 	"sim":     simSuite,

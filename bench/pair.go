@@ -19,11 +19,12 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// pair is a seller and a buyer, two daemons on this machine, driven through
-// their control API as any script could.
+// pair is a seller, or several, and a buyer, daemons on this machine, driven
+// through their control API as any script could.
 type pair struct {
 	dir    string
-	nodes  []*exec.Cmd
+	binary string
+	nodes  []*exec.Cmd // the sellers first
 	buyer  *http.Client
 	module blob
 }
@@ -38,7 +39,9 @@ type blob struct {
 var tiny = []byte("\x00asm\x01\x00\x00\x00" + "\x01\x04\x01\x60\x00\x00" + "\x03\x02\x01\x00" + "\x05\x03\x01\x00\x01" +
 	"\x07\x13\x02\x06memory\x02\x00\x06_start\x00\x00" + "\x0a\x04\x01\x02\x00\x0b")
 
-func startPair(ctx context.Context) (p *pair, err error) {
+// startPair starts so many sellers, each of which runs at most slots jobs at
+// once, and their buyer.
+func startPair(ctx context.Context, sellers, slots int) (p *pair, err error) {
 	dir, err := os.MkdirTemp("", "sea-bench-")
 	if err != nil {
 		return nil, err
@@ -49,22 +52,29 @@ func startPair(ctx context.Context) (p *pair, err error) {
 			p.close()
 		}
 	}()
-	binary := filepath.Join(dir, "seaworker")
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/seaworker")
+	p.binary = filepath.Join(dir, "seaworker")
+	build := exec.CommandContext(ctx, "go", "build", "-o", p.binary, "./cmd/seaworker")
 	build.Dir = ".." // in the module that it belongs to, with its dependencies' versions
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		return p, fmt.Errorf("build seaworker: %w", err)
 	}
-	// The seller lends enough for the whole run, and takes many at once.
-	listening, err := p.up(ctx, binary, "seller", "--listen", "127.0.0.1:0", "--sell", "--strangers", "1000", "--max-jobs", "8")
-	if err != nil {
+	var meet []string
+	for i := range sellers {
+		// A seller lends enough for the whole run.
+		flags := []string{"--listen", "127.0.0.1:0", "--sell", "--strangers", "1000", "--max-jobs", fmt.Sprint(slots)}
+		listening, err := p.up(ctx, fmt.Sprint("seller", i), append(flags, meet...)...)
+		if err != nil {
+			return p, err
+		}
+		if i == 0 {
+			meet = []string{"--bootstrap", listening}
+		}
+	}
+	if _, err := p.up(ctx, "buyer", meet...); err != nil {
 		return p, err
 	}
-	if _, err := p.up(ctx, binary, "buyer", "--bootstrap", listening); err != nil {
-		return p, err
-	}
-	socket := filepath.Join(dir, "buyer", "control.sock")
+	socket := filepath.Join(p.home("buyer"), "control.sock")
 	p.buyer = &http.Client{Transport: &http.Transport{
 		MaxIdleConnsPerHost: 64,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -75,10 +85,12 @@ func startPair(ctx context.Context) (p *pair, err error) {
 	return p, p.do(ctx, http.MethodPut, "/blobs", bytes.NewReader(tiny), &p.module)
 }
 
+func (p *pair) home(name string) string { return filepath.Join(p.dir, name) }
+
 // up starts a daemon and returns where it listens.
-func (p *pair) up(ctx context.Context, binary, name string, flags ...string) (string, error) {
-	args := append([]string{"up", "--json", "--lan=false", "--log-level", "error", "--dir", filepath.Join(p.dir, name)}, flags...)
-	cmd := exec.Command(binary, args...)
+func (p *pair) up(ctx context.Context, name string, flags ...string) (string, error) {
+	args := append([]string{"up", "--json", "--lan=false", "--log-level", "error", "--dir", p.home(name)}, flags...)
+	cmd := exec.Command(p.binary, args...)
 	cmd.Stderr = os.Stderr
 	ready, err := cmd.StdoutPipe()
 	if err != nil {
@@ -132,44 +144,53 @@ func (p *pair) trade(ctx context.Context) (time.Duration, error) {
 	if err := p.do(ctx, http.MethodPost, "/jobs", bytes.NewReader(spec), &job); err != nil {
 		return 0, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://sea/v1/jobs/"+job.Job+"/events", nil)
+	var update struct {
+		Job *struct {
+			State string `json:"state"`
+			Error string `json:"error"`
+			Paid  bool   `json:"paid"`
+		} `json:"job"`
+	}
+	var took time.Duration
+	err = p.events(ctx, "/jobs/"+job.Job+"/events", func(data []byte) (bool, error) {
+		err := json.Unmarshal(data, &update)
+		took = time.Since(start)
+		return update.Job != nil, err
+	})
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("job %s: %w", job.Job, err)
+	}
+	if update.Job.State != "done" || !update.Job.Paid {
+		return 0, fmt.Errorf("job %s is %s (paid: %t): %s", job.Job, update.Job.State, update.Job.Paid, update.Job.Error)
+	}
+	return took, nil
+}
+
+// events reads a stream of events until seen says that one is the last.
+func (p *pair) events(ctx context.Context, path string, seen func(data []byte) (last bool, err error)) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://sea/v1"+path, nil)
+	if err != nil {
+		return err
 	}
 	resp, err := p.buyer.Do(req)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer resp.Body.Close()
 	lines := bufio.NewReader(resp.Body)
 	for {
 		line, err := lines.ReadString('\n')
 		if err != nil {
-			return 0, fmt.Errorf("job %s: no end: %w", job.Job, err)
+			return fmt.Errorf("no end: %w", err)
 		}
 		data, ok := strings.CutPrefix(line, "data: ")
 		if !ok {
 			continue
 		}
-		var update struct {
-			Job *struct {
-				State string `json:"state"`
-				Error string `json:"error"`
-				Paid  bool   `json:"paid"`
-			} `json:"job"`
+		if last, err := seen([]byte(data)); last || err != nil {
+			_, _ = io.Copy(io.Discard, resp.Body)
+			return err
 		}
-		if err := json.Unmarshal([]byte(data), &update); err != nil {
-			return 0, err
-		}
-		if update.Job == nil {
-			continue
-		}
-		took := time.Since(start)
-		if update.Job.State != "done" || !update.Job.Paid {
-			return 0, fmt.Errorf("job %s is %s (paid: %t): %s", job.Job, update.Job.State, update.Job.Paid, update.Job.Error)
-		}
-		_, _ = io.Copy(io.Discard, resp.Body)
-		return took, nil
 	}
 }
 
