@@ -159,10 +159,14 @@ func (b *Book) FindReceipt(prefix string) (Job, error) {
 func (b *Book) record(id ID) (*jobRecord, error) {
 	b.mu.Lock()
 	live := b.live[id]
-	i := slices.IndexFunc(b.index, func(k jobKey) bool { return k.id == id })
 	var key []byte
-	if i >= 0 {
-		key = b.index[i].bytes()
+	if live == nil {
+		for _, k := range slices.Backward(b.index) { // mostly one of the newest
+			if k.id == id {
+				key = k.bytes()
+				break
+			}
+		}
 	}
 	b.mu.Unlock()
 	if live != nil {

@@ -115,7 +115,7 @@ func (m *Market) follows(t *trade) (end func()) {
 	m.sellers.ordered(at, 1)
 	return func() {
 		m.sellers.ordered(at, -1)
-		cost := t.j.job().Cost
+		cost := t.j.copy().cost()
 		m.sellers.room(at, func(a ledger.Amount) ledger.Amount { return a + t.quote.Ceiling - cost })
 		m.orders.Lock()
 		defer m.orders.Unlock()

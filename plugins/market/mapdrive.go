@@ -145,13 +145,17 @@ func (m *Market) waitTry(l *liveMap, t *mapTry) {
 
 // waitRecord returns a job's record when the last one is written.
 func (b *Book) waitRecord(ctx context.Context, id ID) (*jobRecord, error) {
+	var last *job
 	for {
 		b.mu.Lock()
 		live := b.live[id]
 		b.mu.Unlock()
-		if live == nil {
+		if live == nil && last != nil {
+			return last.copy(), nil // as it was written last
+		} else if live == nil {
 			return b.record(id)
 		}
+		last = live
 		live.mu.Lock()
 		changed := live.changed
 		live.mu.Unlock()

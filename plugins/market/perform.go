@@ -24,6 +24,9 @@ const (
 
 	sweepEvery = quoteTime // a crowd of sales can be forgotten no earlier
 
+	// forgetEvery is how often at most a crowd of sales has old ones forgotten.
+	forgetEvery = time.Second
+
 	// freeTime is how long the output of a job that cost nothing can be fetched,
 	// unless its buyer needs the room for others.
 	freeTime = 10 * time.Minute
@@ -239,7 +242,7 @@ func (m *Market) deliver(s *sale, result compute.Result) (*Refused, error) {
 	if cost == 0 {
 		m.endFree(s)
 	} else {
-		m.checkPaid(s.buyer) // a buyer that had it from an earlier run of ours may have paid
+		m.checkSale(s) // a buyer that had it from an earlier run of ours may have paid
 	}
 	return nil, nil
 }
@@ -373,18 +376,22 @@ func (m *Market) checkPaid(buyer identity.Entity) {
 	}
 	m.selling.Unlock()
 	for _, s := range due {
-		r := s.copy()
-		if r.State != SaleDelivered {
-			continue
-		}
-		paid, err := m.paidFor(s, r.Cost)
-		if err != nil {
-			m.log.Error("cannot read the ledger", "err", err)
-			return
-		}
-		if !paid {
-			continue
-		}
+		m.checkSale(s)
+	}
+}
+
+// checkSale looks whether a delivery has been paid.
+func (m *Market) checkSale(s *sale) {
+	r := s.copy()
+	if r.State != SaleDelivered {
+		return
+	}
+	paid, err := m.paidFor(s, r.Cost)
+	if err != nil {
+		m.log.Error("cannot read the ledger", "err", err)
+		return
+	}
+	if paid {
 		failpoint.Hit("market:paid")
 		m.endPaid(s)
 	}
@@ -456,7 +463,7 @@ func (m *Market) remind(ctx context.Context, s *sale) {
 			timer.Stop()
 			return
 		}
-		m.checkPaid(s.buyer)
+		m.checkSale(s)
 		if s.ended() {
 			return
 		}

@@ -198,9 +198,7 @@ func (r *jobRecord) job() Job {
 			j.Exit = &rec.Code
 		}
 	}
-	if d, err := readDelivery(r.Delivery.Body); err == nil && !slices.Contains([]Reason{BadReceipt, BadOutput, Mismatch}, r.Reason) {
-		j.Cost = d.Cost
-	}
+	j.Cost = r.cost()
 	if o, err := compute.DecodeOutcome(r.Outcome); err == nil {
 		j.Trap, j.Stdout, j.Stderr, j.Files = o.Trap, o.Stdout, o.Stderr, o.Files
 		if j.Reason == Trapped && o.Trap == compute.TrapDepth {
@@ -208,6 +206,18 @@ func (r *jobRecord) job() Job {
 		}
 	}
 	return j
+}
+
+// cost is the bill of what was delivered and accepted, 0 when nothing was.
+func (r *jobRecord) cost() ledger.Amount {
+	if r.Receipt == nil || r.Delivery == nil || slices.Contains([]Reason{BadReceipt, BadOutput, Mismatch}, r.Reason) {
+		return 0
+	}
+	d, err := readDelivery(r.Delivery.Body)
+	if err != nil {
+		return 0
+	}
+	return d.Cost
 }
 
 // work is the job that was asked for.

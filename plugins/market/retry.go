@@ -140,8 +140,8 @@ func (m *Market) outlay(r *jobRecord) ledger.Amount {
 	if r.Order != nil {
 		cost += m.owed(r, 0)
 	}
-	if v := r.job(); v.Paid || r.State == Done {
-		cost = max(cost, r.Spent+v.Cost)
+	if r.Paid || r.State == Done {
+		cost = max(cost, r.Spent+r.cost())
 	}
 	return cost
 }

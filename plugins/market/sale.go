@@ -143,10 +143,7 @@ func (m *Market) newSale(r *saleRecord) (*sale, error) {
 func (m *Market) startSeller() {
 	stop := m.credit.Watch(func(c ledger.Change) {
 		if c.Incoming {
-			m.spawn(func(ctx context.Context) {
-				m.takeVouchers(ctx, c.Peer)
-				m.checkPaid(c.Peer)
-			})
+			m.spawn(func(ctx context.Context) { m.lookAt(ctx, c.Peer) })
 		}
 	})
 	m.spawn(func(ctx context.Context) {
@@ -158,7 +155,7 @@ func (m *Market) startSeller() {
 		switch state := s.copy().State; {
 		case state.final(): // it has just ended
 		case state == SaleDelivered:
-			m.checkPaid(s.buyer)
+			m.checkSale(s)
 			m.spawn(func(ctx context.Context) { m.remind(ctx, s) })
 		default:
 			m.spawn(func(ctx context.Context) { m.perform(ctx, s) })
@@ -166,6 +163,30 @@ func (m *Market) startSeller() {
 	}
 	m.spawn(m.sweepSales)
 	m.spawn(m.keepShift)
+}
+
+// lookAt takes in what has come on a buyer's line, once for all that comes while
+// it looks.
+func (m *Market) lookAt(ctx context.Context, buyer identity.Entity) {
+	m.selling.Lock()
+	_, looks := m.selling.lines[buyer]
+	m.selling.lines[buyer] = true
+	m.selling.Unlock()
+	for !looks {
+		m.selling.Lock()
+		more := m.selling.lines[buyer]
+		if more {
+			m.selling.lines[buyer] = false
+		} else {
+			delete(m.selling.lines, buyer)
+		}
+		m.selling.Unlock()
+		if !more {
+			return
+		}
+		m.takeVouchers(ctx, buyer)
+		m.checkPaid(buyer)
+	}
 }
 
 // count takes a sale in among the orders that run or wait, or out of them: n is
@@ -291,7 +312,10 @@ func (m *Market) take(from rpc.Peer, o Order, hash identity.Hash, in orderReques
 		m.selling.quotes[quoteHash] = hash
 		m.countLocked(s, 1)
 	}
-	crowded := len(m.selling.kept) > maxSales+sparedSales
+	crowded := len(m.selling.kept) > maxSales+sparedSales && time.Since(m.selling.forgot) > forgetEvery
+	if crowded {
+		m.selling.forgot = time.Now()
+	}
 	m.selling.Unlock()
 	if crowded {
 		m.spawn(func(context.Context) {

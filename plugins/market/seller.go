@@ -61,11 +61,12 @@ type seller struct {
 		slots     int         // jobs that run
 		turns     queue.Queue // those that wait for a slot
 		askers    map[identity.Entity]bucket
+		lines     map[identity.Entity]bool // lines that are looked at: whether more has come meanwhile
+		forgot    time.Time                // when old sales were last forgotten because there were too many
 
 		complained time.Time // when the log last heard of the policy program
 	}
 
-	paid chan identity.Entity // a payment may have come from
 	rate rate
 
 	looking sync.Mutex // held while the machine is looked at, before selling's lock
@@ -118,7 +119,7 @@ func (m *Market) initSeller() error {
 	if m.offered, err = m.book.store.Table("market/policy", version); err != nil {
 		return err
 	}
-	m.paid = make(chan identity.Entity, 1)
+	m.selling.lines = map[identity.Entity]bool{}
 	m.selling.policy = DefaultPolicy()
 	if m.cfg.Policy != nil {
 		m.selling.policy = *m.cfg.Policy
