@@ -287,3 +287,36 @@ func FuzzParseHash(f *testing.F) {
 		}
 	})
 }
+
+// TestMetKeys has keys take each other's place among those that are remembered,
+// and bad ones try.
+func TestMetKeys(t *testing.T) {
+	place := func(e Entity) int { return (int(e[0]) | int(e[1])<<8) % len(met) }
+	var at [len(met)]Entity
+	for {
+		k, err := NewKey(t.Context(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, b := k.Entity(), at[place(k.Entity())]
+		if at[place(a)] = a; b == (Entity{}) {
+			continue
+		}
+		bad := a
+		for bad.Check() == nil {
+			bad[20]++ // half of all are no point
+		}
+		for range 3 {
+			for _, e := range []Entity{a, a, b} {
+				p, err := e.point()
+				if err != nil || [32]byte(p.Bytes()) != e {
+					t.Fatalf("%s is the point %x, %v", e, p.Bytes(), err)
+				}
+			}
+			if err := bad.Check(); !errors.Is(err, ErrBadKey) {
+				t.Fatalf("a bad key in a good one's place: %v", err)
+			}
+		}
+		return
+	}
+}
