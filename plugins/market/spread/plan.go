@@ -29,6 +29,10 @@ const (
 	learning = 2 * time.Second
 	learners = 2
 
+	// refusals is how many tries in a row nobody takes before nothing more is
+	// begun: one may have come at a bad moment.
+	refusals = 3
+
 	// remembered is of how many of the last items the median is.
 	remembered = 65
 )
@@ -44,8 +48,9 @@ const (
 	Failed
 	// Short is one that came to its own cap.
 	Short
-	// Refused is one that nobody would take. Unless it was the second one of its
-	// item, others would fare the same, so that nothing more is begun.
+	// Refused is one that nobody would take. After three in a row, those that were a
+	// second one of their item not counted, nothing more is begun: others would
+	// fare the same.
 	Refused
 	// Stopped is one that was cancelled.
 	Stopped
@@ -81,6 +86,7 @@ type Plan struct {
 
 	began    time.Time       // the first try
 	took     []time.Duration // of the last that were done
+	refused  int             // tries in a row that nobody took
 	halted   bool
 	exceeded bool // for want of credit
 }
@@ -271,8 +277,12 @@ func (p *Plan) Ended(id int, cost ledger.Amount, end End, now time.Time) (settle
 		return false, nil
 	}
 	alone := p.running[t.item] == 0
-	if end == Refused && alone { // there may be nobody for a second one
-		p.halted = true
+	switch {
+	case end == Refused && alone: // there may be nobody for a second one
+		p.refused++
+		p.halted = p.halted || p.refused >= refusals
+	case end == Done:
+		p.refused = 0
 	}
 	switch {
 	case end == Done, end == Failed && alone:
