@@ -67,6 +67,7 @@ var mayImport = []struct {
 	{"ledger", []string{"identity"}},
 	{"compute", []string{"identity"}},
 	{"examples", nil},
+	{"web", nil},
 	{"plugins/", []string{"identity", "node", "ledger", "compute", "plugins"}},
 	{"plugins", []string{"identity", "node"}},
 	{"cmd/seaworker", []string{"identity", "node", "ledger", "compute", "plugins", "examples"}},
@@ -92,6 +93,7 @@ var walled = map[string][]string{
 	"github.com/BurntSushi/toml":       {"cmd/seaworker"},
 	"golang.org/x/crypto/acme":         {"node/transport/wsnet"},
 	"github.com/letsencrypt/pebble/v2": {"node/transport/wsnet"},
+	"github.com/evanw/esbuild":         {"web/internal/bundle"},
 }
 
 func within(rel, room string) bool {

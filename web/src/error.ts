@@ -1,0 +1,20 @@
+// What goes wrong, by cause. Codes are appended, never renamed.
+export type Code =
+	| "address" // text or bytes are not an address
+	| "cbor" // bytes are not in Sea's subset of CBOR, or a value has no place in it
+	| "key" // bytes are not a key that Sea accepts
+	| "signature" // a signature does not hold
+	| "purpose" // not a purpose
+	| "length" // a statement that is too long, or has the one length that is not signed
+	| "frame"; // bytes are not a frame
+
+/** SeaError is every error of this package: a code for programs, a text for people. */
+export class SeaError extends Error {
+	readonly code: Code;
+
+	constructor(code: Code, text: string) {
+		super(text);
+		this.name = "SeaError";
+		this.code = code;
+	}
+}

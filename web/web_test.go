@@ -1,0 +1,161 @@
+package web_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/peersea/sea/internal/npmtest"
+	"github.com/peersea/sea/web/internal/bundle"
+)
+
+// The one dependency, as package.json names it.
+const (
+	noble    = "@noble/ed25519@3.2.0"
+	nobleSum = "a4f631d1876b5d9e43a86cd71194ca27b5e1451edf4ba4db9a418f40a475569a"
+)
+
+// maxCore is how many bytes the core may have, minified and gzipped.
+const maxCore = 25 << 10
+
+// TestNode runs the tests under test, each bundled with the sources, on Node. In
+// the folder where they run the package is laid out as npm would install it.
+func TestNode(t *testing.T) {
+	node := tool(t, "node")
+	dir := t.TempDir()
+	dependency(t, dir)
+	write(t, filepath.Join(dir, "package.json"), read(t, "package.json"))
+	write(t, filepath.Join(dir, "dist", "peersea.js"), bundled(t, "src/index.ts", bundle.Small))
+
+	sources, err := filepath.Glob("test/*.test.ts")
+	if err != nil || len(sources) == 0 {
+		t.Fatalf("no tests under test: %v", err)
+	}
+	args := []string{"--test"}
+	for _, source := range sources {
+		made := filepath.Join(dir, strings.TrimSuffix(filepath.Base(source), ".ts")+".js")
+		write(t, made, bundled(t, source, !bundle.Small))
+		args = append(args, made)
+	}
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(node, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "SEA_ROOT="+root)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	t.Logf("%s", out)
+}
+
+// TestSize holds the core to its size: test/core.ts has all of it.
+func TestSize(t *testing.T) {
+	core := bundled(t, "test/core.ts", bundle.Small)
+	var packed bytes.Buffer
+	w, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(core); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("the core has %d bytes, gzipped %d", len(core), packed.Len())
+	if packed.Len() > maxCore {
+		t.Errorf("the core has %d bytes gzipped, %d at most", packed.Len(), maxCore)
+	}
+}
+
+// TestTypes checks the types of sources and tests, with the compiler that
+// package.json names. It is slow to fetch, so it runs with SEA_TEST_FULL=1 only.
+func TestTypes(t *testing.T) {
+	if os.Getenv("SEA_TEST_FULL") == "" {
+		t.Skip("fetches the TypeScript compiler: run with SEA_TEST_FULL=1")
+	}
+	npm := tool(t, "npm")
+	dir := t.TempDir()
+	for _, pattern := range []string{"package.json", "tsconfig.json", "src", "test"} {
+		err := filepath.WalkDir(pattern, func(path string, entry os.DirEntry, err error) error {
+			if err == nil && !entry.IsDir() {
+				write(t, filepath.Join(dir, path), read(t, path))
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range [][]string{
+		{"install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"},
+		{"exec", "--offline", "--", "tsc", "--project", "."},
+	} {
+		cmd := exec.Command(npm, args...)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("npm %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+}
+
+// dependency lays the one dependency where Node looks for it.
+func dependency(t *testing.T, dir string) {
+	t.Helper()
+	dir = filepath.Join(dir, "node_modules", "@noble", "ed25519")
+	write(t, filepath.Join(dir, "index.js"), read(t, npmtest.File(t, noble, "index.js", nobleSum)))
+	write(t, filepath.Join(dir, "package.json"), []byte(`{"name": "@noble/ed25519", "type": "module", "main": "index.js"}`))
+	at := strings.LastIndex(noble, "@")
+	if want := `"` + noble[:at] + `": "` + noble[at+1:] + `"`; !bytes.Contains(read(t, "package.json"), []byte(want)) {
+		t.Fatalf("package.json does not say %s", want)
+	}
+}
+
+func bundled(t *testing.T, path string, small bool) []byte {
+	t.Helper()
+	b, err := bundle.File(path, small)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// tool finds a program; without it the test is skipped, or fails in CI.
+func tool(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err == nil {
+		return path
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("%s is not installed, and this is CI: %v", name, err)
+	}
+	t.Skipf("%s is not installed", name)
+	return ""
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func write(t *testing.T, path string, b []byte) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
