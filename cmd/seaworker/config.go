@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -32,6 +33,7 @@ type config struct {
 	Strangers  float64  `toml:"strangers"`   // credits that all strangers together may owe
 	Grow       bool     `toml:"grow"`        // let limits grow as peers repay
 	MaxJobs    int      `toml:"max-jobs"`    // jobs at one time
+	Disk       string   `toml:"disk"`        // bytes of inputs, outputs and compiled programs
 	Network    string   `toml:"network"`     // whose nodes to speak with
 	LAN        bool     `toml:"lan"`         // meet nodes on the local network
 	PortMap    bool     `toml:"portmap"`     // have the router let others in
@@ -52,6 +54,7 @@ func defaultConfig() config {
 		Strangers:  10,
 		Grow:       true,
 		MaxJobs:    runtime.NumCPU(),
+		Disk:       "2GiB",
 		Network:    "sea",
 		LAN:        true,
 		PortMap:    true,
@@ -60,6 +63,18 @@ func defaultConfig() config {
 		PerAddress: node.DefaultMaxPerHost,
 		LogLevel:   "info",
 	}
+}
+
+// smallestDisk is the least that disk may be: room for a job with its module.
+const smallestDisk = 256 << 20
+
+// halfDisk is half of disk, in bytes.
+func (c config) halfDisk() (int64, error) {
+	n, err := parseBytes(c.Disk)
+	if err != nil || n < smallestDisk || n > math.MaxInt64 {
+		return 0, usagef("write it as 10GiB; the least is 256MiB", "--disk is %q", c.Disk)
+	}
+	return int64(n / 2), nil
 }
 
 // configFlags declares a flag for every field, with cfg's values as defaults.
@@ -77,6 +92,7 @@ func configFlags(flags *pflag.FlagSet, cfg *config) {
 	flags.Float64Var(&cfg.Strangers, "strangers", cfg.Strangers, "`CREDITS` that all strangers together may owe")
 	flags.BoolVar(&cfg.Grow, "grow", cfg.Grow, "let a limit grow by a tenth of what its peer repays, up to twice what was granted")
 	flags.IntVar(&cfg.MaxJobs, "max-jobs", cfg.MaxJobs, "run at most `N` jobs at a time")
+	flags.StringVar(&cfg.Disk, "disk", cfg.Disk, "keep at most `N` bytes of inputs and outputs, and of compiled programs, half for each, the oldest go first")
 	flags.StringVar(&cfg.Network, "network", cfg.Network, "`NAME` of the sea to be in; other seas are not spoken with")
 	flags.BoolVar(&cfg.LAN, "lan", cfg.LAN, "find nodes on the local network by mDNS, and be found: --lan=false does neither")
 	flags.BoolVar(&cfg.PortMap, "portmap", cfg.PortMap, "on a private network, ask the router (NAT-PMP, UPnP) to let others in, unless --public is told: --portmap=false does not")
@@ -177,5 +193,6 @@ func (c config) check() error {
 	case !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel):
 		return usagef("use debug, info, warn or error", "--log-level is %q", c.LogLevel)
 	}
-	return nil
+	_, err := c.halfDisk()
+	return err
 }

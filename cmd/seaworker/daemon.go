@@ -77,7 +77,11 @@ func openDaemon(ctx context.Context, dir folder, cfg config, logs io.Writer) (d 
 		return d, err
 	}
 
-	d.engine = compute.New(compute.Config{CacheDir: dir.cache(), Workers: cfg.MaxJobs, Log: d.log.With("component", "compute")})
+	disk, err := cfg.halfDisk()
+	if err != nil {
+		return d, err
+	}
+	d.engine = compute.New(compute.Config{CacheDir: dir.cache(), CacheBytes: disk, Workers: cfg.MaxJobs, Log: d.log.With("component", "compute")})
 	d.opened(d.engine.Close)
 
 	nodeConfig, err := d.wires(cfg)
@@ -85,7 +89,7 @@ func openDaemon(ctx context.Context, dir folder, cfg config, logs io.Writer) (d 
 		return d, err
 	}
 	d.node = node.New(d.key, nodeConfig)
-	return d, d.startPlugins(cfg)
+	return d, d.startPlugins(cfg, disk)
 }
 
 // opened has close called by and by.
@@ -218,9 +222,9 @@ func onPrivateNetwork() bool {
 
 // startPlugins hands the parts to the plugins: storage, then credit, then the
 // guests, then the market, which needs all of them.
-func (d *daemon) startPlugins(cfg config) error {
+func (d *daemon) startPlugins(cfg config, disk int64) error {
 	blobs := filepath.Join(d.dir.plugins(), "storage", "blobs")
-	store, err := storage.Open(blobs, storage.Config{Log: d.log.With("plugin", "storage")})
+	store, err := storage.Open(blobs, storage.Config{MaxBytes: disk, Log: d.log.With("plugin", "storage")})
 	if err != nil {
 		return err
 	}

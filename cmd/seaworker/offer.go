@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 
 	"github.com/peersea/sea/identity"
@@ -25,6 +26,7 @@ type offerChange struct {
 	FeeMicro       *int64         `json:"fee_micro,omitempty"`
 	Slots          *uint32        `json:"slots,omitempty"`
 	MemoryPages    *uint32        `json:"memory_pages,omitempty"`
+	AllMemory      *uint32        `json:"all_memory_pages,omitempty"`
 	FuelCap        *uint64        `json:"fuel,omitempty"`
 	WallMillis     *uint64        `json:"wall_ms,omitempty"`
 	Slowest        *uint64        `json:"slowest_rate,omitempty"`
@@ -84,6 +86,7 @@ func (in offerChange) apply(p *market.Policy) {
 	if in.Quantum != nil {
 		p.Quantum = *in.Quantum
 	}
+	put(&p.Memory, in.AllMemory)
 	put(&p.Queue, in.Queue)
 	put(&p.PerBuyer, in.PerBuyer)
 	put(&p.Hours, in.Hours)
@@ -143,24 +146,28 @@ func (c *cli) printOffer(v offerView) error {
 	if v.PerGiB > 0 {
 		memory = ", " + credits(int64(v.PerGiB)) + " more per Gfuel for each GiB of memory that a job may have"
 	}
+	together := ""
+	if v.Memory > 0 {
+		together = fmt.Sprintf(" with %d MiB of memory together", v.Memory/16)
+	}
 	_, err := fmt.Fprintf(c.stdout, `selling    %s
 price      %s per Gfuel, %s per job%s
 a job      at most %s fuel, %d MiB of memory, %d MiB of output, %d s
 slow jobs  %s
 long jobs  paid %s
-jobs       %d at a time, %d waiting, %d of one buyer
+jobs       %d at a time%s, %d waiting, %d of one buyer
 strangers  may owe %s all together, and owe or hold %s of it
 %s`,
 		selling, credits(int64(v.PerGfuel)), credits(int64(v.Fee)), memory,
 		commas(v.Caps.Fuel), v.Caps.MemoryPages/16, v.Caps.OutputBytes>>20, v.Caps.WallMillis/1000, slowest, quantum,
-		v.Slots, v.Queue, v.PerBuyer,
+		v.Slots, together, v.Queue, v.PerBuyer,
 		credits(v.StrangersMicro), credits(v.StrangersUsedMicro), rulesText(v.Policy))
 	return err
 }
 
 func newOfferSet(c *cli) *cobra.Command {
 	var sell bool
-	var price, gib, fee, strangers, memory, fuel, slowest, quantum string
+	var price, gib, fee, strangers, memory, allMemory, fuel, slowest, quantum string
 	var slots, queue, perBuyer uint32
 	var rules ruleFlags
 	cmd := &cobra.Command{
@@ -200,6 +207,14 @@ the daemon's run: its flags and config.toml say it at each start.`,
 				}
 				pages := uint32(n >> 16)
 				change.MemoryPages = &pages
+			}
+			if flags.Changed("all-memory") {
+				n, err := parseBytes(allMemory)
+				if err != nil || n>>16 > math.MaxUint32 {
+					return usagef("write it as 4GiB; 0 for no bound", "--all-memory %q", allMemory)
+				}
+				pages := uint32(n >> 16)
+				change.AllMemory = &pages
 			}
 			if flags.Changed("fuel") {
 				n, err := parseCount(fuel)
@@ -253,6 +268,7 @@ the daemon's run: its flags and config.toml say it at each start.`,
 	flags.Uint32Var(&queue, "queue", 0, "have at most `N` more orders wait")
 	flags.Uint32Var(&perBuyer, "per-buyer", 0, "have at most `N` orders of one buyer run or wait")
 	flags.StringVar(&memory, "memory", "", "let a job have at most `N` bytes of memory")
+	flags.StringVar(&allMemory, "all-memory", "", "let all jobs that run have at most `N` bytes of memory together; 0 for no bound")
 	flags.StringVar(&fuel, "fuel", "", "let a job use at most `N` fuel")
 	flags.StringVar(&slowest, "slowest-rate", "", "stop and bill a job that does fewer than `N` fuel a second of processor time; 0 for none")
 	flags.StringVar(&quantum, "quantum", "", "have a long job paid every `N` fuel as it runs; 0 suits this machine")

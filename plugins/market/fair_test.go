@@ -193,3 +193,52 @@ func TestHoardedHolds(t *testing.T) {
 	}
 	until(t, "nothing is held", func() bool { return seller.opened() == 0 && len(seller.ledger.Holds()) == 0 })
 }
+
+// TestAllMemory shows that the jobs that run never have more memory together than
+// the seller's policy says, and that a smaller bound than one job's is refused.
+func TestAllMemory(t *testing.T) {
+	buyer, seller := testMarket(t)
+	began, gate := make(chan struct{}, 4), make(chan struct{})
+	var mu sync.Mutex
+	running, most := 0, 0
+	scripted(seller, func(context.Context, compute.Job, compute.Live) compute.Result {
+		mu.Lock()
+		running++
+		most = max(most, running)
+		mu.Unlock()
+		began <- struct{}{}
+		<-gate
+		mu.Lock()
+		running--
+		mu.Unlock()
+		return compute.Result{End: compute.Exit, Fuel: 1000}
+	})
+	p := seller.Policy()
+	p.Memory = p.Caps.MemoryPages - 1
+	if err := seller.SetPolicy(p); err == nil {
+		t.Error("less for all than for one")
+	}
+	seller.sell(func(p *Policy) { p.Slots, p.Caps.MemoryPages, p.Memory = 4, 1024, 2100 })
+	var ids []ID
+	for i := range 4 {
+		s := primes(buyer, fmt.Sprint(i))
+		s.Limits.MemoryPages, s.Limits.Fuel = 1000, 1_000_000
+		ids = append(ids, buyer.submit(s))
+	}
+	<-began
+	<-began
+	until(t, "two run and two wait", func() bool {
+		seller.selling.Lock()
+		defer seller.selling.Unlock()
+		return seller.selling.slots == 2 && seller.selling.turns.Len() == 2 && seller.selling.memory == 2000
+	})
+	close(gate)
+	for _, id := range ids {
+		if j := buyer.wait(id); j.State != Done {
+			t.Errorf("got %+v", j)
+		}
+	}
+	if most != 2 {
+		t.Errorf("%d ran at once", most)
+	}
+}

@@ -45,6 +45,9 @@ type Policy struct {
 	Slots    uint32 `cbor:"slots" json:"slots"`
 	Queue    uint32 `cbor:"queue" json:"queue"`
 	PerBuyer uint32 `cbor:"per_buyer" json:"per_buyer"`
+	// Memory is how many pages of 64 KiB all jobs that run may have together, at
+	// least what one may have; 0 is as many as the slots allow.
+	Memory uint32 `cbor:"memory,omitempty" json:"all_memory_pages,omitempty"`
 	// Hours are when orders are taken, as package hours writes them, by this
 	// machine's own clock; "" is always. What was taken before is finished.
 	Hours string `cbor:"hours,omitempty" json:"hours,omitempty"`
@@ -99,6 +102,9 @@ func (p Policy) Check() error {
 		return fmt.Errorf("per_buyer is 0, want 1 or more")
 	case p.Caps.Fuel < 1 || p.Caps.Fuel > compute.MaxFuel:
 		return fmt.Errorf("fuel is %d, want 1 to %d", p.Caps.Fuel, uint64(compute.MaxFuel))
+	}
+	if p.Memory != 0 && p.Memory < p.Caps.MemoryPages {
+		return fmt.Errorf("all jobs together may have %d MiB of memory, and one may have %d", p.Memory/16, p.Caps.MemoryPages/16)
 	}
 	if p.Share > 100 {
 		return fmt.Errorf("the share of a core is %d %%, want 1 to 100, or 0 for all", p.Share)

@@ -59,6 +59,7 @@ type seller struct {
 		unpaidAll debts
 		strangers debts       // what of it buyers without a grant have not paid
 		slots     int         // jobs that run
+		memory    uint64      // pages that they may have together
 		turns     queue.Queue // those that wait for a slot
 		askers    map[identity.Entity]bucket
 		lines     map[identity.Entity]bool // lines that are looked at: whether more has come meanwhile
@@ -351,7 +352,7 @@ func (m *Market) mayTakeLocked(p Policy, from rpc.Peer) *Refused {
 
 // slot waits for one for a sale. The caller gives it back by calling free.
 func (m *Market) slot(ctx context.Context, s *sale) (free func(), err error) {
-	turn := &queue.Turn{Buyer: s.buyer, First: s.own, Ready: make(chan struct{})}
+	turn := &queue.Turn{Buyer: s.buyer, First: s.own, Size: uint64(s.work.Limits.MemoryPages), Ready: make(chan struct{})}
 	if m.credit.Granted(s.buyer) {
 		turn.Party = s.buyer
 	}
@@ -378,6 +379,7 @@ func (m *Market) freeSlot(t *queue.Turn) {
 	m.selling.Lock()
 	defer m.selling.Unlock()
 	m.selling.slots--
+	m.selling.memory -= t.Size
 	m.selling.turns.Done(t)
 	m.wakeSlots()
 }
@@ -387,15 +389,29 @@ func (m *Market) slotFree() bool {
 	return !m.holdsLocked() && m.selling.slots < int(m.selling.policy.Slots)
 }
 
+// memoryLeft is how many pages a guest that begins now may have. It is called with
+// the lock held.
+func (m *Market) memoryLeft() uint64 {
+	switch most := uint64(m.selling.policy.Memory); {
+	case most == 0:
+		return math.MaxUint64
+	case m.selling.memory >= most: // it was more before
+		return 0
+	default:
+		return most - m.selling.memory
+	}
+}
+
 // wakeSlots gives free slots to those who wait, in the queue's order. It is
 // called with the lock held.
 func (m *Market) wakeSlots() {
 	for m.slotFree() {
-		t := m.selling.turns.Next()
+		t := m.selling.turns.Next(m.memoryLeft())
 		if t == nil {
 			return
 		}
 		m.selling.slots++
+		m.selling.memory += t.Size
 		close(t.Ready)
 	}
 }

@@ -17,6 +17,8 @@ type Turn struct {
 	Party, Buyer identity.Entity
 	// First goes before all that is not.
 	First bool
+	// Size is how much of the room it needs, see Next.
+	Size uint64
 	// Ready is closed by the caller of Next when the turn has come.
 	Ready chan struct{}
 
@@ -72,8 +74,10 @@ func (q *Queue) take(i int) *Turn {
 // Next gives the slot to one that waits: to a First one before all others, to the
 // party with the fewest slots, of those to the one that was served longest ago,
 // in a party to its buyer by the same rule, and of a buyer's to the oldest. It is
-// nil when nobody waits. The caller says Done for it.
-func (q *Queue) Next() *Turn {
+// nil when nobody waits, or when the one whose turn it is needs more than room: then
+// all wait, so that what is large comes to its turn, too. The caller says Done for
+// it.
+func (q *Queue) Next(room uint64) *Turn {
 	if len(q.waiting) == 0 {
 		return nil
 	}
@@ -82,6 +86,9 @@ func (q *Queue) Next() *Turn {
 		if q.compare(q.waiting[i], q.waiting[best]) < 0 {
 			best = i
 		}
+	}
+	if q.waiting[best].Size > room {
+		return nil
 	}
 	t := q.take(best)
 	q.Start(t)

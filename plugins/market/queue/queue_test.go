@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -40,7 +41,7 @@ func TestOrder(t *testing.T) {
 			q.Add(one)
 		}
 		var got []string
-		for n := q.Next(); n != nil; n = q.Next() {
+		for n := q.Next(math.MaxUint64); n != nil; n = q.Next(math.MaxUint64) {
 			got = append(got, names[n])
 			q.Done(n)
 		}
@@ -62,13 +63,13 @@ func TestSlots(t *testing.T) {
 	q.Add(a2)
 	q.Add(a3)
 	q.Add(b)
-	if q.Next() != b {
+	if q.Next(math.MaxUint64) != b {
 		t.Error("a buyer with a slot had another before one without")
 	}
 	if !q.Remove(a2) || q.Remove(a2) || q.Remove(b) {
 		t.Error("not those were taken out that waited")
 	}
-	if q.Next() != a3 || q.Next() != nil || q.Len() != 0 {
+	if q.Next(math.MaxUint64) != a3 || q.Next(math.MaxUint64) != nil || q.Len() != 0 {
 		t.Error("the last that waits has no turn")
 	}
 	for _, d := range []*Turn{a1, a3, b} {
@@ -76,5 +77,26 @@ func TestSlots(t *testing.T) {
 	}
 	if len(q.shares) != 0 {
 		t.Errorf("%d shares are kept of an empty queue", len(q.shares))
+	}
+}
+
+// What is large waits for its room, and nothing overtakes it meanwhile.
+func TestRoom(t *testing.T) {
+	var q Queue
+	large := &Turn{Buyer: identity.Entity{1}, Size: 10}
+	small := &Turn{Buyer: identity.Entity{2}, Size: 1}
+	q.Add(large)
+	q.Add(small)
+	if got := q.Next(9); got != nil || q.Len() != 2 {
+		t.Fatalf("%+v has a slot", got)
+	}
+	if got := q.Next(10); got != large {
+		t.Fatalf("%+v has a slot", got)
+	}
+	if got := q.Next(0); got != nil {
+		t.Fatalf("%+v has a slot", got)
+	}
+	if got := q.Next(1); got != small {
+		t.Fatalf("%+v has a slot", got)
 	}
 }
