@@ -80,20 +80,27 @@ func (m *Market) candidate(at addr.Addr, key identity.Entity) trust.Candidate {
 	return c
 }
 
-// jurors are the sellers that may run a job beside others, each for another
-// owner, the best first.
-func (m *Market) jurors(ctx context.Context, s Spec, others []trust.Candidate, avoid []identity.Entity) (all []known) {
-	sellers, _ := m.find(ctx, s.To, true)
-	sellers, _ = m.trusted(sellers)
-	sellers, _ = s.labelled(sellers)
-	m.rank(s, sellers)
-	for _, k := range sellers {
-		c := m.candidate(k.at, k.seller)
-		if slices.Contains(avoid, k.seller) || slices.ContainsFunc(others, c.Same) {
-			continue
+// jurors are sellers that may run a job beside others, each for another owner, the
+// best first. Where those that are known are fewer than want, others are waited for.
+func (m *Market) jurors(ctx context.Context, s Spec, others []trust.Candidate, avoid []identity.Entity, want int) (all []known) {
+	for _, patient := range []bool{false, true} {
+		sellers, _ := m.find(ctx, s.To, patient)
+		sellers, _ = m.trusted(sellers)
+		sellers, _ = s.labelled(sellers)
+		m.rank(s, sellers)
+		all = nil
+		hands := slices.Clone(others)
+		for _, k := range sellers {
+			c := m.candidate(k.at, k.seller)
+			if slices.Contains(avoid, k.seller) || slices.ContainsFunc(hands, c.Same) {
+				continue
+			}
+			hands = append(hands, c)
+			all = append(all, k)
 		}
-		others = append(others, c)
-		all = append(all, k)
+		if len(all) >= want {
+			break
+		}
 	}
 	return all
 }
@@ -106,7 +113,7 @@ func (m *Market) quorumSpec(ctx context.Context, s Spec, avoid []identity.Entity
 	if k == 0 || s.Limits.Fuel != 0 {
 		return s, nil
 	}
-	all := m.jurors(ctx, s, nil, avoid)
+	all := m.jurors(ctx, s, nil, avoid, k)
 	if len(all) < k {
 		return s, refuse(NoSeller, "a quorum of %d wants as many sellers of different owners, and %d are within reach", k, len(all))
 	}
@@ -290,7 +297,7 @@ func (q *quorum) buy(ctx context.Context, many int) (begun int, err error) {
 	}
 	s := r.Spec
 	s.Verify, s.OwnAudit, s.Limits = "", false, q.job.Limits
-	sellers := q.m.jurors(ctx, s, others, r.Avoid)
+	sellers := q.m.jurors(ctx, s, others, r.Avoid, many)
 	for _, k := range sellers[:min(many, len(sellers))] {
 		r := q.j.copy()
 		cost, err := q.bill()
