@@ -177,21 +177,24 @@ func (m *Market) tryBuy(ctx context.Context, j *job, r *jobRecord) (no *Refused,
 
 // ask gets one seller's quote. When the seller lends less than the buyer's cap
 // and the buyer did not say how much fuel it needs, it asks once more for what
-// the seller lends.
+// the seller lends. When the seller's offer, as it is remembered, does not suit, it
+// is looked at once more.
 func (m *Market) ask(ctx context.Context, s Spec, k known) (quoted, *Refused) {
 	for again := false; ; again = true {
 		q, room, no := m.askOnce(ctx, s, k)
-		if no == nil || no.Reason != RefusedCredit || s.Limits.Fuel != 0 || again {
+		unasked := len(q.ask.Body) == 0 // by what is remembered, which may be otherwise by now
+		switch {
+		case no == nil || again:
 			return q, no
-		}
-		if room >= 0 { // the seller's own word of this moment
+		case no.Reason == RefusedCredit && s.Limits.Fuel == 0 && room >= 0: // the seller's own word of this moment
 			k.offer.Room = room
 			m.sellers.room(k.at, func(ledger.Amount) ledger.Amount { return room })
 			continue
+		case !unasked || no.Reason != RefusedCredit && time.Until(k.expires) > offerAge-offerFresh:
+			return q, no
 		}
-		// What is remembered may be too little by now.
 		fresh, err := m.fetchOffer(ctx, k.at)
-		if err != nil || !fresh.sells || fresh.offer.Room <= k.offer.Room {
+		if err != nil || !fresh.sells || no.Reason == RefusedCredit && fresh.offer.Room <= k.offer.Room {
 			return q, no
 		}
 		k = fresh

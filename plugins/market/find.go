@@ -20,8 +20,10 @@ const (
 
 	// offerAge is for how long, at most; lookAge is how often the sea is asked
 	// for nodes that are not linked.
-	offerAge = 30 * time.Second
-	lookAge  = 30 * time.Second
+	// Nobody is refused for an offer that is older than offerFresh.
+	offerAge   = 30 * time.Second
+	lookAge    = 30 * time.Second
+	offerFresh = time.Second
 
 	// A node that does not answer is left alone for firstFailure, doubling up
 	// to offerAge.

@@ -180,3 +180,39 @@ func TestOwn(t *testing.T) {
 		t.Errorf("%+v, %v", quotes, err)
 	}
 }
+
+// TestOfferChanged shows that a seller whose remembered offer does not suit is looked
+// at again: it may have become cheaper, or take more.
+func TestOfferChanged(t *testing.T) {
+	buyer, seller := testMarket(t)
+	at := seller.node.Addr()
+	older := func() { // than it is
+		buyer.sellers.mu.Lock()
+		defer buyer.sellers.mu.Unlock()
+		buyer.sellers.known[at].expires = time.Now().Add(offerAge - 2*offerFresh)
+	}
+	s := primes(buyer, "100")
+	s.MaxPrice, s.Limits.Fuel = ledger.Credit, Gfuel/10
+	for name, change := range map[string]func(*Policy){
+		"cheaper":    func(p *Policy) { p.PerGfuel = ledger.Credit },
+		"takes more": func(p *Policy) { p.Caps.Fuel = Gfuel },
+	} {
+		seller.sell(func(p *Policy) {
+			p.PerGfuel, p.Caps.Fuel = ledger.Credit, Gfuel
+			if name == "cheaper" {
+				p.PerGfuel++
+			} else {
+				p.Caps.Fuel = 1000
+			}
+		})
+		buyer.sellers.forget(at)
+		if j := buyer.run(s); j.State != Failed {
+			t.Fatalf("%s: it is %+v", name, j)
+		}
+		older()
+		seller.sell(change)
+		if j := buyer.run(s); j.State != Done {
+			t.Errorf("%s: it is still %s: %s", name, j.Reason, j.Error)
+		}
+	}
+}
