@@ -419,27 +419,33 @@ func FuzzInputs(f *testing.F) {
 	})
 }
 
-// TestMapSpread shows that the items of a map go to all sellers of one price: each
-// is held until as many run at each of them as it has slots.
+// TestMapSpread shows that the items of a map go to all sellers of one price: the
+// first at each of them is held until each has one, or until all others are done.
 func TestMapSpread(t *testing.T) {
 	buyer, sellers, e := mapMarket(t, 3)
-	var all sync.WaitGroup
-	all.Add(6)
+	const items = 30
 	var mu sync.Mutex
-	held := 0
-	e.hold = func(ctx context.Context, _ int, arg string) (r compute.Result) {
+	begun, done := map[int]bool{}, 0
+	gate := make(chan struct{})
+	open := sync.OnceFunc(func() { close(gate) })
+	e.hold = func(_ context.Context, seller int, _ string) (r compute.Result) {
 		mu.Lock()
-		held++
-		mine := held <= 6
+		first := !begun[seller]
+		begun[seller] = true
+		if !first {
+			done++
+		}
+		if len(begun) == len(sellers) || done >= items-len(sellers) {
+			open()
+		}
 		mu.Unlock()
-		if mine {
-			all.Done()
-			all.Wait()
+		if first {
+			<-gate
 		}
 		return r
 	}
-	s := numbers(buyer, 12)
-	s.Parallel, s.Limits.Fuel = 6, Gfuel/500
+	s := numbers(buyer, items)
+	s.Parallel, s.Limits.Fuel = 12, Gfuel/500
 	v, _ := buyer.watchMap(buyer.submitMap(s))
 	if v.State != MapDone || len(v.Sellers) != len(sellers) {
 		t.Errorf("got %+v", v)
