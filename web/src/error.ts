@@ -6,7 +6,8 @@ export type Code =
 	| "signature" // a signature does not hold
 	| "purpose" // not a purpose
 	| "length" // a statement that is too long, or has the one length that is not signed
-	| "frame"; // bytes are not a frame
+	| "frame" // bytes are not a frame
+	| "certificate"; // a certificate that says what none may
 
 /** SeaError is every error of this package: a code for programs, a text for people. */
 export class SeaError extends Error {

@@ -1,0 +1,120 @@
+// Ed25519 with the rules of docs/PROTOCOL.md, part 1: which keys are accepted,
+// and ZIP-215 for signatures, so that no two peers disagree.
+
+import { type Bytes, compare, concat, fromHex, sha256, utf8 } from "../bytes.ts";
+import { SeaError } from "../error.ts";
+
+/** keySize and signatureSize are in bytes. */
+export const keySize = 32;
+export const signatureSize = 64;
+
+/** Signer is who has a private key. */
+export interface Signer {
+	/** key is the public key, 32 bytes. */
+	readonly key: Bytes;
+	/** sign gives the signature of RFC 8032 §5.1.6 (pure Ed25519), 64 bytes. */
+	sign(message: Uint8Array): Promise<Bytes>;
+}
+
+/** Pair is a signer whose private key the browser keeps. It can be put in IndexedDB, and stays there. */
+export class Pair implements Signer {
+	private constructor(
+		readonly key: Bytes,
+		/** secret signs and cannot be read. */
+		readonly secret: CryptoKey,
+	) {}
+
+	/**
+	 * generate draws keys until one has so many bits of work: 12, what the public
+	 * network asks for, takes about 4,096 of them.
+	 */
+	static async generate(bits = 12): Promise<Pair> {
+		for (;;) {
+			// A few at once, for each waits for another thread.
+			const drawn = await Promise.all(Array.from({ length: bits > 0 ? 64 : 1 }, Pair.#draw));
+			for (const pair of drawn) {
+				if ((await work(pair.key)) >= bits && acceptable(pair.key)) return pair;
+			}
+		}
+	}
+
+	static async #draw(): Promise<Pair> {
+		const made = (await crypto.subtle.generateKey("Ed25519", false, ["sign", "verify"])) as CryptoKeyPair;
+		return new Pair(new Uint8Array(await crypto.subtle.exportKey("raw", made.publicKey)), made.privateKey);
+	}
+
+	/** of is a pair that was kept. */
+	static of(key: Bytes, secret: CryptoKey): Pair {
+		checkKey(key);
+		return new Pair(key, secret);
+	}
+
+	/** fromSeed is the pair of RFC 8032's private key, 32 bytes. */
+	static async fromSeed(seed: Uint8Array): Promise<Pair> {
+		const head = fromHex("302e020100300506032b657004220420")!; // RFC 8410 §7
+		const open = await crypto.subtle.importKey("pkcs8", concat(head, seed), "Ed25519", true, ["sign"]);
+		const { x } = await crypto.subtle.exportKey("jwk", open);
+		const text = atob(x!.replaceAll("-", "+").replaceAll("_", "/"));
+		return Pair.of(Uint8Array.from(text, (c) => c.charCodeAt(0)), open);
+	}
+
+	async sign(message: Uint8Array): Promise<Bytes> {
+		return new Uint8Array(await crypto.subtle.sign("Ed25519", this.secret, message as Bytes));
+	}
+}
+
+/** work is the number of leading zero bits of SHA-256(SHA-256("sea:pow:1" ‖ key)). */
+export async function work(key: Uint8Array): Promise<number> {
+	const b = await sha256(await sha256(utf8("sea:pow:1"), key));
+	const first = b.findIndex((x) => x !== 0);
+	return first < 0 ? 8 * b.length : 8 * first + Math.clz32(b[first]!) - 24;
+}
+
+// The field's prime, and the y of all points of small order, little-endian,
+// without the sign of x.
+const prime = fromHex("edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f")!;
+const smallOrder = [
+	"0000000000000000000000000000000000000000000000000000000000000000",
+	"0100000000000000000000000000000000000000000000000000000000000000",
+	"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+	"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+].map((text) => fromHex(text)!);
+
+function acceptable(key: Uint8Array): boolean {
+	const y = key.slice();
+	y[31]! &= 0x7f;
+	return compare(y.slice().reverse(), prime.slice().reverse()) < 0 && !smallOrder.some((s) => compare(s, y) === 0);
+}
+
+/**
+ * checkKey throws SeaError "key" unless b are 32 bytes, the canonical encoding of
+ * a y that is of no point of small order. Whether y is of a point at all shows
+ * when a signature is verified: none holds under a key that is no point.
+ */
+export function checkKey(b: Uint8Array): void {
+	if (b.length !== keySize) throw new SeaError("key", `a key of ${b.length} bytes, want ${keySize}`);
+	if (!acceptable(b)) throw new SeaError("key", "a key that is of small order or not canonical");
+}
+
+/**
+ * verify tells whether signature is key's of message by ZIP-215. The browser's own
+ * "yes" is final once the key was checked; on its "no", which a few signatures
+ * get that others accept, a slower implementation decides.
+ */
+export async function verify(key: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
+	checkKey(key);
+	if (signature.length !== signatureSize) return false;
+	const native = await importKey(key);
+	if (native && (await crypto.subtle.verify("Ed25519", native, signature as Bytes, message as Bytes))) return true;
+	const { verifyAsync } = await import("@noble/ed25519");
+	return verifyAsync(signature, message, key, { zip215: true });
+}
+
+async function importKey(key: Uint8Array): Promise<CryptoKey | undefined> {
+	try {
+		return await crypto.subtle.importKey("raw", key as Bytes, "Ed25519", false, ["verify"]);
+	} catch {
+		return undefined; // not a point, or a browser without Ed25519
+	}
+}
