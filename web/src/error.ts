@@ -7,7 +7,9 @@ export type Code =
 	| "purpose" // not a purpose
 	| "length" // a statement that is too long, or has the one length that is not signed
 	| "frame" // bytes are not a frame
-	| "certificate"; // a certificate that says what none may
+	| "certificate" // a certificate that says what none may
+	| "contact" // a contact record that does not hold
+	| "handshake"; // the other side did not prove itself, or would not go on
 
 /** SeaError is every error of this package: a code for programs, a text for people. */
 export class SeaError extends Error {

@@ -42,9 +42,20 @@ export function encode(v: unknown): Bytes {
  * SeaError "cbor". Floats come as numbers. The result shares no memory with b.
  */
 export function decode(b: Uint8Array): Value {
-	const r = new Reader(b);
+	return whole(new Reader(b)) as Value;
+}
+
+/** Exact is a Value in which floats are Floats, so that none passes for an integer. */
+export type Exact = null | boolean | number | bigint | string | Uint8Array | Float | Exact[] | { [key: string]: Exact };
+
+/** decodeExact is decode for who knows what to expect: see shape.ts. */
+export function decodeExact(b: Uint8Array): Exact {
+	return whole(new Reader(b, true));
+}
+
+function whole(r: Reader): Exact {
 	const v = read(r, 0);
-	if (r.at !== b.length) throw r.fail(r.at, `${b.length - r.at} bytes after the value`);
+	if (r.at !== r.b.length) throw r.fail(r.at, `${r.b.length - r.at} bytes after the value`);
 	return v;
 }
 
@@ -105,7 +116,7 @@ function pairs(w: Writer, all: [unknown, unknown][], depth: number): void {
 	}
 }
 
-function read(r: Reader, depth: number): Value {
+function read(r: Reader, depth: number): Exact {
 	const at = r.at;
 	const { major, n } = r.head();
 	switch (major) {
@@ -131,7 +142,7 @@ function read(r: Reader, depth: number): Value {
 	const rest = r.b.length - r.at;
 	if (major === Major.array) {
 		if (count > rest) throw r.fail(at, `array of ${count} members in ${rest} bytes`); // each takes a byte or more
-		const list: Value[] = [];
+		const list: Exact[] = [];
 		for (let i = 0; i < count; i++) list.push(read(r, depth + 1));
 		return list;
 	}
@@ -140,8 +151,8 @@ function read(r: Reader, depth: number): Value {
 }
 
 /** readPairs reads a map. That its keys are in order also shows that none comes twice. */
-function readPairs(r: Reader, count: number, depth: number): Value {
-	const map: { [key: string]: Value } = {};
+function readPairs(r: Reader, count: number, depth: number): Exact {
+	const map: { [key: string]: Exact } = {};
 	let last: Uint8Array | undefined;
 	for (let i = 0; i < count; i++) {
 		const at = r.at;
@@ -231,7 +242,11 @@ export class Reader {
 	at = 0;
 	readonly #view: DataView;
 
-	constructor(readonly b: Uint8Array) {
+	constructor(
+		readonly b: Uint8Array,
+		/** exact has floats given as Floats. */
+		readonly exact = false,
+	) {
 		this.#view = new DataView(b.buffer, b.byteOffset, b.byteLength);
 	}
 
@@ -285,7 +300,12 @@ export class Reader {
 	}
 
 	/** simple gives the simple value or float whose head was read at at. */
-	simple(at: number): boolean | null | number {
+	simple(at: number): boolean | null | number | Float {
+		const v = this.#simple(at);
+		return this.exact && typeof v === "number" ? new Float(v) : v;
+	}
+
+	#simple(at: number): boolean | null | number {
 		const info = this.b[at]! & 0x1f;
 		switch (info) {
 			case 20:

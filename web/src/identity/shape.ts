@@ -1,22 +1,19 @@
 // Shapes: what a reader of CBOR expects where, so that each value has one
 // spelling and one type (docs/PROTOCOL.md, part 1).
 
-import { type Bytes, compare } from "../bytes.ts";
+import { type Bytes, utf8 } from "../bytes.ts";
 import { SeaError } from "../error.ts";
-import { decode, encode, type Uint, type Value } from "./cbor.ts";
+import { decodeExact, type Exact, Float, type Uint } from "./cbor.ts";
 
 /** Shape gives a value as what it is expected to be, or throws SeaError "cbor" that names it. */
-export type Shape<T> = (v: Value | undefined, name: string) => T;
+export type Shape<T> = (v: Exact | undefined, name: string) => T;
 
 /** Of is what a shape gives. */
 export type Of<S> = S extends Shape<infer T> ? T : never;
 
 /** read reads exactly one value of a shape. Else SeaError "cbor". */
 export function read<T>(b: Uint8Array, shape: Shape<T>, name: string): T {
-	const v = decode(b);
-	// A float that is a whole number would pass for an integer.
-	if (compare(encode(v), b) !== 0) throw wrong(name, "a float stands for an integer");
-	return shape(v, name);
+	return shape(decodeExact(b), name);
 }
 
 function wrong(name: string, why: string): SeaError {
@@ -33,15 +30,14 @@ export const uint = (most: number = Number.MAX_SAFE_INTEGER): Shape<number> => (
 
 /** wide is an integer from 0 to 2^64 - 1. */
 export const wide: Shape<bigint> = (v, name) => {
-	if ((typeof v !== "number" && typeof v !== "bigint") || !isInteger(v) || v < 0) {
-		throw wrong(name, "not an integer from 0 to 2^64 - 1");
-	}
-	return BigInt(v);
+	return BigInt(uint64(v, name));
 };
 
-function isInteger(v: Uint): boolean {
-	return typeof v === "bigint" || Number.isSafeInteger(v);
-}
+/** uint64 is an integer from 0 to 2^64 - 1, and a bigint only above 2^53 - 1: to be compared and given back. */
+export const uint64: Shape<Uint> = (v, name) => {
+	if ((typeof v !== "number" && typeof v !== "bigint") || v < 0) throw wrong(name, "not an integer from 0 to 2^64 - 1");
+	return v;
+};
 
 /** bytes is a byte string of least to most bytes, of exactly least when most is left out. */
 export const bytes = (least: number, most: number = least): Shape<Bytes> => (v, name) => {
@@ -51,12 +47,10 @@ export const bytes = (least: number, most: number = least): Shape<Bytes> => (v, 
 	return v as Bytes; // decode made it
 };
 
-const encoder = new TextEncoder();
-
 /** text is a text string of least to most bytes of UTF-8. */
 export const text = (least: number, most: number): Shape<string> => (v, name) => {
 	if (typeof v !== "string" || v.length > most || v.length * 3 < least) throw wrong(name, "not a text of the right size");
-	const n = encoder.encode(v).length;
+	const n = utf8(v).length;
 	if (n < least || n > most) throw wrong(name, `a text of ${n} bytes, not ${least} to ${most}`);
 	return v;
 };
@@ -89,7 +83,7 @@ type Optional<F extends Fields> = { [K in keyof F]: undefined extends Of<F[K]> ?
 export const map = <F extends Fields>(fields: F): Shape<
 	{ [K in Exclude<keyof F, Optional<F>>]: Of<F[K]> } & { [K in Optional<F>]?: Of<F[K]> }
 > => (v, name) => {
-	if (v === null || typeof v !== "object" || Array.isArray(v) || v instanceof Uint8Array) throw wrong(name, "not a map");
+	if (v === null || typeof v !== "object" || Array.isArray(v) || v instanceof Uint8Array || v instanceof Float) throw wrong(name, "not a map");
 	for (const key of Object.keys(v)) {
 		if (!Object.hasOwn(fields, key)) throw wrong(name, `a field ${JSON.stringify(key.slice(0, 40))} that is not known here`);
 	}
