@@ -35,7 +35,8 @@ func TestNode(t *testing.T) {
 	if err != nil || len(sources) == 0 {
 		t.Fatalf("no tests under test: %v", err)
 	}
-	args := []string{"--test"}
+	// Node has WebSockets without the flag from 22 on.
+	args := []string{"--experimental-websocket", "--no-warnings", "--test"}
 	for _, source := range sources {
 		made := filepath.Join(dir, strings.TrimSuffix(filepath.Base(source), ".ts")+".js")
 		write(t, made, bundled(t, source, !bundle.Small))
@@ -47,7 +48,7 @@ func TestNode(t *testing.T) {
 	}
 	cmd := exec.Command(node, args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "SEA_ROOT="+root)
+	cmd.Env = append(append(os.Environ(), "SEA_ROOT="+root), peers(t)...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

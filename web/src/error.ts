@@ -9,7 +9,18 @@ export type Code =
 	| "frame" // bytes are not a frame
 	| "certificate" // a certificate that says what none may
 	| "contact" // a contact record that does not hold
-	| "handshake"; // the other side did not prove itself, or would not go on
+	| "handshake" // the other side did not prove itself, or would not go on
+	| "offline" // this peer is not online, or goes offline
+	| RpcCode;
+
+/** rpcCodes are the outcomes of calls, by their numbers on the wire. */
+export const rpcCodes = [
+	"ok", "internal", "no_handler", "bad_request", "busy", "unreachable", "timeout", "refused", "not_found", "too_large", "expired",
+	"replayed", "unavailable", "cancelled",
+] as const;
+
+/** RpcCode is how a call ended. */
+export type RpcCode = (typeof rpcCodes)[number];
 
 /** SeaError is every error of this package: a code for programs, a text for people. */
 export class SeaError extends Error {

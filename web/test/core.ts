@@ -1,4 +1,4 @@
 // All of the core in one file, for the gate on its size.
 
 export * from "../src/index.ts";
-export { acting, signCertificate } from "../src/identity/cert.ts";
+export { Node } from "../src/node/node.ts";
