@@ -32,6 +32,11 @@
 // guest when the sum is above Limit; at a host call the counter is exact,
 // nothing is paid ahead.
 //
+// Where nobody can write Limit while the guest runs, as in a browser, whose
+// globals belong to one thread, Options.Hold gives a second form: a check or look
+// that fails calls the host, which raises Limit and returns, or throws. Its fuel,
+// its checks and its ends are those of the first form.
+//
 // # Tariff 1
 //
 // wasmtime's default costs: nop, drop, block, loop, unreachable, return, else

@@ -20,6 +20,9 @@ const maxExtras = 3 + 2*3
 // goes to the same place.
 const maxStops = 64
 
+// stopsToHold is how many there are where no check leaves but that of the depth.
+const stopsToHold = 3
+
 // scratch looks through the edits for what they need.
 func (b *body) scratch() (s scratch) {
 	add := func(at *uint32, t ValueType) {
@@ -87,6 +90,9 @@ func (b *body) emit(w *writer, results []byte) {
 	w.bytes([]byte{0x80, 0x80, 0x80, 0x80, 0}) // the size, when known
 
 	s := b.scratch()
+	if w.hold > 0 {
+		s.stops = stopsToHold
+	}
 	w.u32(uint32(b.ngroups + len(s.extras)))
 	w.bytes(b.b[b.groups.at:b.groups.end])
 	for _, t := range s.extras {
@@ -113,7 +119,7 @@ func (b *body) emit(w *writer, results []byte) {
 		w.counter()
 		w.pay(&s, b.runs[0].cost)
 		w.over(&s)
-		w.op(opBrIf, 0)
+		w.leave(0)
 		if !b.smallLeaf() {
 			w.enter(&s, b.weight())
 			w.op(opBrIf, 1)
@@ -142,7 +148,7 @@ func (b *body) code(w *writer, s *scratch) {
 	stops := 2 // used at the entry
 	check := func(e *edit) {
 		w.over(s)
-		w.op(opBrIf, uint32(e.depth)+uint32(min(stops, s.stops-2)))
+		w.leave(uint32(e.depth) + uint32(min(stops, s.stops-2)))
 		stops++
 	}
 	for i := range b.edits {
@@ -299,6 +305,18 @@ func (w writer) startBody(start uint32) []byte {
 	return w.out
 }
 
+// holdBody is the body of the function that calls what the host has put into
+// our table. Functions of the host have the lowest indices, which are the guest's.
+func (w writer) holdBody(typ, table uint32) []byte {
+	w.out = nil
+	w.u32(0) // no locals
+	w.i32(0)
+	w.op(opCallIndirect, typ)
+	w.u32(table)
+	w.byte(opEnd)
+	return w.out
+}
+
 // growBody is the body of the function that stands in for memory.grow. It
 // fails, as the specification says, beyond most; otherwise it pays and grows.
 func (w writer) growBody(most uint32, own bool) []byte {
@@ -324,7 +342,7 @@ func (w writer) growBody(most uint32, own bool) []byte {
 	w.byte(opI64Mul)
 	w.paySize(&s)
 	w.over(&s)
-	w.op(opBrIf, 0)
+	w.leave(0)
 	w.op(opLocalGet, 0)
 	w.bytes([]byte{opMemoryGrow, 0})
 	w.op(opLocalTee, 0)

@@ -102,6 +102,7 @@ const (
 	helperFill                // a long memory.fill
 	helperCopy                // a long memory.copy
 	helperStart               // calls the guest's start function
+	helperHold                // asks the host at a check
 )
 
 var bulkParams = []byte{byte(I32), byte(I32), byte(I32)}
@@ -130,6 +131,9 @@ func (w *rewriter) appendHelpers() {
 			w.function(bulkParams, nil, w.bulkBody(instructionCopy, true))
 		case helperStart:
 			w.function(nil, nil, w.startBody(uint32(w.m.start)))
+		case helperHold:
+			typ := w.appendType(nil, nil)
+			w.function(nil, nil, w.holdBody(uint32(typ), uint32(len(w.m.tables))))
 		}
 	}
 }
@@ -237,7 +241,12 @@ func (w *rewriter) tables() {
 		t.u32(own[i].min)
 		t.u32(w.m.tableMax(w.m.importedTables + i))
 	}
-	w.section(secTable, len(own), nil, t.out)
+	n := len(own)
+	if w.hold > 0 {
+		t.bytes([]byte{byte(FuncRef), 1, 1, 1})
+		n++
+	}
+	w.section(secTable, n, nil, t.out)
 }
 
 // memory writes the memory with its maximum.
@@ -297,6 +306,10 @@ func (w *rewriter) exports(t *writer) int {
 	}
 	if w.m.start >= 0 {
 		export(ExportStart, KindFunc, w.startIndex)
+		n++
+	}
+	if w.hold > 0 {
+		export(ExportHold, KindTable, len(w.m.tables))
 		n++
 	}
 	return n

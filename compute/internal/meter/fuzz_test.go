@@ -57,6 +57,9 @@ func (s *stage) rewrite(t *testing.T, wasm []byte) {
 	if after != nil {
 		return
 	}
+	if m, err := Rewrite(wasm, Options{MemoryPages: 4, Hold: true}); err != nil || s.valid(m.Wasm) != nil {
+		t.Fatalf("metered to be held: %v, %v\n%x", err, s.valid(m.Wasm), wasm)
+	}
 	var outcomes [2][]outcome
 	for i, rt := range s.runtimes {
 		outcomes[i] = s.runAll(t, rt, m)

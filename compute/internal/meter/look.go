@@ -166,7 +166,7 @@ func (w writer) bulkBody(instruction []byte, copies bool) []byte {
 	w.counter()
 	w.op(opGlobalGet, w.limit)
 	w.byte(opI64GtU)
-	w.op(opBrIf, 1)
+	w.leave(1)
 	w.op(opBr, 0)
 	w.bytes([]byte{opEnd, opEnd})
 	w.stop()

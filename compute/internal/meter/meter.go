@@ -18,6 +18,7 @@ const (
 	ExportStatus   = Prefix + "status"    // i32: a Status, why the meter stopped the guest
 	ExportStart    = Prefix + "start"     // func(): the guest's start function, when it has one
 	ExportMemory   = Prefix + "memory"    // the guest's memory, when it has one
+	ExportHold     = Prefix + "hold"      // table of one function, null at first, with Options.Hold
 )
 
 // MaxLimit is the highest fuel limit: far beyond what can be used up, and low
@@ -49,6 +50,11 @@ type Options struct {
 	// maximum of the guest's memory, unless the guest declares a lower one.
 	// 0 means Limits.MemoryPages.
 	MemoryPages uint32
+	// Hold has a check that fails call the function () -> () in the table
+	// ExportHold, for a host that cannot write the limit while the guest runs. It
+	// raises the limit to at least the counter and returns, and the guest goes on;
+	// or it does not return. What it cost is the same.
+	Hold bool
 	// Limits bound the module; zero fields mean their defaults.
 	Limits Limits
 }
@@ -108,6 +114,9 @@ func Rewrite(wasm []byte, opt Options) (Module, error) {
 		return Module{}, err
 	}
 	w.indices()
+	if opt.Hold && len(m.functions) > 0 {
+		w.hold = w.need(helperHold)
+	}
 	if err := w.bodies(); err != nil {
 		return Module{}, err
 	}

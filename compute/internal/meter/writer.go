@@ -9,6 +9,7 @@ type writer struct {
 	fuel, limit, depth, maxDepth, status uint32 // globals
 	reference                            uint32 // the first global that holds a reference
 	grow, fill, copy                     uint32 // functions, 0 for those that nobody has called
+	hold                                 uint32 // function that asks the host; 0 where checks end the guest
 	bulkType                             []byte // the type of a block that takes what fill and copy do
 }
 
@@ -77,6 +78,18 @@ func (w *writer) over(s *scratch) {
 	w.op(opLocalGet, s.fuel)
 	w.op(opGlobalGet, w.limit)
 	w.byte(opI64GtU)
+}
+
+// leave takes from the stack whether the counter is above the limit. If it is,
+// the guest ends by a branch to the label, or asks the host to let it go on.
+func (w *writer) leave(label uint32) {
+	if w.hold == 0 {
+		w.op(opBrIf, label)
+		return
+	}
+	w.bytes([]byte{opIf, blockEmpty})
+	w.op(opCall, w.hold)
+	w.byte(opEnd)
 }
 
 // enter pushes whether the depth in a function of this weight is above its
