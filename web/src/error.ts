@@ -7,6 +7,8 @@ export type Code =
 	| "purpose" // not a purpose
 	| "length" // a statement that is too long, or has the one length that is not signed
 	| "frame" // bytes are not a frame
+	| "description" // bytes are not an offer or an answer of WebRTC
+	| "wire" // a wire did not come about
 	| "certificate" // a certificate that says what none may
 	| "contact" // a contact record that does not hold
 	| "handshake" // the other side did not prove itself, or would not go on

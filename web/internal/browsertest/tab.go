@@ -139,6 +139,33 @@ func (tab *Tab) Problems(t testing.TB) []string {
 	return found
 }
 
+// Instances collects the page's garbage, and says how many objects of a class,
+// such as RTCPeerConnection, are left.
+func (tab *Tab) Instances(t testing.TB, class string) int {
+	t.Helper()
+	n, err := chromedp.Run(tab.ctx, func(ctx context.Context, target *chromedp.Target) (int, error) {
+		prototype, err := cdp.Call(ctx, target, runtime.Evaluate, runtime.EvaluateParams{Expression: class + ".prototype"})
+		if err != nil {
+			return 0, err
+		}
+		found, err := cdp.Call(ctx, target, runtime.QueryObjects, runtime.QueryObjectsParams{PrototypeObjectID: prototype.Result.ObjectID})
+		if err != nil {
+			return 0, err
+		}
+		counted, err := cdp.Call(ctx, target, runtime.CallFunctionOn, runtime.CallFunctionOnParams{
+			FunctionDeclaration: "function () { return this.length }", ObjectID: found.Objects.ObjectID, ReturnByValue: new(true),
+		})
+		if err != nil {
+			return 0, err
+		}
+		return strconv.Atoi(string(counted.Result.Value))
+	})
+	if err != nil {
+		t.Fatalf("count %s: %v", class, err)
+	}
+	return n
+}
+
 // Close closes the tab, as a person would. It may be called again.
 func (tab *Tab) Close(t testing.TB) {
 	t.Helper()
