@@ -59,7 +59,7 @@ export class Rtc {
 				}
 				return peer.wire(this.openTime);
 			},
-			close: () => this.#offers.has(peer) && peer.close(),
+			close: () => this.#offers.delete(peer) && peer.close(),
 		};
 	}
 
@@ -71,7 +71,7 @@ export class Rtc {
 		return {
 			bytes: encodeDescription(await peer.describe(Kind.answer)),
 			wire: () => peer.wire(this.openTime),
-			close: () => this.#answers.has(peer) && peer.close(),
+			close: () => this.#answers.delete(peer) && peer.close(),
 		};
 	}
 

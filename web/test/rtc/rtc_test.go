@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"os"
 	"testing"
 	"time"
@@ -117,15 +118,12 @@ func TestRTC(t *testing.T) {
 	}
 }
 
-// TestRTCTabs links two tabs, whose offer and answer Go carries between them.
+// TestRTCTabs links two tabs and sends 5 MiB each way at once.
 func TestRTCTabs(t *testing.T) {
 	browser := browsertest.Start(t)
 	url := browsertest.Serve(t, browsertest.Page(t, "page.ts"))
 	a, b := browser.Tab(t, url), browser.Profile(t).Tab(t, url)
-	offer := browsertest.Value[string](t, a, "test.offer()")
-	answer := browsertest.Value[string](t, b, "test.answer('"+offer+"')")
-	a.Run(t, "await test.accept('"+answer+"'); test.start()")
-	b.Run(t, "await test.answered(); test.start()")
+	tabs(t, a, b)
 	const size, count = transport.MaxMessage, 5<<20/transport.MaxMessage + 1
 	for _, tab := range []*browsertest.Tab{a, b} {
 		tab.Run(t, fmt.Sprintf("test.pour(%d, %d)", count, size))
@@ -150,6 +148,75 @@ func TestRTCTabs(t *testing.T) {
 			t.Errorf("%d connections are left open", open)
 		}
 	}
+}
+
+// TestRTCRude connects a tab to programs that break the rules, and gives attempts
+// up in all ways that there are.
+func TestRTCRude(t *testing.T) {
+	tab := browsertest.Start(t).Tab(t, browsertest.Serve(t, browsertest.Page(t, "page.ts")))
+	for how, want := range map[string]string{
+		"text that is neither": "control lane: the other side sent text that is neither credit nor bye",
+		"credit for nothing":   "bulk lane: the other side sent text that is neither credit nor bye",
+		"an empty message":     "control lane: the other side sent a message of 0 bytes",
+		"a message too long":   "control lane: the other side sent a message of 17409 bytes",
+		"a channel of its own": "the other side opened a channel of its own",
+		"a channel closed":     "closed by the other side",
+		"all closed":           "closed by the other side",
+		"half a bye":           "closed by the other side",
+	} {
+		if got := browsertest.Value[string](t, tab, fmt.Sprintf("test.rude(%q)", how)); got != want {
+			t.Errorf("%s: it ended with %q", how, got)
+		}
+	}
+	if got := browsertest.Value[string](t, tab, "test.impostor()"); got != "SeaError: WebRTC: connection lost" {
+		t.Errorf("another certificate: %s", got)
+	}
+	got := browsertest.Value[map[string]string](t, tab, "test.attempts()")
+	want := map[string]string{
+		"no answer":       "SeaError: bad offer or answer: it is of kind 1, not 2",
+		"after it failed": "SeaError: WebRTC: closed on this side",
+		"closed":          "SeaError: WebRTC: closed on this side",
+		"no offer":        "SeaError: bad offer or answer: it is of kind 2, not 1",
+		"nowhere":         "SeaError: WebRTC: an address that nothing may be sent to",
+		"nobody there":    "SeaError: WebRTC: no way to the other side was found in time",
+		"one more":        "SeaError: WebRTC: too many connections are being opened",
+		"in its place":    "fine",
+		"closed with all": "SeaError: WebRTC: closed on this side",
+		"after the end":   "SeaError: WebRTC: closed",
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("attempts: got %q, want %q", got, want)
+	}
+	if open := browsertest.Value[int](t, tab, "test.open()"); open != 0 {
+		t.Errorf("%d connections are left open", open)
+	}
+}
+
+// TestRTCVanished crashes a tab: the other one finds out, after 15 s.
+func TestRTCVanished(t *testing.T) {
+	if os.Getenv("SEA_TEST_FULL") == "" {
+		t.Skip("it takes 15 s: run with SEA_TEST_FULL=1")
+	}
+	browser := browsertest.Start(t)
+	url := browsertest.Serve(t, browsertest.Page(t, "page.ts"))
+	a, b := browser.Tab(t, url), browser.Profile(t).Tab(t, url)
+	tabs(t, a, b)
+	b.Crash(t)
+	if why := browsertest.Value[string](t, a, "test.ended()"); why != "connection lost" {
+		t.Errorf("ended: %s", why)
+	}
+	if open := browsertest.Value[int](t, a, "test.open()"); open != 0 {
+		t.Errorf("%d connections are left open", open)
+	}
+}
+
+// tabs links two tabs, and carries what they say between them.
+func tabs(t *testing.T, a, b *browsertest.Tab) {
+	t.Helper()
+	offer := browsertest.Value[string](t, a, "test.offer()")
+	answer := browsertest.Value[string](t, b, "test.answer('"+offer+"')")
+	a.Run(t, "await test.accept('"+answer+"'); test.start()")
+	b.Run(t, "await test.answered(); test.start()")
 }
 
 // TestRTCRounds connects again and again, closed by either side, and looks for
