@@ -28,7 +28,7 @@ func TestAbsurdFuel(t *testing.T) {
 		"only shown, for free": {0, 1 << 61, 1},
 	} {
 		seller.sell(func(p *Policy) { p.PerGfuel = test.price })
-		buyer.sellers.forget(seller.node.Addr())
+		buyer.sellers.Forget(seller.node.Addr())
 		scripted(seller, func(_ context.Context, job compute.Job, live compute.Live) compute.Result {
 			live.Progress(test.shown)
 			return compute.Result{End: compute.Exit, Fuel: test.ended}

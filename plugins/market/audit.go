@@ -81,8 +81,8 @@ func (r *jobRecord) mainSpec() Spec {
 // trusted takes those out that have lied to this node.
 func (m *Market) trusted(all []known) (sellers []known, out []quotedRefusal) {
 	for _, k := range all {
-		if m.trust.Of(k.seller).Excluded() {
-			out = append(out, quotedRefusal{quoted{known: k}, refuse(Excluded, "seller %s has lied to this node", k.seller.Short())})
+		if m.trust.Of(k.Seller).Excluded() {
+			out = append(out, quotedRefusal{quoted{known: k}, refuse(Excluded, "seller %s has lied to this node", k.Seller.Short())})
 		} else {
 			sellers = append(sellers, k)
 		}
@@ -241,7 +241,7 @@ func (a *audit) accept(c Check, text string) error {
 
 // reject forgets the delivery, so that the job is bought from somebody else.
 func (a *audit) reject(text string) error {
-	a.m.sellers.forget(a.r.At)
+	a.m.sellers.Forget(a.r.At)
 	if err := errors.Join(a.j.out.Reset(), a.j.err.Reset()); err != nil {
 		return err
 	}
@@ -330,8 +330,8 @@ func (a *audit) auditor(ctx context.Context, lot trust.Lot) (addr.Addr, bool) {
 	sellers, _ := a.m.find(ctx, nil, true)
 	var able []trust.Candidate
 	for _, k := range sellers {
-		if a.m.cfg.Audits.Audits(a.m.trust.Of(k.seller)) && !slices.Contains(a.r.Avoid, k.seller) {
-			able = append(able, a.m.candidate(k.at, k.seller))
+		if a.m.cfg.Audits.Audits(a.m.trust.Of(k.Seller)) && !slices.Contains(a.r.Avoid, k.Seller) {
+			able = append(able, a.m.candidate(k.At, k.Seller))
 		}
 	}
 	best, ok := lot.Auditor(able, a.m.candidate(a.r.At, a.seller))

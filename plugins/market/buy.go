@@ -13,17 +13,10 @@ import (
 	"github.com/peersea/sea/ledger"
 	"github.com/peersea/sea/node/addr"
 	"github.com/peersea/sea/node/rpc"
+	"github.com/peersea/sea/plugins/market/pick"
 )
 
 const (
-	// maxAsked is how many sellers are asked for one job, the cheapest first.
-	maxAsked = 8
-
-	// askWait is how long a seller may take to answer, firstQuotes how long
-	// others are waited for once there is a quote.
-	askWait     = 10 * time.Second
-	firstQuotes = 200 * time.Millisecond
-
 	// leastPart of the fuel that the buyer's cap would cover is worth asking
 	// for when the seller lends less.
 	leastPart = 100
@@ -116,7 +109,7 @@ func (m *Market) buy(ctx context.Context, j *job, r *jobRecord) error {
 		no = nil
 		select {
 		case <-again:
-			m.sellers.forgive()
+			m.sellers.Forgive()
 		case <-less:
 		case <-ctx.Done():
 		}
@@ -151,7 +144,7 @@ func (m *Market) tryBuy(ctx context.Context, j *job, r *jobRecord) (no *Refused,
 		q, others := m.sellers.pick(s, quotes)
 		quotes = others
 		no, err := m.order(ctx, j, q)
-		m.sellers.ordered(q.at, -1) // if there is an order it is followed from now on
+		m.sellers.Ordered(q.At, -1) // if there is an order it is followed from now on
 		if no == nil || err != nil {
 			for _, q := range quotes {
 				kept = append(kept, q.papers()...)
@@ -165,8 +158,8 @@ func (m *Market) tryBuy(ctx context.Context, j *job, r *jobRecord) (no *Refused,
 	m.keepPapers(r.ID, kept...)
 	j.update(func(r *jobRecord) {
 		for _, f := range refusals {
-			r.event(eventRecord{Text: clip(f.no.Text), Reason: f.no.Reason, Seller: f.seller, Try: f.no.Try})
-			met = met || f.seller != identity.Entity{}
+			r.event(eventRecord{Text: clip(f.no.Text), Reason: f.no.Reason, Seller: f.Seller, Try: f.no.Try})
+			met = met || f.Seller != identity.Entity{}
 		}
 	})
 	if n := len(r.Avoid); n > 0 && len(refusals) == 0 {
@@ -187,14 +180,14 @@ func (m *Market) ask(ctx context.Context, s Spec, k known) (quoted, *Refused) {
 		case no == nil || again:
 			return q, no
 		case no.Reason == RefusedCredit && s.Limits.Fuel == 0 && room >= 0: // the seller's own word of this moment
-			k.offer.Room = room
-			m.sellers.room(k.at, func(ledger.Amount) ledger.Amount { return room })
+			k.Offer.Room = room
+			m.sellers.room(k.At, func(ledger.Amount) ledger.Amount { return room })
 			continue
-		case !unasked || no.Reason != RefusedCredit && time.Until(k.expires) > offerAge-offerFresh:
+		case !unasked || no.Reason != RefusedCredit && time.Until(k.Expires) > pick.OfferAge-offerFresh:
 			return q, no
 		}
-		fresh, err := m.fetchOffer(ctx, k.at)
-		if err != nil || !fresh.sells || no.Reason == RefusedCredit && fresh.offer.Room <= k.offer.Room {
+		fresh, err := m.fetchOffer(ctx, k.At)
+		if err != nil || !fresh.Sells || no.Reason == RefusedCredit && fresh.Offer.Room <= k.Offer.Room {
 			return q, no
 		}
 		k = fresh
@@ -203,54 +196,54 @@ func (m *Market) ask(ctx context.Context, s Spec, k known) (quoted, *Refused) {
 
 func (m *Market) askOnce(ctx context.Context, s Spec, k known) (q quoted, room ledger.Amount, no *Refused) {
 	q.known, room = k, -1
-	fuel, no := s.fuelFor(k.offer)
+	fuel, no := s.fuelFor(k.Offer)
 	if no != nil {
 		return q, room, no
 	}
 	q.job = s.job(fuel)
-	if no := k.offer.Caps.refuses(q.job); no != nil {
-		no.Try = k.offer.Caps.flag(no.Reason)
+	if no := k.Offer.Caps.refuses(q.job); no != nil {
+		no.Try = k.Offer.Caps.flag(no.Reason)
 		return q, room, no
 	}
-	a := Ask{Offer: k.hash, To: k.seller, Job: q.job.Encode(), Credit: s.MaxCredit, PerGfuel: s.maxPrice()}
+	a := Ask{Offer: k.Hash, To: k.Seller, Job: q.job.Encode(), Credit: s.MaxCredit, PerGfuel: s.maxPrice()}
 	rand.Read(a.Nonce[:])
 	var err error
 	if q.ask, err = a.Sign(m.key); err != nil {
 		return q, room, refuse(Internal, "%v", err)
 	}
-	answer, err := askMethod.Call(ctx, m.node, k.at, askRequest{q.ask})
+	answer, err := askMethod.Call(ctx, m.node, k.At, askRequest{q.ask})
 	failpoint.Hit("market:ask-sent")
 	if errors.Is(err, rpc.ErrBusy) {
-		return q, room, refuse(Busy, "seller %s: %v", k.seller.Short(), err)
+		return q, room, refuse(Busy, "seller %s: %v", k.Seller.Short(), err)
 	}
 	if err != nil {
-		m.sellers.forget(k.at)
-		return q, room, refuse(Unreachable, "seller %s cannot be asked: %v", k.seller.Short(), err)
+		m.sellers.Forget(k.At)
+		return q, room, refuse(Unreachable, "seller %s cannot be asked: %v", k.Seller.Short(), err)
 	}
 	asked := q.ask.Hash(AskPurpose)
 	switch {
 	case answer.Refusal != nil && answer.Quote == nil:
 		ref, err := OpenRefusal(*answer.Refusal)
-		if err == nil && (answer.Refusal.By != k.seller || ref.Of != asked) {
+		if err == nil && (answer.Refusal.By != k.Seller || ref.Of != asked) {
 			err = errors.New("it is not an answer to what was asked")
 		}
 		if err != nil {
-			return q, room, refuse(BadStatement, "seller %s: %v", k.seller.Short(), err)
+			return q, room, refuse(BadStatement, "seller %s: %v", k.Seller.Short(), err)
 		}
 		q.refusal = *answer.Refusal
 		if ref.Reason == RefusedCredit {
 			room = ref.Room
 		}
-		return q, room, refuse(ref.Reason, "seller %s: %s", k.seller.Short(), ref.Text)
+		return q, room, refuse(ref.Reason, "seller %s: %s", k.Seller.Short(), ref.Text)
 	case answer.Quote == nil || answer.Refusal != nil:
-		return q, room, refuse(BadStatement, "seller %s answered neither yes nor no", k.seller.Short())
+		return q, room, refuse(BadStatement, "seller %s answered neither yes nor no", k.Seller.Short())
 	}
 	if q.Quote, err = OpenQuote(*answer.Quote); err == nil {
 		q.quote = *answer.Quote
 		err = q.suits(s, asked)
 	}
 	if err != nil {
-		return q, room, refuse(BadStatement, "seller %s: %v", k.seller.Short(), err)
+		return q, room, refuse(BadStatement, "seller %s: %v", k.Seller.Short(), err)
 	}
 	failpoint.Hit("market:quote-received")
 	return q, room, nil
@@ -260,7 +253,7 @@ func (m *Market) askOnce(ctx context.Context, s Spec, k known) (q quoted, room l
 func (q quoted) suits(s Spec, asked identity.Hash) error {
 	ceiling, ok := q.Cost(q.job.Limits.Fuel)
 	switch {
-	case q.quote.By != q.seller || q.Ask != asked || q.Quote.Job != q.job.Hash():
+	case q.quote.By != q.Seller || q.Ask != asked || q.Quote.Job != q.job.Hash():
 		return errors.New("the quote is not for what was asked")
 	case !ok || q.Ceiling != ceiling:
 		return fmt.Errorf("the quote's ceiling is %d micro-credits, its price makes %d", q.Ceiling, ceiling)
@@ -321,13 +314,13 @@ func (m *Market) Quotes(ctx context.Context, s Spec) ([]Quoted, error) {
 	var all []Quoted
 	for _, q := range quotes {
 		all = append(all, Quoted{
-			Seller: q.seller, At: q.at, Offer: q.offer, Price: q.Price, Own: q.own, Dealings: q.dealt,
+			Seller: q.Seller, At: q.At, Offer: q.Offer, Price: q.Price, Own: q.Own, Dealings: q.Dealt,
 			FuelLimit: q.job.Limits.Fuel, Slowest: q.Quote.Slowest, Ceiling: q.Ceiling, Quantum: q.Quantum, Until: time.UnixMilli(q.Until),
 		})
 	}
 	for _, f := range refusals {
 		all = append(all, Quoted{
-			Seller: f.seller, At: f.at, Offer: f.offer, Price: s.priceOf(f.offer), Own: f.own, Dealings: f.dealt,
+			Seller: f.Seller, At: f.At, Offer: f.Offer, Price: s.priceOf(f.Offer), Own: f.Own, Dealings: f.Dealt,
 			Reason: f.no.Reason, Error: f.no.Text, Hint: f.no.Reason.Hint(), Try: f.no.Try,
 		})
 	}
@@ -341,15 +334,15 @@ func (m *Market) Quotes(ctx context.Context, s Spec) ([]Quoted, error) {
 // on disk, not sent.
 func (m *Market) order(ctx context.Context, j *job, q quoted) (no *Refused, err error) {
 	if r := j.copy(); q.Ceiling > r.left() || q.PerGfuel > r.Spec.maxPrice() {
-		return refuse(RefusedPrice, "seller %s: up to %s credits at %s a Gfuel are above what is left of the cap, %s", q.seller.Short(), q.Ceiling, q.PerGfuel, r.left()), nil
+		return refuse(RefusedPrice, "seller %s: up to %s credits at %s a Gfuel are above what is left of the cap, %s", q.Seller.Short(), q.Ceiling, q.PerGfuel, r.left()), nil
 	}
-	if err := m.connect(ctx, q.at); err != nil {
-		return refuse(Unreachable, "seller %s cannot be linked to: %v", q.seller.Short(), err), nil
+	if err := m.connect(ctx, q.At); err != nil {
+		return refuse(Unreachable, "seller %s cannot be linked to: %v", q.Seller.Short(), err), nil
 	}
-	if q.Quantum > 0 && q.job.Limits.Fuel > q.Quantum && m.locksWith(q.seller) >= ledger.MaxLocks {
-		return refuse(RefusedCredit, "seller %s has not released %d locks of ours: no more can be made there", q.seller.Short(), ledger.MaxLocks), nil
+	if q.Quantum > 0 && q.job.Limits.Fuel > q.Quantum && m.locksWith(q.Seller) >= ledger.MaxLocks {
+		return refuse(RefusedCredit, "seller %s has not released %d locks of ours: no more can be made there", q.Seller.Short(), ledger.MaxLocks), nil
 	}
-	hold, err := m.reserve(q.seller, q.Quote, identity.Hash{})
+	hold, err := m.reserve(q.Seller, q.Quote, identity.Hash{})
 	if err != nil {
 		return refuse(RefusedCredit, "%v", err), nil
 	}
@@ -364,15 +357,15 @@ func (m *Market) order(ctx context.Context, j *job, q quoted) (no *Refused, err 
 	}
 	j.update(func(r *jobRecord) {
 		r.State = Running
-		r.At, r.Ask, r.Quote, r.Order = q.at, &q.ask, &q.quote, &st
+		r.At, r.Ask, r.Quote, r.Order = q.At, &q.ask, &q.quote, &st
 		text := fmt.Sprintf("quote: up to %d fuel, up to %s credits", q.job.Limits.Fuel, q.Ceiling)
-		if r.Spec.Limits.Fuel == 0 && q.job.Limits.Fuel < q.Covers(r.left(), q.offer.Caps.Fuel) {
+		if r.Spec.Limits.Fuel == 0 && q.job.Limits.Fuel < q.Covers(r.left(), q.Offer.Caps.Fuel) {
 			text += ", as much as the seller lets us owe"
 		}
-		if q.Ceiling > q.offer.Room {
-			text += fmt.Sprintf("; the seller lends %s and holds the job there until we owe less", q.offer.Room)
+		if q.Ceiling > q.Offer.Room {
+			text += fmt.Sprintf("; the seller lends %s and holds the job there until we owe less", q.Offer.Room)
 		}
-		r.event(eventRecord{Text: text, Seller: q.seller})
+		r.event(eventRecord{Text: text, Seller: q.Seller})
 	})
 	if err = m.book.save(j); err != nil {
 		return nil, err

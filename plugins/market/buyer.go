@@ -10,7 +10,6 @@ import (
 
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/internal/failpoint"
-	"github.com/peersea/sea/node/addr"
 )
 
 const (
@@ -38,8 +37,7 @@ type buyer struct {
 
 func (m *Market) initBuyer() error {
 	m.trading = make(chan struct{}, maxTrading)
-	m.sellers.known = map[addr.Addr]*known{}
-	m.sellers.asking = map[addr.Addr]*asking{}
+	m.sellers = newDirectory()
 	dealt, err := openRemembered(m.book.store)
 	if err != nil {
 		return err

@@ -8,42 +8,28 @@ import (
 	"sync"
 	"time"
 
-	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/ledger"
 	"github.com/peersea/sea/node/addr"
 	"github.com/peersea/sea/node/rpc"
+	"github.com/peersea/sea/plugins/market/pick"
 )
 
-const (
-	// maxKnown is how many nodes' offers, or lack of one, are remembered.
-	maxKnown = 512
+// offerFresh: nobody is refused for an offer that is older.
+const offerFresh = time.Second
 
-	// offerAge is for how long, at most; lookAge is how often the sea is asked
-	// for nodes that are not linked.
-	// Nobody is refused for an offer that is older than offerFresh.
-	offerAge   = 30 * time.Second
-	lookAge    = 30 * time.Second
-	offerFresh = time.Second
-
-	// A node that does not answer is left alone for firstFailure, doubling up
-	// to offerAge.
-	firstFailure = time.Second
-
-	// offerWait is how long one node may take to show its offer, firstOffers
-	// how long others are waited for once there is one.
-	offerWait   = 5 * time.Second
-	firstOffers = 300 * time.Millisecond
-
-	// lookups is how many random addresses the sea is asked about.
-	lookups = 20
-)
+// known is a node that was asked for its offer.
+type known = pick.Known[Offer]
 
 // directory is what this node knows of sellers.
 type directory struct {
-	mu     sync.Mutex // guards what follows
-	known  map[addr.Addr]*known
+	*pick.Directory[Offer]
+
+	mu     sync.Mutex
 	asking map[addr.Addr]*asking // whose offer is on its way
-	looked time.Time             // when the sea was last asked for more
+}
+
+func newDirectory() directory {
+	return directory{Directory: pick.NewDirectory[Offer](time.Now), asking: map[addr.Addr]*asking{}}
 }
 
 // asking is a node that is being asked for its offer, by all who want it.
@@ -59,133 +45,21 @@ type missed struct {
 	err error
 }
 
-// known is a node that was asked for its offer.
-type known struct {
-	at      addr.Addr
-	seller  identity.Entity
-	offer   Offer
-	hash    identity.Hash // of the offer's statement
-	sells   bool
-	why     string // it does not, as it says
-	expires time.Time
-	failed  int // how often in a row it has not answered
-	ours    int // our own orders there, less those that were there when it showed the offer
-
-	own   bool     // it is a machine of the same owner; set by rank
-	dealt Dealings // likewise
-}
-
-// get returns what is known of a node and not too old.
-func (d *directory) get(at addr.Addr) (known, bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	k := d.known[at]
-	if k == nil || time.Now().After(k.expires) {
-		return known{}, false
-	}
-	return *k, true
-}
-
-func (d *directory) put(k known) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.known[k.at] == nil && len(d.known) >= maxKnown {
-		now := time.Now()
-		for at, old := range d.known { // the expired ones, or else any one
-			if now.After(old.expires) {
-				delete(d.known, at)
-			}
-		}
-		for at := range d.known {
-			if len(d.known) < maxKnown {
-				break
-			}
-			delete(d.known, at)
-		}
-	}
-	d.known[k.at] = &k
-}
-
-// fail takes in that a node did not answer.
-func (d *directory) fail(at addr.Addr) {
-	d.mu.Lock()
-	failed := 0
-	if old := d.known[at]; old != nil {
-		failed = old.failed
-	}
-	d.mu.Unlock()
-	rest := min(firstFailure<<min(failed, 10), offerAge)
-	d.put(known{at: at, expires: time.Now().Add(rest), failed: failed + 1})
-}
-
-// forgive has all nodes asked again that did not answer or did not sell.
-func (d *directory) forgive() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for at, k := range d.known {
-		if !k.sells {
-			delete(d.known, at)
-		}
-	}
-}
-
-// forget drops what is known of a node, so that it is asked again.
-func (d *directory) forget(at addr.Addr) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	delete(d.known, at)
-}
-
-// room takes in how much more the seller lets this node owe.
-func (d *directory) room(at addr.Addr, change func(ledger.Amount) ledger.Amount) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if k := d.known[at]; k != nil {
-		k.offer.Room = max(0, change(k.offer.Room))
-	}
-}
-
-// ordered takes in that an order of ours has gone to a seller, n is 1, or has
-// ended there, n is -1.
-func (d *directory) ordered(at addr.Addr, n int) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if k := d.known[at]; k != nil {
-		k.ours += n
-	}
-}
-
-// free is how many of the seller's slots are free as far as this node knows; below
-// zero, how many of its own orders wait there.
-func (k known) free() int { return int(k.offer.Free) - k.ours }
-
-// looking says whether it is time to ask the sea, and that it is done.
-func (d *directory) looking() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if time.Since(d.looked) < lookAge {
-		return false
-	}
-	d.looked = time.Now()
-	return true
-}
-
 // seen lists the sellers that have lately shown an offer, and the nodes that are
 // being asked for one.
 func (d *directory) seen() []addr.Addr {
+	all := d.Seen()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var all []addr.Addr
-	now := time.Now()
-	for at, k := range d.known {
-		if k.sells && now.Before(k.expires) {
-			all = append(all, at)
-		}
-	}
 	for at := range d.asking {
 		all = append(all, at)
 	}
 	return all
+}
+
+// room takes in how much more the seller lets this node owe.
+func (d *directory) room(at addr.Addr, change func(ledger.Amount) ledger.Amount) {
+	d.Change(at, func(k *known) { k.Offer.Room = max(0, change(k.Offer.Room)) })
 }
 
 // find returns the sellers among to, or, when to is empty, among the nodes with
@@ -197,7 +71,7 @@ func (m *Market) find(ctx context.Context, to []addr.Addr, patient bool) (seller
 	where := slices.Clone(to)
 	if len(to) == 0 {
 		for _, w := range m.dealt.best() {
-			where = append(where, w.at)
+			where = append(where, w.At)
 		}
 		for _, l := range m.node.Links() {
 			where = append(where, l.Peer.Addr)
@@ -205,22 +79,22 @@ func (m *Market) find(ctx context.Context, to []addr.Addr, patient bool) (seller
 		where = append(where, m.sellers.seen()...)
 	}
 	sellers, bad = m.offersOf(ctx, where, len(to) > 0, patient)
-	if len(to) == 0 && !patient && (len(sellers) == 0 || m.sellers.looking()) {
+	if len(to) == 0 && !patient && (len(sellers) == 0 || m.sellers.Looking()) {
 		more, also := m.offersOf(ctx, m.lookAround(ctx), false, false)
 		sellers, bad = append(sellers, more...), append(bad, also...)
 	}
-	slices.SortFunc(sellers, func(a, b known) int { return slices.Compare(a.at[:], b.at[:]) })
-	sellers = slices.CompactFunc(sellers, func(a, b known) bool { return a.at == b.at })
+	slices.SortFunc(sellers, func(a, b known) int { return slices.Compare(a.At[:], b.At[:]) })
+	sellers = slices.CompactFunc(sellers, func(a, b known) bool { return a.At == b.At })
 	return sellers, bad
 }
 
 // lookAround asks the sea for nodes near to this one and near to random
 // addresses.
 func (m *Market) lookAround(ctx context.Context) []addr.Addr {
-	ctx, cancel := context.WithTimeout(ctx, offerWait)
+	ctx, cancel := context.WithTimeout(ctx, pick.OfferWait)
 	defer cancel()
 	targets := []addr.Addr{m.node.Addr()}
-	for range lookups {
+	for range pick.Lookups {
 		var a addr.Addr
 		rand.Read(a[:])
 		targets = append(targets, a)
@@ -262,10 +136,10 @@ func (m *Market) offersOf(ctx context.Context, where []addr.Addr, named, patient
 			continue
 		}
 		asked[at] = true
-		if k, ok := m.sellers.get(at); ok && (k.sells || !named) {
-			if k.sells {
+		if k, ok := m.sellers.Get(at); ok && (k.Sells || !named) {
+			if k.Sells {
 				sellers = append(sellers, k)
-			} else if k.failed > 0 {
+			} else if k.Failed > 0 {
 				bad = append(bad, missed{at, refuse(Unreachable, "node %.10s did not answer a moment ago", at)})
 			}
 			continue
@@ -273,30 +147,30 @@ func (m *Market) offersOf(ctx context.Context, where []addr.Addr, named, patient
 		open++
 		ok := m.spawn(func(run context.Context) { // it may go on when we do not wait for it
 			k, err := m.askOffer(run, at)
-			k.at = at
+			k.At = at
 			answers <- answer{k, err}
 		})
 		if !ok {
-			answers <- answer{known{at: at}, ErrStopped}
+			answers <- answer{known{At: at}, ErrStopped}
 		}
 	}
 	var hurry <-chan time.Time
 	if len(sellers) > 0 && !named && !patient {
-		hurry = time.After(firstOffers)
+		hurry = time.After(pick.FirstOffers)
 	}
 	for ; open > 0; open-- {
 		select {
 		case a := <-answers:
 			switch {
 			case a.err != nil:
-				bad = append(bad, missed{a.at, a.err})
-			case a.sells:
+				bad = append(bad, missed{a.At, a.err})
+			case a.Sells:
 				sellers = append(sellers, a.known)
 				if len(sellers) == 1 && !named && !patient {
-					hurry = time.After(firstOffers)
+					hurry = time.After(pick.FirstOffers)
 				}
 			case named:
-				bad = append(bad, missed{a.at, refuse(NotSelling, "node %.10s: %s", a.at, a.why)})
+				bad = append(bad, missed{a.At, refuse(NotSelling, "node %.10s: %s", a.At, a.Why)})
 			}
 		case <-hurry:
 			return sellers, bad
@@ -308,7 +182,7 @@ func (m *Market) offersOf(ctx context.Context, where []addr.Addr, named, patient
 }
 
 // askOffer is fetchOffer for all who want a node's offer now, who wait for one
-// answer. It may take offerWait.
+// answer. It may take pick.OfferWait.
 func (m *Market) askOffer(ctx context.Context, at addr.Addr) (known, error) {
 	d := &m.sellers
 	d.mu.Lock()
@@ -327,7 +201,7 @@ func (m *Market) askOffer(ctx context.Context, at addr.Addr) (known, error) {
 			return known{}, ctx.Err()
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, offerWait)
+	ctx, cancel := context.WithTimeout(ctx, pick.OfferWait)
 	defer cancel()
 	a.k, a.err = m.fetchOffer(ctx, at)
 	d.mu.Lock()
@@ -339,34 +213,34 @@ func (m *Market) askOffer(ctx context.Context, at addr.Addr) (known, error) {
 
 // fetchOffer asks a node for its offer and remembers the answer.
 func (m *Market) fetchOffer(ctx context.Context, at addr.Addr) (known, error) {
-	k := known{at: at, expires: time.Now().Add(offerAge)}
+	k := known{At: at, Expires: time.Now().Add(pick.OfferAge)}
 	answer, err := offerMethod.Call(ctx, m.node, at, offerRequest{})
 	switch {
 	case errors.Is(err, rpc.ErrNoHandler), errors.Is(err, rpc.ErrRefused):
-		k.why = "it does not sell"
+		k.Why = "it does not sell"
 		if said := new(rpc.Error); errors.As(err, &said) && errors.Is(err, rpc.ErrRefused) {
-			k.why = said.Text
+			k.Why = said.Text
 		}
-		m.sellers.put(k)
+		m.sellers.Put(k)
 		return k, nil
 	case err != nil:
-		m.sellers.fail(at)
+		m.sellers.Fail(at)
 		return k, refuse(Unreachable, "node %.10s cannot be asked: %v", at, err)
 	}
-	k.seller = answer.Offer.By
-	k.offer, err = OpenOffer(answer.Offer)
-	if err == nil && addr.OfNode(k.seller) != at {
+	k.Seller = answer.Offer.By
+	k.Offer, err = OpenOffer(answer.Offer)
+	if err == nil && addr.OfNode(k.Seller) != at {
 		err = errors.New("it is signed by another node")
 	}
-	if err == nil && k.offer.For != m.key.Entity() {
+	if err == nil && k.Offer.For != m.key.Entity() {
 		err = errors.New("it is for somebody else")
 	}
 	if err != nil {
-		m.sellers.fail(at)
+		m.sellers.Fail(at)
 		return k, refuse(BadStatement, "the offer of node %.10s: %v", at, err)
 	}
-	k.hash, k.sells = answer.Offer.Hash(OfferPurpose), true
-	m.sellers.put(k)
+	k.Hash, k.Sells, k.Slots = answer.Offer.Hash(OfferPurpose), true, int(k.Offer.Free)
+	m.sellers.Put(k)
 	return k, nil
 }
 
@@ -380,7 +254,7 @@ func (m *Market) Offers(ctx context.Context, to ...addr.Addr) ([]SellerOffer, er
 	}
 	all := make([]SellerOffer, len(sellers))
 	for i, k := range sellers {
-		all[i] = SellerOffer{k.seller, k.at, k.offer}
+		all[i] = SellerOffer{k.Seller, k.At, k.Offer}
 	}
 	if len(all) == 0 && len(bad) > 0 {
 		return nil, bad[0].err

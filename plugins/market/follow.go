@@ -112,9 +112,9 @@ func (m *Market) follows(t *trade) (end func()) {
 	m.orders.trades[t.hash] = t
 	m.orders.Unlock()
 	m.sellers.room(at, func(a ledger.Amount) ledger.Amount { return a - t.quote.Ceiling })
-	m.sellers.ordered(at, 1)
+	m.sellers.Ordered(at, 1)
 	return func() {
-		m.sellers.ordered(at, -1)
+		m.sellers.Ordered(at, -1)
 		cost := t.j.copy().cost()
 		m.sellers.room(at, func(a ledger.Amount) ledger.Amount { return a + t.quote.Ceiling - cost })
 		m.orders.Lock()
@@ -339,7 +339,7 @@ func (t *trade) refused(ctx context.Context, f follow) error {
 		t.m.keepPapers(t.r.ID, paper{"refusal", st})
 		return refused
 	}
-	t.m.sellers.forget(t.r.At)
+	t.m.sellers.Forget(t.r.At)
 	if slices.Contains(early, no.Reason) {
 		t.j.refused = refused
 	}

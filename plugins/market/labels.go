@@ -58,10 +58,10 @@ func (l Labels) lacks(want Labels) Labels {
 // and what is to say of the others.
 func (s Spec) labelled(all []known) (sellers []known, out []quotedRefusal) {
 	for _, k := range all {
-		if lacks := k.offer.Labels.lacks(s.Labels); len(lacks) > 0 {
+		if lacks := k.Offer.Labels.lacks(s.Labels); len(lacks) > 0 {
 			no := refuse(Unlabelled, "it is not labelled %s", strings.Join(lacks, ","))
-			if len(k.offer.Labels) > 0 {
-				no.Text += ", but " + strings.Join(k.offer.Labels, ",")
+			if len(k.Offer.Labels) > 0 {
+				no.Text += ", but " + strings.Join(k.Offer.Labels, ",")
 			}
 			no.Text = clip(no.Text)
 			out = append(out, quotedRefusal{quoted{known: k}, no})

@@ -388,11 +388,11 @@ func TestSellerFails(t *testing.T) {
 	}
 	agree(t, buyer, deaf, 0)
 	deaf.sell(func(p *Policy) { p.Selling = false })
-	buyer.sellers.forget(deaf.node.Addr())
+	buyer.sellers.Forget(deaf.node.Addr())
 
 	bad := newTrader(t, sea, 2, &tricky{engine: failing{}}, nil)
 	bad.sell(nil)
-	buyer.sellers.forgive()
+	buyer.sellers.Forgive()
 	if j := buyer.run(primes(buyer, "100")); j.Reason != EngineFailed || j.Cost != 0 {
 		t.Errorf("no engine: %s, %s (%s)", j.State, j.Reason, j.Error)
 	}
@@ -400,7 +400,7 @@ func TestSellerFails(t *testing.T) {
 
 	good := newTrader(t, sea, 3, &tricky{engine: e}, nil)
 	good.sell(func(p *Policy) { p.PerGfuel = 2 * ledger.Credit }) // so that the bad one comes first
-	buyer.sellers.forgive()
+	buyer.sellers.Forgive()
 	j := buyer.run(primes(buyer, "100"))
 	if j.State != Done || j.Seller != good.key.Entity() {
 		t.Errorf("another seller: %s, %s (%s), by %s", j.State, j.Reason, j.Error, j.Seller.Short())

@@ -301,7 +301,7 @@ func TestMapFails(t *testing.T) {
 	}
 	broken = false
 	sellers[0].sell(func(p *Policy) { p.Selling = false })
-	buyer.sellers.forget(sellers[0].node.Addr())
+	buyer.sellers.Forget(sellers[0].node.Addr())
 	if _, err := buyer.ResumeMap(t.Context(), v.ID.Short(), MapChange{Failed: true}); err != nil {
 		t.Fatal(err)
 	}
@@ -310,7 +310,7 @@ func TestMapFails(t *testing.T) {
 		t.Fatalf("with nobody to buy from: %+v", v)
 	}
 	sellers[0].sell(nil)
-	buyer.sellers.forgive()
+	buyer.sellers.Forgive()
 	if _, err := buyer.ResumeMap(t.Context(), v.ID.Short(), MapChange{}); err != nil {
 		t.Fatal(err)
 	}

@@ -213,9 +213,15 @@ func (k *mapBook) sum(r *mapRecord) (Map, error) {
 
 // sortSellers puts the busiest first, and what has no key last.
 func sortSellers(all []MapSeller) {
+	keyless := func(s MapSeller) int {
+		if s.Seller == (identity.Entity{}) {
+			return 1
+		}
+		return 0
+	}
 	slices.SortFunc(all, func(a, b MapSeller) int {
 		return cmp.Or(
-			byTruth(a.Seller != (identity.Entity{}), b.Seller != (identity.Entity{})), cmp.Compare(b.Items, a.Items),
+			cmp.Compare(keyless(a), keyless(b)), cmp.Compare(b.Items, a.Items),
 			bytes.Compare(a.Seller[:], b.Seller[:]),
 		)
 	})

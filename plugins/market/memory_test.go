@@ -90,8 +90,8 @@ func TestMemoryPrice(t *testing.T) {
 			}
 			known = append(known, k)
 		}
-		if buyer.rank(job(mebibytes), known); known[0].seller != first.key.Entity() {
-			t.Errorf("for %d MiB %s is asked first", mebibytes, known[0].seller.Short())
+		if buyer.rank(job(mebibytes), known); known[0].Seller != first.key.Entity() {
+			t.Errorf("for %d MiB %s is asked first", mebibytes, known[0].Seller.Short())
 		}
 	}
 	done(buyer.run(job(128, atSteep)), steep, 1_100_001, 550_001) // 100,000.125 for the memory: rounded up, and the half of it again
@@ -109,10 +109,10 @@ func TestMemoryPrice(t *testing.T) {
 	}
 	refused("it asks 1.400001 credits")
 	hides.Store(true)
-	buyer.sellers.forget(atSteep)
+	buyer.sellers.Forget(atSteep)
 	refused("a Gfuel costs 1.400001 credits here")
 	capped.MaxPrice, capped.MaxCredit = 0, 700_000 // the job may cost 700,001
-	buyer.sellers.forget(atSteep)
+	buyer.sellers.Forget(atSteep)
 	if j := buyer.run(capped); j.State != Failed || j.Reason != RefusedPrice || j.Order != (identity.Hash{}) {
 		t.Errorf("%s, %s: %s", j.State, j.Reason, j.Error)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/ledger"
 	"github.com/peersea/sea/node/addr"
+	"github.com/peersea/sea/plugins/market/pick"
 )
 
 // quotedRefusal is a seller's answer: no is its refusal, why it could not be
@@ -47,16 +48,16 @@ func (m *Market) quotes(ctx context.Context, s Spec, avoid []identity.Entity) (a
 	for _, patient := range []bool{false, true} {
 		sellers, bad := m.find(ctx, s.To, patient)
 		sellers = slices.DeleteFunc(sellers, func(k known) bool {
-			return asked[k.at] || slices.Contains(avoid, k.seller)
+			return asked[k.At] || slices.Contains(avoid, k.Seller)
 		})
 		sellers, distrusted := m.trusted(sellers)
 		refusals = append(refusals, distrusted...)
 		sellers, others := s.labelled(sellers)
 		refusals = append(refusals, others...)
 		m.rank(s, sellers)
-		sellers = sellers[:min(len(sellers), maxAsked)]
+		sellers = sellers[:min(len(sellers), pick.MaxAsked)]
 		for _, k := range sellers {
-			asked[k.at] = true
+			asked[k.At] = true
 		}
 		quotes, no := m.askAll(ctx, s, sellers)
 		all, refusals = append(all, quotes...), append(refusals, no...)
@@ -76,22 +77,20 @@ func (s Spec) priceOf(o Offer) Price { return o.PriceOf(s.Limits.MemoryPages) }
 // now: others may have been ordered from since they were asked. It counts as an
 // order there until the caller says otherwise.
 func (d *directory) pick(s Spec, quotes []quoted) (best quoted, others []quoted) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for i := range quotes {
-		if k := d.known[quotes[i].at]; k != nil {
-			quotes[i].offer.Free, quotes[i].ours = k.offer.Free, k.ours
-		}
+	sellers := make([]known, len(quotes))
+	for i, q := range quotes {
+		sellers[i] = q.known
 	}
-	s.sortQuotes(quotes)
-	if k := d.known[quotes[0].at]; k != nil {
-		k.ours++
-	}
-	return quotes[0], quotes[1:]
+	i := d.Pick(sellers, func(place int) ledger.Amount { return s.weigh(quotes[place].Quote.Price) })
+	best = quotes[i]
+	return best, slices.Delete(quotes, i, i+1)
 }
 
 func (s Spec) sortQuotes(all []quoted) {
-	slices.SortStableFunc(all, func(a, b quoted) int { return s.prefer(a.known, b.known, a.Quote.Price, b.Quote.Price) })
+	now := time.Now()
+	slices.SortStableFunc(all, func(a, b quoted) int {
+		return pick.Prefer(a.known, b.known, s.weigh(a.Quote.Price), s.weigh(b.Quote.Price), now)
+	})
 }
 
 // weigh is what a price makes of the fuel that the job may have, or of a Gfuel
@@ -104,68 +103,32 @@ func (s Spec) weigh(p Price) ledger.Amount {
 	return cost
 }
 
-// prefer orders sellers: own machines, then by what the job would cost, those
-// that failed lately behind all others; at one price those with a free
-// slot, then those who did well, then those with more free slots.
-func (s Spec) prefer(a, b known, forA, forB Price) int {
-	return cmp.Or(
-		byTruth(a.own, b.own), byTruth(!a.dealt.bad(), !b.dealt.bad()), cmp.Compare(s.weigh(forA), s.weigh(forB)),
-		byTruth(a.free() > 0, b.free() > 0), byTruth(a.dealt.good(), b.dealt.good()), cmp.Compare(b.free(), a.free()),
-	)
-}
-
-// byTruth orders what is true first.
-func byTruth(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case a:
-		return -1
-	}
-	return 1
-}
-
-// rank puts sellers in the order in which they are asked: own machines, then
-// the cheapest firstPlaces with whom this node has dealt well, then the others,
-// the cheapest first. Among those that are alike chance decides, so that each of
-// them gets work.
+// rank puts sellers in the order in which they are asked.
 func (m *Market) rank(s Spec, sellers []known) {
 	own := m.ownAddrs()
 	for i := range sellers {
 		k := &sellers[i]
-		k.own, k.dealt = own[k.at], m.dealt.with(k.seller)
+		k.Own, k.Dealt = own[k.At], m.dealt.with(k.Seller)
 	}
-	rand.Shuffle(len(sellers), func(i, j int) { sellers[i], sellers[j] = sellers[j], sellers[i] })
-	slices.SortStableFunc(sellers, func(a, b known) int { return s.prefer(a, b, s.priceOf(a.offer), s.priceOf(b.offer)) })
-	places := firstPlaces
-	first := map[addr.Addr]bool{}
-	for _, k := range sellers {
-		if k.dealt.good() && !k.own && places > 0 {
-			first[k.at] = true
-			places--
-		}
-	}
-	slices.SortStableFunc(sellers, func(a, b known) int {
-		return cmp.Or(byTruth(a.own, b.own), byTruth(first[a.at], first[b.at]))
-	})
+	pick.Rank(sellers, func(k known) ledger.Amount { return s.weigh(s.priceOf(k.Offer)) }, time.Now(), rand.Shuffle)
 }
 
 // missing is what there is to say of nodes that could not be asked: those that
 // were named, and sellers with whom this node has dealt well.
 func (m *Market) missing(bad []missed, named bool, avoid []identity.Entity) (all []quotedRefusal) {
-	dealt := map[addr.Addr]worthy{}
+	dealt := map[addr.Addr]pick.Worthy{}
 	for _, w := range m.dealt.best() {
-		dealt[w.at] = w
+		dealt[w.At] = w
 	}
 	for _, b := range bad {
 		var no *Refused
 		w, worth := dealt[b.at]
-		if !errors.As(b.err, &no) || !named && !worth || slices.Contains(avoid, w.seller) {
+		if !errors.As(b.err, &no) || !named && !worth || slices.Contains(avoid, w.Seller) {
 			continue // others are not missed
 		}
-		k := known{at: b.at, seller: w.seller, dealt: w.Dealings}
+		k := known{At: b.at, Seller: w.Seller, Dealt: w.Dealings}
 		if worth && no.Reason == Unreachable {
-			no = refuse(Unreachable, "seller %s: no answer; its last job for this node was %v ago", w.seller.Short(), ago(w.Last))
+			no = refuse(Unreachable, "seller %s: no answer; its last job for this node was %v ago", w.Seller.Short(), ago(w.Last))
 		}
 		all = append(all, quotedRefusal{quoted{known: k}, no})
 	}
@@ -187,7 +150,7 @@ func (m *Market) askAll(ctx context.Context, s Spec, sellers []known) (all []quo
 	answers := make(chan quotedRefusal, len(sellers))
 	for _, k := range sellers {
 		ok := m.spawn(func(run context.Context) {
-			callCtx, cancel := context.WithTimeout(ctx, askWait)
+			callCtx, cancel := context.WithTimeout(ctx, pick.AskWait)
 			defer cancel()
 			defer context.AfterFunc(run, cancel)()
 			q, no := m.ask(callCtx, s, k)
@@ -206,7 +169,7 @@ func (m *Market) askAll(ctx context.Context, s Spec, sellers []known) (all []quo
 				continue
 			}
 			if all = append(all, a.quoted); len(all) == 1 {
-				hurry = time.After(firstQuotes)
+				hurry = time.After(pick.FirstQuotes)
 			}
 		case <-hurry:
 			return all, refusals

@@ -91,8 +91,8 @@ func (m *Market) jurors(ctx context.Context, s Spec, others []trust.Candidate, a
 		all = nil
 		hands := slices.Clone(others)
 		for _, k := range sellers {
-			c := m.candidate(k.at, k.seller)
-			if slices.Contains(avoid, k.seller) || slices.ContainsFunc(hands, c.Same) {
+			c := m.candidate(k.At, k.Seller)
+			if slices.Contains(avoid, k.Seller) || slices.ContainsFunc(hands, c.Same) {
 				continue
 			}
 			hands = append(hands, c)
@@ -119,7 +119,7 @@ func (m *Market) quorumSpec(ctx context.Context, s Spec, avoid []identity.Entity
 	}
 	fuel := uint64(compute.MaxFuel)
 	for _, seller := range all[:k] {
-		o := seller.offer
+		o := seller.Offer
 		fuel = min(fuel, o.Caps.Fuel, s.priceOf(o).Covers(min(s.MaxCredit, o.Room), fuel))
 	}
 	if fuel == 0 {
@@ -308,12 +308,12 @@ func (q *quorum) buy(ctx context.Context, many int) (begun int, err error) {
 		if len(r.Votes) >= 2*maxVotes || s.MaxCredit <= 0 {
 			break
 		}
-		s.To = []addr.Addr{k.at}
+		s.To = []addr.Addr{k.At}
 		part := jobRecord{ID: NewID(), CheckOf: r.ID, Vote: true, Spec: s}
 		q.j.update(func(r *jobRecord) {
 			r.Spec.Limits.Fuel = q.job.Limits.Fuel // all run the very same job from now on
-			r.Votes = append(r.Votes, vote{Job: part.ID, By: q.m.candidate(k.at, k.seller), Cap: s.MaxCredit})
-			r.event(eventRecord{Text: fmt.Sprintf("seller %s runs it too, job %s", k.seller.Short(), part.ID.Short())})
+			r.Votes = append(r.Votes, vote{Job: part.ID, By: q.m.candidate(k.At, k.Seller), Cap: s.MaxCredit})
+			r.event(eventRecord{Text: fmt.Sprintf("seller %s runs it too, job %s", k.Seller.Short(), part.ID.Short())})
 		})
 		// The part is written after the job that knows it: one that is not there
 		// after a crash was never ordered.
@@ -458,7 +458,7 @@ func (q *quorum) adopt(ctx context.Context, id ID, text string) error {
 	if err != nil {
 		return err
 	}
-	q.m.sellers.forget(q.r.At)
+	q.m.sellers.Forget(q.r.At)
 	q.m.did(q.r, false)
 	owed := q.m.owed(q.r, q.j.seen().vouched)
 	if err := errors.Join(q.j.out.Reset(), q.j.err.Reset(), q.m.refill(q.j, v)); err != nil {

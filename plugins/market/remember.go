@@ -1,7 +1,6 @@
 package market
 
 import (
-	"cmp"
 	"slices"
 	"sync"
 	"time"
@@ -9,24 +8,12 @@ import (
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/identity/cbor"
 	"github.com/peersea/sea/node/addr"
+	"github.com/peersea/sea/plugins/market/pick"
 	"github.com/peersea/sea/plugins/state"
 )
 
 const (
 	dealingsVersion = 1
-
-	// maxDealings is how many sellers are remembered, on disk; rememberAge for
-	// how long after the last job.
-	maxDealings = 256
-	rememberAge = 90 * 24 * time.Hour
-
-	// badAge is for how long a seller that failed is asked behind all others.
-	badAge = time.Hour
-
-	// triedFirst is how many of the remembered are looked for first, and
-	// firstPlaces how many of the maxAsked places they have before others.
-	triedFirst  = 16
-	firstPlaces = 4
 
 	// dealingEvery is how often the dealings with one seller are written, when
 	// nothing went wrong.
@@ -34,40 +21,12 @@ const (
 )
 
 // Dealings are what this node has had to do with a seller.
-type Dealings struct {
-	// Done are the jobs that it did and was paid for, Failed those that it
-	// failed, Row how many it has done since.
-	Done   uint64 `cbor:"done" json:"done"`
-	Failed uint64 `cbor:"failed" json:"failed"`
-	Row    uint64 `cbor:"row" json:"in_a_row"`
-	// Last is when it last did one, Missed when it last failed one, in
-	// milliseconds of Unix time; 0 is never.
-	Last   int64 `cbor:"last" json:"last_ms"`
-	Missed int64 `cbor:"missed" json:"last_failed_ms"`
-}
+type Dealings = pick.Dealings
 
-// good says whether it is worth asking first.
-func (d Dealings) good() bool { return d.Row > 0 }
-
-// bad says whether it is asked behind all others, for badAge.
-func (d Dealings) bad() bool {
-	return d.Row == 0 && d.Failed > 0 && time.Since(time.UnixMilli(d.Missed)) < badAge
-}
-
-// better orders dealings, the best first: those that did not fail last, then
-// who did most in a row, then the newest.
-func better(a, b Dealings) int {
-	return cmp.Or(cmp.Compare(b.Row, a.Row), cmp.Compare(a.Failed, b.Failed), cmp.Compare(b.Last, a.Last))
-}
-
-// dealing is a seller that is remembered.
+// dealing is a seller that is remembered, on disk.
 type dealing struct {
-	V  uint64    `cbor:"v"`
-	At addr.Addr `cbor:"at"`
-	Dealings
-	Seen int64 `cbor:"seen"` // when it last did or failed one
-
-	written time.Time
+	V uint64 `cbor:"v"`
+	pick.Dealing
 }
 
 // remembered are the sellers that this node has dealt with.
@@ -75,8 +34,9 @@ type remembered struct {
 	store *state.Store
 	table *state.Table // by entity
 
-	mu  sync.Mutex // guards what follows
-	all map[identity.Entity]*dealing
+	mu      sync.Mutex // guards what follows
+	memory  pick.Memory
+	written map[identity.Entity]time.Time // of those that were since the start
 }
 
 func openRemembered(st *state.Store) (*remembered, error) {
@@ -84,15 +44,15 @@ func openRemembered(st *state.Store) (*remembered, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &remembered{store: st, table: table, all: map[identity.Entity]*dealing{}}
+	m := &remembered{store: st, table: table, written: map[identity.Entity]time.Time{}}
 	var bad error
 	err = table.Scan(nil, func(key, raw []byte) bool {
-		d := new(dealing)
-		if bad = decodeRecord(raw, dealingsVersion, d); bad != nil {
+		var d dealing
+		if bad = decodeRecord(raw, dealingsVersion, &d); bad != nil {
 			return false
 		}
 		if len(key) == len(identity.Entity{}) {
-			m.all[identity.Entity(key)] = d
+			m.memory.Put(identity.Entity(key), d.Dealing)
 		}
 		return true
 	})
@@ -107,27 +67,17 @@ func (m *remembered) did(seller identity.Entity, at addr.Addr, well bool) error 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
-	d := m.all[seller]
+	d, gone := m.memory.Did(seller, at, well, now)
 	var b state.Batch
-	if d == nil {
-		d = &dealing{V: dealingsVersion}
-		m.makeRoom(&b, now)
-		m.all[seller] = d
+	for _, e := range gone {
+		delete(m.written, e)
+		b.Delete(m.table, slices.Clone(e[:]))
 	}
-	d.At, d.Seen = at, now.UnixMilli()
-	if well {
-		d.Done++
-		d.Row++
-		d.Last = d.Seen
-	} else {
-		d.Failed++
-		d.Row, d.Missed = 0, d.Seen
-	}
-	if well && now.Sub(d.written) < dealingEvery {
+	if well && now.Sub(m.written[seller]) < dealingEvery {
 		return nil
 	}
-	d.written = now
-	raw, err := cbor.Marshal(*d)
+	m.written[seller] = now
+	raw, err := cbor.Marshal(dealing{dealingsVersion, d})
 	if err != nil {
 		return err
 	}
@@ -135,56 +85,18 @@ func (m *remembered) did(seller identity.Entity, at addr.Addr, well bool) error 
 	return m.store.Queue(&b)
 }
 
-// makeRoom forgets those that are too old, and if there are too many the one of
-// whom was heard longest ago. It is called with mu held.
-func (m *remembered) makeRoom(b *state.Batch, now time.Time) {
-	var oldest identity.Entity
-	for e, d := range m.all {
-		if now.Sub(time.UnixMilli(d.Seen)) > rememberAge {
-			delete(m.all, e)
-			b.Delete(m.table, slices.Clone(e[:]))
-		} else if o := m.all[oldest]; o == nil || d.Seen < o.Seen {
-			oldest = e
-		}
-	}
-	if len(m.all) >= maxDealings {
-		delete(m.all, oldest)
-		b.Delete(m.table, oldest[:])
-	}
-}
-
 // with are the dealings with a seller, zero when it is not known.
 func (m *remembered) with(seller identity.Entity) Dealings {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	d := m.all[seller]
-	if d == nil || time.Since(time.UnixMilli(d.Seen)) > rememberAge {
-		return Dealings{}
-	}
-	return d.Dealings
-}
-
-// worthy is a seller that is worth looking for.
-type worthy struct {
-	seller identity.Entity
-	at     addr.Addr
-	Dealings
+	return m.memory.With(seller, time.Now())
 }
 
 // best are those that are tried first, the best first.
-func (m *remembered) best() []worthy {
+func (m *remembered) best() []pick.Worthy {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var all []worthy
-	for e, d := range m.all {
-		if d.good() && time.Since(time.UnixMilli(d.Seen)) <= rememberAge {
-			all = append(all, worthy{e, d.At, d.Dealings})
-		}
-	}
-	slices.SortFunc(all, func(a, b worthy) int {
-		return cmp.Or(better(a.Dealings, b.Dealings), slices.Compare(a.seller[:], b.seller[:]))
-	})
-	return all[:min(len(all), triedFirst)]
+	return m.memory.Best(time.Now())
 }
 
 // did takes in that the seller of a job's order did it, or failed it.

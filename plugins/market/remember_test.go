@@ -12,96 +12,47 @@ import (
 	"github.com/peersea/sea/node/nodetest"
 	"github.com/peersea/sea/node/rpc"
 	"github.com/peersea/sea/plugins"
+	"github.com/peersea/sea/plugins/market/pick"
 )
 
-// TestRemembered shows that sellers are remembered over restarts, the best first,
-// at most maxDealings of them, and none for longer than rememberAge.
+// TestRemembered shows that sellers are remembered over restarts, and that those
+// that are forgotten for others are forgotten on disk, too.
 func TestRemembered(t *testing.T) {
 	t.Parallel()
 	buyer, _ := among(t, 0)
-	well := func(e byte, well ...bool) {
+	did := func(e identity.Entity, well ...bool) {
 		t.Helper()
 		for _, w := range well {
-			if err := buyer.dealt.did(identity.Entity{e}, addr.Addr{e}, w); err != nil {
+			if err := buyer.dealt.did(e, addr.Addr(e[:addr.Size]), w); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	well(1, true)
-	well(2, true, true, false)
-	well(3, true, true)
+	did(identity.Entity{1}, true)
+	did(identity.Entity{2}, true, true, false)
+	did(identity.Entity{3}, true, true)
 	for range 2 {
 		var got []byte
 		for _, w := range buyer.dealt.best() {
-			got = append(got, w.at[0])
+			got = append(got, w.At[0])
 		}
 		// The second job of 3 came too soon to be written down.
 		if !slices.Contains(got, 1) || !slices.Contains(got, 3) || len(got) != 2 {
 			t.Errorf("best are %v, want 1 and 3", got)
 		}
-		if d := buyer.dealt.with(identity.Entity{2}); !d.bad() || d.good() || d.Done != 2 || d.Failed != 1 {
+		if d := buyer.dealt.with(identity.Entity{2}); !d.Bad(time.Now()) || d.Good() || d.Done != 2 || d.Failed != 1 {
 			t.Errorf("with 2: %+v", d)
 		}
 		buyer.halt()
 		buyer.start()
 	}
-
-	// Old ones are forgotten, and the oldest when there are too many.
-	m := buyer.dealt
-	m.mu.Lock()
-	m.all[identity.Entity{1}].Seen = time.Now().Add(-rememberAge - time.Hour).UnixMilli()
-	m.all[identity.Entity{2}].Seen = time.Now().Add(-time.Hour).UnixMilli()
-	m.mu.Unlock()
-	if d := m.with(identity.Entity{1}); d != (Dealings{}) {
-		t.Errorf("an old one: %+v", d)
-	}
-	for i := range maxDealings - 1 {
-		if err := m.did(identity.Entity{9, byte(i), byte(i >> 8)}, addr.Addr{}, true); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for e, want := range map[byte]bool{1: false, 2: false, 3: true} {
-		if _, got := m.all[identity.Entity{e}]; got != want {
-			t.Errorf("seller %d is remembered: %v, want %v", e, got, want)
-		}
+	for i := range pick.MaxDealings {
+		did(identity.Entity{9, byte(i), byte(i >> 8)}, true)
 	}
 	buyer.halt()
 	buyer.start()
-	if n := len(buyer.dealt.all); n != maxDealings {
-		t.Errorf("%d are remembered after a restart, want %d", n, maxDealings)
-	}
-}
-
-// TestRank puts own machines before all, failures behind all, and sellers that
-// did well on places that cheap strangers cannot take.
-func TestRank(t *testing.T) {
-	t.Parallel()
-	buyer, _ := among(t, 0)
-	seller := func(e byte, price ledger.Amount) known {
-		return known{seller: identity.Entity{e}, at: addr.Addr{e}, offer: Offer{Price: Price{PerGfuel: price}}}
-	}
-	for e, well := range map[byte]bool{1: true, 2: false} {
-		if err := buyer.dealt.did(identity.Entity{e}, addr.Addr{e}, well); err != nil {
-			t.Fatal(err)
-		}
-	}
-	sellers := []known{seller(2, 0), seller(1, 9)} // one failed, one did well
-	for e := range byte(20) {
-		sellers = append(sellers, seller(100+e, 1+ledger.Amount(e)/10))
-	}
-	first := map[byte]bool{}
-	for range 200 {
-		buyer.rank(Spec{}, sellers)
-		if sellers[0].at[0] != 1 || sellers[len(sellers)-1].at[0] != 2 {
-			t.Fatalf("first is %d, last %d", sellers[0].at[0], sellers[len(sellers)-1].at[0])
-		}
-		if sellers[1].offer.PerGfuel != 1 || sellers[20].offer.PerGfuel != 2 {
-			t.Fatalf("the cheapest stranger costs %s, the dearest %s", sellers[1].offer.PerGfuel, sellers[20].offer.PerGfuel)
-		}
-		first[sellers[1].at[0]] = true
-	}
-	if len(first) != 10 {
-		t.Errorf("%d of 10 sellers at one price ever came first", len(first))
+	if n := buyer.dealt.memory.Len(); n != pick.MaxDealings {
+		t.Errorf("%d are remembered after a restart, want %d", n, pick.MaxDealings)
 	}
 }
 
@@ -141,8 +92,8 @@ func TestSlowSeller(t *testing.T) {
 	go func() {
 		defer close(wait)
 		for { // until the dear one's offer is here and refused
-			if k, ok := buyer.sellers.get(dear.node.Addr()); ok && k.sells {
-				<-time.After(2 * firstOffers)
+			if k, ok := buyer.sellers.Get(dear.node.Addr()); ok && k.Sells {
+				<-time.After(2 * pick.FirstOffers)
 				return
 			}
 			<-time.After(time.Millisecond)
@@ -187,9 +138,7 @@ func TestOfferChanged(t *testing.T) {
 	buyer, seller := testMarket(t)
 	at := seller.node.Addr()
 	older := func() { // than it is
-		buyer.sellers.mu.Lock()
-		defer buyer.sellers.mu.Unlock()
-		buyer.sellers.known[at].expires = time.Now().Add(offerAge - 2*offerFresh)
+		buyer.sellers.Change(at, func(k *known) { k.Expires = time.Now().Add(pick.OfferAge - 2*offerFresh) })
 	}
 	s := primes(buyer, "100")
 	s.MaxPrice, s.Limits.Fuel = ledger.Credit, Gfuel/10
@@ -205,7 +154,7 @@ func TestOfferChanged(t *testing.T) {
 				p.Caps.Fuel = 1000
 			}
 		})
-		buyer.sellers.forget(at)
+		buyer.sellers.Forget(at)
 		if j := buyer.run(s); j.State != Failed {
 			t.Fatalf("%s: it is %+v", name, j)
 		}

@@ -73,7 +73,7 @@ func TestRest(t *testing.T) {
 		}
 		spec := cheap(buyer, "2")
 		spec.To = []addr.Addr{seller.node.Addr()}
-		buyer.sellers.forget(seller.node.Addr())
+		buyer.sellers.Forget(seller.node.Addr())
 		j := buyer.run(spec)
 		if text := fmt.Sprint(j.History); j.State != Failed || !strings.Contains(text, others) || !strings.Contains(text, "ask again") || strings.Contains(text, "spreadsheet") {
 			t.Errorf("an order was %s: %s, %s", j.State, j.Error, text)

@@ -45,7 +45,7 @@ func (m *Market) another(j *job, no *Refused) (bool, error) {
 		return false, nil
 	}
 	seller, owed := r.Quote.By, m.owed(r, j.seen().vouched)
-	m.sellers.forget(r.At)
+	m.sellers.Forget(r.At)
 	j.update(func(r *jobRecord) {
 		r.State, r.Reason, r.Error = Asking, no.Reason, clip(no.Text)
 		r.Tried = append(r.Tried, attempt{r.At, r.Ask, r.Quote, r.Order, r.Lock, owed, r.Reason, r.Error})

@@ -14,6 +14,7 @@ import (
 	"github.com/peersea/sea/ledger"
 	"github.com/peersea/sea/node/addr"
 	"github.com/peersea/sea/node/rpc"
+	"github.com/peersea/sea/plugins/market/pick"
 	"github.com/peersea/sea/plugins/market/queue"
 	"github.com/peersea/sea/plugins/market/rest"
 	"github.com/peersea/sea/plugins/state"
@@ -204,7 +205,7 @@ func (m *Market) offer(to identity.Entity) Offer {
 	return Offer{
 		For: to, Price: p.Price, PerGiB: p.PerGiB, Caps: p.Caps, Slowest: p.Slowest, Slots: p.Slots, Free: uint32(free),
 		Room: room, Strangers: strangers.Budget, Labels: p.Labels, Tariff: compute.Tariff1, Engine: m.cfg.Engine,
-		At: now.UnixMilli(), Until: now.Add(offerAge).UnixMilli(),
+		At: now.UnixMilli(), Until: now.Add(pick.OfferAge).UnixMilli(),
 	}
 }
 

@@ -222,7 +222,7 @@ func TestRefusals(t *testing.T) {
 				test.policy(p)
 			}
 		})
-		buyer.sellers.forget(seller.node.Addr())
+		buyer.sellers.Forget(seller.node.Addr())
 		s := good
 		if test.spec != nil {
 			test.spec(&s)

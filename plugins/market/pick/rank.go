@@ -1,0 +1,71 @@
+package pick
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/peersea/sea/ledger"
+	"github.com/peersea/sea/node/addr"
+)
+
+const (
+	// Lookups is about how many random addresses the sea is asked.
+	Lookups = 20
+
+	// OfferWait is how long one node may take to show its offer, FirstOffers
+	// how long others are waited for once there is one.
+	OfferWait   = 5 * time.Second
+	FirstOffers = 300 * time.Millisecond
+
+	// MaxAsked is how many sellers are asked for one job; firstPlaces is how
+	// many of these places are first for those that are remembered.
+	MaxAsked    = 8
+	firstPlaces = 4
+
+	// AskWait is how long a seller may take to answer, FirstQuotes how long
+	// others are waited for once there is a quote.
+	AskWait     = 10 * time.Second
+	FirstQuotes = 200 * time.Millisecond
+)
+
+// Prefer orders sellers: own machines, then by what the job would cost, those
+// that failed lately behind all others; at one price those with a free
+// slot, then those who did well, then those with more free slots.
+func Prefer[O any](a, b Known[O], costA, costB ledger.Amount, now time.Time) int {
+	return cmp.Or(
+		byTruth(a.Own, b.Own), byTruth(!a.Dealt.Bad(now), !b.Dealt.Bad(now)), cmp.Compare(costA, costB),
+		byTruth(a.Free() > 0, b.Free() > 0), byTruth(a.Dealt.Good(), b.Dealt.Good()), cmp.Compare(b.Free(), a.Free()),
+	)
+}
+
+// byTruth orders what is true first.
+func byTruth(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	}
+	return 1
+}
+
+// Rank puts sellers in the order in which they are asked: own machines, then
+// the cheapest firstPlaces with whom the buyer has dealt well, then the others,
+// the cheapest first. Among those that are alike chance decides, so that each of
+// them gets work; shuffle is that of a rand.Rand.
+func Rank[O any](all []Known[O], cost func(Known[O]) ledger.Amount, now time.Time, shuffle func(n int, swap func(i, j int))) {
+	shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	slices.SortStableFunc(all, func(a, b Known[O]) int { return Prefer(a, b, cost(a), cost(b), now) })
+	places := firstPlaces
+	first := map[addr.Addr]bool{}
+	for _, k := range all {
+		if k.Dealt.Good() && !k.Own && places > 0 {
+			first[k.At] = true
+			places--
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Known[O]) int {
+		return cmp.Or(byTruth(a.Own, b.Own), byTruth(first[a.At], first[b.At]))
+	})
+}
