@@ -1,4 +1,3 @@
 // All of the core in one file, for the gate on its size.
 
 export * from "../src/index.ts";
-export { Node } from "../src/node/node.ts";

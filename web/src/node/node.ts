@@ -223,9 +223,9 @@ export class Node {
 		return result(await sealed.answers.open(await hashOf(request), reply.body));
 	}
 
-	/** nearest gives the address of the node nearest to another, which may be this one. */
-	async nearest(to: HashAddress): Promise<HashAddress> {
-		const found = await HashAddress.ofNode((await this.#ask(to, nearScope)).by);
+	/** nearest gives the address of the node nearest to another, which may be this one, asked first at a neighbour. */
+	async nearest(to: HashAddress, first?: Link): Promise<HashAddress> {
+		const found = await this.nearestTo(to, first);
 		return to.compareTo(found, this.addr) < 0 ? found : this.addr;
 	}
 
