@@ -1,4 +1,3 @@
-// Package rtc_test holds the browser's WebRTC wires, in Chromium, against Go's.
 package rtc_test
 
 import (
