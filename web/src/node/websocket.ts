@@ -29,15 +29,17 @@ export async function dialWebSocket(url: string, signal: AbortSignal): Promise<W
 		socket.close();
 		throw err;
 	}
-	return new Socket(socket);
+	return new Socket(socket, new URL(url).host);
 }
 
 class Socket implements Wire {
 	readonly lanes = 1;
-	readonly remote = "";
 	readonly #socket: WebSocket;
 
-	constructor(socket: WebSocket) {
+	constructor(
+		socket: WebSocket,
+		readonly remote: string,
+	) {
 		this.#socket = socket;
 	}
 

@@ -108,7 +108,8 @@ const test = {
 		await tell("in its place", other.offer(here));
 		other.close();
 		await tell("closed with all", many[1]!.accept(a.bytes));
-		await tell("after the end", other.offer(here));
+		await tell("after that", other.offer(here));
+		other.close();
 		return became;
 	},
 	async offer() {
