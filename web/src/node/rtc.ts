@@ -37,6 +37,7 @@ export class Rtc {
 	stun: readonly string[] = [];
 	readonly #offers = new Set<RtcPeer>();
 	readonly #answers = new Set<RtcPeer>();
+	#closed = false;
 
 	/** openTime is how long a connection may take to open once both sides have heard of each other, in ms. */
 	constructor(readonly openTime = 15_000) {}
@@ -90,11 +91,13 @@ export class Rtc {
 
 	/** close ends what is not open yet. Wires live on. */
 	close(): void {
+		this.#closed = true;
 		for (const peer of [...this.#offers, ...this.#answers]) peer.close();
 	}
 
 	/** peer makes one that counts as under way until it is open or has ended. */
 	#peer(among: Set<RtcPeer>, stun: readonly string[], policy: Policy): RtcPeer {
+		if (this.#closed) throw new SeaError("wire", "WebRTC: closed");
 		if (among.size >= maxHalfOpen) throw new SeaError("wire", "WebRTC: too many connections are being opened");
 		const peer = new RtcPeer(stun, policy);
 		among.add(peer);
@@ -119,15 +122,6 @@ export function parsePlace(text: string): Place {
 		throw new SeaError("address", `not a sea://IP:PORT/#HASH address: ${text.slice(0, 128)}`);
 	}
 	return { ip, port, hash };
-}
-
-/** stunOf names the STUN servers, two at most, that stand beside nodes: on the port of the same number as their URLs. */
-export function stunOf(urls: readonly string[]): string[] {
-	const hosts = urls.flatMap((url) => {
-		const [, secure, host, port] = /^(?:ws(s)?|sea):\/\/(\[[^\]]+\]|[^/:?#]+)(?::(\d+))?(?:[/?#]|$)/.exec(url) ?? [];
-		return host ? [`${host}:${port ?? (secure ? 443 : 80)}`] : [];
-	});
-	return [...new Set(hosts)].slice(0, 2);
 }
 
 /** iceName draws 120 bits as ICE's characters. */

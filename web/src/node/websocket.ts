@@ -29,17 +29,15 @@ export async function dialWebSocket(url: string, signal: AbortSignal): Promise<W
 		socket.close();
 		throw err;
 	}
-	return new Socket(socket, new URL(url).host);
+	return new Socket(socket);
 }
 
 class Socket implements Wire {
 	readonly lanes = 1;
+	readonly remote = "";
 	readonly #socket: WebSocket;
 
-	constructor(
-		socket: WebSocket,
-		readonly remote: string,
-	) {
+	constructor(socket: WebSocket) {
 		this.#socket = socket;
 	}
 

@@ -181,7 +181,6 @@ func TestRTCRude(t *testing.T) {
 		"one more":        "SeaError: WebRTC: too many connections are being opened",
 		"in its place":    "fine",
 		"closed with all": "SeaError: WebRTC: closed on this side",
-		"after that":      "fine",
 	}
 	if !maps.Equal(got, want) {
 		t.Errorf("attempts: got %q, want %q", got, want)
