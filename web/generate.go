@@ -1,6 +1,7 @@
 //go:build ignore
 
-// Writes dist/peersea.js.
+// Writes dist: peersea.js, and what only sellers load, worker.js and meter.wasm.
+// With two arguments it bundles the first, a TypeScript file, as the second.
 package main
 
 import (
@@ -11,14 +12,26 @@ import (
 )
 
 func main() {
-	core, err := bundle.File("src/index.ts", bundle.Small)
-	if err != nil {
-		log.Fatal(err)
+	if len(os.Args) == 3 {
+		write(os.Args[1], os.Args[2], !bundle.Small)
+		return
 	}
 	if err := os.MkdirAll("dist", 0o755); err != nil {
 		log.Fatal(err)
 	}
-	if err := os.WriteFile("dist/peersea.js", core, 0o644); err != nil {
+	write("src/index.ts", "dist/peersea.js", bundle.Small)
+	write("src/compute/worker.ts", "dist/worker.js", bundle.Small)
+	if err := bundle.Meter("dist/meter.wasm"); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func write(from, to string, small bool) {
+	made, err := bundle.File(from, small)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := os.WriteFile(to, made, 0o644); err != nil {
 		log.Fatal(err)
 	}
 }

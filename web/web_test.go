@@ -42,13 +42,17 @@ func TestNode(t *testing.T) {
 		write(t, made, bundled(t, source, !bundle.Small))
 		args = append(args, made)
 	}
+	rewriter := filepath.Join(dir, "meter.wasm")
+	if err := bundle.Meter(rewriter); err != nil {
+		t.Fatal(err)
+	}
 	root, err := filepath.Abs("..")
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(node, args...)
 	cmd.Dir = dir
-	cmd.Env = append(append(os.Environ(), "SEA_ROOT="+root), peers(t)...)
+	cmd.Env = append(append(os.Environ(), "SEA_ROOT="+root, "SEA_METER="+rewriter), peers(t)...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

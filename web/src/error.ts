@@ -13,6 +13,10 @@ export type Code =
 	| "contact" // a contact record that does not hold
 	| "handshake" // the other side did not prove itself, or would not go on
 	| "offline" // this peer is not online, or goes offline
+	| "invalid" // a job, result or receipt that is out of its bounds
+	| "blob" // bytes that a job names are not there
+	| "module" // a module that cannot be run
+	| "engine" // this engine failed: nothing is known of the guest
 	| RpcCode;
 
 /** rpcCodes are the outcomes of calls, by their numbers on the wire. */

@@ -1,9 +1,9 @@
-// Errno is what a call of the world answers when it does not do what it was
-// asked. Calls throw it; the number goes to the guest.
+/**
+ * Errno is what a call of the world answers when it does not do what it was
+ * asked. Calls throw it; the number goes to the guest.
+ */
 export class Errno {
-  constructor(number) {
-    this.number = number;
-  }
+	constructor(readonly number: number) {}
 }
 
 // The numbers of WASI preview 1 that this world answers with.
