@@ -19,9 +19,12 @@ import (
 //	back: calls the scope test:echo of who asks, with the body, and returns the answer
 //	ask: calls test:echo of the node whose address begins the body with what follows a space
 //	talk: connects to who asks and sends back, in scope "back", what comes in scope "there"
+//
+// The first has a ledger: see lend.
 func peers(t *testing.T) (env []string) {
 	t.Helper()
 	sea := nodetest.NewOn(t, nodetest.WS(), 3)
+	lend(t, sea, 0)
 	var addrs []string
 	for _, n := range sea.Nodes {
 		addrs = append(addrs, n.Addr().String())
