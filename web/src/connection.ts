@@ -29,7 +29,8 @@ export class Connection extends Emitter {
 		readonly left: (con: Connection) => void,
 	) {
 		super();
-		this.#known = Promise.resolve(link).then((l) => this.#connect(l));
+		// A peer's message may follow at once: there is no wait when the link is there.
+		this.#known = link instanceof Promise ? link.then((l) => this.#connect(l)) : Promise.resolve(this.#connect(link));
 		this.#known.catch(() => this.#end());
 	}
 

@@ -4,13 +4,14 @@
 import { Connection } from "./connection.ts";
 import { Emitter } from "./emitter.ts";
 import { SeaError } from "./error.ts";
-import { decode, encode, type Value } from "./identity/cbor.ts";
+import { decode, encode } from "./identity/cbor.ts";
 import { type Signer } from "./identity/ed25519.ts";
 import { loadPair } from "./keys.ts";
 import { HashAddress } from "./node/addr.ts";
 import { type Link } from "./node/link.ts";
 import { Node, type Options } from "./node/node.ts";
 import { nearScope } from "./node/request.ts";
+import { Rtc } from "./node/rtc.ts";
 
 /** SeaOptions say who a peer is; all may be left out. */
 export interface SeaOptions extends Partial<Omit<Options, "signer">> {
@@ -28,10 +29,11 @@ export class Sea extends Emitter {
 	#ready: Promise<Node> | undefined;
 	readonly #handlers = new Map<string, Answer>();
 	readonly #connections = new Set<Connection>();
+	readonly #rtc = typeof RTCPeerConnection === "function" ? new Rtc() : undefined;
 
 	constructor(options: SeaOptions = {}) {
 		super();
-		this.#options = options;
+		this.#options = { ...(this.#rtc && { negotiator: this.#rtc }), ...options };
 	}
 
 	/** ready resolves when this peer has its key. The first time on a machine that takes a second or two. */
@@ -85,7 +87,9 @@ export class Sea extends Emitter {
 	 */
 	async goOnline(bootstraps: string | readonly string[]): Promise<void> {
 		const node = await this.node();
-		await node.online(typeof bootstraps === "string" ? [bootstraps] : bootstraps);
+		const urls = typeof bootstraps === "string" ? [bootstraps] : bootstraps;
+		if (this.#rtc) this.#rtc.stun = stunOf(urls);
+		await node.online(urls);
 	}
 
 	/** goOffline ends all links and stays away. */
@@ -142,4 +146,8 @@ export class Sea extends Emitter {
 	}
 }
 
-export type { Value };
+/** stunOf are the STUN servers of some bootstraps: a Go node has one at the UDP port of the same number. Two are enough. */
+function stunOf(urls: readonly string[]): string[] {
+	const hosts = urls.map((url) => /^wss?:\/\/([^/?#]+)/.exec(url)?.[1] ?? "").filter((host) => /:\d+$/.test(host));
+	return hosts.slice(0, 2);
+}

@@ -278,15 +278,12 @@ export class Link {
 				this.#sent -= f[1];
 				return this.#flow();
 			case Tag.open:
-				if (!this.greeted) {
-					this.greeted = true;
-					this.#owner.opened(this);
-				}
-				return;
+				return this.#greet();
 			case Tag.message: {
 				const cost = f[1].length + f[2].length + messageCost;
 				if (this.#owed + cost > window && this.#owed >= quarter) throw new SeaError("frame", "more messages than the window takes");
 				this.#owed += cost;
+				this.#greet(); // it may overtake Open, on another lane
 				return void this.#owner.message(this, f[1], f[2]).then(() => this.#credit(cost));
 			}
 			case Tag.request:
@@ -304,6 +301,13 @@ export class Link {
 				throw new SeaError("frame", "a frame that may not come now");
 		}
 		this.#owner.frame(this, f);
+	}
+
+	/** greet tells, once, that the peer's application wants to talk. */
+	#greet(): void {
+		if (this.greeted) return;
+		this.greeted = true;
+		this.#owner.opened(this);
 	}
 
 	/** credit opens the peer's window again for what was taken. */

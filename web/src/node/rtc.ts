@@ -37,7 +37,6 @@ export class Rtc {
 	stun: readonly string[] = [];
 	readonly #offers = new Set<RtcPeer>();
 	readonly #answers = new Set<RtcPeer>();
-	#closed = false;
 
 	/** openTime is how long a connection may take to open once both sides have heard of each other, in ms. */
 	constructor(readonly openTime = 15_000) {}
@@ -91,13 +90,11 @@ export class Rtc {
 
 	/** close ends what is not open yet. Wires live on. */
 	close(): void {
-		this.#closed = true;
 		for (const peer of [...this.#offers, ...this.#answers]) peer.close();
 	}
 
 	/** peer makes one that counts as under way until it is open or has ended. */
 	#peer(among: Set<RtcPeer>, stun: readonly string[], policy: Policy): RtcPeer {
-		if (this.#closed) throw new SeaError("wire", "WebRTC: closed");
 		if (among.size >= maxHalfOpen) throw new SeaError("wire", "WebRTC: too many connections are being opened");
 		const peer = new RtcPeer(stun, policy);
 		among.add(peer);

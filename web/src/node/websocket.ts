@@ -34,11 +34,12 @@ export async function dialWebSocket(url: string, signal: AbortSignal): Promise<W
 
 class Socket implements Wire {
 	readonly lanes = 1;
-	readonly remote = "";
+	readonly remote: string;
 	readonly #socket: WebSocket;
 
 	constructor(socket: WebSocket) {
 		this.#socket = socket;
+		this.remote = new URL(socket.url).host;
 	}
 
 	buffered(): number {
