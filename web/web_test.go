@@ -88,7 +88,7 @@ func TestTypes(t *testing.T) {
 	}
 	npm := tool(t, "npm")
 	dir := t.TempDir()
-	for _, pattern := range []string{"package.json", "tsconfig.json", "src", "test", "internal"} {
+	for _, pattern := range []string{"package.json", "tsconfig.json", "src", "test", "internal", "pages/src"} {
 		err := filepath.WalkDir(pattern, func(path string, entry os.DirEntry, err error) error {
 			if err == nil && !entry.IsDir() {
 				write(t, filepath.Join(dir, path), read(t, path))

@@ -23,6 +23,8 @@ type api struct {
 	d    *daemon
 	stop context.CancelFunc // ends the daemon; nil when this process is no daemon
 
+	board *dashboard // nil when this process is no daemon
+
 	voices voices
 }
 
@@ -37,6 +39,7 @@ func (a *api) handler() http.Handler {
 	a.certRoutes(mux)
 	a.shiftRoutes(mux)
 	a.pluginRoutes(mux)
+	a.dashboardRoutes(mux)
 	return mux
 }
 
@@ -48,9 +51,14 @@ const lastWords = 5 * time.Second
 // serveAPI answers on l until ctx ends, and returns when every request has, or
 // was cut off.
 func serveAPI(ctx context.Context, l net.Listener, a *api) error {
+	return serveHTTP(ctx, l, a.handler())
+}
+
+// serveHTTP is serveAPI of any handler.
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
 	// Requests that wait for events end with ctx, so Shutdown does not hang.
 	server := &http.Server{
-		Handler:           a.handler(),
+		Handler:           h,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ReadHeaderTimeout: 5 * time.Second,
 	}

@@ -25,6 +25,7 @@ func (a *api) creditRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /v1/credit", route(a.getLines))
 	mux.HandleFunc("GET /v1/credit/strangers", route(func(*http.Request, none) (ledger.Strangers, error) { return a.d.ledger.Strangers(), nil }))
 	mux.HandleFunc("GET /v1/credit/history", a.getHistory)
+	mux.HandleFunc("GET /v1/credit/curve", route(a.getCurve))
 	mux.HandleFunc("GET /v1/earnings", a.getSum(journal.Earned, true))
 	mux.HandleFunc("GET /v1/spending", a.getSum(journal.Spent, false))
 	mux.HandleFunc("GET /v1/credit/{peer}", route(a.getLine))

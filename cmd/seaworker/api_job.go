@@ -61,8 +61,25 @@ func (a *api) postJob(r *http.Request, spec market.Spec) (submitted, error) {
 	return submitted{j.ID}, err
 }
 
-func (a *api) getJobs(*http.Request, none) ([]market.Job, error) {
-	return a.d.market.Book().Jobs(maxListed)
+func (a *api) getJobs(r *http.Request, _ none) ([]market.Job, error) {
+	n, err := newest(r)
+	if err != nil {
+		return nil, err
+	}
+	return a.d.market.Book().Jobs(n)
+}
+
+// newest reads ?newest=, how many of a list are wanted: at most maxListed.
+func newest(r *http.Request) (int, error) {
+	text := r.URL.Query().Get("newest")
+	if text == "" {
+		return maxListed, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > maxListed {
+		return 0, usagef("see docs/API.md", "newest is 1 to %d, not %q", maxListed, text)
+	}
+	return n, nil
 }
 
 // find is the job that the request's path names, by the first digits of its id
@@ -219,8 +236,12 @@ func (a *api) getOffers(r *http.Request, _ none) ([]market.SellerOffer, error) {
 	return a.d.market.Offers(r.Context())
 }
 
-func (a *api) getSales(*http.Request, none) ([]market.Sale, error) {
-	sales, err := a.d.market.Sales(maxListed)
+func (a *api) getSales(r *http.Request, _ none) ([]market.Sale, error) {
+	n, err := newest(r)
+	if err != nil {
+		return nil, err
+	}
+	sales, err := a.d.market.Sales(n)
 	if sales == nil {
 		sales = []market.Sale{}
 	}

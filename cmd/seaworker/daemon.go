@@ -372,9 +372,13 @@ func serve(ctx context.Context, dir folder, cfg config, logs io.Writer, ready fu
 	var wait sync.WaitGroup
 	defer wait.Wait()
 	defer stop()
+	a := &api{d: d, stop: stop}
+	a.board = newDashboard(ctx, a)
+	defer a.board.wait()
+	defer stop()
 	return d.online(ctx, cfg.Bootstrap, cfg.STUN, func() error {
 		wait.Go(func() {
-			if err := serveAPI(ctx, socket, &api{d: d, stop: stop}); err != nil {
+			if err := serveAPI(ctx, socket, a); err != nil {
 				d.log.Error("the control API ended", "err", err)
 				stop()
 			}

@@ -45,7 +45,7 @@ func (a *api) getMap(r *http.Request, _ none) (mapView, error) {
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			v.Near[l.Peer.Addr.String()] = near
+			v.Near[l.Peer.Addr.String()] = append([]addr.Addr{}, near...) // [] in JSON, not null
 		})
 	}
 	asking.Wait()

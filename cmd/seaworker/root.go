@@ -32,7 +32,7 @@ program's own exit code through.`,
 	})
 	root.AddCommand(
 		newDemo(c),
-		newUp(c), newStop(c), newStatus(c),
+		newUp(c), newStop(c), newStatus(c), newDashboardCommand(c),
 		newID(c), newCert(c), newDoctor(c),
 		newRun(c), newMap(c), newQuote(c), newJob(c), newReceipt(c),
 		newOffer(c), newPause(c), newDrain(c), newResume(c), newTasks(c), newCredit(c), newEarnings(c), newSpending(c), newPeer(c), newCall(c), newPub(c), newSub(c), newPlugin(c),

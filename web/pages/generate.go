@@ -1,0 +1,21 @@
+//go:build ignore
+
+// Writes dashboard/dashboard.js.
+package main
+
+import (
+	"log"
+	"os"
+
+	"github.com/peersea/sea/web/internal/bundle"
+)
+
+func main() {
+	script, err := bundle.File("src/main.ts", bundle.Small)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := os.WriteFile("dashboard/dashboard.js", script, 0o644); err != nil {
+		log.Fatal(err)
+	}
+}
