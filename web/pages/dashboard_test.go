@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/page"
@@ -54,6 +55,10 @@ func TestDashboard(t *testing.T) {
 	me.run(t, "run", "-o", filepath.Join(s.dir, "out"), "../../examples/mandelbrot/mandelbrot.wasm", "--", "200", "150")
 	harbour.primes(t, "400000", "--to", me.entity)
 
+	if *photos != "" {
+		crowd(t, harbour, me)
+	}
+
 	tab = browser.Tab(t, me.run(t, "dashboard"))
 	until(t, tab, `document.querySelector(".hero")`)
 	if at := browsertest.Value[string](t, tab, "location.href"); strings.Contains(at, "token") {
@@ -82,10 +87,10 @@ func TestDashboard(t *testing.T) {
 	// A new job comes into the list while one looks, and its page follows it.
 	look(t, tab, desk)
 	visit(t, tab, "#/jobs")
-	until(t, tab, `document.querySelectorAll("tbody tr").length === 2`)
+	rows := browsertest.Value[int](t, tab, `document.querySelectorAll("tbody tr").length`)
 	harbour.run(t, "credit", "limit", me.entity, "10000") // enough for minutes of it
-	id := me.primes(t, "4000000000", "--detach", "--max-credit", "5000")
-	until(t, tab, `document.querySelectorAll("tbody tr").length === 3`)
+	id := me.primes(t, "4000000000", "--detach", "--max-credit", "5000", "--to", harbour.entity)
+	until(t, tab, fmt.Sprintf(`document.querySelectorAll("tbody tr").length === %d`, rows+1))
 	visit(t, tab, "#/jobs/"+id)
 	until(t, tab, `document.querySelector(".progress progress")?.value > 0`)
 	before := browsertest.Value[float64](t, tab, `document.querySelector(".progress progress").value`)
@@ -132,6 +137,25 @@ func TestDashboard(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, tab, `location.hash === "#/network" && document.activeElement.tagName === "H1" && document.activeElement.textContent === "Network"`)
+}
+
+// crowd makes more to see: five more nodes, and what they trade. The ledger's
+// clock has steps of 10 s, so that it takes a minute for a curve to have some.
+func crowd(t *testing.T, harbour, me *daemon) {
+	var crew []*daemon
+	for i, price := range []string{"0.4", "0.6", "0.7", "0.9", "1.1"} {
+		crew = append(crew, me.up(t, fmt.Sprintf("crew%d", i), "--price", price, "--bootstrap", harbour.url))
+	}
+	for round := range 6 {
+		for i, d := range crew {
+			if (i+round)%2 == 0 {
+				d.primes(t, strconv.Itoa(1_000_000*(1+(i*3+round)%7)), "--to", me.entity)
+			} else {
+				me.primes(t, strconv.Itoa(1_000_000*(1+(i+round*5)%9)), "--to", d.entity)
+			}
+		}
+		time.Sleep(11 * time.Second)
+	}
 }
 
 // TestForeignPages: a page of another site gets nothing out of the dashboard's
@@ -222,6 +246,7 @@ func look(t *testing.T, tab *browsertest.Tab, on screen) {
 func photograph(t *testing.T, tab *browsertest.Tab, name string, on screen) {
 	t.Helper()
 	look(t, tab, on)
+	until(t, tab, fmt.Sprintf(`innerWidth === %d && [...document.querySelectorAll(".chart")].every((c) => c.viewBox.baseVal.width === (innerWidth > 720 ? 1000 : 400))`, on.width))
 	if over := browsertest.Value[int64](t, tab, "document.documentElement.scrollWidth - innerWidth"); over > 0 {
 		t.Errorf("%s on a %s: %d pixels too wide", name, on.name, over)
 	}

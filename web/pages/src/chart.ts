@@ -7,8 +7,11 @@ import type { CurvePoint } from "./types.ts";
 const high = 230;
 const margin = { left: 64, right: 14, top: 14, bottom: 28 };
 
+/** narrow is whether the screen is a phone's; charts are drawn anew when that changes. */
+export const narrow = matchMedia("(max-width: 720px)");
+
 /** width is how wide a chart is drawn: as the screen is, so that its words stay as large as others. */
-const width = (): number => (innerWidth < 720 ? 400 : 1000);
+const width = (): number => (narrow.matches ? 400 : 1000);
 
 /** ticks are round numbers from low to high, about n of them. */
 export function ticks(low: number, high: number, n: number): number[] {

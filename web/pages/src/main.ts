@@ -2,6 +2,7 @@
 
 import { Api, Refused, Silent } from "./api.ts";
 import { h, show } from "./dom.ts";
+import { narrow } from "./chart.ts";
 import { many } from "./format.ts";
 import { icon, wave } from "./parts.ts";
 import type { Shift, Status } from "./types.ts";
@@ -58,6 +59,7 @@ async function open(): Promise<void> {
 	main.setAttribute("aria-busy", "true");
 	let data: unknown;
 	const draw = (): void => {
+		if (signal.aborted) return;
 		show(main, h("h1", { tabindex: -1, "data-key": name }, view.title(arg)), view.draw(data as never, arg, act));
 		main.removeAttribute("aria-busy");
 	};
@@ -161,5 +163,6 @@ document.querySelector<HTMLElement>(".skip")!.onclick = (e) => {
 	main.querySelector<HTMLElement>("h1")?.focus();
 };
 addEventListener("hashchange", () => void open());
+narrow.addEventListener("change", () => again());
 void open();
 void keepStatus();

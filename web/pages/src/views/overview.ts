@@ -40,7 +40,7 @@ export const overview: View<Data> = {
 						id("Entity", d.status.entity, act.run), id("Address", d.status.address, act.run),
 						d.status.acts_for ? id("Acts for", d.status.acts_for.entity, act.run) : null),
 				),
-				h("a", { href: "#/network", class: "aside", "aria-label": "The network" }, sonar(d.map)),
+				h("div", { class: "aside" }, sonar(d.map)),
 			),
 			tiles(
 				tile("Neighbours", count(d.map.peers.length), relayed(d.map)),
