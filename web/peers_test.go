@@ -18,6 +18,7 @@ import (
 //	echo: the body
 //	back: calls the scope test:echo of who asks, with the body, and returns the answer
 //	ask: calls test:echo of the node whose address begins the body with what follows a space
+//	join: joins the channel that the body names and says there, in scope "back", what comes in "there"
 //	talk: connects to who asks and sends back, in scope "back", what comes in scope "there"
 //
 // The first has a ledger: see lend.
@@ -34,6 +35,9 @@ func peers(t *testing.T) (env []string) {
 		})
 		n.Handle("talk", func(ctx context.Context, from rpc.Peer, _ []byte) ([]byte, error) {
 			return nil, talk(context.WithoutCancel(ctx), n, from.Addr)
+		})
+		n.Handle("join", func(ctx context.Context, _ rpc.Peer, body []byte) ([]byte, error) {
+			return nil, join(t, context.WithoutCancel(ctx), n, string(body))
 		})
 		n.Handle("ask", func(ctx context.Context, _ rpc.Peer, body []byte) ([]byte, error) {
 			to, what, _ := strings.Cut(string(body), " ")
@@ -61,6 +65,29 @@ func talk(ctx context.Context, n *node.Node, to addr.Addr) error {
 			}
 			if err := c.Send(ctx, "back", body); err != nil {
 				return
+			}
+		}
+	}()
+	return nil
+}
+
+func join(t *testing.T, ctx context.Context, n *node.Node, id string) error {
+	c, err := n.Join(ctx, id)
+	if err != nil {
+		return err
+	}
+	go func() {
+		defer c.Close()
+		for {
+			m, err := c.Recv(ctx)
+			if err != nil {
+				return // the node has gone offline
+			}
+			if m.Scope != "there" {
+				continue
+			}
+			if err := c.Send(ctx, "back", m.Body); err != nil {
+				t.Logf("say back: %v", err)
 			}
 		}
 	}()

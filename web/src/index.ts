@@ -6,6 +6,7 @@ export { SeaError, type Code } from "./error.ts";
 export { HashAddress } from "./node/addr.ts";
 export { decode, encode, Float, type Value } from "./identity/cbor.ts";
 export { Pair, type Signer } from "./identity/ed25519.ts";
+export { Channel } from "./channel.ts";
 export { Connection } from "./connection.ts";
 export { Sea, type Answer, type SeaOptions } from "./sea.ts";
 

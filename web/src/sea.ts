@@ -1,6 +1,8 @@
 // Sea is the peer as applications see it: the interface of the first Sea, with
 // promises and errors. What it says travels as CBOR.
 
+import { utf8 } from "./bytes.ts";
+import { Channel, Channels } from "./channel.ts";
 import { Connection } from "./connection.ts";
 import { Emitter } from "./emitter.ts";
 import { SeaError } from "./error.ts";
@@ -29,6 +31,7 @@ export class Sea extends Emitter {
 	#ready: Promise<Node> | undefined;
 	readonly #handlers = new Map<string, Answer>();
 	readonly #connections = new Set<Connection>();
+	#channels: Channels | undefined;
 	readonly #rtc = typeof RTCPeerConnection === "function" ? new Rtc() : undefined;
 
 	constructor(options: SeaOptions = {}) {
@@ -51,6 +54,7 @@ export class Sea extends Emitter {
 		const signer = this.#options.signer ?? (await loadPair(this.#options.work ?? 12));
 		const node = await Node.create({ ...this.#options, signer });
 		for (const [scope, answer] of this.#handlers) this.#serve(node, scope, answer);
+		this.#channels = new Channels(node);
 		node.watchers.add({
 			up: () => [...node.links()].length === 1 && void this.emit("online"),
 			down: (link) => {
@@ -143,6 +147,12 @@ export class Sea extends Emitter {
 		});
 		this.#connections.add(con);
 		return con;
+	}
+
+	/** join makes this peer a member of a channel, whose name has 1 to 256 bytes of UTF-8. It may be done before goOnline. */
+	join(channelId: string): Channel {
+		if (channelId.length === 0 || utf8(channelId).length > 256) throw new SeaError("bad_request", "a channel's name has 1 to 256 bytes");
+		return new Channel(channelId, this.node().then(() => this.#channels!.room(channelId)));
 	}
 }
 

@@ -12,12 +12,17 @@ export class Rate {
 		this.#left = burst;
 	}
 
-	/** take tells whether there was a token. */
-	take(): boolean {
-		this.#fill();
-		if (this.#left < 1) return false;
-		this.#left--;
+	/** take tells whether there were n tokens, and takes them. */
+	take(n = 1): boolean {
+		if (!this.fits(n)) return false;
+		this.#left -= n;
 		return true;
+	}
+
+	/** fits tells whether there are n tokens. */
+	fits(n: number): boolean {
+		this.#fill();
+		return this.#left >= n;
 	}
 
 	/** full tells whether nothing was taken lately. */

@@ -1,6 +1,7 @@
 // The page of the tests of whole peers in a browser.
 
 import { type Bytes, compare } from "../../src/bytes.ts";
+import { type Channel } from "../../src/channel.ts";
 import { type Connection } from "../../src/connection.ts";
 import { HashAddress } from "../../src/node/addr.ts";
 import { Sea } from "../../src/sea.ts";
@@ -29,6 +30,9 @@ sea.handle("test:echo", (value: unknown) => value);
 sea.on("connection", (con: Connection) => {
 	con.on("there", (value: unknown) => con.send("back", value));
 });
+
+const channels = new Map<string, { chan: Channel; heard: [string, unknown][] }>();
+let wake: () => void = () => {};
 
 const random = (n: number): Bytes => {
 	const b = new Uint8Array(n);
@@ -75,7 +79,25 @@ const test = {
 		return bytes;
 	},
 
-	/** wires says how a peer is reached: "" when there is no link. */
+	/** join joins a channel; whoever else is told of is kept in heard. */
+	async join(id: string): Promise<void> {
+		const chan = sea.join(id);
+		channels.set(id, { chan, heard: [] });
+		chan.on("say", (value: unknown, author: HashAddress) => {
+			channels.get(id)!.heard.push([String(author), value]);
+			wake();
+		});
+		if (!chan.connected()) await new Promise<void>((resolve) => chan.on("connect", resolve));
+	},
+	say: (id: string, value: unknown) => channels.get(id)!.chan.send("say", value),
+	/** heard gives the first n messages of a channel, sorted. */
+	async heard(id: string, n: number): Promise<string[]> {
+		const { heard } = channels.get(id)!;
+		while (heard.length < n) await new Promise<void>((resolve) => (wake = resolve));
+		return heard.map(([author, value]) => `${author.slice(0, 8)} ${JSON.stringify(value)}`).sort();
+	},
+
+	/** linked tells whether there is a link to a peer. */
 	linked: (to: string) => sea.connections().some((a) => String(a) === to),
 
 	/** until resolves when a peer is linked, or is not any more. */

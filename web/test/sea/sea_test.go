@@ -9,8 +9,11 @@ import (
 	"iter"
 	"os"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/peersea/sea/identity/cbor"
 	"github.com/peersea/sea/node"
 	"github.com/peersea/sea/node/addr"
 	"github.com/peersea/sea/node/nodetest"
@@ -83,6 +86,56 @@ func TestSea(t *testing.T) {
 		if got := browsertest.Value[int](t, one, fmt.Sprintf("peer.talk(%q, %d)", other.Addr(), flow)); got != flow {
 			t.Errorf("%d bytes came back", got)
 		}
+	})
+
+	t.Run("a channel of three tabs and two nodes", func(t *testing.T) {
+		three, c := open(t, browser, page, url)
+		tabs := map[string]*browsertest.Tab{a: one, b: two, c: three}
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+		defer cancel()
+		var want []string
+		heard := map[*node.Node]*node.Channel{}
+		for _, n := range []*node.Node{hub, other} {
+			ch, err := n.Join(ctx, "all")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer ch.Close()
+			heard[n] = ch
+		}
+		for _, tab := range tabs {
+			tab.Run(t, "await peer.join('all')")
+		}
+		for at, tab := range tabs {
+			tab.Run(t, fmt.Sprintf("await peer.say('all', %q)", "I am "+at[:4]))
+			want = append(want, fmt.Sprintf("%s %q", at[:8], "I am "+at[:4]))
+		}
+		for n, ch := range heard {
+			text := "node " + n.Addr().String()[:4]
+			body, err := cbor.Marshal(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := ch.Send(ctx, "say", body); err != nil {
+				t.Fatal(err)
+			}
+			want = append(want, fmt.Sprintf("%s %q", n.Addr().String()[:8], text))
+		}
+		slices.Sort(want)
+		for at, tab := range tabs {
+			others := slices.DeleteFunc(slices.Clone(want), func(s string) bool { return strings.HasPrefix(s, at[:8]) })
+			if got := browsertest.Value[[]string](t, tab, fmt.Sprintf("peer.heard('all', %d)", len(others))); !slices.Equal(got, others) {
+				t.Errorf("%s heard %q, want %q", at[:8], got, others)
+			}
+		}
+		for n, ch := range heard {
+			for range len(want) - 1 {
+				if _, err := ch.Recv(ctx); err != nil {
+					t.Fatalf("%s misses a message: %v", n.Addr(), err)
+				}
+			}
+		}
+		three.Close(t)
 	})
 
 	t.Run("a node connects to a tab", func(t *testing.T) {
