@@ -21,11 +21,11 @@ import (
 //	join: joins the channel that the body names and says there, in scope "back", what comes in "there"
 //	talk: connects to who asks and sends back, in scope "back", what comes in scope "there"
 //
-// The first has a ledger: see lend.
+// The first trades: see trade.
 func peers(t *testing.T) (env []string) {
 	t.Helper()
 	sea := nodetest.NewOn(t, nodetest.WS(), 3)
-	lend(t, sea, 0)
+	trade(t, sea, 0)
 	var addrs []string
 	for _, n := range sea.Nodes {
 		addrs = append(addrs, n.Addr().String())

@@ -13,6 +13,7 @@ export type Code =
 	| "contact" // a contact record that does not hold
 	| "handshake" // the other side did not prove itself, or would not go on
 	| "offline" // this peer is not online, or goes offline
+	| "job" // a job was refused or could not be had: its reason says why
 	| "invalid" // a job, result or receipt that is out of its bounds
 	| "blob" // bytes that a job names are not there
 	| "module" // a module that cannot be run

@@ -1,0 +1,52 @@
+// The market's calls. See docs/PROTOCOL.md, part 8, "Calls".
+
+import { bytes, map, type Of, optional, orNull, type Shape, uint, wide } from "../identity/shape.ts";
+import { SeaError } from "../error.ts";
+import { maxOutcomeBytes } from "../compute/result.ts";
+import { statement } from "../identity/statement.ts";
+import { reason } from "./statement.ts";
+
+export const Scope = {
+	offer: "market:offer", ask: "market:ask", order: "market:order", follow: "market:follow", cancel: "market:cancel", due: "market:due",
+	get: "storage:get",
+} as const;
+
+/** followBytes is the most of each stream in one answer, and of an outcome; followMillis the longest that one may be waited for. */
+export const followBytes = 256 << 10;
+export const followMillis = 25_000;
+
+const state: Shape<string> = (v, name) => {
+	if (typeof v !== "string" || !["taken", "running", "delivered", "paid", "refused"].includes(v)) throw new SeaError("cbor", `${name}: not a state`);
+	return v;
+};
+
+export const offerAnswer = map({ offer: statement });
+
+export const askAnswer = map({ quote: orNull(statement), refusal: orNull(statement) });
+
+/** follow is where an order stands, and the next bytes of its output. */
+export const follow = map({
+	state,
+	fuel: wide,
+	held: optional(reason),
+	input: wide,
+	stdout: bytes(0, followBytes),
+	stderr: bytes(0, followBytes),
+	stdout_size: wide,
+	stderr_size: wide,
+	refusal: orNull(statement),
+	receipt: orNull(statement),
+	delivery: orNull(statement),
+	release: optional(bytes(1, 1024)),
+	outcome: bytes(0, followBytes),
+	outcome_size: uint(maxOutcomeBytes),
+});
+
+/** Follow is where an order stands. */
+export type Follow = Of<typeof follow>;
+
+/** due asks a buyer whether it still deals with an order. */
+export const due = map({ order: bytes(32) });
+
+/** get asks for size bytes of a blob from offset on. */
+export const get = map({ hash: bytes(32), offset: wide, size: uint(followBytes) });
