@@ -15,7 +15,7 @@ import { Cell, type Done, type Order, State, wholeShare } from "./work.ts";
 import { type Said, type Setup } from "./worker.ts";
 
 const compileMillis = 120_000; // to meter and compile a module
-const stopMillis = 10_000; // to stop when asked, and to deliver
+const stopMillis = 30_000; // to stop when asked, and to deliver
 
 /** Live is what happens while a job runs. */
 export interface Live {
