@@ -110,7 +110,7 @@ func (m *Market) rank(s Spec, sellers []known) {
 		k := &sellers[i]
 		k.Own, k.Dealt = own[k.At], m.dealt.with(k.Seller)
 	}
-	pick.Rank(sellers, func(k known) ledger.Amount { return s.weigh(s.priceOf(k.Offer)) }, time.Now(), rand.Shuffle)
+	pick.Rank(sellers, func(k known) ledger.Amount { return s.weigh(s.priceOf(k.Offer)) }, m.dealt.newcomer(), time.Now(), rand.Shuffle)
 }
 
 // missing is what there is to say of nodes that could not be asked: those that

@@ -92,6 +92,14 @@ func (m *remembered) with(seller identity.Entity) Dealings {
 	return m.memory.With(seller, time.Now())
 }
 
+// newcomer says that the next job is for a seller with whom this node has not
+// dealt.
+func (m *remembered) newcomer() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.memory.Newcomer()
+}
+
 // best are those that are tried first, the best first.
 func (m *remembered) best() []pick.Worthy {
 	m.mu.Lock()

@@ -41,7 +41,8 @@ type Known[O any] struct {
 	Own   bool     // it is a machine of the same owner
 	Dealt Dealings // what the buyer has had to do with it
 
-	ours int // the buyer's own orders there, less those that were there when it showed the offer
+	turn bool // it is a newcomer that has its turn, see Rank
+	ours int  // the buyer's own orders there, less those that were there when it showed the offer
 }
 
 // Free is how many of the seller's slots are free as far as the buyer knows; below

@@ -20,6 +20,10 @@ const (
 
 	// triedFirst is how many of the remembered are looked for first.
 	triedFirst = 16
+
+	// Each newcomerEvery-th job goes to a seller that the buyer does not know,
+	// if it is no dearer.
+	newcomerEvery = 8
 )
 
 // Dealings are what a buyer has had to do with a seller.
@@ -120,6 +124,16 @@ func (m *Memory) With(seller identity.Entity, now time.Time) Dealings {
 		return Dealings{}
 	}
 	return d.Dealings
+}
+
+// Newcomer says that the next job is for a seller with whom the buyer has not
+// dealt: each eighth.
+func (m *Memory) Newcomer() bool {
+	var jobs uint64
+	for _, d := range m.all {
+		jobs += d.Done + d.Failed
+	}
+	return jobs%newcomerEvery == newcomerEvery-1
 }
 
 // Worthy is a seller that is worth looking for.

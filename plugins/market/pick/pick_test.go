@@ -40,7 +40,7 @@ func TestRank(t *testing.T) {
 	}
 	first := map[byte]bool{}
 	for range 200 {
-		Rank(all, price, now, rnd.Shuffle)
+		Rank(all, price, false, now, rnd.Shuffle)
 		if all[0].At[0] != 3 || all[1].At[0] != 1 || all[len(all)-1].At[0] != 2 {
 			t.Fatalf("first are %d and %d, last %d", all[0].At[0], all[1].At[0], all[len(all)-1].At[0])
 		}
@@ -52,7 +52,7 @@ func TestRank(t *testing.T) {
 	if len(first) != 10 {
 		t.Errorf("%d of 10 sellers at one price ever came first", len(first))
 	}
-	Rank(all, price, now.Add(time.Hour), rnd.Shuffle)
+	Rank(all, price, false, now.Add(time.Hour), rnd.Shuffle)
 	if all[2].At[0] != 2 {
 		t.Errorf("an hour after its failure the cheapest has not its place: %d", all[2].At[0])
 	}
@@ -70,7 +70,7 @@ func TestPlaces(t *testing.T) {
 		}
 		all = append(all, k)
 	}
-	Rank(all, price, newHand().now, rand.New(rand.NewPCG(1, 1)).Shuffle)
+	Rank(all, price, false, newHand().now, rand.New(rand.NewPCG(1, 1)).Shuffle)
 	for i, k := range all[:MaxAsked] {
 		if (i < 4) != k.Dealt.Good() {
 			t.Errorf("place %d is %d's", i, k.At[0])
@@ -212,5 +212,50 @@ func TestMemory(t *testing.T) {
 	}
 	if best := m.Best(now); len(best) != triedFirst {
 		t.Errorf("%d are tried first", len(best))
+	}
+}
+
+// TestNewcomer: each eighth job goes to a seller with whom the buyer has not dealt,
+// if there is one that has a free slot and is no dearer.
+func TestNewcomer(t *testing.T) {
+	now := newHand().now
+	var m Memory
+	rnd := rand.New(rand.NewPCG(1, 1))
+	var turns []int
+	for i := range 4 * newcomerEvery {
+		if m.Newcomer() {
+			turns = append(turns, i)
+		}
+		m.Did(identity.Entity{byte(i % 12)}, addr.Addr{byte(i % 12)}, i%5 > 0, now)
+	}
+	if !slices.Equal(turns, []int{7, 15, 23, 31}) {
+		t.Errorf("newcomers have jobs %v", turns)
+	}
+
+	first := func(all []Known[ledger.Amount]) (asked, ordered byte) {
+		all = slices.Clone(all)
+		Rank(all, price, true, now, rnd.Shuffle)
+		asked = all[0].At[0]
+		all = all[:MaxAsked]
+		d := NewDirectory[ledger.Amount](newHand().clock)
+		return asked, all[d.Pick(all, func(i int) ledger.Amount { return all[i].Offer })].At[0]
+	}
+	var all []Known[ledger.Amount]
+	for e := range byte(12) {
+		k := seller(e, 5, 1)
+		k.Dealt = m.With(k.Seller, now)
+		all = append(all, k)
+	}
+	all = append(all, seller(20, 5, 0), seller(21, 5, 2), seller(22, 6, 2)) // without a free slot; too dear
+	if asked, ordered := first(all); asked != 21 || ordered != 21 {
+		t.Errorf("%d is asked first, and %d does it", asked, ordered)
+	}
+	all[13].Slots = 0
+	if asked, ordered := first(all); asked != 22 || ordered >= 12 {
+		t.Errorf("%d is asked first, and %d does it", asked, ordered)
+	}
+	all[0].Own = true
+	if asked, ordered := first(all); asked != 0 || ordered != 0 {
+		t.Errorf("%d is asked first, and %d does it, not an own machine", asked, ordered)
 	}
 }

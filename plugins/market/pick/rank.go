@@ -31,11 +31,12 @@ const (
 
 // Prefer orders sellers: own machines, then by what the job would cost, those
 // that failed lately behind all others; at one price those with a free
-// slot, then those who did well, then those with more free slots.
+// slot, then a newcomer whose turn it is, then those who did well, then those with
+// more free slots.
 func Prefer[O any](a, b Known[O], costA, costB ledger.Amount, now time.Time) int {
 	return cmp.Or(
 		byTruth(a.Own, b.Own), byTruth(!a.Dealt.Bad(now), !b.Dealt.Bad(now)), cmp.Compare(costA, costB),
-		byTruth(a.Free() > 0, b.Free() > 0), byTruth(a.Dealt.Good(), b.Dealt.Good()), cmp.Compare(b.Free(), a.Free()),
+		byTruth(a.Free() > 0, b.Free() > 0), byTruth(a.turn, b.turn), byTruth(a.Dealt.Good(), b.Dealt.Good()), cmp.Compare(b.Free(), a.Free()),
 	)
 }
 
@@ -53,10 +54,18 @@ func byTruth(a, b bool) int {
 // Rank puts sellers in the order in which they are asked: own machines, then
 // the cheapest firstPlaces with whom the buyer has dealt well, then the others,
 // the cheapest first. Among those that are alike chance decides, so that each of
-// them gets work; shuffle is that of a rand.Rand.
-func Rank[O any](all []Known[O], cost func(Known[O]) ledger.Amount, now time.Time, shuffle func(n int, swap func(i, j int))) {
+// them gets work; shuffle is that of a rand.Rand. When it is a newcomer's turn, see
+// Memory.Newcomer, the cheapest with a free slot with whom the buyer has not dealt
+// is asked before those of the first places, and ordered from if it is no dearer
+// than others.
+func Rank[O any](all []Known[O], cost func(Known[O]) ledger.Amount, newcomer bool, now time.Time, shuffle func(n int, swap func(i, j int))) {
 	shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	slices.SortStableFunc(all, func(a, b Known[O]) int { return Prefer(a, b, cost(a), cost(b), now) })
+	if newcomer {
+		if i := slices.IndexFunc(all, func(k Known[O]) bool { return k.Dealt == Dealings{} && k.Free() > 0 && !k.Own }); i >= 0 {
+			all[i].turn = true
+		}
+	}
 	places := firstPlaces
 	first := map[addr.Addr]bool{}
 	for _, k := range all {
@@ -66,6 +75,6 @@ func Rank[O any](all []Known[O], cost func(Known[O]) ledger.Amount, now time.Tim
 		}
 	}
 	slices.SortStableFunc(all, func(a, b Known[O]) int {
-		return cmp.Or(byTruth(a.Own, b.Own), byTruth(first[a.At], first[b.At]))
+		return cmp.Or(byTruth(a.Own, b.Own), byTruth(a.turn, b.turn), byTruth(first[a.At], first[b.At]))
 	})
 }
