@@ -40,14 +40,15 @@ func versus(name string, value float64, unit, against string, other float64) fig
 
 // suites are what can be run, by name.
 var suites = map[string]func(ctx context.Context, report func(figure)) error{
-	"base":    base,
-	"control": control,
-	"jobs":    jobs,
-	"ledger":  ledgerSuite,
-	"market":  marketSuite,
-	"meter":   meter,
-	"network": networkSuite,
-	"sim":     simSuite,
+	"base":      base,
+	"control":   control,
+	"jobs":      jobs,
+	"ledger":    ledgerSuite,
+	"market":    marketSuite,
+	"marketsim": marketsimSuite,
+	"meter":     meter,
+	"network":   networkSuite,
+	"sim":       simSuite,
 }
 
 func main() {

@@ -37,6 +37,7 @@ type request struct {
 	size    int
 	hops    int // of the first that was delivered
 	replies []*route.Reply
+	serve   func() // by whom it ends at, once; nil for one that nobody serves
 }
 
 func (s *Sea) request(encoded []byte) *request { return s.asked[[16]byte(encoded[:16])] }
@@ -137,6 +138,9 @@ func (n *Node) deliver(d route.Deliver, hops int) {
 	}
 	if q.hops == 0 {
 		q.hops = hops
+	}
+	if len(q.replies) == 0 && q.serve != nil {
+		q.serve()
 	}
 	r := &route.Reply{By: n.entity, To: q.Source, ID: q.ID, Request: q.Hash()}
 	if d.Req.Scope == scopeRTC && n.links[addr.OfNode(q.Source)] != nil {

@@ -61,6 +61,8 @@ type link struct {
 	need    table.Need
 	relayed bool
 	inbound bool
+	passing bool // see Static.Link
+	uses    int
 	whois   []func(alive bool) // questions about the peer, which wait for a sign of life
 }
 
@@ -97,6 +99,8 @@ type (
 	ping struct{}
 	pong struct{}
 	bye  struct{ no int } // the link's
+
+	setup struct{} // of a handshake, or of ICE
 )
 
 func newNode(s *Sea, e identity.Entity, host netip.Addr) *Node {
@@ -277,6 +281,10 @@ func (n *Node) Wake() {
 	if at := n.route.Wake(); !at.IsZero() && !at.After(now) {
 		n.step(route.Tick{})
 	}
+	if n.sea.fixed {
+		n.rearm()
+		return
+	}
 	if !n.beatAt.After(now) {
 		n.beatAt = now.Add(time.Second)
 		n.beat(now)
@@ -289,6 +297,10 @@ func (n *Node) Wake() {
 
 func (n *Node) rearm() {
 	if n.evil {
+		return
+	}
+	if n.sea.fixed {
+		n.sea.world.WakeAt(n.id, n.route.Wake())
 		return
 	}
 	next := n.upkeep.Wake()

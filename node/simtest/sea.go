@@ -41,6 +41,7 @@ type Sea struct {
 	cut   func(a, b *Node) bool
 	asked map[[16]byte]*request // under way
 	links int                   // that ever were
+	fixed bool                  // there is no upkeep: links are what the scenario makes
 
 	// Calls counts what Call and Nearest came to.
 	Calls Calls
@@ -83,6 +84,9 @@ func (s *Sea) delay(a, b int) time.Duration {
 
 // Run lets time pass.
 func (s *Sea) Run(d time.Duration) { s.world.Run(d) }
+
+// Now is the true time.
+func (s *Sea) Now() time.Time { return s.world.Now() }
 
 // Rand is what a scenario may draw from.
 func (s *Sea) Rand() *rand.Rand { return s.rand }

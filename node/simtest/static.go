@@ -41,6 +41,7 @@ func NewStatic(cfg Config, size int) *Static {
 	for _, i := range order {
 		s.fill(s.live[i])
 	}
+	s.fixed = true
 	for _, n := range s.live {
 		for _, l := range s.tables[n].All() {
 			peer := s.at(l.Addr)
