@@ -217,13 +217,8 @@ func until(t *testing.T, tab *browsertest.Tab, condition string) {
 // visit goes to a view and waits until it is shown.
 func visit(t *testing.T, tab *browsertest.Tab, hash string) {
 	t.Helper()
-	tab.Run(t, fmt.Sprintf(`
-		if (location.hash === %[1]q) return;
-		const gone = document.querySelector("main > *");
-		gone?.setAttribute("data-key", "gone"); // it is taken out when the next view comes
-		location.hash = %[1]q;
-		while (gone?.isConnected) await new Promise((go) => setTimeout(go, 30));
-	`, hash))
+	tab.Run(t, fmt.Sprintf("location.hash = %q", hash))
+	until(t, tab, fmt.Sprintf(`document.querySelector("main").dataset.at === %q`, hash))
 }
 
 // look makes the tab's window a screen.

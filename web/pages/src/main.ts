@@ -52,6 +52,7 @@ async function open(): Promise<void> {
 	leaving.abort();
 	leaving = new AbortController();
 	const { signal } = leaving;
+	const at = location.hash;
 	const [name, arg] = place();
 	const view = views[name] as unknown as View<unknown>;
 	document.title = `${view.title(arg)} · Sea`;
@@ -62,6 +63,7 @@ async function open(): Promise<void> {
 		if (signal.aborted) return;
 		show(main, h("h1", { tabindex: -1, "data-key": name }, view.title(arg)), view.draw(data as never, arg, act));
 		main.removeAttribute("aria-busy");
+		main.dataset["at"] = at;
 	};
 	const act: Act = { api, run };
 	for (let first = true; !signal.aborted; first = false) {
