@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -29,6 +30,7 @@ import (
 	"github.com/peersea/sea/plugins/market/rest"
 	"github.com/peersea/sea/plugins/state"
 	"github.com/peersea/sea/plugins/storage"
+	"github.com/peersea/sea/web/pages"
 )
 
 // daemon is everything that one folder's node is made of. It is the one place
@@ -187,6 +189,14 @@ func (d *daemon) wires(cfg config) (node.Config, error) {
 	serving := wsnet.Config{CertFile: cfg.TLSCert, KeyFile: cfg.TLSKey, Log: d.log.With("component", "wsnet")}
 	if cfg.ACME != "" {
 		serving.ACME = &wsnet.ACME{Domains: []string{cfg.ACME}, Cache: d.dir.acme(), Directory: cfg.ACMEServer}
+	}
+	if cfg.Pages != "" {
+		root, err := os.OpenRoot(cfg.Pages) // a link in it leads nowhere else
+		if err != nil {
+			return conf, usagef("\"go generate ./web/pages\" makes web/dist/join", "--pages: %v", err)
+		}
+		d.opened(root.Close)
+		serving.Pages = pages.Folder(root.FS())
 	}
 	listener := wsnet.NewListener(serving)
 	d.opened(listener.Close)

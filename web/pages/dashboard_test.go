@@ -38,6 +38,7 @@ var (
 // and by night and on a phone, follows what happens, and can be used by keyboard.
 // Nothing goes wrong in the console, or the tab fails the test.
 func TestDashboard(t *testing.T) {
+	t.Parallel()
 	browser := browsertest.Start(t)
 	s := newSea(t)
 	harbour := s.up(t, "harbour", "--price", "0.8")
@@ -162,6 +163,7 @@ func crowd(t *testing.T, harbour, me *daemon) {
 // port, though it knows the token, and the dashboard's own page runs no script
 // that somebody got into it.
 func TestForeignPages(t *testing.T) {
+	t.Parallel()
 	browser := browsertest.Start(t)
 	me := newSea(t).up(t, "me")
 	url := me.run(t, "dashboard")

@@ -1,6 +1,7 @@
 //go:build ignore
 
-// Writes dashboard/dashboard.js.
+// Writes dashboard/dashboard.js, which is committed, and the join page to
+// ../dist/join.
 package main
 
 import (
@@ -16,6 +17,9 @@ func main() {
 		log.Fatal(err)
 	}
 	if err := os.WriteFile("dashboard/dashboard.js", script, 0o644); err != nil {
+		log.Fatal(err)
+	}
+	if err := bundle.Join("..", "../dist/join"); err != nil {
 		log.Fatal(err)
 	}
 }

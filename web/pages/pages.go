@@ -7,6 +7,8 @@ import (
 	"embed"
 	"io/fs"
 	"net/http"
+	"path"
+	"strings"
 )
 
 //go:generate go run generate.go
@@ -47,4 +49,43 @@ func serve(folder string) http.Handler {
 		w.Header().Set("Cache-Control", "no-cache") // another version of the daemon may have another page
 		server.ServeHTTP(w, r)
 	})
+}
+
+// Folder serves an operator's own pages, to anyone: files, and index.html for a
+// folder, but no list of a folder's files and nothing whose name begins with a
+// dot. Its pages are isolated from other origins', so that one that sells can
+// steer its guests.
+func Folder(fsys fs.FS) http.Handler {
+	server := http.FileServerFS(fsys)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Cross-Origin-Embedder-Policy", "require-corp")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Cache-Control", "no-cache")
+		name := path.Clean("/" + r.URL.Path)
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			http.Error(w, "This is a page.", http.StatusMethodNotAllowed)
+			return
+		}
+		if strings.Contains(name, "/.") || isBareFolder(fsys, name) {
+			http.NotFound(w, r)
+			return
+		}
+		server.ServeHTTP(w, r)
+	})
+}
+
+// isBareFolder reports whether name is a folder without an index.html.
+func isBareFolder(fsys fs.FS, name string) bool {
+	name = path.Join(".", name)
+	info, err := fs.Stat(fsys, name)
+	if err != nil || !info.IsDir() {
+		return false
+	}
+	_, err = fs.Stat(fsys, path.Join(name, "index.html"))
+	return err != nil
 }

@@ -1,0 +1,215 @@
+// The join page: this tab becomes a peer by the node that served it. It talks in a
+// channel, buys a run of a program, and runs it again to recompute the bill.
+
+import { toHex } from "../../src/bytes.ts";
+import { Engine } from "../../src/compute/engine.ts";
+import { type Channel, Sea } from "../../src/index.ts";
+import { loadPair } from "../../src/keys.ts";
+import { Credit } from "../../src/ledger/credit.ts";
+import { Ledger } from "../../src/ledger/ledger.ts";
+import { IdbStore } from "../../src/ledger/store.ts";
+import { Buyer } from "../../src/market/buyer.ts";
+import { type Progress, specOf } from "../../src/market/spec.ts";
+import { type Bought } from "../../src/market/trade.ts";
+import { type HashAddress } from "../../src/node/addr.ts";
+import { type Node } from "../../src/node/node.ts";
+import { type Child, h, show } from "./dom.ts";
+import { clock, count, credits, fuel, short } from "./format.ts";
+import { card, glyph, meter, pill, tile, tiles, wave, who } from "./parts.ts";
+import { sonar } from "./sonar.ts";
+import type { Peer } from "./types.ts";
+
+const channelName = "harbour";
+const most = 200; // lines of the channel that are kept
+const longest = 500; // characters of one
+const numbers = [1_000_000, 5_000_000, 20_000_000]; // that the program may be given
+const cap = 2; // credits a run may cost
+
+/** Line is what somebody said, or when nobody did, what is to be known. */
+interface Line {
+	at: number;
+	from?: string;
+	text: string;
+}
+
+/** Run is the program that was bought last. */
+interface Run {
+	n: number;
+	progress?: Progress;
+	bought?: Bought;
+	trouble?: string;
+	/** again is what this tab found when it ran the program itself: the fuel, and whether it wrote the same. */
+	again?: { fuel: bigint; same: boolean } | "running";
+}
+
+const main = document.querySelector("main")!;
+
+let trouble = ""; // why the tab is no peer
+let node: Node | undefined;
+let buyer: Buyer | undefined;
+let ledger: Ledger | undefined;
+let channel: Channel | undefined;
+let engine: Promise<Engine> | undefined;
+let program: Promise<Uint8Array> | undefined;
+let run: Run | undefined;
+const lines: Line[] = [];
+
+async function join(): Promise<void> {
+	if (!isSecureContext) throw new Error("Browsers give pages their cryptography over https:// or on this very machine only. Open this page there.");
+	const signer = await loadPair(12);
+	const sea = new Sea({ signer });
+	node = await sea.node();
+	ledger = await Ledger.open(signer, await IdbStore.open(`peersea/ledger/${toHex(signer.key)}`));
+	new Credit(node, ledger); // for as long as the page lives
+	buyer = new Buyer(node, ledger);
+	ledger.watchers.add(draw);
+	sea.on("online", draw);
+	sea.on("offline", draw);
+	await sea.goOnline(location.origin.replace(/^http/, "ws"));
+	channel = sea.join(channelName);
+	channel.on("connect", () => note("Somebody else is here."));
+	channel.on("disconnect", () => note("Nobody else is here any more."));
+	channel.on("say", (text: unknown, from: HashAddress) => {
+		if (typeof text === "string") add({ at: Date.now(), from: from.toString(), text: text.slice(0, longest) });
+	});
+	draw();
+}
+
+const note = (text: string): void => add({ at: Date.now(), text });
+
+function add(line: Line): void {
+	lines.push(line);
+	if (lines.length > most) lines.shift();
+	draw();
+	const list = document.querySelector(".said");
+	if (list) list.scrollTop = list.scrollHeight;
+}
+
+/** peers are this tab's neighbours as the dial shows them. */
+function peers(): Peer[] {
+	return [...(node?.links() ?? [])].map((l) => ({
+		peer: toHex(l.peer.node), address: l.key, transport: l.remote === location.host ? "ws" : "webrtc", relayed: false, remote: l.remote, outbound: l.initiator,
+		rtt_us: l.rtt * 1000, since: new Date(l.since).toISOString(), sent_bytes: 0, received_bytes: 0,
+	}));
+}
+
+function draw(): void {
+	const near = peers();
+	const here = node?.addr.toString() ?? "";
+	show(main,
+		h("section", { class: "hero" },
+			h("div", { class: "self" },
+				h("p", { class: "brand" }, wave(), "Sea"),
+				h("h1", null, trouble ? "This tab is not in the sea" : near.length > 0 ? "This tab is a peer of the sea" : "Joining the sea…"),
+				h("p", { class: "lead" }, trouble || "It has a key of its own, neighbours, and no server behind it. Nothing was installed; closing the tab leaves."),
+				node ? h("p", { class: "name" }, glyph(here, 38), h("code", { title: here }, short(here, 12))) : null),
+			h("div", { class: "aside" }, sonar({ address: here || "00000000", peers: near, near: {} }))),
+		h("div", { class: "columns" }, talk(), work(near.length > 0)),
+	);
+	main.removeAttribute("aria-busy");
+}
+
+function talk(): Child {
+	return card("Talk", [
+		h("p", null, "Everyone in the channel “", channelName, "” hears it, by way of the others: nobody keeps it."),
+		h("div", { class: "chat" },
+			h("ol", { class: "said", role: "log", "aria-label": `The channel ${channelName}`, tabindex: 0 },
+				lines.map((l) => h("li", { class: l.from ? (l.from === node?.addr.toString() ? "mine" : null) : "note" },
+					l.from ? [h("span", { class: "who" }, glyph(l.from), h("code", null, short(l.from, 6))), h("p", null, l.text), h("time", null, clock(l.at))] : l.text))),
+			h("form", { class: "row", onsubmit: say },
+				h("input", { name: "text", "aria-label": "What to say", placeholder: "Say something", maxlength: longest, autocomplete: "off", disabled: !channel }),
+				h("button", { type: "submit", disabled: !channel }, "Say"))),
+	], channel ? pill(channel.connected() ? "others are here" : "nobody else yet", channel.connected() ? "good" : "calm") : null);
+}
+
+function say(e: Event): void {
+	e.preventDefault();
+	const input = (e.currentTarget as HTMLFormElement).elements.namedItem("text") as HTMLInputElement;
+	const text = input.value.trim();
+	if (!text || !channel || !node) return;
+	input.value = "";
+	add({ at: Date.now(), from: node.addr.toString(), text });
+	channel.send("say", text).catch((err: unknown) => note(`Not said: ${err instanceof Error ? err.message : String(err)}`));
+}
+
+function work(online: boolean): Child {
+	const busy = run !== undefined && !run.bought && !run.trouble;
+	return card("Run a program on a stranger's machine", [
+		h("p", null, `It counts primes, is sandboxed there, and costs some credit: a promise that this tab signs, ${credits(cap * 1e6)} at most.`),
+		h("form", { class: "chat", onsubmit: buy },
+			h("div", { class: "row" },
+				h("select", { name: "n", "aria-label": "Primes below" }, numbers.map((n) => h("option", { value: n }, `Primes below ${count(n)}`))),
+				h("button", { type: "submit", disabled: busy || !online || !buyer }, busy ? "Running…" : "Run it")),
+			run ? outcome(run) : null),
+	]);
+}
+
+function outcome(r: Run): Child {
+	if (r.trouble) return h("p", { class: "problem", role: "alert" }, r.trouble);
+	const b = r.bought;
+	if (!b) {
+		const at = r.progress;
+		return h("div", { class: "progress", role: "status" }, meter(Number(at?.fuel ?? 0n), r.n * 60, "progress"),
+			h("span", null, at ? `${at.state}${at.fuel > 0n ? `, ${fuel(Number(at.fuel))}` : ""}${at.why ? ` (${at.why})` : ""}` : "asking"));
+	}
+	return [
+		tiles(
+			tile("There are", new TextDecoder().decode(b.stdout).trim(), `primes below ${count(r.n)}`),
+			tile("Fuel", count(Number(b.fuel)), "as the seller's receipt says"),
+			tile("Bill", credits(Number(b.cost)), "promised by this tab"),
+			tile("Seller", who(toHex(b.seller)), b.engine)),
+		r.again === undefined ? h("button", { type: "button", onclick: () => void recompute(r) }, "Recompute the bill in this tab")
+			: r.again === "running" ? h("button", { type: "button", disabled: true }, "Recomputing…")
+			: h("section", { class: `verdict ${r.again.fuel === b.fuel && r.again.same ? "good" : "bad"}`, role: "status" },
+				h("strong", null, r.again.fuel === b.fuel && r.again.same ? "The same to the unit" : "Not what was billed"),
+				h("dl", null, h("dt", null, "Fuel here"), h("dd", null, count(Number(r.again.fuel))), h("dt", null, "Output"), h("dd", null, r.again.same ? "the same" : "another"))),
+	];
+}
+
+/** fetched gives a file that stands beside the page. */
+async function fetched(name: string): Promise<Uint8Array> {
+	const answer = await fetch(name);
+	if (!answer.ok) throw new Error(`${name}: the node answered ${answer.status}`);
+	return new Uint8Array(await answer.arrayBuffer());
+}
+
+function buy(e: Event): void {
+	e.preventDefault();
+	if (!buyer || (run && !run.bought && !run.trouble)) return;
+	const select = (e.currentTarget as HTMLFormElement).elements.namedItem("n") as HTMLSelectElement;
+	const r: Run = { n: Number(select.value) };
+	run = r;
+	draw();
+	program ??= fetched("primes.wasm");
+	program.then((module) => buyer!.run(module, { args: args(r.n), maxCredit: cap, progress: (p) => { r.progress = p; draw(); } }).done)
+		.then((bought) => { r.bought = bought; }, (err: unknown) => { r.trouble = err instanceof Error ? err.message : String(err); })
+		.then(draw);
+}
+
+const args = (n: number): string[] => ["primes", String(n)];
+
+/** recompute runs the program once more, on this browser's engine. */
+async function recompute(r: Run): Promise<void> {
+	r.again = "running";
+	draw();
+	try {
+		engine ??= fetched("meter.wasm").then((b) => WebAssembly.compile(b as BufferSource)).then((m) => new Engine(() => new Worker("worker.js", { type: "module" }), m));
+		const module = (await program)!;
+		const spec = await specOf(module, { args: args(r.n), fuel: r.bought!.fuel * 2n });
+		const { done } = await (await engine).run(spec.job, { open: async () => module as Uint8Array<ArrayBuffer> });
+		r.again = { fuel: done.fuel, same: toHex(done.stdout) === toHex(r.bought!.stdout) };
+	} catch (err) {
+		delete r.again;
+		note(`The bill was not recomputed: ${err instanceof Error ? err.message : String(err)}`);
+	}
+	draw();
+}
+
+draw();
+join().catch((err: unknown) => {
+	trouble = err instanceof Error ? err.message : String(err);
+	draw();
+});
+setInterval(() => {
+	if (!document.hidden) draw(); // neighbours come and go
+}, 2000);
