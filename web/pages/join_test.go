@@ -43,6 +43,10 @@ func TestJoin(t *testing.T) {
 	say(two, "Aye, and no server between us.")
 	heard(one, "Aye, and no server between us.")
 
+	const script = "<img src=x onerror=document.title=1>" // is text
+	say(two, script)
+	heard(one, script)
+
 	one.Run(t, `document.querySelector("select").form.requestSubmit()`)
 	until(t, one, `document.querySelector(".problem, .tile")`)
 	if got := browsertest.Value[string](t, one, `document.querySelector(".problem")?.textContent ?? document.querySelector(".tile strong").textContent`); got != "78498" {
