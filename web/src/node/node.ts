@@ -79,7 +79,7 @@ export class Node {
 	readonly #contacts = new Map<string, Contact>(); // by address, the latest used last
 	readonly #seal: KeyPair;
 	readonly #settler = new Settler(this);
-	readonly #connector = new Connector(this);
+	#connector = new Connector(this);
 	#party: Party;
 	#router = new Router(this);
 	#upkeep = new Upkeep(this);
@@ -144,6 +144,7 @@ export class Node {
 		this.#ticker = setInterval(() => this.#tick(), 1000);
 		this.#router = new Router(this);
 		this.#upkeep = new Upkeep(this);
+		this.#connector = new Connector(this);
 		this.#bootstraps = new Bootstraps(
 			urls,
 			async (url) => this.#settler.greet(await this.dial(url, dialWait)),

@@ -120,7 +120,7 @@ export class RtcPeer implements Wire {
 	async #or<T>(step: () => Promise<T>): Promise<T> {
 		let made;
 		try {
-			made = await step();
+			made = await Promise.race([step(), this.gone]); // a browser leaves what it was asked for unanswered when it is closed
 		} catch (err) {
 			this.#end(String(err instanceof Error ? err.message : err));
 		}
