@@ -69,6 +69,9 @@ func TestSea(t *testing.T) {
 			}
 		}
 		for _, to := range []string{a, b, other.Addr().String()} {
+			if to != a {
+				one.Run(t, fmt.Sprintf("await peer.until(%q, true)", to)) // a small sea is linked each to each
+			}
 			if got := browsertest.Value[string](t, one, fmt.Sprintf("peer.nearest(%q)", to)); got != to {
 				t.Errorf("the nearest to %s is %s", to, got)
 			}
