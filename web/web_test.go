@@ -87,9 +87,15 @@ func TestTypes(t *testing.T) {
 	if os.Getenv("SEA_TEST_FULL") == "" {
 		t.Skip("fetches the TypeScript compiler: run with SEA_TEST_FULL=1")
 	}
-	npm := tool(t, "npm")
-	dir := t.TempDir()
-	for _, pattern := range []string{"package.json", "tsconfig.json", "src", "test", "internal", "pages/src"} {
+	dir := installed(t)
+	npm(t, dir, "exec", "--offline", "--", "tsc", "--project", ".")
+}
+
+// installed is a copy of the package with what it is developed with.
+func installed(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	for _, pattern := range []string{"package.json", "tsconfig.json", "tsconfig.types.json", "README.md", "src", "test", "internal", "pages/src"} {
 		err := filepath.WalkDir(pattern, func(path string, entry os.DirEntry, err error) error {
 			if err == nil && !entry.IsDir() {
 				write(t, filepath.Join(dir, path), read(t, path))
@@ -100,15 +106,17 @@ func TestTypes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, args := range [][]string{
-		{"install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"},
-		{"exec", "--offline", "--", "tsc", "--project", "."},
-	} {
-		cmd := exec.Command(npm, args...)
-		cmd.Dir = dir
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("npm %s: %v\n%s", strings.Join(args, " "), err, out)
-		}
+	npm(t, dir, "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock")
+	return dir
+}
+
+// npm runs npm in a folder.
+func npm(t *testing.T, dir string, args ...string) {
+	t.Helper()
+	cmd := exec.Command(tool(t, "npm"), args...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("npm %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 }
 
