@@ -338,6 +338,7 @@ export class Node {
 	}
 
 	add(session: Session, inbox: Inbox): Link {
+		if (!this.#ticker) throw new SeaError("offline", "this node went offline during the handshake");
 		const link = new Link(this, session, inbox);
 		this.#links.set(link.key, link);
 		this.#keep(link.peer.record, link.addr);
