@@ -24,6 +24,7 @@ var pageRoutes = []string{
 	"GET /v1/jobs/{job}/files/{path...}",
 	"POST /v1/jobs/{job}/cancel",
 	"POST /v1/jobs/{job}/verify",
+	"GET /v1/maps",
 	"GET /v1/offer",
 	"GET /v1/offers",
 	"GET /v1/sales",

@@ -54,6 +54,7 @@ func TestDashboard(t *testing.T) {
 	me := s.up(t, "me", "--price", "1.2", "--bootstrap", harbour.url)
 	me.primes(t, "300000")
 	me.run(t, "run", "-o", filepath.Join(s.dir, "out"), "../../examples/mandelbrot/mandelbrot.wasm", "--", "200", "150")
+	me.run(t, "map", "--range", "1..3", "../../examples/primes/primes.wasm", "--", "{}")
 	harbour.primes(t, "400000", "--to", me.entity)
 
 	if *photos != "" {
@@ -138,6 +139,12 @@ func TestDashboard(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, tab, `location.hash === "#/network" && document.activeElement.tagName === "H1" && document.activeElement.textContent === "Network"`)
+
+	// When the daemon has gone the page says so, and keeps what it had.
+	me.run(t, "stop")
+	until(t, tab, `document.querySelector("#problem").textContent.includes("does not answer") && document.querySelector(".sonar")`)
+	tab.Problems(t) // as it should: nobody answers
+	tab.Close(t)
 }
 
 // crowd makes more to see: five more nodes, and what they trade. The ledger's

@@ -68,14 +68,17 @@ async function open(): Promise<void> {
 	const act: Act = { api, run };
 	for (let first = true; !signal.aborted; first = false) {
 		try {
+			const began = performance.now();
 			data = await view.load(api, arg, signal);
+			const took = performance.now() - began;
 			if (signal.aborted) return;
 			draw();
 			if (first) arrive();
 			problem(null);
 			again = draw;
 			await view.live?.(api, data as never, draw, signal);
-			await rest(view.every, signal);
+			// A long history takes the daemon long to sum: it is asked a twentieth of the time at most.
+			await rest(view.every && Math.max(view.every, 20 * took), signal);
 		} catch (err) {
 			if (signal.aborted) return;
 			problem(err);

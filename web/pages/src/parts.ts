@@ -23,7 +23,7 @@ export const pill = (text: string, tone: Tone): HTMLElement => h("span", { class
 
 /** tones are those of the states of jobs and sales. */
 export const tones: Record<string, Tone> = {
-	queued: "calm", asking: "busy", running: "busy", verifying: "busy", done: "good", failed: "bad", cancelled: "warn",
+	queued: "calm", asking: "busy", running: "busy", verifying: "busy", done: "good", failed: "bad", cancelled: "warn", stopped: "warn",
 	taken: "calm", delivered: "busy", paid: "good", refused: "bad",
 	open: "good", fenced: "warn", disputed: "bad",
 };

@@ -90,6 +90,22 @@ export interface JobUpdate {
 	job?: Job;
 }
 
+/** A SeaJobMap is one program that is bought for many inputs. */
+export interface SeaJobMap {
+	map: string;
+	spec: { name: string; args: string[]; max_credit_micro: number };
+	each: string;
+	state: string;
+	error?: string;
+	created: string;
+	items: number;
+	done: number;
+	failed: number;
+	running: number;
+	fuel: number;
+	cost_micro: number;
+}
+
 export interface Verification {
 	match: boolean;
 	fuel_claimed: number;
