@@ -1,6 +1,6 @@
 //go:build ignore
 
-// Writes dist: peersea.js, and what only sellers load, worker.js and meter.wasm.
+// Writes dist: the package, and what only sellers load, worker.js and meter.wasm.
 // With two arguments it bundles the first, a TypeScript file, as the second.
 package main
 
@@ -19,7 +19,13 @@ func main() {
 	if err := os.MkdirAll("dist", 0o755); err != nil {
 		log.Fatal(err)
 	}
-	write("src/index.ts", "dist/peersea.js", bundle.Small)
+	made, err := bundle.Package("src")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for name, module := range made {
+		keep("dist/"+name, module)
+	}
 	write("src/compute/worker.ts", "dist/worker.js", bundle.Small)
 	if err := bundle.Meter("dist/meter.wasm"); err != nil {
 		log.Fatal(err)
@@ -31,6 +37,10 @@ func write(from, to string, small bool) {
 	if err != nil {
 		log.Fatal(err)
 	}
+	keep(to, made)
+}
+
+func keep(to string, made []byte) {
 	if err := os.WriteFile(to, made, 0o644); err != nil {
 		log.Fatal(err)
 	}

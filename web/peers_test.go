@@ -9,6 +9,7 @@ import (
 	"github.com/peersea/sea/node/addr"
 	"github.com/peersea/sea/node/nodetest"
 	"github.com/peersea/sea/node/rpc"
+	"github.com/peersea/sea/web/internal/tradetest"
 )
 
 // peers brings three Go nodes online, each linked to each by WebSocket, and
@@ -21,11 +22,11 @@ import (
 //	join: joins the channel that the body names and says there, in scope "back", what comes in "there"
 //	talk: connects to who asks and sends back, in scope "back", what comes in scope "there"
 //
-// The first trades: see trade.
+// The first trades: see tradetest.
 func peers(t *testing.T) (env []string) {
 	t.Helper()
 	sea := nodetest.NewOn(t, nodetest.WS(), 3)
-	trade(t, sea, 0)
+	tradetest.Sell(t, sea, 0)
 	var addrs []string
 	for _, n := range sea.Nodes {
 		addrs = append(addrs, n.Addr().String())

@@ -11,6 +11,11 @@ import { type Signer } from "./identity/ed25519.ts";
 import { loadPair } from "./keys.ts";
 import { HashAddress } from "./node/addr.ts";
 import { type Link } from "./node/link.ts";
+import type { Line } from "./ledger/ledger.ts";
+import type { Store } from "./ledger/store.ts";
+import type { Purchase } from "./market/buyer.ts";
+import type { Shop } from "./market/shop.ts";
+import type { RunOptions } from "./market/spec.ts";
 import { Node, type Options } from "./node/node.ts";
 import { nearScope } from "./node/request.ts";
 import { Rtc } from "./node/rtc.ts";
@@ -19,6 +24,8 @@ import { Rtc } from "./node/rtc.ts";
 export interface SeaOptions extends Partial<Omit<Options, "signer">> {
 	/** signer has the key; without one the tab's own is used, and made the first time. */
 	signer?: Signer;
+	/** store keeps the ledger; without one the browser's IndexedDB does, and in Node memory. */
+	store?: Store;
 }
 
 /** Answer is a handler: it gets the caller's arguments, and as this.from the caller's address. */
@@ -29,6 +36,7 @@ export class Sea extends Emitter {
 	readonly #options: SeaOptions;
 	#node: Node | undefined;
 	#ready: Promise<Node> | undefined;
+	#shop: Promise<Shop> | undefined;
 	readonly #handlers = new Map<string, Answer>();
 	readonly #connections = new Set<Connection>();
 	#channels: Channels | undefined;
@@ -137,6 +145,30 @@ export class Sea extends Emitter {
 		const node = this.#node;
 		if (!node) throw new SeaError("offline", "goOnline first");
 		return this.#connection(node, remoteId, node.connect(remoteId));
+	}
+
+	/**
+	 * run buys the run of a module, a WebAssembly program for WASI preview 1, from
+	 * whoever sells it for the least. What it says of how it ends is checked and paid
+	 * when done resolves; see Purchase. What is signed is kept in this browser.
+	 */
+	async run(module: Uint8Array, options?: RunOptions): Promise<Purchase> {
+		return (await this.shop()).buyer.run(module, options);
+	}
+
+	/** credit lists what is owed between this peer and others. */
+	async credit(): Promise<Line[]> {
+		return (await this.shop()).ledger.lines();
+	}
+
+	/** shop opens this peer's ledger, the first time; what buying needs is loaded then. */
+	shop(): Promise<Shop> {
+		return (this.#shop ??= this.#open());
+	}
+
+	async #open(): Promise<Shop> {
+		const node = await this.node();
+		return (await import("./market/shop.ts")).openShop(node, this.#options.store);
 	}
 
 	#connection(node: Node, remote: HashAddress, link: Link | Promise<Link>): Connection {

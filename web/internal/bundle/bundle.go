@@ -5,6 +5,7 @@ package bundle
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/evanw/esbuild/pkg/api"
@@ -17,22 +18,43 @@ const Small = true
 // needs, except what comes from npm (@noble/…) and from Node (node:…), which it
 // imports. The same sources give the same bytes.
 func File(path string, small bool) ([]byte, error) {
-	made := api.Build(api.BuildOptions{
-		EntryPoints:       []string{path},
-		Bundle:            true,
-		Format:            api.FormatESModule,
-		Platform:          api.PlatformNeutral,
-		Target:            api.ES2022,
-		External:          []string{"@noble/*", "node:*", "peersea"},
-		MinifyWhitespace:  small,
-		MinifyIdentifiers: small,
-		MinifySyntax:      small,
-		LegalComments:     api.LegalCommentsNone,
-		LogLevel:          api.LogLevelSilent,
+	made, err := build(small, api.BuildOptions{EntryPoints: []string{path}})
+	if err != nil {
+		return nil, fmt.Errorf("bundle %s: %w", path, err)
+	}
+	return made[0].Contents, nil
+}
+
+// Package gives the modules of the package, whose sources are at path, by their
+// names. They lie in one folder: peersea.js, which users import; shop.js, which it
+// loads when the first job is bought; and chunk.js, which both need.
+func Package(path string) (map[string][]byte, error) {
+	made, err := build(Small, api.BuildOptions{
+		EntryPointsAdvanced: []api.EntryPoint{{InputPath: filepath.Join(path, "index.ts"), OutputPath: "peersea"}},
+		Splitting:           true,
+		ChunkNames:          "[name]",
+		Outdir:              "dist",
 	})
+	if err != nil {
+		return nil, fmt.Errorf("bundle the package: %w", err)
+	}
+	all := map[string][]byte{}
+	for _, f := range made {
+		all[filepath.Base(f.Path)] = f.Contents
+	}
+	return all, nil
+}
+
+func build(small bool, o api.BuildOptions) ([]api.OutputFile, error) {
+	o.Bundle = true
+	o.Format, o.Platform, o.Target = api.FormatESModule, api.PlatformNeutral, api.ES2022
+	o.External = []string{"@noble/*", "node:*", "peersea"}
+	o.MinifyWhitespace, o.MinifyIdentifiers, o.MinifySyntax = small, small, small
+	o.LegalComments, o.LogLevel = api.LegalCommentsNone, api.LogLevelSilent
+	made := api.Build(o)
 	if len(made.Errors) > 0 {
 		text := api.FormatMessages(made.Errors, api.FormatMessagesOptions{Kind: api.ErrorMessage})
-		return nil, fmt.Errorf("bundle %s: %w", path, errors.New(strings.TrimSpace(strings.Join(text, ""))))
+		return nil, errors.New(strings.TrimSpace(strings.Join(text, "")))
 	}
-	return made.OutputFiles[0].Contents, nil
+	return made.OutputFiles, nil
 }

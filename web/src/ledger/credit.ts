@@ -38,6 +38,8 @@ interface Peer {
 	/** again tells that there is news for the one who delivers. */
 	again: boolean;
 	wake: (() => void) | undefined;
+	/** offline has it wait for a link, and not for a time. */
+	offline: boolean;
 }
 
 /** Credit runs from its making until close. */
@@ -105,6 +107,7 @@ export class Credit {
 	}
 
 	async #up(link: Link): Promise<void> {
+		for (const p of this.#peers.values()) if (p.offline) p.wake?.();
 		const { acked, theirs, mine } = await this.#ledger.account(link.peer.node);
 		if (acked.seq + theirs.tally.seq + mine.tally.seq > 0n || mine.grant || theirs.grant) this.#begin(link.peer.node, true);
 	}
@@ -129,7 +132,7 @@ export class Credit {
 			return;
 		}
 		if (this.#closed || this.#peers.size >= maxPeers) return;
-		const made: Peer = { key, meet, again: false, wake: undefined };
+		const made: Peer = { key, meet, again: false, wake: undefined, offline: false };
 		this.#peers.set(name, made);
 		void this.#deliver(made).finally(() => this.#peers.delete(name));
 	}
@@ -148,9 +151,10 @@ export class Credit {
 				if (p.again) continue;
 				return;
 			}
+			p.offline = failed instanceof SeaError && failed.code === "offline";
 			await new Promise<void>((resolve) => {
 				// Half of it is chance, so that not all come back at once.
-				const timer = setTimeout(resolve, (pause * (1 + Math.random())) / 2);
+				const timer = p.offline ? undefined : setTimeout(resolve, (pause * (1 + Math.random())) / 2);
 				p.wake = () => {
 					clearTimeout(timer);
 					resolve();

@@ -1,4 +1,5 @@
-package web_test
+// Package tradetest gives the tests of web nodes to trade with.
+package tradetest
 
 import (
 	"context"
@@ -19,13 +20,13 @@ import (
 	"github.com/peersea/sea/plugins/storage"
 )
 
-// trade gives node i of a sea a ledger, and has it sell: a credit for each Gfuel,
+// Sell gives node i of a sea a ledger, and has it sell: a credit for each Gfuel,
 // with a voucher for each 10 million of it. It serves, to who asks,
 //
 //	ledger:pay: pays it as many micro-credits, a number in JSON
 //	ledger:grant: lets it owe as many
 //	ledger:line: what the ledger knows of it, in JSON
-func trade(t *testing.T, sea *nodetest.Sea, i int) {
+func Sell(t testing.TB, sea *nodetest.Sea, i int) {
 	t.Helper()
 	dir := t.TempDir()
 	l, err := ledger.Open(filepath.Join(dir, "ledger.db"), sea.Keys[i], ledger.Config{})

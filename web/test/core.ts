@@ -1,3 +1,0 @@
-// All of the core in one file, for the gate on its size.
-
-export * from "../src/index.ts";
