@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/peersea/sea/web/internal/browsertest"
-	"github.com/peersea/sea/web/internal/bundle"
 )
 
 // TestPack installs the package, as npm packs it, in a plain Vite project: its types
@@ -20,19 +19,21 @@ func TestPack(t *testing.T) {
 		t.Skip("fetches Vite and Node: run with SEA_TEST_FULL=1")
 	}
 	pack := installed(t)
-	write(t, filepath.Join(pack, "dist", "peersea.js"), bundled(t, "src/index.ts", bundle.Small))
+	for name, module := range packaged(t) {
+		write(t, filepath.Join(pack, "dist", name), module)
+	}
 	npm(t, pack, "exec", "--offline", "--", "tsc", "--project", "tsconfig.types.json")
 	npm(t, pack, "pack", "--ignore-scripts")
-	packed, err := filepath.Glob(filepath.Join(pack, "peersea-*.tgz"))
-	if err != nil || len(packed) != 1 {
-		t.Fatalf("npm packed %v, %v", packed, err)
+	packs, err := filepath.Glob(filepath.Join(pack, "peersea-*.tgz"))
+	if err != nil || len(packs) != 1 {
+		t.Fatalf("npm packed %v, %v", packs, err)
 	}
 	root := t.TempDir()
 	app := filepath.Join(root, "app")
 	if err := os.CopyFS(app, os.DirFS("testdata/vite")); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(root, "peersea.tgz"), read(t, packed[0]))
+	write(t, filepath.Join(root, "peersea.tgz"), read(t, packs[0]))
 	npm(t, app, "install", "--no-audit", "--no-fund", "--no-package-lock")
 	npm(t, app, "run", "build")
 
