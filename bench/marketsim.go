@@ -40,6 +40,13 @@ func marketsimSuite(ctx context.Context, report func(figure)) error {
 		return err
 	}
 
+	busy := marketsim.Config{Seed: 1, Nodes: 1000, Buyers: 500, Sellers: 100, Jobs: 20, Spread: 4}
+	r = marketsim.New(busy).Run()
+	report(figure{Name: "busy_wait_ms", Value: ms(r.Wait(0.5)), Unit: "ms", Against: spread(r.Wait)})
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+
 	small.Spread, small.Audit, small.Liars = 1, true, 0.1
 	r = marketsim.New(small).Run()
 	report(figure{Name: "liar_jobs", Value: float64(r.OutJobs) / float64(r.Out), Unit: "jobs", Against: fmt.Sprintf("that it did for a buyer until that was done with it; %d times", r.Out)})

@@ -29,7 +29,7 @@ type Report struct {
 	// were accepted.
 	Out, OutJobs, OutBelieved int
 
-	first, later []time.Duration
+	first, later, waits []time.Duration
 }
 
 func (r *Report) found(d time.Duration, first bool) {
@@ -61,6 +61,9 @@ func (r *Report) First(q float64) time.Duration { return quantile(r.first, q) }
 
 // Later is said at First.
 func (r *Report) Later(q float64) time.Duration { return quantile(r.later, q) }
+
+// Wait is how long orders waited at their sellers for a slot, as First.
+func (r *Report) Wait(q float64) time.Duration { return quantile(r.waits, q) }
 
 func quantile(all []time.Duration, q float64) time.Duration {
 	if len(all) == 0 {

@@ -53,7 +53,9 @@ func (s *seller) order(by *buyer, takes time.Duration, done func(claim)) bool {
 	me := by.node.Entity()
 	t := &queue.Turn{Party: me, Buyer: me}
 	s.turns.Add(t)
+	came := s.w.now()
 	s.work[t] = func() {
+		s.w.report.waits = append(s.w.report.waits, s.w.now().Sub(came))
 		s.running++
 		s.w.sea.After(takes, func() {
 			s.running--

@@ -49,6 +49,19 @@ func TestMarket(t *testing.T) {
 	}
 }
 
+// TestBusy: when sellers have little more than is wanted, most jobs begin at once
+// at one that is dearer, and do not wait at the cheapest.
+func TestBusy(t *testing.T) {
+	cfg := Config{Seed: 1, Nodes: 120, Buyers: 50, Sellers: 10, Jobs: 10, Spread: 4}
+	r, _ := played(t, cfg)
+	if d := r.Wait(0.5); d != 0 {
+		t.Errorf("half of the jobs waited for %v", d)
+	}
+	if r.Wait(0.99) == 0 {
+		t.Error("nobody waited: the market was not busy")
+	}
+}
+
 // TestLiars: who lies is found out, also by sellers that were checked themselves,
 // and what is accepted nevertheless is little.
 func TestLiars(t *testing.T) {

@@ -79,10 +79,11 @@ func TestPlaces(t *testing.T) {
 }
 
 // TestPick: the cheapest with a free slot is ordered from, and each order counts
-// before the next is picked; without a free slot it is one that did well.
+// before the next is picked; without a free slot it is one that did well. Who is
+// less than half as dear is waited for.
 func TestPick(t *testing.T) {
 	d := NewDirectory[ledger.Amount](newHand().clock)
-	all := []Known[ledger.Amount]{seller(1, 5, 2), seller(2, 5, 1), seller(3, 4, 0), seller(4, 5, 1)}
+	all := []Known[ledger.Amount]{seller(1, 5, 2), seller(2, 5, 1), seller(3, 2, 0), seller(4, 5, 1)}
 	all[3].Dealt.Row = 1
 	for i := range all {
 		all[i].Expires = d.clock().Add(OfferAge)
@@ -101,6 +102,11 @@ func TestPick(t *testing.T) {
 	if got := all[d.Pick(all, func(i int) ledger.Amount { return all[i].Offer })].At[0]; got != 3 {
 		t.Errorf("the cheapest is not ordered from, but %d", got)
 	}
+	all[2].Offer = 3
+	if got := all[d.Pick(all, func(i int) ledger.Amount { return all[i].Offer })].At[0]; got != 1 {
+		t.Errorf("one with a free slot that is less than twice as dear is not ordered from, but %d", got)
+	}
+	d.Ordered(addr.Addr{1}, -1)
 	d.Ordered(addr.Addr{1}, 1)
 	if k, _ := d.Get(addr.Addr{1}); k.Free() != 1 {
 		t.Errorf("%d slots are free", k.Free())

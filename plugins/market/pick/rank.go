@@ -2,6 +2,7 @@ package pick
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -23,21 +24,34 @@ const (
 	MaxAsked    = 8
 	firstPlaces = 4
 
+	// busyFactor is how many times the cheapest's cost a job may cost so that it
+	// need not wait for a slot.
+	busyFactor = 2
+
 	// AskWait is how long a seller may take to answer, FirstQuotes how long
 	// others are waited for once there is a quote.
 	AskWait     = 10 * time.Second
 	FirstQuotes = 200 * time.Millisecond
 )
 
-// Prefer orders sellers: own machines, then by what the job would cost, those
-// that failed lately behind all others; at one price those with a free
+// Prefer orders sellers: own machines, then by what the job would cost, which counts
+// busyFactor times where no slot is free, those that failed lately behind all
+// others; at one price those with a free
 // slot, then a newcomer whose turn it is, then those who did well, then those with
 // more free slots.
 func Prefer[O any](a, b Known[O], costA, costB ledger.Amount, now time.Time) int {
 	return cmp.Or(
-		byTruth(a.Own, b.Own), byTruth(!a.Dealt.Bad(now), !b.Dealt.Bad(now)), cmp.Compare(costA, costB),
+		byTruth(a.Own, b.Own), byTruth(!a.Dealt.Bad(now), !b.Dealt.Bad(now)), cmp.Compare(weigh(a, costA), weigh(b, costB)),
 		byTruth(a.Free() > 0, b.Free() > 0), byTruth(a.turn, b.turn), byTruth(a.Dealt.Good(), b.Dealt.Good()), cmp.Compare(b.Free(), a.Free()),
 	)
+}
+
+// weigh is what a seller's cost counts.
+func weigh[O any](k Known[O], cost ledger.Amount) ledger.Amount {
+	if k.Free() > 0 {
+		return cost
+	}
+	return busyFactor * min(cost, math.MaxInt64/busyFactor)
 }
 
 // byTruth orders what is true first.
