@@ -1,9 +1,9 @@
 // Rtc makes WebRTC wires: to whom an offer and an answer can be exchanged with,
 // and to who listens at a sea:// address. See docs/PROTOCOL.md, parts 2 and 3.
 
-import { type Bytes, fromHex, toHex } from "../bytes.ts";
+import { type Bytes, fromHex } from "../bytes.ts";
 import { SeaError } from "../error.ts";
-import { type Endpoint, formatEndpoint, parseIP, policyOnly, type Policy, policyVia } from "./rtcaddress.ts";
+import { formatIP, parseIP, policyOnly, type Policy, policyVia } from "./rtcaddress.ts";
 import { encodeDescription, Kind, parseDescription } from "./rtcdescription.ts";
 import { RtcPeer } from "./rtcpeer.ts";
 import { type Wire } from "./wire.ts";
@@ -104,21 +104,14 @@ export class Rtc {
 	}
 }
 
-/** Place is what a sea:// address names: hash is the SHA-256 of the DTLS certificate shown there. */
-export interface Place extends Endpoint {
-	readonly hash: Bytes;
-}
-
-/** parsePlace reads sea://IP:PORT/#HASH in its one spelling. Else SeaError "address". */
-export function parsePlace(text: string): Place {
-	const [, host, digits, hex] = /^sea:\/\/([0-9.]+|\[[0-9a-f:]+\]):([0-9]{1,5})\/#([0-9a-f]{64})$/.exec(text) ?? [];
-	const ip = parseIP(host?.replace(/^\[|\]$/g, "") ?? "");
-	const port = Number(digits);
-	const hash = fromHex(hex ?? "");
-	if (!ip || !hash || port < 1 || port > 65535 || `sea://${formatEndpoint({ ip, port })}/#${toHex(hash)}` !== text) {
+/** parsePlace reads sea://IP:PORT/#HASH in its one spelling: hash is the SHA-256 of the DTLS certificate shown there. Else SeaError "address". */
+export function parsePlace(text: string): { ip: Bytes; port: number; hash: Bytes } {
+	const [, v6, host = v6, port, hex = ""] = /^sea:\/\/(?:\[(.+)\]|([0-9.]+)):([1-9][0-9]{0,4})\/#([0-9a-f]{64})$/.exec(text) ?? [];
+	const ip = parseIP(host ?? "");
+	if (!ip || formatIP(ip) !== host || (v6 !== undefined) !== (ip.length === 16) || Number(port) > 65535) {
 		throw new SeaError("address", `not a sea://IP:PORT/#HASH address: ${text.slice(0, 128)}`);
 	}
-	return { ip, port, hash };
+	return { ip, port: Number(port), hash: fromHex(hex)! };
 }
 
 /** iceName draws 120 bits as ICE's characters. */

@@ -4,7 +4,7 @@
 import { type Bytes, fromHex, toHex } from "../bytes.ts";
 import { SeaError } from "../error.ts";
 import { decodeExact, encode } from "../identity/cbor.ts";
-import { bytes, list, type Of, text, tuple, uint } from "../identity/shape.ts";
+import { bytes, list, type Of, text, tuple, uint, version } from "../identity/shape.ts";
 import { formatIP, parseIP, type Policy } from "./rtcaddress.ts";
 import { maxMessage } from "./wire.ts";
 
@@ -18,7 +18,7 @@ export type Kind = (typeof Kind)[keyof typeof Kind];
 const types = ["", "host", "srflx"];
 
 const candidate = tuple(uint(2), bytes(4, 16), uint(65535), uint(2 ** 31 - 1));
-const description = tuple(uint(), uint(), text(4, 256), text(22, 256), bytes(32), list(candidate, maxCandidates));
+const description = tuple(version, uint(), text(4, 256), text(22, 256), bytes(32), list(candidate, maxCandidates));
 
 /** Candidate is [type, ip, port, priority]: 1 is a host's own address, 2 as a STUN server saw it. */
 export type Candidate = Of<typeof candidate>;
@@ -36,9 +36,7 @@ export interface Description {
 	readonly listening?: boolean;
 }
 
-function bad(why: string): SeaError {
-	return new SeaError("description", `bad offer or answer: ${why}`);
-}
+const bad = (why: string) => new SeaError("description", `bad offer or answer: ${why}`);
 
 /** encodeDescription gives the one spelling. */
 export function encodeDescription(d: Description): Bytes {
@@ -47,31 +45,25 @@ export function encodeDescription(d: Description): Bytes {
 
 /** parseDescription reads an offer or an answer, as wanted. Else SeaError "description". */
 export function parseDescription(b: Uint8Array, want: Kind): Description {
-	if (b.length > maxBytes) throw bad(`${b.length} bytes, more than ${maxBytes}`);
+	if (b.length > maxBytes) throw bad("it is too long");
 	let fields;
 	try {
 		const v = decodeExact(b);
 		// The version decides about everything after it.
-		if (Array.isArray(v) && typeof v[0] === "number" && v[0] !== 1) throw bad(`it is of version ${v[0]}, and this one speaks version 1`);
-		fields = description(v, "description");
+		version(Array.isArray(v) ? v[0] : undefined, "it");
+		fields = description(v, "it");
 	} catch (err) {
-		throw err instanceof SeaError && err.code === "cbor" ? bad(err.message) : err;
+		throw bad((err as Error).message);
 	}
-	const [version, kind, ufrag, password, fingerprint, candidates] = fields;
-	if (version !== 1) throw bad(`version ${version}`);
+	const [, kind, ufrag, password, fingerprint, candidates] = fields;
 	if (kind !== want) throw bad(`it is of kind ${kind}, not ${want}`);
-	if (!iceChars(ufrag) || !iceChars(password)) throw bad("the ufrag or the password has other characters");
-	for (const c of candidates) if (!fits(c)) throw bad(`a candidate [${c.join(" ")}]`);
+	if (/[^a-zA-Z0-9+/]/.test(ufrag + password)) throw bad("its ufrag or password has other characters");
+	for (const c of candidates) if (!fits(c)) throw bad(`its candidate ${c}`);
 	return { kind: want, ufrag, password, fingerprint, candidates };
 }
 
-function iceChars(s: string): boolean {
-	return !/[^a-zA-Z0-9+/]/.test(s);
-}
-
 function fits([type, ip, port, priority]: Candidate): boolean {
-	const mapped = ip.length === 16 && toHex(ip.subarray(0, 12)) === "00000000000000000000ffff";
-	return type > 0 && (ip.length === 4 || ip.length === 16) && !mapped && port > 0 && priority > 0;
+	return type > 0 && (ip.length === 4 || (ip.length === 16 && !/^0{20}ffff/.test(toHex(ip)))) && port > 0 && priority > 0;
 }
 
 /** sdp writes the session description that stands for d, with the candidates that are allowed. */
@@ -108,9 +100,9 @@ export function fromSDP(kind: Kind, sdp: string): Description {
 	const candidates: Candidate[] = [];
 	for (const [, line] of sdp.matchAll(/^a=candidate:(.*)$/gm)) {
 		// foundation component transport priority address port "typ" type
-		const [, component, transport, priority, address, port, , type] = line!.trim().split(" ");
-		const ip = parseIP(address ?? "");
-		const c: Candidate | undefined = ip && [types.indexOf(type ?? ""), ip, Number(port), Number(priority)];
+		const [, component, transport, priority, address = "", port, , type = ""] = line!.trim().split(" ");
+		const ip = parseIP(address);
+		const c: Candidate | undefined = ip && [types.indexOf(type), ip, Number(port), Number(priority)];
 		if (c && component === "1" && /^udp$/i.test(transport!) && fits(c) && candidates.length < maxCandidates) candidates.push(c);
 	}
 	const fingerprint = fromHex(field("fingerprint:sha-256 ").replaceAll(":", "").toLowerCase());

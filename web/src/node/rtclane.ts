@@ -27,6 +27,9 @@ export interface Channel {
 
 /** RtcLane is one lane, from when its channel is open. */
 export class RtcLane {
+	readonly #channel: Channel;
+	readonly #broken: (why: string) => void;
+	readonly #gone: () => void;
 	#credit = laneWindow;
 	#queue: Bytes[] = []; // not in the channel yet
 	#queued = 0;
@@ -42,30 +45,29 @@ export class RtcLane {
 	 * broken is called with what the other side did wrong, gone when it has said
 	 * bye. Neither ends the lane: its owner does.
 	 */
-	constructor(
-		readonly channel: Channel,
-		readonly broken: (why: string) => void,
-		readonly gone: () => void,
-	) {
+	constructor(channel: Channel, broken: (why: string) => void, gone: () => void) {
+		this.#channel = channel;
+		this.#broken = broken;
+		this.#gone = gone;
 		channel.bufferedAmountLowThreshold = low;
 		channel.onbufferedamountlow = () => this.#flush();
 		channel.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
 			if (this.#over || this.#state === "ended") return;
 			const why = typeof data === "string" ? this.#text(data) : this.#message(new Uint8Array(data));
-			if (why) this.broken(why);
+			if (why) this.#broken(why);
 		};
 	}
 
 	/** buffered is how many bytes are not on their way yet. */
 	get buffered(): number {
-		return this.#queued + this.channel.bufferedAmount;
+		return this.#queued + this.#channel.bufferedAmount;
 	}
 
 	/** send queues a message, or sends it if the window has room. */
 	send(message: Bytes): void {
 		if (this.#state !== "open") return;
-		if (message.length < 1 || message.length > maxMessage) return this.broken(`a message of ${message.length} bytes was to be sent`);
-		if (this.#queued + message.length > maxQueue) return this.broken("more was to be sent than the wire takes");
+		if (wrong(message)) return this.#broken(wrong(message));
+		if (this.#queued + message.length > maxQueue) return this.#broken("more was sent than the wire takes");
 		this.#queue.push(message);
 		this.#queued += message.length;
 		this.#flush();
@@ -98,15 +100,14 @@ export class RtcLane {
 		this.#state = "ended";
 		this.#queue = [];
 		this.#queued = 0;
-		this.channel.onmessage = this.channel.onbufferedamountlow = null;
 		this.#flush();
 	}
 
 	#flush(): void {
-		while (this.#queue.length > 0 && this.#cost(this.#queue[0]!) <= this.#credit && this.channel.bufferedAmount <= high) {
+		while (this.#queue.length > 0 && cost(this.#queue[0]!) <= this.#credit && this.#channel.bufferedAmount <= high) {
 			const message = this.#queue.shift()!;
 			this.#queued -= message.length;
-			this.#credit -= this.#cost(message);
+			this.#credit -= cost(message);
 			this.#write(message);
 		}
 		if (this.#state === "leaving" && this.#queue.length === 0) {
@@ -116,29 +117,25 @@ export class RtcLane {
 		if (this.#state === "ended" || this.buffered <= low) for (const wake of this.#waiting.splice(0)) wake();
 	}
 
-	#cost(message: Bytes): number {
-		return message.length + overhead;
-	}
-
 	#write(data: Bytes | string): void {
 		try {
-			this.channel.send(data as Bytes);
+			this.#channel.send(data as Bytes);
 		} catch {
 			// The channel is going away, and says so to its owner.
 		}
 	}
 
-	#message(message: Bytes): string | undefined {
-		if (message.length < 1 || message.length > maxMessage) return `the other side sent a message of ${message.length} bytes`;
-		this.#open += this.#cost(message);
-		if (this.#open > laneWindow) return "the other side sent more than the window";
+	#message(message: Bytes): string {
+		if (wrong(message)) return wrong(message);
+		this.#open += cost(message);
+		if (this.#open > laneWindow) return "more came than the window takes";
 		if (this.#deliver) this.#take(message);
 		else this.#held.push(message);
-		return undefined;
+		return "";
 	}
 
 	#take(message: Bytes): void {
-		this.#taken += this.#cost(message);
+		this.#taken += cost(message);
 		if (this.#taken >= quantum && (this.#state === "open" || this.#state === "leaving")) {
 			this.#write(String(this.#taken));
 			this.#open -= this.#taken;
@@ -147,16 +144,20 @@ export class RtcLane {
 		this.#deliver!(message);
 	}
 
-	#text(text: string): string | undefined {
+	#text(text: string): string {
 		if (text === bye) {
 			this.#over = true;
-			this.gone();
-			return undefined;
+			this.#gone();
+			return "";
 		}
 		const n = /^[1-9][0-9]{0,6}$/.test(text) ? Number(text) : 0;
-		if (n === 0 || n > laneWindow - this.#credit) return "the other side sent text that is neither credit nor bye";
+		if (n === 0 || n > laneWindow - this.#credit) return "text that is neither credit nor bye";
 		this.#credit += n;
 		this.#flush();
-		return undefined;
+		return "";
 	}
 }
+
+const cost = (message: Bytes) => message.length + overhead;
+
+const wrong = (message: Bytes) => (message.length < 1 || message.length > maxMessage ? `a message of ${message.length} bytes` : "");

@@ -3,7 +3,7 @@
 
 import { type Bytes } from "../bytes.ts";
 import { SeaError } from "../error.ts";
-import { parseIP, formatEndpoint, type Policy } from "./rtcaddress.ts";
+import { type Policy } from "./rtcaddress.ts";
 import { type Description, fromSDP, Kind, sdp } from "./rtcdescription.ts";
 import { RtcLane } from "./rtclane.ts";
 import { type Lane, type Wire } from "./wire.ts";
@@ -21,23 +21,19 @@ export class RtcPeer implements Wire {
 	/** opened resolves when both lanes are open, else rejects with SeaError "wire". */
 	readonly opened: Promise<Wire>;
 
-	/** gone resolves when the connection has ended. It is closed then. */
-	readonly gone: Promise<void>;
-
 	readonly #pc: RTCPeerConnection;
 	readonly #lanes: RtcLane[];
 	#open = 0; // lanes
 	#byes = 0;
 	#why = ""; // it has ended
 	#ended = (_: string) => {};
-	#settle!: { open(wire: Wire): void; fail(err: SeaError): void; gone(): void };
+	#settle!: [open: (wire: Wire) => void, fail: (err: SeaError) => void];
 	#timer: ReturnType<typeof setTimeout> | undefined; // that ends it
 	#lost: ReturnType<typeof setTimeout> | undefined; // that ends it unless it comes back
 
 	constructor(stun: readonly string[], readonly policy: Policy) {
-		this.opened = new Promise((open, fail) => (this.#settle = { open, fail, gone: () => {} }));
+		this.opened = new Promise((...settle) => (this.#settle = settle));
 		this.opened.catch(() => {}); // whoever waits for it hears of it
-		this.gone = new Promise((gone) => (this.#settle.gone = gone));
 		const pc = new RTCPeerConnection({ iceServers: stun.map((at) => ({ urls: `stun:${at}` })) });
 		this.#pc = pc;
 		pc.ondatachannel = () => this.#end("the other side opened a channel of its own");
@@ -59,25 +55,19 @@ export class RtcPeer implements Wire {
 	/** describe makes our offer or answer, with the candidates that are found in time. */
 	async describe(kind: Kind): Promise<Description> {
 		const pc = this.#pc;
-		return this.#or(async () => {
-			await pc.setLocalDescription();
-			let late: ReturnType<typeof setTimeout>;
-			await new Promise<void>((resolve) => {
-				late = setTimeout(resolve, gatherTime);
-				pc.onicegatheringstatechange = () => pc.iceGatheringState === "complete" && resolve();
-				pc.onicegatheringstatechange(new Event(""));
-				void this.gone.then(resolve);
-			});
-			clearTimeout(late!);
-			pc.onicegatheringstatechange = null;
-			return fromSDP(kind, pc.localDescription?.sdp ?? "");
+		const gathered = new Promise<void>((resolve) => {
+			pc.onicecandidate = ({ candidate }) => candidate || resolve();
+			setTimeout(resolve, gatherTime);
 		});
+		await this.#or(pc.setLocalDescription());
+		await this.#or(gathered);
+		return fromSDP(kind, pc.localDescription!.sdp);
 	}
 
 	/** hear takes the other side's description. */
 	hear(d: Description): Promise<void> {
 		const type = d.kind === Kind.offer ? "offer" : "answer";
-		return this.#or(() => this.#pc.setRemoteDescription({ type, sdp: sdp(d, this.policy) }));
+		return this.#or(this.#pc.setRemoteDescription({ type, sdp: sdp(d, this.policy) }));
 	}
 
 	/** wire gives the wire if it opens in time, ms from when both sides have both descriptions. */
@@ -116,16 +106,17 @@ export class RtcPeer implements Wire {
 		this.#in(closeWait, "closed on this side");
 	}
 
-	/** or does one step. If it fails, or the peer ends meanwhile, so does the peer. */
-	async #or<T>(step: () => Promise<T>): Promise<T> {
-		let made;
+	/**
+	 * or waits for a step. If it fails, so does the peer; if the peer ends first, that
+	 * ends the wait: what a closed RTCPeerConnection has promised stays open for ever.
+	 */
+	async #or<T>(step: Promise<T>): Promise<T> {
 		try {
-			made = await Promise.race([step(), this.gone]); // a browser leaves what it was asked for unanswered when it is closed
+			return await Promise.race([step, this.opened.then(() => step)]);
 		} catch (err) {
-			this.#end(String(err instanceof Error ? err.message : err));
+			this.#end((err as Error).message);
+			throw this.#error();
 		}
-		if (this.#why) throw this.#error();
-		return made as T;
 	}
 
 	#error(): SeaError {
@@ -141,15 +132,14 @@ export class RtcPeer implements Wire {
 		if (this.#why || ++this.#open < 2) return;
 		clearTimeout(this.#timer);
 		this.remote = this.#selected();
-		this.#settle.open(this);
+		this.#settle[0](this);
 	}
 
 	/** selected is the other side's address, as far as the browser tells. */
 	#selected(): string {
 		// Not all browsers have all of these.
 		const { address, port } = this.#pc.sctp?.transport?.iceTransport?.getSelectedCandidatePair?.()?.remote ?? {};
-		const ip = parseIP(address ?? "");
-		return ip && port ? formatEndpoint({ ip, port }) : "";
+		return address ? `${address.includes(":") ? `[${address}]` : address}:${port}` : "";
 	}
 
 	#state(): void {
@@ -169,16 +159,9 @@ export class RtcPeer implements Wire {
 		this.#why = why;
 		clearTimeout(this.#timer);
 		clearTimeout(this.#lost);
-		const pc = this.#pc;
-		pc.ondatachannel = pc.onconnectionstatechange = pc.onicegatheringstatechange = null;
-		for (const lane of this.#lanes) {
-			lane.end();
-			const channel = lane.channel as RTCDataChannel;
-			channel.onopen = channel.onclose = null;
-		}
-		pc.close();
-		this.#settle.fail(this.#error());
-		this.#settle.gone();
+		for (const lane of this.#lanes) lane.end();
+		this.#pc.close();
+		this.#settle[1](this.#error());
 		this.#ended(why);
 	}
 }

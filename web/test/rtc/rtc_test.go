@@ -154,10 +154,10 @@ func TestRTCTabs(t *testing.T) {
 func TestRTCRude(t *testing.T) {
 	tab := browsertest.Start(t).Tab(t, browsertest.Serve(t, browsertest.Page(t, "page.ts")))
 	for how, want := range map[string]string{
-		"text that is neither": "control lane: the other side sent text that is neither credit nor bye",
-		"credit for nothing":   "bulk lane: the other side sent text that is neither credit nor bye",
-		"an empty message":     "control lane: the other side sent a message of 0 bytes",
-		"a message too long":   "control lane: the other side sent a message of 17409 bytes",
+		"text that is neither": "control lane: text that is neither credit nor bye",
+		"credit for nothing":   "bulk lane: text that is neither credit nor bye",
+		"an empty message":     "control lane: a message of 0 bytes",
+		"a message too long":   "control lane: a message of 17409 bytes",
 		"a channel of its own": "the other side opened a channel of its own",
 		"a channel closed":     "closed by the other side",
 		"all closed":           "closed by the other side",
