@@ -104,6 +104,15 @@ const test = {
 		await tell("nowhere", rtc.dial(`sea://169.254.169.254:80/#${hash}`));
 		await tell("nobody there", new Rtc(1).dial(`sea://127.0.0.1:9/#${hash}`));
 		const other = new Rtc();
+		const begun = await other.offer(here);
+		const opening = begun.accept((await rtc.answer(begun.bytes, here)).bytes);
+		begun.close();
+		await tell("closed while it opens", opening);
+		const [offering, answering] = [other.offer(here), other.answer(begun.bytes, here)];
+		other.close();
+		await tell("closed while it offers", offering);
+		await tell("closed while it answers", answering);
+		rtc.close();
 		const many = await Promise.all(Array.from({ length: 32 }, () => other.offer(here)));
 		await tell("one more", other.offer(here));
 		many[0]!.close();

@@ -172,15 +172,18 @@ func TestRTCRude(t *testing.T) {
 	}
 	got := browsertest.Value[map[string]string](t, tab, "test.attempts()")
 	want := map[string]string{
-		"no answer":       "SeaError: bad offer or answer: it is of kind 1, not 2",
-		"after it failed": "SeaError: WebRTC: closed on this side",
-		"closed":          "SeaError: WebRTC: closed on this side",
-		"no offer":        "SeaError: bad offer or answer: it is of kind 2, not 1",
-		"nowhere":         "SeaError: WebRTC: an address that nothing may be sent to",
-		"nobody there":    "SeaError: WebRTC: no way to the other side was found in time",
-		"one more":        "SeaError: WebRTC: too many connections are being opened",
-		"in its place":    "fine",
-		"closed with all": "SeaError: WebRTC: closed on this side",
+		"no answer":               "SeaError: bad offer or answer: it is of kind 1, not 2",
+		"after it failed":         "SeaError: WebRTC: closed on this side",
+		"closed":                  "SeaError: WebRTC: closed on this side",
+		"no offer":                "SeaError: bad offer or answer: it is of kind 2, not 1",
+		"nowhere":                 "SeaError: WebRTC: an address that nothing may be sent to",
+		"nobody there":            "SeaError: WebRTC: no way to the other side was found in time",
+		"closed while it opens":   "SeaError: WebRTC: closed on this side",
+		"closed while it offers":  "SeaError: WebRTC: closed on this side",
+		"closed while it answers": "SeaError: WebRTC: closed on this side",
+		"one more":                "SeaError: WebRTC: too many connections are being opened",
+		"in its place":            "fine",
+		"closed with all":         "SeaError: WebRTC: closed on this side",
 	}
 	if !maps.Equal(got, want) {
 		t.Errorf("attempts: got %q, want %q", got, want)
