@@ -27,12 +27,15 @@ export class RtcPeer implements Wire {
 	#byes = 0;
 	#why = ""; // it has ended
 	#ended = (_: string) => {};
-	#settle!: [open: (wire: Wire) => void, fail: (err: SeaError) => void];
+	readonly #gone: Promise<never>; // rejects at the end
+	#settle!: (wire: Wire) => void;
+	#fail!: (err: SeaError) => void;
 	#timer: ReturnType<typeof setTimeout> | undefined; // that ends it
 	#lost: ReturnType<typeof setTimeout> | undefined; // that ends it unless it comes back
 
 	constructor(stun: readonly string[], readonly policy: Policy) {
-		this.opened = new Promise((...settle) => (this.#settle = settle));
+		this.#gone = new Promise((_, fail) => (this.#fail = fail));
+		this.opened = Promise.race([new Promise<Wire>((open) => (this.#settle = open)), this.#gone]);
 		this.opened.catch(() => {}); // whoever waits for it hears of it
 		const pc = new RTCPeerConnection({ iceServers: stun.map((at) => ({ urls: `stun:${at}` })) });
 		this.#pc = pc;
@@ -112,7 +115,7 @@ export class RtcPeer implements Wire {
 	 */
 	async #or<T>(step: Promise<T>): Promise<T> {
 		try {
-			return await Promise.race([step, this.opened.then(() => step)]);
+			return await Promise.race([step, this.#gone]);
 		} catch (err) {
 			this.#end((err as Error).message);
 			throw this.#error();
@@ -132,7 +135,7 @@ export class RtcPeer implements Wire {
 		if (this.#why || ++this.#open < 2) return;
 		clearTimeout(this.#timer);
 		this.remote = this.#selected();
-		this.#settle[0](this);
+		this.#settle(this);
 	}
 
 	/** selected is the other side's address, as far as the browser tells. */
@@ -161,7 +164,7 @@ export class RtcPeer implements Wire {
 		clearTimeout(this.#lost);
 		for (const lane of this.#lanes) lane.end();
 		this.#pc.close();
-		this.#settle[1](this.#error());
+		this.#fail(this.#error());
 		this.#ended(why);
 	}
 }
