@@ -96,12 +96,15 @@ export class Buyer {
 		const say = (p: Progress) => options.progress?.(p);
 		const avoid = new Set<string>();
 		let [spent, tries, drops, pause] = [0n, 0, 0, firstBusy];
+		let last: Refused | undefined; // what the seller before did
 		try {
 			for (;;) {
 				if (stop.signal.aborted) throw new Refused(Date.now() < until ? "cancelled" : "timeout", "nothing was ordered");
 				say({ state: "asking", fuel: 0n, vouched: spent });
 				const { quotes, refused } = await this.#quotes(s, avoid, s.maxCredit - spent);
+				if (quotes.length + refused.length === 0 && last) throw last; // there is nobody else
 				let no = worst(refused);
+				let again = false;
 				for (const q of quotes) {
 					const trade = await this.#begin(q, taps, say, stop.signal, until).catch((err: unknown) => refusedOf(err));
 					if (trade instanceof Refused) {
@@ -116,10 +119,13 @@ export class Buyer {
 						const fault = failed.includes(no.reason) || trade.owed > 0n;
 						if (fault) avoid.add(toHex(q.seller));
 						if (stop.signal.aborted || (fault ? ++tries > maxTries : ++drops > maxDropped) || !(fault || dropped.includes(no.reason))) throw no;
+						last = no;
+						again = fault;
 						break; // with what is left of the cap all are asked again
 					}
 				}
 				if (quotes.length === 0 && no.reason !== "busy") throw no;
+				if (again) continue;
 				say({ state: "asking", fuel: 0n, vouched: spent, why: no.message });
 				await rest(pause, stop.signal);
 				pause = Math.min(2 * pause, lastBusy);
@@ -135,7 +141,6 @@ export class Buyer {
 		for (const k of found) {
 			if (!avoid.has(toHex(k.seller)) && (await this.#ledger.line(k.seller)).state === "open") usable.push(k);
 		}
-		if (usable.length === 0) throw new Refused("no_seller", found.length > 0 ? "nobody within reach sells but those that failed it" : "nobody within reach sells");
 		return quotesOf(this.#node, s, usable, left);
 	}
 
