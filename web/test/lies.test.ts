@@ -40,6 +40,8 @@ interface Lies {
 	/** says changes an answer to an order or what follows it. */
 	says?: (f: { [name: string]: unknown }, s: Seller) => unknown;
 	signer?: Pair;
+	/** link false has nobody linked to it. */
+	link?: false;
 }
 
 /** Seller is one, with its own ledger. */
@@ -143,7 +145,10 @@ async function among(all: Lies[], run: (r: Run) => Promise<void>): Promise<void>
 		addr: await HashAddress.ofNode(signer.key), signer,
 		links: () => sellers.map((s) => ({ addr: s.at }) as Link),
 		nearest: async () => home.addr,
-		connect: async (to) => ({ addr: find(to).at }) as Link,
+		connect: async (to) => {
+			if (find(to).lies.link === false) throw new SeaError("unreachable", "no way");
+			return { addr: to } as Link;
+		},
 		call: async (to, scope, body) => find(to).serve(scope, body, ledger),
 		handle: (scope, handler) => void (handler ? handlers.set(scope, handler) : handlers.delete(scope)),
 	};
@@ -234,6 +239,11 @@ for (const [name, lies, reason] of cases) {
 		assert.ok(sellers[0]!.ordered <= 1, "it is asked once");
 	}));
 }
+
+test("who cannot be linked to is tried again a few times, and nothing is signed", () => among([{ link: false }], async ({ ledger, buy }) => {
+	assert.equal(await reasonOf(buy()), "unreachable");
+	assert.deepEqual(ledger.lines(), []);
+}));
 
 test("who fails is left out, and another is asked", () => among([{ price: 500_000n, stdout: "wrong\n" }, {}], async ({ ledger, sellers, buy }) => {
 	const job = buy();

@@ -11,7 +11,7 @@ import { undelivered } from "./account.ts";
 import { type Ledger } from "./ledger.ts";
 import { maxMessage, maxPush } from "./message.ts";
 import { takePush } from "./receive.ts";
-import { comparePosition, outboxFor, positionFor, takeAck } from "./sync.ts";
+import { comparePosition, OutOfStep, outboxFor, positionFor, takeAck } from "./sync.ts";
 
 // The times, ms, and bounds of delivery.
 const callTime = 20_000;
@@ -180,7 +180,7 @@ export class Credit {
 				return await this.#empty(p.key, to, link ? maxPush : maxMessage);
 			} catch (err) {
 				if (link) this.#met.delete(link); // an answer may have been lost
-				if (!(err instanceof SeaError && err.message.startsWith("out of step")) || i + 1 >= tries) throw err;
+				if (!(err instanceof OutOfStep) || i + 1 >= tries) throw err;
 			}
 		}
 	}

@@ -128,12 +128,19 @@ export async function outboxFor(l: Ledger, peer: Bytes, room: number): Promise<B
 	return pack(push, { line: a.line, grant: ours && ours.seq > a.acked.grant ? ours : null, runs });
 }
 
-/** takeAck takes in the answer to a push. It rejects with "busy" when the peer holds something else, or no more than before. */
+/** OutOfStep is a peer that acknowledges something else than what was sent: exchange positions, and go on. */
+export class OutOfStep extends SeaError {
+	constructor(why: string) {
+		super("busy", `out of step: ${why}`);
+	}
+}
+
+/** takeAck takes in the answer to a push. It rejects with OutOfStep when the peer holds something else, or no more than before. */
 export async function takeAck(l: Ledger, peer: Bytes, message: Bytes): Promise<void> {
 	const got = unpack(message, ack, "ack");
 	await l.change(peer, async (d) => {
 		const { line, mine, acked } = d.account;
-		const other = (why: string) => new SeaError("busy", `out of step: ${why}`);
+		const other = (why: string) => new OutOfStep(why);
 		if (compare(got.line, line) !== 0) throw new SeaError("refused", "the answer is of another line");
 		if (got.seq > mine.tally.seq) throw other("the peer holds more than is here");
 		if (got.seq > 0n && compare((await l.book.item(line, mine.side, got.seq)).item.hash, got.tip) !== 0) throw other("the peer holds another entry");

@@ -61,7 +61,7 @@ export class Buyer {
 		});
 	}
 
-	/** close serves no more. Jobs that are being bought fail. */
+	/** close serves no more. Sellers of jobs that are being bought cannot fetch their inputs any more. */
 	close(): void {
 		this.#node.handle(Scope.get, undefined);
 		this.#node.handle(Scope.due, undefined);
@@ -109,6 +109,7 @@ export class Buyer {
 					const trade = await this.#begin(q, taps, say, stop.signal, until).catch((err: unknown) => refusedOf(err));
 					if (trade instanceof Refused) {
 						no = trade;
+						if (++drops > maxDropped) throw no;
 						continue;
 					}
 					try {
