@@ -19,6 +19,8 @@ const stopMillis = 30_000; // to stop when asked, and to deliver
 
 /** Live is what happens while a job runs. */
 export interface Live {
+	/** begun is called when the guest begins. */
+	begun?: () => void;
 	/** progress is told the fuel used so far, about ten times a second. */
 	progress?: (fuel: bigint) => void;
 	/** signal ends the job: as interrupted, or with SeaError "cancelled" (see above). */
@@ -54,7 +56,8 @@ export class Result {
 interface Run {
 	resolve(done: Done): void;
 	reject(err: SeaError): void;
-	progress: ((fuel: bigint) => void) | undefined;
+	live: Live;
+	began: boolean;
 	wall: number;
 	belt: ReturnType<typeof setTimeout>;
 }
@@ -92,10 +95,12 @@ export class Engine {
 		if (this.#cells) Atomics.store(this.#cells, Cell.share, Math.min(wholeShare, Math.max(1, Math.round(part * wholeShare))));
 	}
 
-	/** pause has the guest stand still, or go on. It does nothing where the engine is not steerable. */
+	/** pause has the guest stand still, its time with it, or go on. It does nothing where the engine is not steerable. */
 	pause(still: boolean): void {
-		if (this.#cells) Atomics.compareExchange(this.#cells, Cell.state, still ? State.run : State.pause, still ? State.pause : State.run);
+		if (!this.#cells) return;
+		Atomics.compareExchange(this.#cells, Cell.state, still ? State.run : State.pause, still ? State.pause : State.run);
 		this.#wake();
+		if (this.#run?.began) this.#time(this.#run);
 	}
 
 	/**
@@ -134,7 +139,7 @@ export class Engine {
 		const stop = (): void => this.#stop();
 		return new Promise<Done>((resolve, reject) => {
 			this.#run = {
-				resolve, reject, progress: live.progress, wall: order.job.limits.wall_ms,
+				resolve, reject, live, began: false, wall: order.job.limits.wall_ms,
 				belt: this.#belt(compileMillis, "compiling the module took too long"),
 			};
 			if (this.#cells) Atomics.compareExchange(this.#cells, Cell.state, State.stop, State.run);
@@ -159,16 +164,24 @@ export class Engine {
 	#said(said: Said): void {
 		const run = this.#run;
 		if (!run) return;
-		if ("fuel" in said) return run.progress?.(said.fuel);
+		if ("fuel" in said) return run.live.progress?.(said.fuel);
 		clearTimeout(run.belt);
 		if ("begun" in said) {
-			run.belt = this.#belt(run.wall + stopMillis, "the guest did not stop at the end of its time");
-			return;
+			run.began = true;
+			run.live.begun?.();
+			return this.#time(run);
 		}
 		if ("failed" in said) return this.#end(new SeaError("engine", said.failed));
 		this.#run = undefined;
 		if ("done" in said) run.resolve(said.done);
 		else run.reject(new SeaError("module", said.refused));
+	}
+
+	/** #time sees to it that a guest ends with its time, which stands still while it is paused. */
+	#time(run: Run): void {
+		clearTimeout(run.belt);
+		if (this.#cells && Atomics.load(this.#cells, Cell.state) === State.pause) return;
+		run.belt = this.#belt(run.wall + stopMillis, "the guest did not stop at the end of its time");
 	}
 
 	/** #stop asks the guest to stop, or ends its thread. */
@@ -212,7 +225,7 @@ async function outcomeOf(d: Done): Promise<Outcome> {
 }
 
 /** engineName says what runs guests here, in at most 128 bytes. */
-function engineName(): string {
+export function engineName(): string {
 	const agent = globalThis.navigator?.userAgent ?? "";
 	return `browser ${agent.replace(/[^ -~]/g, "")}`.slice(0, 128);
 }

@@ -109,7 +109,7 @@ export class Work {
 	/** #watch looks at the cells and the clock, rests, and makes slices that take about sliceMillis. */
 	#watch(wall: number, progress: (used: bigint) => void): Watch {
 		const began = performance.now();
-		let [before, then, told, slice] = [0n, began, began, leastSlice];
+		let [before, then, told, slice, until] = [0n, began, began, leastSlice, began + wall];
 		return (used) => {
 			const now = performance.now();
 			const took = now - then;
@@ -117,7 +117,8 @@ export class Work {
 				progress(used);
 				told = now;
 			}
-			if (!this.#rest(took, began + wall)) return undefined;
+			until += this.#rest(took, until); // a job's time stands still while it is paused
+			if (Atomics.load(this.cells, Cell.state) === State.stop || performance.now() >= until) return undefined;
 			// Clocks are coarse: what took no time is tried for longer.
 			const next = took < sliceMillis / 2 ? 2n * slice : BigInt(Math.round((Number(used - before) / took) * sliceMillis));
 			slice = next < leastSlice ? leastSlice : next > mostSlice ? mostSlice : next;
@@ -126,18 +127,19 @@ export class Work {
 		};
 	}
 
-	/** #rest waits while the guest is paused, and as long as its share wants; false ends it. */
-	#rest(took: number, until: number): boolean {
+	/** #rest waits while the guest is paused, and as long as its share wants; it gives how long it was paused, ms. */
+	#rest(took: number, until: number): number {
 		const share = Atomics.load(this.cells, Cell.share);
 		let rest = share < wholeShare ? Math.min(longestRest, (took * (wholeShare - share)) / share) : 0;
+		let paused = 0;
 		for (;;) {
 			const state = Atomics.load(this.cells, Cell.state);
-			const left = until - performance.now();
-			if (state === State.stop || left <= 0) return false;
-			if (state === State.run && rest < 1) return true;
 			const from = performance.now();
-			Atomics.wait(this.cells, Cell.state, state, state === State.run ? Math.min(rest, left) : left);
-			if (state === State.run) rest -= performance.now() - from;
+			if (state === State.stop || (state === State.run && (rest < 1 || from >= until + paused))) return paused;
+			Atomics.wait(this.cells, Cell.state, state, state === State.run ? Math.min(rest, until + paused - from) : Infinity);
+			const waited = performance.now() - from;
+			if (state === State.run) rest -= waited;
+			else paused += waited;
 		}
 	}
 }

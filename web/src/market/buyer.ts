@@ -45,10 +45,12 @@ export interface Purchase {
 export class Buyer {
 	readonly #node: Home;
 	readonly #ledger: Ledger;
-	readonly #shelf = new Shelf();
+	readonly #shelf: Shelf;
 	readonly #trades = new Map<string, { seller: Bytes; trade: Trade }>(); // by order in hex
 
-	constructor(node: Home, ledger: Ledger) {
+	/** shelf is one of its own, or that of a Seller on the same node. */
+	constructor(node: Home, ledger: Ledger, shelf: Shelf = new Shelf()) {
+		this.#shelf = shelf;
 		this.#node = node;
 		this.#ledger = ledger;
 		node.handle(Scope.get, this.#shelf.serve);

@@ -1,6 +1,6 @@
 // The market's calls. See docs/PROTOCOL.md, part 8, "Calls".
 
-import { bytes, map, type Of, optional, orNull, type Shape, uint, wide } from "../identity/shape.ts";
+import { bool, bytes, map, type Of, optional, orNull, type Shape, uint, wide } from "../identity/shape.ts";
 import { SeaError } from "../error.ts";
 import { maxOutcomeBytes } from "../compute/result.ts";
 import { statement } from "../identity/statement.ts";
@@ -44,6 +44,31 @@ export const follow = map({
 
 /** Follow is where an order stands. */
 export type Follow = Of<typeof follow>;
+
+const cursor = {
+	stdout: wide,
+	stderr: wide,
+	fuel: wide,
+	input: wide,
+	running: bool,
+	held: optional(reason),
+	wait: uint(),
+	voucher: optional(bytes(1, 1024)),
+};
+
+const cursorShape = map(cursor);
+
+/** Cursor is how far a buyer is. */
+export type Cursor = Of<typeof cursorShape>;
+
+/** What buyers ask of a seller. */
+export const askRequest = map({ ask: statement });
+export const orderRequest = map({ order: statement, quote: statement, ask: statement, ...cursor });
+export const followRequest = map({ order: bytes(32), ...cursor });
+export const cancelRequest = map({ cancel: statement });
+
+/** dueAnswer says whether a buyer still deals with an order, or has paid it. */
+export const dueAnswer = map({ known: bool });
 
 /** due asks a buyer whether it still deals with an order. */
 export const due = map({ order: bytes(32) });

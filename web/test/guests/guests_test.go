@@ -24,7 +24,7 @@ import (
 
 // policy is the Content-Security-Policy of the page: nothing but our files, and
 // WebAssembly.
-const policy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; img-src data:"
+const policy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self' ws:; img-src data:"
 
 // bench has a page that runs jobs, and the bytes of the jobs.
 type bench struct {

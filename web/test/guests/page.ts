@@ -6,8 +6,15 @@ import { Engine, type Live } from "../../src/compute/engine.ts";
 import { decodeJob } from "../../src/compute/job.ts";
 import { encodeReceipt } from "../../src/compute/receipt.ts";
 import { SeaError } from "../../src/error.ts";
+import { Pair } from "../../src/identity/ed25519.ts";
 import { Statement } from "../../src/identity/statement.ts";
+import { Credit } from "../../src/ledger/credit.ts";
+import { Ledger } from "../../src/ledger/ledger.ts";
+import { MemoryStore } from "../../src/ledger/store.ts";
+import { defaultTerms, Seller } from "../../src/market/seller.ts";
+import { Shelf } from "../../src/market/shelf.ts";
 import { recheck } from "../../src/market/verification.ts";
+import { Node } from "../../src/node/node.ts";
 
 /** Ran is what came of a job: its receipt without the engine's name, or the code of an error. */
 interface Ran {
@@ -93,4 +100,38 @@ const guests = {
 	},
 };
 
+let shop: { ledger: Ledger; seller: Seller; credit: Credit } | undefined;
+
+/** selling is a tab that sells, of a network of tests. */
+const selling = {
+	/** open joins by a node and gives this one's address. */
+	async open(url: string): Promise<string> {
+		const signer = await Pair.generate(0);
+		const node = await Node.create({ signer, network: "test", work: 0 });
+		const ledger = await Ledger.open(signer, new MemoryStore());
+		const credit = new Credit(node, ledger);
+		shop = { ledger, credit, seller: new Seller(node, ledger, await ready, new Shelf(), { ...defaultTerms, price: { fee: 1n, price: 1000n }, strangers: 1_000_000n }) };
+		await node.online([url]);
+		return node.addr.toString();
+	},
+
+	/** owed is what all owe to this tab. */
+	owed: () => String(shop!.ledger.lines().reduce((n, l) => n + l.claim, 0n)),
+
+	states: () => [...shop!.seller.sales].map((s) => s.state),
+
+	rest: (why: string) => shop!.seller.rest(why),
+
+	/** running resolves when a guest runs. */
+	async running(): Promise<void> {
+		while (![...shop!.seller.sales].some((s) => s.state === "running")) await sleep(20);
+	},
+
+	/** settled resolves when nothing is to be paid any more. */
+	async settled(): Promise<void> {
+		while ([...shop!.seller.sales].some((s) => !s.ended)) await sleep(20);
+	},
+};
+
+Object.assign(globalThis, { selling });
 Object.assign(globalThis, { guests });

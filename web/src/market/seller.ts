@@ -1,0 +1,422 @@
+// Seller sells what this browser's engine can run: one job at a time, paid when it
+// is delivered. What it has sold is in memory: a tab that is closed while it works
+// has not worked, and its buyer pays nothing. What was paid is in the ledger.
+
+import { type Bytes, compare, toHex } from "../bytes.ts";
+import { type Blob, type Blobs } from "../compute/blob.ts";
+import { engineName, type Live, type Result } from "../compute/engine.ts";
+import { decodeJob, hashJob, type Job, tariff1 } from "../compute/job.ts";
+import { receiptPurpose, signReceipt } from "../compute/receipt.ts";
+import { SeaError } from "../error.ts";
+import { encode } from "../identity/cbor.ts";
+import { read } from "../identity/shape.ts";
+import { type Ledger } from "../ledger/ledger.ts";
+import { clean, type Caller, type Handler } from "../node/rpc.ts";
+import { Rate } from "../node/rate.ts";
+import { type Asking } from "./find.ts";
+import { costOf, least, maxSum, type Price, withMemory } from "./price.ts";
+import { Refused } from "./reason.ts";
+import { Sale } from "./sale.ts";
+import { fetchBlob, type Shelf } from "./shelf.ts";
+import { ask as askForm, cancel as cancelForm, delivery as deliveryForm, offer as offerForm, open, order as orderForm, quote as quoteForm, refusal as refusalForm, sign } from "./statement.ts";
+import { askRequest, cancelRequest, dueAnswer, followRequest, orderRequest, Scope } from "./wire.ts";
+
+// How long offers and quotes hold, ms.
+const offerTime = 30_000;
+const quoteTime = 120_000;
+
+// Sales that are remembered, and of these how many may wait to be paid.
+const maxSales = 256;
+const maxUnpaid = 16;
+
+// Signatures a second for all who ask, and at once.
+const signRate = 20;
+const signBurst = 100;
+
+// The first pause before a buyer is reminded of a bill, the last, and what is kept of a job that cost nothing, ms.
+const firstReminder = 5000;
+const lastReminder = 3_600_000;
+const freeTime = 60_000;
+
+/** Terms are on what terms a tab sells. */
+export interface Terms {
+	readonly price: Price;
+	/** gib is how much more 10^9 fuel cost for each GiB of memory that a job may have. */
+	readonly gib: bigint;
+	/** strangers is what all peers without a grant may come to owe together, in micro-credits. */
+	readonly strangers: bigint;
+	readonly caps: Caps;
+}
+
+/** Caps are the largest jobs that are taken. */
+export interface Caps {
+	readonly fuel: bigint;
+	readonly pages: number;
+	readonly output: number;
+	/** wall is in ms. */
+	readonly wall: number;
+	readonly module: number;
+	readonly input: number;
+}
+
+/** defaultTerms are a credit for each Gfuel, and jobs that a tab can bear. */
+export const defaultTerms: Terms = {
+	price: { fee: 0n, price: 1_000_000n },
+	gib: 0n,
+	strangers: 5_000_000n,
+	caps: { fuel: 1_000_000_000_000n, pages: 16384, output: 64 << 20, wall: 3_600_000, module: 32 << 20, input: 64 << 20 },
+};
+
+/** Every engine in a tab has a stack of about a megabyte: no job may nest deeper. */
+const maxDepth = 4096;
+
+/** Runner runs jobs, one at a time. An Engine is one. */
+export interface Runner {
+	run(job: Job, blobs: Blobs, live?: Live): Promise<Result>;
+	/** steerable says whether pause does anything. */
+	readonly steerable: boolean;
+	pause(still: boolean): void;
+}
+
+/** Stall is the node of a seller. */
+export interface Stall extends Asking {
+	handle(scope: string, handler: Handler | undefined): void;
+}
+
+/** Seller sells from its making until close. */
+export class Seller {
+	/** changed is called whenever a sale or what is not sold has changed. It must not throw. */
+	changed: () => void = () => {};
+
+	terms: Terms;
+	readonly #node: Stall;
+	readonly #ledger: Ledger;
+	readonly #engine: Runner;
+	readonly #shelf: Shelf;
+	readonly #sales = new Map<string, Sale>(); // by order in hex, oldest first: maxSales
+	readonly #quotes = new Map<string, Bytes>(); // orders by their quotes, of the same sales
+	readonly #rate = new Rate(signRate, signBurst);
+	readonly #paid = (peer: Bytes): void => void this.#look(peer);
+	#rest = "";
+	#closed = false;
+
+	/** shelf is what else the node serves storage:get from. */
+	constructor(node: Stall, ledger: Ledger, engine: Runner, shelf: Shelf, terms: Terms = defaultTerms) {
+		this.terms = terms;
+		this.#node = node;
+		this.#ledger = ledger;
+		this.#engine = engine;
+		this.#shelf = shelf;
+		node.handle(Scope.get, shelf.serve);
+		node.handle(Scope.offer, async (_, from) => encode({ offer: (await this.#offer(from)).value() }));
+		node.handle(Scope.ask, async (body, from) => encode(await this.#ask(body, from)));
+		node.handle(Scope.order, (body, from) => this.#order(body, from));
+		node.handle(Scope.follow, async (body, from) => {
+			const { order, ...cursor } = read(body, followRequest, Scope.follow);
+			const s = this.#sales.get(toHex(order));
+			if (!s) return this.#no(order, new Refused("unknown_order", "this node has no such order"));
+			if (compare(s.buyer, from.node) !== 0 || !from.direct) throw new SeaError("refused", "the order is somebody else's");
+			return encode(await s.follow(cursor));
+		});
+		node.handle(Scope.cancel, async (body, from) => {
+			const { cancel } = read(body, cancelRequest, Scope.cancel);
+			const { order } = await open(cancelForm, cancel);
+			const s = this.#sales.get(toHex(order));
+			if (!s || compare(cancel.by, from.node) !== 0 || compare(s.buyer, from.node) !== 0) throw new SeaError("refused", "the order is somebody else's");
+			s.stop.abort();
+			return encode({});
+		});
+		ledger.watchers.add(this.#paid);
+	}
+
+	/** sales are what is remembered, oldest first. */
+	get sales(): Iterable<Sale> {
+		return this.#sales.values();
+	}
+
+	/** rest says why nothing is sold now, "" to go on. A guest that runs stands still meanwhile. */
+	rest(why: string): void {
+		this.#rest = why;
+		this.#engine.pause(why !== "");
+		for (const s of this.#sales.values()) {
+			if (!s.open) continue;
+			s.held = why && this.#engine.steerable ? "seller_paused" : "";
+			s.changed();
+		}
+		this.changed();
+	}
+
+	/** close sells no more; a job that runs is refused, and bills are not waited for. */
+	close(): void {
+		this.#closed = true;
+		for (const scope of [Scope.offer, Scope.ask, Scope.order, Scope.follow, Scope.cancel]) this.#node.handle(scope, undefined);
+		this.#ledger.watchers.delete(this.#paid);
+		for (const s of this.#sales.values()) {
+			s.stop.abort();
+			if (!s.ended) s.end(s.delivery ? "paid" : "refused");
+		}
+	}
+
+	// ---- offers and quotes
+
+	async #offer(from: Caller) {
+		if (this.#rest) throw new SeaError("refused", `nothing is sold now: ${this.#rest}`);
+		this.#allow();
+		const { price, gib, strangers, caps } = this.terms;
+		const now = Date.now();
+		return sign(offerForm, this.#node.signer, {
+			for: from.node, fee: price.fee, price: price.price, ...(gib > 0n && { gib }),
+			caps: {
+				fuel: caps.fuel, pages: caps.pages, output: BigInt(caps.output), wall: BigInt(caps.wall), module: BigInt(caps.module), input: BigInt(caps.input),
+			},
+			slots: 1, free: this.#busy() ? 0 : 1, room: await this.#room(from.node), strangers, tariff: tariff1, engine: engineName(),
+			at: now, until: now + offerTime,
+		});
+	}
+
+	async #ask(body: Bytes, from: Caller) {
+		this.#allow();
+		const { ask } = read(body, askRequest, Scope.ask);
+		const a = await open(askForm, ask);
+		if (compare(ask.by, from.node) !== 0 || compare(a.to, this.#node.signer.key) !== 0) throw new SeaError("refused", "the ask is from or for somebody else");
+		const asked = await ask.hash(askForm.purpose);
+		try {
+			const job = jobOf(a.job);
+			const price = withMemory(this.terms.price, this.terms.gib, job.limits.memory_pages);
+			this.#mayTake(job);
+			if (price.price > a.price) throw new Refused("refused_price", `10^9 fuel cost ${price.price} micro-credits here`);
+			const ceiling = costOf(price, job.limits.fuel);
+			if (ceiling === undefined || ceiling > a.credit) throw new Refused("refused_price", `the job may cost ${ceiling ?? "too many"} micro-credits here`);
+			await this.#afford(from.node, ceiling);
+			const quote = { ask: asked, job: await hashJob(job), fee: price.fee, price: price.price, ceiling, until: Date.now() + quoteTime };
+			return { quote: (await sign(quoteForm, this.#node.signer, quote)).value(), refusal: null };
+		} catch (err) {
+			if (!(err instanceof Refused)) throw err;
+			return { quote: null, refusal: (await this.#refusal(asked, from.node, err)).value() };
+		}
+	}
+
+	/** #mayTake throws Refused for a job that is too large, and while there is no room for any. */
+	#mayTake(job: Job): void {
+		if (this.#rest) throw new Refused("not_selling", `nothing is sold now: ${this.#rest}`);
+		const { caps } = this.terms;
+		const l = job.limits;
+		const input = job.files.reduce((n, f) => n + f.size, job.stdin.size);
+		const rules: [boolean, string][] = [
+			[job.module_size > caps.module, "module_too_large"],
+			[input > caps.input, "input_too_large"],
+			[l.fuel > caps.fuel, "fuel"],
+			[l.memory_pages > caps.pages, "memory"],
+			[l.output_bytes > caps.output, "output"],
+			[l.wall_ms > caps.wall, "wall_time"],
+			[l.depth > maxDepth, "bad_job"],
+			[this.#busy(), "busy"],
+		];
+		const no = rules.find(([is]) => is);
+		if (no) throw new Refused(no[1], no[1] === "busy" ? "another job runs" : "the job wants more than this seller takes");
+	}
+
+	#busy(): boolean {
+		const all = [...this.#sales.values()];
+		return all.some((s) => s.open) || all.filter((s) => s.state === "delivered").length >= maxUnpaid;
+	}
+
+	#allow(): void {
+		if (!this.#rate.take()) throw new SeaError("busy", "asked too often; wait a second");
+	}
+
+	/** #room is how much more a peer may come to owe now, what is set aside for its jobs taken off. */
+	async #room(peer: Bytes): Promise<bigint> {
+		const line = await this.#ledger.line(peer);
+		if (line.state !== "open") return 0n;
+		let held = 0n;
+		let crowd = 0n; // of all who have no grant
+		for (const other of this.#ledger.lines()) if (other.theyMayOwe === 0n && other.claim > 0n) crowd += other.claim;
+		for (const s of this.#sales.values()) {
+			if (s.ended) continue;
+			const due = s.delivery ? s.cost : s.quote.ceiling;
+			if (compare(s.buyer, peer) === 0) held += due;
+			if ((await this.#ledger.line(s.buyer)).theyMayOwe === 0n) crowd += due;
+		}
+		const lent = line.theyMayOwe > 0n ? line.theyMayOwe - line.claim - held : this.terms.strangers - crowd;
+		const own = -line.claim - held; // what this node owes it
+		const room = lent > own ? lent : own;
+		return room > 0n ? least(room, maxSum - 1n) : 0n;
+	}
+
+	async #afford(peer: Bytes, cost: bigint): Promise<void> {
+		const room = await this.#room(peer);
+		if (cost > room) throw new Refused("refused_credit", `the job may cost ${cost} micro-credits, there is room for ${room}`);
+	}
+
+	async #refusal(of: Bytes, peer: Bytes, no: Refused) {
+		const room = no.reason === "refused_credit" ? await this.#room(peer) : 0n;
+		return sign(refusalForm, this.#node.signer, { of, reason: no.reason, text: clip(no.message), room });
+	}
+
+	// ---- orders
+
+	async #order(body: Bytes, from: Caller): Promise<Bytes> {
+		if (!from.direct) throw new SeaError("refused", "orders are taken over direct links only; connect first");
+		const { order, quote, ask, ...cursor } = read(body, orderRequest, Scope.order);
+		const o = await open(orderForm, order);
+		if (compare(order.by, from.node) !== 0) throw new SeaError("refused", "the order is from somebody else");
+		const hash = await order.hash(orderForm.purpose);
+		const known = this.#sales.get(toHex(hash));
+		if (known) return encode(await known.follow(cursor));
+		this.#allow();
+		const [q, a] = [await open(quoteForm, quote), await open(askForm, ask)];
+		const quoted = await quote.hash(quoteForm.purpose);
+		const job = jobOf(a.job);
+		const mine = this.#node.signer.key;
+		let s: Sale;
+		try {
+			const fits =
+				compare(quote.by, mine) === 0 && compare(o.quote, quoted) === 0 && compare(q.ask, await ask.hash(askForm.purpose)) === 0 &&
+				compare(ask.by, from.node) === 0 && compare(a.to, mine) === 0 && compare(q.job, await hashJob(job)) === 0;
+			if (!fits) throw new Refused("unknown_quote", "this node gave no such quote for that");
+			if (Date.now() > q.until) throw new Refused("expired", "the quote is too old");
+			await this.#afford(from.node, q.ceiling);
+			s = this.#take(new Sale(hash, from.node, from.addr, job, q, quoted));
+		} catch (err) {
+			if (!(err instanceof Refused)) throw err;
+			return this.#no(hash, err, from.node);
+		}
+		return encode(await s.follow(cursor));
+	}
+
+	/** #take begins a sale, unless it was begun meanwhile. Nothing else happens between its checks. */
+	#take(s: Sale): Sale {
+		const raced = this.#sales.get(toHex(s.order));
+		if (raced) return raced;
+		if (this.#quotes.has(toHex(s.quoted))) throw new Refused("quote_used", "the quote was ordered by already");
+		this.#mayTake(s.job);
+		if (this.#closed) throw new Refused("not_selling", "this node does not sell any more");
+		this.#forget();
+		this.#sales.set(toHex(s.order), s);
+		this.#quotes.set(toHex(s.quoted), s.order);
+		void this.#perform(s);
+		return s;
+	}
+
+	/** #forget makes room for one more sale: the oldest that has ended goes. */
+	#forget(): void {
+		if (this.#sales.size < maxSales) return;
+		const old = [...this.#sales.values()].find((s) => s.ended)!; // at most maxUnpaid and one have not
+		this.#sales.delete(toHex(old.order));
+		this.#quotes.delete(toHex(old.quoted));
+	}
+
+	/** #no is a follow that is a refusal. */
+	async #no(order: Bytes, no: Refused, peer: Bytes = this.#node.signer.key): Promise<Bytes> {
+		const none = new Uint8Array(0);
+		return encode({
+			state: "refused", fuel: 0, input: 0, stdout: none, stderr: none, stdout_size: 0, stderr_size: 0,
+			refusal: (await this.#refusal(order, peer, no)).value(), receipt: null, delivery: null, outcome: none, outcome_size: 0,
+		});
+	}
+
+	/** #perform runs a sale's job and delivers it. It never rejects. */
+	async #perform(s: Sale): Promise<void> {
+		this.changed();
+		try {
+			const result = await this.#engine.run(s.job, this.#inputs(s), {
+				signal: s.stop.signal,
+				begun: () => {
+					s.state = "running";
+					s.changed();
+				},
+				progress: (fuel) => {
+					s.fuel = fuel;
+					s.changed();
+				},
+			});
+			const { signer } = this.#node;
+			const cost = costOf(s.quote, result.done.fuel)!; // at most the ceiling
+			const receipt = await signReceipt(await result.receipt(), signer);
+			const delivery = await sign(deliveryForm, signer, { order: s.order, receipt: await receipt.hash(receiptPurpose), cost });
+			if (this.#closed) return;
+			s.deliver(result, receipt, delivery, cost);
+			const files = result.outcome.files.map((f, i) => [f, result.done.files[i]!.data as Bytes] as const).filter(([f]) => f.size > 0);
+			s.unshare = this.#shelf.share(s.buyer, [[await outcomeBlob(result, s.outcome), s.outcome], ...files]);
+			this.changed();
+			await this.#collect(s);
+		} catch (err) {
+			if (this.#closed) return;
+			s.refusal = await this.#refusal(s.order, s.buyer, failed(err)).catch(() => undefined);
+			s.end("refused");
+		}
+		this.changed();
+	}
+
+	/** #inputs fetches a job's bytes from its buyer. */
+	#inputs(s: Sale): Blobs {
+		const { job } = s;
+		const all: Blob[] = [{ hash: job.module, size: job.module_size }, job.stdin, ...job.files];
+		return {
+			open: async (hash) => {
+				const blob = all.find((b) => compare(b.hash, hash) === 0)!;
+				const b = await fetchBlob(this.#node, s.at, blob, s.stop.signal);
+				s.input += BigInt(b.length);
+				s.changed();
+				return b;
+			},
+		};
+	}
+
+	/** #collect waits until a sale is paid, and reminds its buyer. */
+	async #collect(s: Sale): Promise<void> {
+		if (s.cost === 0n) {
+			await sleep(freeTime);
+			if (!s.ended) s.end("paid");
+		}
+		for (let pause = firstReminder; pause <= lastReminder && !s.ended && !this.#closed; pause *= 2) {
+			await this.#look(s.buyer);
+			for (let left = pause; left > 0 && !s.ended && !this.#closed; left -= firstReminder) await sleep(Math.min(left, firstReminder));
+			if (s.ended || this.#closed) return;
+			const answer = await this.#node.call(s.at, Scope.due, encode({ order: s.order }), AbortSignal.timeout(pause)).catch(() => undefined);
+			if (answer && !read(answer, dueAnswer, Scope.due).known) break;
+		}
+		if (!s.ended) s.end("refused"); // it is written off
+	}
+
+	/** #look ends the sales that a buyer has paid. */
+	async #look(buyer: Bytes): Promise<void> {
+		for (const s of this.#sales.values()) {
+			if (s.state !== "delivered" || compare(s.buyer, buyer) !== 0) continue;
+			if ((await this.#ledger.paid(buyer, s.order)).theirs < s.cost || s.ended) continue;
+			s.end("paid");
+			this.changed();
+		}
+	}
+}
+
+function jobOf(b: Bytes): Job {
+	try {
+		return decodeJob(b);
+	} catch (err) {
+		throw new SeaError("bad_request", `the job: ${err instanceof Error ? err.message : String(err)}`);
+	}
+}
+
+async function outcomeBlob(result: Result, outcome: Bytes): Promise<Blob> {
+	return { hash: (await result.receipt()).result, size: outcome.length };
+}
+
+/** failed is what a failure of the engine means to a buyer. */
+function failed(err: unknown): Refused {
+	const text = err instanceof Error ? err.message : String(err);
+	const code = err instanceof SeaError ? err.code : "engine";
+	if (code === "module") return new Refused("module_invalid", text);
+	if (code === "engine" || code === "busy") return new Refused("engine_failed", text);
+	return code === "cancelled" ? new Refused("cancelled", text) : new Refused("inputs_missing", text);
+}
+
+/** clip makes text fit for a refusal: 256 bytes. */
+function clip(text: string): string {
+	return clean(text).replace(/[^ -~]/g, "?").slice(0, 256);
+}
+
+function sleep(ms: number): Promise<void> {
+	return new Promise((resolve) => setTimeout(resolve, ms));
+}
