@@ -1,0 +1,2 @@
+// Package buy has no code but its tests: tabs that buy jobs.
+package buy
