@@ -70,7 +70,9 @@ export class Bootstraps {
 		try {
 			return await this.dial(url);
 		} catch (err) {
-			for (const other of err instanceof Refused ? err.elsewhere.slice(0, maxElsewhere) : []) {
+			// Another's word, which may name any machine: it must have a name and a certificate.
+			const others = err instanceof Refused ? err.elsewhere.filter((other) => other.startsWith("wss://")) : [];
+			for (const other of others.slice(0, maxElsewhere)) {
 				const link = await this.dial(other).catch(() => undefined);
 				if (link) return link;
 			}

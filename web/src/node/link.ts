@@ -22,6 +22,10 @@ const maxUnsent = 8 << 20;
 const messageCost = 64;
 const maxStrikes = 2;
 
+// What may wait for a peer that does not read, in bytes: answers to its calls, and room
+// for all else. Beyond it the link ends.
+const maxUnread = 24 << 20;
+
 // How long the last frame may take to leave, ms.
 const lastWait = 500;
 
@@ -126,7 +130,9 @@ export class Link {
 
 	/** send sends a frame, unless the link has ended. */
 	send(f: Frame): void {
-		if (!this.alive.aborted) this.#outbox.push(f);
+		if (this.alive.aborted) return;
+		if (this.waiting > maxUnread) return this.end(Reason.silent, "the other side does not read");
+		this.#outbox.push(f);
 	}
 
 	/** run takes frames until the wire ends. */

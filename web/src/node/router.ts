@@ -17,7 +17,7 @@ import { Seen } from "./seen.ts";
 
 // The times, ms, and bounds of routing.
 const flightLife = 30_000;
-const maxFlights = 1024;
+const maxFlights = 512;
 const maxBacks = 3;
 const keptFor = 4000;
 const maxKept = 4096;
@@ -32,6 +32,8 @@ const maxAttempt = 2;
 const maxBudget = 4;
 const maxSources = 256;
 const maxGuarded = 4096;
+const guardShare = 4; // a source may have one for each so many places that are free
+const maxReplies = 4 << 20; // bytes that are kept for retries
 const maxServing = 64;
 
 /** Site is the node that a router routes for. */
@@ -65,6 +67,15 @@ interface Flight {
 	over: ReturnType<typeof setTimeout>;
 }
 
+/** Guarded is a request that was carried out here, until it would be refused for its time. */
+interface Guarded {
+	readonly hash: string;
+	readonly until: number;
+	/** reply is kept for other attempts, and forgotten when others need the room. */
+	reply: Promise<Reply> | undefined;
+	size: number;
+}
+
 /** Router is one node's. */
 export class Router {
 	readonly #flights = new Map<string, Flight>();
@@ -73,8 +84,9 @@ export class Router {
 	readonly #seen = new Seen(60_000, 8192);
 	readonly #sources = new Map<string, Rate>();
 	readonly #rates = new WeakMap<Link, Rate>();
-	// What was carried out here: each until it would be refused for its time.
-	readonly #guarded = new Map<string, { until: number; reply: Promise<Reply> }>();
+	readonly #guarded = new Map<string, Guarded>(); // by source and id, the oldest first
+	readonly #guards = new Map<string, number>(); // how many of them are whose
+	#replies = 0; // bytes of them
 	#serving = 0;
 	#began = 0;
 
@@ -340,22 +352,49 @@ export class Router {
 		const refuse = (code: RpcCode, text: string) => this.#reply(request, failed(new SeaError(code, text)));
 		const now = Date.now();
 		if (now - request.exp > slack || request.iat - now > slack) return refuse("expired", "the request expired, or is dated ahead; compare the clocks");
-		const name = toHex(request.source) + toHex(request.id) + toHex(await hashOf(request));
+		const hash = toHex(await hashOf(request));
+		const source = toHex(request.source);
+		const name = source + toHex(request.id);
 		const known = this.#guarded.get(name);
-		if (known) return known.reply;
+		if (known?.hash === hash && known.reply) return known.reply;
+		if (known) return refuse("replayed", "the request was carried out before, or another one had this id");
 		for (const [other, { until }] of this.#guarded) {
 			if (until >= now) break; // the oldest come first, or nearly so
-			this.#guarded.delete(other);
+			this.#unguard(other);
 		}
-		if (this.#guarded.size >= maxGuarded || this.#serving >= maxServing) return refuse("busy", "too many requests");
+		const held = this.#guards.get(source) ?? 0;
+		if (held > (maxGuarded - this.#guarded.size) / guardShare || this.#serving >= maxServing) return refuse("busy", "too many requests");
 		this.#serving++;
-		const reply = this.site.carryOut(request, f.backs[0]?.link).then(
+		const guarded: Guarded = { hash, until: request.exp + slack, reply: undefined, size: 0 };
+		this.#guarded.set(name, guarded);
+		this.#guards.set(source, held + 1);
+		const carried = this.site.carryOut(request, f.backs[0]?.link).then(
 			(says) => this.#reply(request, says),
 			(err: unknown) => this.#reply(request, failed(err)),
 		);
-		this.#guarded.set(name, { until: request.exp + slack, reply });
-		void reply.finally(() => this.#serving--);
+		guarded.reply = carried;
+		const reply = await carried.finally(() => this.#serving--);
+		if (this.#guarded.get(name) === guarded) {
+			guarded.size = reply.encoded.length;
+			this.#replies += guarded.size;
+			for (const old of this.#guarded.values()) {
+				if (this.#replies <= maxReplies) break;
+				this.#replies -= old.size;
+				if (old.size > 0) old.reply = undefined;
+				old.size = 0;
+			}
+		}
 		return reply;
+	}
+
+	#unguard(name: string): void {
+		const { size } = this.#guarded.get(name)!;
+		this.#replies -= size;
+		this.#guarded.delete(name);
+		const source = name.slice(0, 64);
+		const left = this.#guards.get(source)! - 1;
+		if (left > 0) this.#guards.set(source, left);
+		else this.#guards.delete(source);
 	}
 
 	async #reply(request: Request, says: Outcome): Promise<Reply> {
