@@ -164,6 +164,9 @@ test("a ledger is what it was after it is opened again, and a copy that was put 
 	assert.equal((await back.line(b.key)).balance, -2n, "what comes is taken");
 	assert.equal((await (await Ledger.open(payer, old, clock)).line(b.key)).state, "fenced");
 	await assert.rejects(Ledger.open(payee, old, clock), because("unavailable"));
+	const [line] = await old.list("line/", "line/~", 1);
+	await old.commit([[line![0], { ...(line![1] as object), v: 2 }]]);
+	await assert.rejects(Ledger.open(payer, old, clock), because("unavailable", "version 2"));
 });
 
 test("two histories are a dispute, and nothing more is taken", async () => {

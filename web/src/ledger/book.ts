@@ -1,5 +1,10 @@
-// Book is a ledger's records in its store: accounts, runs as they were signed, what
-// was paid for what, and proofs.
+// Book is a ledger's records in its store. LINE, REF are in hex, SEQ has 16 digits of it:
+//
+//	self                {v: 1, key}: whose it is
+//	line/LINE           the Account
+//	run/LINE/SIDE/SEQ   the bytes of a run, under its last entry's number
+//	ref/LINE/SIDE/REF   what was paid for REF: a Paid
+//	proof/LINE          {v: 1, held, shown}: two runs that cannot both be
 
 import { type Bytes, compare, toHex } from "../bytes.ts";
 import { SeaError } from "../error.ts";
@@ -17,23 +22,33 @@ export interface Paid {
 
 const maxParts = 64;
 
+// The version of the ledger's own record and of accounts.
+const version = 1;
+
+/** known is a record of this version; another one is refused by its number. */
+function known<T extends { v: number }>(record: unknown): T {
+	const { v } = record as T;
+	if (v !== version) throw new SeaError("unavailable", `the ledger is of version ${v}, this program reads version ${version}`);
+	return record as T;
+}
+
 type Put = [string, unknown];
 
 /** Book reads and keeps the records of one ledger. */
 export class Book {
 	constructor(readonly store: Store) {}
 
-	/** own makes the store one key's, or rejects with "unavailable" when it is another's. */
+	/** own makes the store one key's, or rejects with "unavailable" when it is another's, or of another version. */
 	async own(key: Bytes): Promise<void> {
 		const [self] = await this.store.list("self", "self", 1);
-		if (!self) return this.store.commit([["self", key]]);
-		if (compare(self[1] as Bytes, key) !== 0) throw new SeaError("unavailable", "the ledger is another key's");
+		if (!self) return this.store.commit([["self", { v: version, key }]]);
+		if (compare(known<{ v: number; key: Bytes }>(self[1]).key, key) !== 0) throw new SeaError("unavailable", "the ledger is another key's");
 	}
 
 	/** accounts are all, most at most. */
 	async accounts(most: number): Promise<Account[]> {
 		const all = await this.store.list("line/", "line/~", most);
-		return all.map(([, a]) => a as Account);
+		return all.map(([, a]) => known<Account>(a));
 	}
 
 	/** keep keeps an account and what belongs to it. */
