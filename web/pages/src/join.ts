@@ -1,5 +1,5 @@
 // The join page: this tab becomes a peer by the node that served it. It talks in a
-// channel, buys a run of a program, and runs it again to recompute the bill.
+// channel, buys a run of a program, runs it again to recompute the bill, and sells.
 
 import { toHex } from "../../src/bytes.ts";
 import { Engine } from "../../src/compute/engine.ts";
@@ -9,13 +9,15 @@ import { Credit } from "../../src/ledger/credit.ts";
 import { Ledger } from "../../src/ledger/ledger.ts";
 import { IdbStore } from "../../src/ledger/store.ts";
 import { Buyer } from "../../src/market/buyer.ts";
+import { Rest } from "../../src/market/rest.ts";
+import { Seller } from "../../src/market/seller.ts";
 import { type Progress, specOf } from "../../src/market/spec.ts";
 import { type Bought } from "../../src/market/trade.ts";
 import { type HashAddress } from "../../src/node/addr.ts";
 import { type Node } from "../../src/node/node.ts";
 import { type Child, h, show } from "./dom.ts";
 import { clock, count, credits, fuel, short } from "./format.ts";
-import { card, glyph, meter, pill, tile, tiles, wave, who } from "./parts.ts";
+import { card, glyph, meter, pill, statePill, tile, tiles, wave, who } from "./parts.ts";
 import { sonar } from "./sonar.ts";
 import type { Peer } from "./types.ts";
 
@@ -49,7 +51,12 @@ let node: Node | undefined;
 let buyer: Buyer | undefined;
 let ledger: Ledger | undefined;
 let channel: Channel | undefined;
-let engine: Promise<Engine> | undefined;
+let checker: Promise<Engine> | undefined; // recomputes
+let worker: Promise<Engine> | undefined; // sells
+let seller: Seller | undefined;
+let selling = false;
+let resting = ""; // why nothing is sold now
+let share = 50; // of a core, in percent
 let program: Promise<Uint8Array> | undefined;
 let run: Run | undefined;
 const lines: Line[] = [];
@@ -104,7 +111,7 @@ function draw(): void {
 				h("p", { class: "lead" }, trouble || "It has a key of its own, neighbours, and no server behind it. Nothing was installed; closing the tab leaves."),
 				node ? h("p", { class: "name" }, glyph(here, 38), h("code", { title: here }, short(here, 12))) : null),
 			h("div", { class: "aside" }, sonar({ address: here || "00000000", peers: near, near: {} }))),
-		h("div", { class: "columns" }, talk(), work(near.length > 0)),
+		h("div", { class: "columns" }, talk(), h("div", { class: "stack" }, work(near.length > 0), sell(near.length > 0))),
 	);
 	main.removeAttribute("aria-busy");
 }
@@ -193,14 +200,70 @@ async function recompute(r: Run): Promise<void> {
 	r.again = "running";
 	draw();
 	try {
-		engine ??= fetched("meter.wasm").then((b) => WebAssembly.compile(b as BufferSource)).then((m) => new Engine(() => new Worker("worker.js", { type: "module" }), m));
+		checker ??= engine();
 		const module = (await program)!;
 		const spec = await specOf(module, { args: args(r.n), fuel: r.bought!.fuel * 2n });
-		const { done } = await (await engine).run(spec.job, { open: async () => module as Uint8Array<ArrayBuffer> });
+		const { done } = await (await checker).run(spec.job, { open: async () => module as Uint8Array<ArrayBuffer> });
 		r.again = { fuel: done.fuel, same: toHex(done.stdout) === toHex(r.bought!.stdout) };
 	} catch (err) {
 		delete r.again;
 		note(`The bill was not recomputed: ${err instanceof Error ? err.message : String(err)}`);
+	}
+	draw();
+}
+
+/** engine makes one that runs metered programs in a thread of its own. */
+async function engine(): Promise<Engine> {
+	const rewriter = await WebAssembly.compile((await fetched("meter.wasm")) as BufferSource);
+	return new Engine(() => new Worker("worker.js", { type: "module" }), rewriter);
+}
+
+function sell(online: boolean): Child {
+	const sales = [...(seller?.sales ?? [])].reverse();
+	const owed = ledger?.lines().reduce((sum, l) => sum + (l.balance > 0n ? l.balance : 0n), 0n) ?? 0n;
+	const state = !selling ? "off" : !seller ? "starting" : resting ? `rests: ${resting}` : sales.some((s) => s.open) ? "at work" : "waiting for work";
+	return card("Sell this machine's time", [
+		h("p", null, "Strangers' programs run in this tab, sandboxed and metered, for a credit a Gfuel. It rests while the tab is hidden, and on battery."),
+		h("div", { class: "chat" },
+			h("div", { class: "row" },
+				h("input", { type: "range", min: 10, max: 100, step: 10, value: share, "aria-label": "Share of a core, in percent", oninput: (e) => {
+					share = Number((e.currentTarget as HTMLInputElement).value);
+					void worker?.then((w) => w.share(share / 100));
+					draw();
+				} }),
+				h("span", { class: "share" }, `${share} % of a core`),
+				h("button", { type: "button", disabled: !online || !ledger || !buyer, "aria-pressed": String(selling), onclick: () => void toggle() }, selling ? "Stop" : "Sell")),
+			sales.length > 0 ? [
+				tiles(tile("Owed to this tab", credits(Number(owed))), tile("Jobs", count(sales.length))),
+				h("ul", { class: "sales" }, sales.slice(0, 6).map((s) => h("li", { "data-key": toHex(s.order) },
+					who(toHex(s.buyer)), statePill(s.state), h("span", { class: "faint" }, `${fuel(Number(s.fuel))}${s.cost > 0n ? ` · ${credits(Number(s.cost))}` : ""}`)))),
+			] : null),
+	], pill(state, !selling ? "calm" : resting ? "warn" : "good"));
+}
+
+/** toggle has the tab sell, or not. */
+async function toggle(): Promise<void> {
+	selling = !selling;
+	draw();
+	try {
+		worker ??= engine();
+		const w = await worker;
+		w.share(share / 100);
+		if (!seller) {
+			seller = new Seller(node!, ledger!, w, buyer!.shelf);
+			seller.changed = draw;
+			const rest = new Rest({ hidden: true, battery: typeof (navigator as { getBattery?: unknown }).getBattery === "function" }, (why) => {
+				resting = why;
+				seller!.rest(why || (selling ? "" : "paused"));
+				draw();
+			});
+			resting = rest.why;
+		}
+		seller.rest(resting || (selling ? "" : "paused"));
+	} catch (err) {
+		selling = false;
+		worker = undefined;
+		note(`Nothing is sold: ${err instanceof Error ? err.message : String(err)}`);
 	}
 	draw();
 }

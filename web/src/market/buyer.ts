@@ -63,6 +63,11 @@ export class Buyer {
 		});
 	}
 
+	/** shelf is what sellers fetch from. */
+	get shelf(): Shelf {
+		return this.#shelf;
+	}
+
 	/** close serves no more. Sellers of jobs that are being bought cannot fetch their inputs any more. */
 	close(): void {
 		this.#node.handle(Scope.get, undefined);
