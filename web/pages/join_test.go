@@ -5,6 +5,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+
 	"github.com/peersea/sea/web/internal/browsertest"
 	"github.com/peersea/sea/web/internal/bundle"
 )
@@ -12,7 +16,7 @@ import (
 // TestJoin: two visitors open a node's page, each in a fresh browser with nothing
 // installed. Both tabs become peers, talk in a channel, and one buys a run of a
 // program on the node, whose ledger has the bill to the unit, and recomputes it.
-// The other sells one to the node.
+// Both sell one to the node.
 func TestJoin(t *testing.T) {
 	t.Parallel()
 	browser := browsertest.Start(t)
@@ -26,7 +30,6 @@ func TestJoin(t *testing.T) {
 
 	one, two := browser.Tab(t, url), browser.Profile(t).Tab(t, url)
 	look(t, one, desk)
-	look(t, two, desk)
 	for _, tab := range []*browsertest.Tab{one, two} {
 		until(t, tab, `document.querySelector("h1").textContent === "This tab is a peer of the sea"`)
 		until(t, tab, `document.querySelector(".pill.good")?.textContent === "others are here"`)
@@ -62,15 +65,21 @@ func TestJoin(t *testing.T) {
 	until(t, one, `document.querySelector(".verdict, .said li.note")`)
 	until(t, one, `document.querySelector(".verdict.good")?.textContent.startsWith("The same to the unit")`)
 
-	// The other tab sells: the node buys from it, and what it pays is the tab's.
-	two.Run(t, `[...document.querySelectorAll("button")].find((b) => b.textContent === "Sell").click()`)
-	until(t, two, `[...document.querySelectorAll(".pill")].some((p) => p.textContent === "waiting for work")`)
-	if got := harbour.primes(t, "100000", "--to", browsertest.Value[string](t, two, `document.querySelector(".name code").title`)); got != "9592" {
-		t.Errorf("a tab says that there are %s primes below 100,000, want 9592", got)
+	// Both sell: the node buys from each, and its ledger has what the other earned.
+	for _, tab := range []*browsertest.Tab{two, one} {
+		if _, err := chromedp.Call(tab.Context(), page.BringToFront, cdp.Empty{}); err != nil { // a hidden tab rests
+			t.Fatal(err)
+		}
+		tab.Run(t, `[...document.querySelectorAll("button")].find((b) => b.textContent === "Sell").click()`)
+		until(t, tab, `[...document.querySelectorAll(".pill")].some((p) => p.textContent === "waiting for work")`)
+		if got := harbour.primes(t, "100000", "--to", browsertest.Value[string](t, tab, `document.querySelector(".name code").title`)); got != "9592" {
+			t.Errorf("a tab says that there are %s primes below 100,000, want 9592", got)
+		}
+		until(t, tab, `document.querySelector(".sales .pill")?.textContent === "paid"`)
 	}
-	until(t, two, `document.querySelector(".sales .pill")?.textContent === "paid"`)
-	if got := browsertest.Value[string](t, two, `[...document.querySelectorAll(".tile")].find((d) => d.textContent.startsWith("Owed")).querySelector("strong").textContent`); !soonOwed(t, harbour, "-"+got) {
-		t.Errorf("the buyer's ledger does not have %s:\n%s", got, harbour.run(t, "credit", "list"))
+	earned := browsertest.Value[string](t, two, `[...document.querySelectorAll(".tile")].find((d) => d.textContent.startsWith("Earned")).querySelector("strong").textContent`)
+	if !soonOwed(t, harbour, "-"+earned) {
+		t.Errorf("the buyer's ledger does not have %s:\n%s", earned, harbour.run(t, "credit", "list"))
 	}
 
 	for _, on := range []screen{desk, night, phone} {

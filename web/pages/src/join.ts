@@ -4,11 +4,8 @@
 import { toHex } from "../../src/bytes.ts";
 import { Engine } from "../../src/compute/engine.ts";
 import { type Channel, Sea } from "../../src/index.ts";
-import { loadPair } from "../../src/keys.ts";
-import { Credit } from "../../src/ledger/credit.ts";
-import { Ledger } from "../../src/ledger/ledger.ts";
-import { IdbStore } from "../../src/ledger/store.ts";
-import { Buyer } from "../../src/market/buyer.ts";
+import { type Ledger } from "../../src/ledger/ledger.ts";
+import { type Buyer } from "../../src/market/buyer.ts";
 import { Rest } from "../../src/market/rest.ts";
 import { Seller } from "../../src/market/seller.ts";
 import { type Progress, specOf } from "../../src/market/spec.ts";
@@ -63,12 +60,9 @@ const lines: Line[] = [];
 
 async function join(): Promise<void> {
 	if (!isSecureContext) throw new Error("Browsers give pages their cryptography over https:// or on this very machine only. Open this page there.");
-	const signer = await loadPair(12);
-	const sea = new Sea({ signer });
+	const sea = new Sea();
 	node = await sea.node();
-	ledger = await Ledger.open(signer, await IdbStore.open(`peersea/ledger/${toHex(signer.key)}`));
-	new Credit(node, ledger); // for as long as the page lives
-	buyer = new Buyer(node, ledger);
+	({ ledger, buyer } = await sea.shop());
 	ledger.watchers.add(draw);
 	sea.on("online", draw);
 	sea.on("offline", draw);
@@ -220,7 +214,7 @@ async function engine(): Promise<Engine> {
 
 function sell(online: boolean): Child {
 	const sales = [...(seller?.sales ?? [])].reverse();
-	const owed = ledger?.lines().reduce((sum, l) => sum + (l.balance > 0n ? l.balance : 0n), 0n) ?? 0n;
+	const earned = sales.reduce((sum, s) => sum + (s.state === "paid" ? s.cost : 0n), 0n);
 	const state = !selling ? "off" : !seller ? "starting" : resting ? `rests: ${resting}` : sales.some((s) => s.open) ? "at work" : "waiting for work";
 	return card("Sell this machine's time", [
 		h("p", null, "Strangers' programs run in this tab, sandboxed and metered, for a credit a Gfuel. It rests while the tab is hidden, and on battery."),
@@ -234,7 +228,7 @@ function sell(online: boolean): Child {
 				h("span", { class: "share" }, `${share} % of a core`),
 				h("button", { type: "button", disabled: !online || !ledger || !buyer, "aria-pressed": String(selling), onclick: () => void toggle() }, selling ? "Stop" : "Sell")),
 			sales.length > 0 ? [
-				tiles(tile("Owed to this tab", credits(Number(owed))), tile("Jobs", count(sales.length))),
+				tiles(tile("Earned", credits(Number(earned)), "promised to this tab"), tile("Jobs", count(sales.length))),
 				h("ul", { class: "sales" }, sales.slice(0, 6).map((s) => h("li", { "data-key": toHex(s.order) },
 					who(toHex(s.buyer)), statePill(s.state), h("span", { class: "faint" }, `${fuel(Number(s.fuel))}${s.cost > 0n ? ` · ${credits(Number(s.cost))}` : ""}`)))),
 			] : null),
