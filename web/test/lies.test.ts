@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Bytes, compare, sha256, toHex, utf8 } from "../src/bytes.ts";
-import { blobOf, emptyBlob } from "../src/compute/blob.ts";
-import { decodeJob, type Job } from "../src/compute/job.ts";
-import { type Receipt, receiptPurpose, signReceipt } from "../src/compute/receipt.ts";
+import { type Blobs, blobOf, emptyBlob } from "../src/compute/blob.ts";
+import { decodeJob, hashJob, type Job } from "../src/compute/job.ts";
+import { openReceipt, type Receipt, receiptPurpose, signReceipt } from "../src/compute/receipt.ts";
 import { encodeOutcome, type Outcome } from "../src/compute/result.ts";
 import { SeaError } from "../src/error.ts";
 import { decode, encode } from "../src/identity/cbor.ts";
@@ -252,6 +252,25 @@ test("who fails is left out, and another is asked", () => among([{ price: 500_00
 	assert.equal(sellers[0]!.ordered, 1, "the cheaper one came first");
 	assert.deepEqual(ledger.lines().map((l) => [toHex(l.peer), l.claim]), [[toHex(sellers[1]!.pair.key), -5000n]]);
 }));
+
+test("what does not stand a second look is not paid", async () => {
+	const seen: boolean[] = [];
+	const verify = async (receipt: Statement, job: Job, blobs: Blobs) => {
+		assert.equal(compare((await openReceipt(receipt)).job, await hashJob(job)), 0);
+		assert.equal((await blobs.open(job.module)).length, 8);
+		await assert.rejects(blobs.open(other), { code: "blob" });
+		return seen.push(true) > 1;
+	};
+	await among([{ price: 500_000n }, {}], async ({ ledger, sellers, buy }) => {
+		assert.equal(compare((await buy({ verify }).done).seller, sellers[1]!.pair.key), 0);
+		assert.deepEqual(ledger.lines().map((l) => l.claim), [-5000n]);
+	});
+	await among([{}], async ({ ledger, buy }) => {
+		assert.equal(await reasonOf(buy({ verify: async () => false })), "mismatch");
+		assert.equal(await reasonOf(buy({ verify: () => Promise.reject(new Error("no engine")) })), "internal");
+		assert.deepEqual(ledger.lines(), []);
+	});
+});
 
 test("what was vouched to one that fails counts in the cap for the next", async () => {
 	// It shows fuel until it has a voucher for a good part of the cap, and then refuses the order.

@@ -3,12 +3,13 @@
 import { type Bytes, compare, toHex } from "../bytes.ts";
 import { encode } from "../identity/cbor.ts";
 import { read } from "../identity/shape.ts";
+import { type Statement } from "../identity/statement.ts";
 import { type Ledger } from "../ledger/ledger.ts";
 import { type Handler } from "../node/rpc.ts";
 import { findSellers, type Known, type Quoted, quotesOf, refusedOf } from "./find.ts";
 import { Refused } from "./reason.ts";
 import { Shelf } from "./shelf.ts";
-import { type Progress, type RunOptions, type Spec, specOf } from "./spec.ts";
+import { blobsOf, type Progress, type RunOptions, type Spec, specOf } from "./spec.ts";
 import { type Bought, type Sink, Trade, type Trading } from "./trade.ts";
 import { due, Scope } from "./wire.ts";
 
@@ -23,7 +24,7 @@ const lastBusy = 5000;
 const dropped = ["busy", "refused_credit", "expired", "unknown_quote", "quote_used", "unknown_order", "not_selling", "unreachable", "refused_price"];
 
 // For these the seller is left out, and another is asked.
-const failed = ["engine_failed", "inputs_missing", "seller_lost", "bad_receipt", "bad_output", "bad_statement"];
+const failed = ["engine_failed", "inputs_missing", "seller_lost", "bad_receipt", "bad_output", "bad_statement", "mismatch"];
 
 /** Home is the node of a buyer. */
 export interface Home extends Trading {
@@ -113,7 +114,7 @@ export class Buyer {
 				let no = worst(refused);
 				let again = false;
 				for (const q of quotes) {
-					const trade = await this.#begin(q, taps, say, stop.signal, until).catch((err: unknown) => refusedOf(err));
+					const trade = await this.#begin(s, q, taps, say, stop.signal, until).catch((err: unknown) => refusedOf(err));
 					if (trade instanceof Refused) {
 						no = trade;
 						if (++drops > maxDropped) throw no;
@@ -152,9 +153,11 @@ export class Buyer {
 		return quotesOf(this.#node, s, usable, left);
 	}
 
-	async #begin(q: Quoted, taps: { stdout: Tap; stderr: Tap }, progress: (p: Progress) => void, stop: AbortSignal, until: number): Promise<Trade> {
+	async #begin(s: Spec, q: Quoted, taps: { stdout: Tap; stderr: Tap }, progress: (p: Progress) => void, stop: AbortSignal, until: number): Promise<Trade> {
 		// A job's output is the same wherever it runs: what another seller sends again is not shown again.
-		const sink: Sink = { stdout: taps.stdout.from(), stderr: taps.stderr.from(), progress };
+		const { verify } = s.options;
+		const verified = async (receipt: Statement) => !verify || verify(receipt, q.job, blobsOf(s));
+		const sink: Sink = { stdout: taps.stdout.from(), stderr: taps.stderr.from(), progress, verified };
 		return Trade.begin(this.#node, this.#ledger, q, sink, stop, until);
 	}
 

@@ -1,8 +1,9 @@
 // Spec is what a buyer wants run, and what it may cost.
 
 import { type Bytes, compare, sha256, toHex, utf8 } from "../bytes.ts";
-import { type Blob, blobOf } from "../compute/blob.ts";
+import { type Blob, type Blobs, blobOf } from "../compute/blob.ts";
 import { defaultLimits, encodeJob, type Job, type Limits, Most, newJob } from "../compute/job.ts";
+import { type Statement } from "../identity/statement.ts";
 import { type HashAddress } from "../node/addr.ts";
 import { SeaError } from "../error.ts";
 import { maxSum } from "./price.ts";
@@ -30,6 +31,11 @@ export interface RunOptions {
 	timeout?: number;
 	/** to are the only sellers that are asked. */
 	to?: HashAddress[];
+	/**
+	 * verify looks at what was delivered before it is paid, as recheck does by a second
+	 * run: false is "mismatch", the seller is left out. When it throws nothing is paid.
+	 */
+	verify?: (receipt: Statement, job: Job, blobs: Blobs) => Promise<boolean>;
 	/** signal cancels the job; what ran is paid. */
 	signal?: AbortSignal;
 	/** progress hears how far it is. It must not throw. */
@@ -96,6 +102,15 @@ export function microOf(credits: number): bigint {
 	if (!(micro >= 0) || !Number.isSafeInteger(micro)) throw new Refused("bad_job", `${credits} is no sum of credits`);
 	return BigInt(micro);
 }
+
+/** blobsOf gives the job's bytes by their hash. SeaError "blob" for what is not there. */
+export const blobsOf = (s: Spec): Blobs => ({
+	async open(hash) {
+		const [, b] = s.blobs.find(([blob]) => compare(blob.hash, hash) === 0) ?? [];
+		if (!b) throw new SeaError("blob", "no such bytes");
+		return b;
+	},
+});
 
 /** jobFor is the job that may have so much fuel. */
 export const jobFor = (s: Spec, fuel: bigint): Job => ({ ...s.job, limits: { ...s.job.limits, fuel } });

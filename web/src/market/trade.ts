@@ -37,6 +37,8 @@ export interface Sink {
 	stdout(b: Bytes): void;
 	stderr(b: Bytes): void;
 	progress(at: Progress): void;
+	/** verified tells whether what was delivered is right, as far as the buyer looks. */
+	verified(receipt: Statement): Promise<boolean>;
 }
 
 /** OutputFile is a file or folder of the guest's output folder, by its path there. */
@@ -246,6 +248,7 @@ export class Trade {
 			throw new Refused("bad_output", "stdout or stderr is not what the receipt says");
 		}
 		const files = await this.#files(outcome);
+		if (!(await this.#sink.verified(receipt))) throw new Refused("mismatch", "a second run came to something else than the seller signed");
 		this.#shown = r.fuel;
 		const cost = await this.#purse.pay(d.cost, r.fuel, f.release);
 		this.#say("paid");
