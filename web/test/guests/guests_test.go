@@ -40,7 +40,7 @@ type ran struct {
 	Error   string `json:"error"`
 }
 
-func newBench(t *testing.T) *bench {
+func newBench(t testing.TB) *bench {
 	t.Helper()
 	worker, err := bundle.File("../../src/compute/worker.ts", bundle.Small)
 	if err != nil {
@@ -60,7 +60,7 @@ func newBench(t *testing.T) *bench {
 	return b
 }
 
-func read(t *testing.T, path string) []byte {
+func read(t testing.TB, path string) []byte {
 	t.Helper()
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -82,7 +82,7 @@ func (b *bench) job(module []byte, stdin []byte, args ...string) compute.Job {
 }
 
 // serve serves the page, cross-origin isolated or not.
-func (b *bench) serve(t *testing.T, isolated bool) string {
+func (b *bench) serve(t testing.TB, isolated bool) string {
 	t.Helper()
 	files := http.FileServerFS(b.files)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -52,6 +52,13 @@ const guests = {
 	steerable: async () => (await ready).steerable,
 	run: (job: string) => run(job),
 
+	/** rate runs a job and gives its fuel for each second that the guest ran. */
+	async rate(job: string): Promise<number> {
+		let began = 0;
+		const ran = await run(job, { begun: () => (began = performance.now()) });
+		return Number(ran.fuel) / ((performance.now() - began) / 1000);
+	},
+
 	/** halved runs at half of a core. */
 	async halved(job: string): Promise<Ran> {
 		const engine = await ready;
