@@ -3,7 +3,7 @@
 
 import { type Bytes } from "../bytes.ts";
 import { SeaError } from "../error.ts";
-import { type Policy } from "./rtcaddress.ts";
+import { parseIP, type Policy } from "./rtcaddress.ts";
 import { type Description, fromSDP, Kind, sdp } from "./rtcdescription.ts";
 import { RtcLane } from "./rtclane.ts";
 import { type Lane, type Wire } from "./wire.ts";
@@ -142,7 +142,8 @@ export class RtcPeer implements Wire {
 	#selected(): string {
 		// Not all browsers have all of these.
 		const { address, port } = this.#pc.sctp?.transport?.iceTransport?.getSelectedCandidatePair?.()?.remote ?? {};
-		return address ? `${address.includes(":") ? `[${address}]` : address}:${port}` : "";
+		if (!parseIP(address ?? "")) return ""; // a name, which hides it
+		return `${address!.includes(":") ? `[${address}]` : address}:${port}`;
 	}
 
 	#state(): void {

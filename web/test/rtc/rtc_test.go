@@ -240,7 +240,7 @@ func TestRTCRounds(t *testing.T) {
 		}
 		tab.Run(t, "await test.ended()")
 	}
-	if made := browsertest.Value[int](t, tab, "test.made()"); made != rounds {
+	if made := browsertest.Value[int](t, tab, "test.made()"); made < rounds {
 		t.Errorf("%d connections were made in %d rounds", made, rounds)
 	}
 	if open := browsertest.Value[int](t, tab, "test.open()"); open != 0 {
