@@ -42,7 +42,7 @@ func TestNode(t *testing.T) {
 		t.Fatalf("no tests under test: %v", err)
 	}
 	// Node has WebSockets without the flag from 22 on.
-	args := []string{"--experimental-websocket", "--no-warnings", "--test-timeout=60000", "--test"}
+	args := []string{"--experimental-websocket", "--no-warnings", "--test-timeout=300000", "--test"}
 	for _, source := range sources {
 		made := filepath.Join(dir, strings.TrimSuffix(filepath.Base(source), ".ts")+".js")
 		write(t, made, bundled(t, source, !bundle.Small))

@@ -12,8 +12,10 @@ import (
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/node"
 	"github.com/peersea/sea/node/nodetest"
+	"github.com/peersea/sea/node/transport/rtcnet"
 	"github.com/peersea/sea/web/internal/browsertest"
 	"github.com/peersea/sea/web/internal/bundle"
+	"github.com/peersea/sea/web/internal/tradetest"
 )
 
 // site serves the examples as their README has them served.
@@ -40,16 +42,24 @@ func site(t *testing.T) string {
 	return browsertest.Serve(t, files)
 }
 
-// bootstrap is a Go node of the public network's rules.
-func bootstrap(t *testing.T) string {
+// public is n Go nodes of the public network's rules, each linked to each.
+func public(t *testing.T, n int) *nodetest.Sea {
 	t.Helper()
-	key, err := identity.NewKey(t.Context(), identity.DefaultWork)
-	if err != nil {
-		t.Fatal(err)
-	}
 	s := nodetest.LooseOn(t, nodetest.WS(), 0)
-	s.AddKey(key, func(c *node.Config) { c.Still, c.Network, c.Work = false, "", 0 })
-	return s.URLs[0]
+	for i := range n {
+		key, err := identity.NewKey(t.Context(), identity.DefaultWork)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.AddKey(key, func(c *node.Config) {
+			c.Still, c.Network, c.Work = false, "", 0
+			c.Negotiator = rtcnet.New(rtcnet.Config{Loopback: true})
+		})
+		for j := range i {
+			s.Link(i, j)
+		}
+	}
+	return s
 }
 
 // until waits in a page until an expression holds.
@@ -62,7 +72,7 @@ const with = `document.querySelector("[role=status]").textContent.includes("with
 
 func TestChat(t *testing.T) {
 	browser := browsertest.Start(t)
-	page := site(t) + "chat.html?via=" + url.QueryEscape(bootstrap(t)) + "#test"
+	page := site(t) + "chat.html?via=" + url.QueryEscape(public(t, 1).URLs[0]) + "#test"
 	one, two := browser.Tab(t, page), browser.Profile(t).Tab(t, page)
 	until(t, one, with)
 	until(t, two, with)
@@ -80,7 +90,7 @@ func TestChat(t *testing.T) {
 
 func TestBoard(t *testing.T) {
 	browser := browsertest.Start(t)
-	page := site(t) + "board.html?via=" + url.QueryEscape(bootstrap(t))
+	page := site(t) + "board.html?via=" + url.QueryEscape(public(t, 1).URLs[0])
 	one, two := browser.Tab(t, page), browser.Profile(t).Tab(t, page)
 	until(t, one, with)
 	until(t, two, with)
@@ -103,4 +113,30 @@ func TestBoard(t *testing.T) {
 		at("pointerup", 0.9)`)
 	until(t, two, ink+" > 500")
 	until(t, one, ink+" > 500")
+}
+
+func TestFractal(t *testing.T) {
+	s := public(t, 2)
+	for i := range s.Nodes {
+		tradetest.Sell(t, s, i)
+	}
+	tab := browsertest.Start(t).Tab(t, site(t)+"fractal.html?via="+url.QueryEscape(s.URLs[0]))
+	until(t, tab, `!document.querySelector("button").disabled`)
+	for _, n := range s.Nodes { // as people who know each other do
+		tab.Run(t, fmt.Sprintf(`
+			const { sea, HashAddress } = await import("./peersea.js");
+			await sea.connect(HashAddress.from(%[1]q)).ready();
+			await (await sea.node()).call(HashAddress.from(%[1]q), "ledger:grant", new TextEncoder().encode("50000000"))`, n.Addr()))
+	}
+	tab.Run(t, `document.querySelector("button").click()`)
+	until(t, tab, `!document.querySelector("button").disabled`)
+	status := browsertest.Value[string](t, tab, `document.querySelector("[role=status]").textContent`)
+	if status != "done: 16 tiles" {
+		t.Fatalf("the page says %q", status)
+	}
+	rows := browsertest.Value[[][]string](t, tab, `[...document.querySelectorAll("tbody tr")].map((row) => [...row.children].map((cell) => cell.textContent))`)
+	// The same picture costs the same fuel, whoever draws which tile.
+	if all := rows[len(rows)-1]; len(rows) != 3 || all[0] != "All" || all[1] != "16" || all[2] != "1,308,933,574" {
+		t.Errorf("the bill is %q", rows)
+	}
 }
