@@ -277,7 +277,7 @@ func (a *audit) second(ctx context.Context, lot trust.Lot) (*identity.Statement,
 		if s.MaxCredit <= 0 {
 			return nil, nil
 		}
-		part := jobRecord{ID: NewID(), CheckOf: a.r.ID, Spec: s}
+		part := jobRecord{ID: NewID(), CheckOf: a.r.ID, Spec: s, mapped: a.r.mapped}
 		a.j.update(func(r *jobRecord) {
 			r.Auditor = part.ID
 			r.event(eventRecord{Text: fmt.Sprintf("checking it at node %s, job %s", at.Short(), part.ID.Short())})

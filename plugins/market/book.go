@@ -20,8 +20,10 @@ import (
 	"github.com/peersea/sea/plugins/storage"
 )
 
-// What a Book keeps. Older jobs that have ended are forgotten with everything
-// but what was paid, which the ledger has.
+// What a Book keeps: so many jobs that were bought for themselves, and so many
+// for the items of maps, with those that check them. A large map thus leaves the
+// others alone. Older ones that have ended are forgotten with everything but what
+// was paid, which the ledger has.
 const maxJobs = 10_000
 
 // Book is the buyer's durable side: jobs with their history, papers and output.
@@ -39,15 +41,34 @@ type Book struct {
 	live  map[ID]*job
 }
 
-// jobKey is where a job is in the table: when it was made, and its id.
+// jobKey is where a job is in the table: when it was made, its id, and whether a
+// map bought it, so that the keys tell how many there are of each kind.
 type jobKey struct {
 	created int64
 	id      ID
+	mapped  bool
 }
 
+// mappedKey follows the id in the key of a job that a map bought.
+const mappedKey = 1
+
 func (k jobKey) bytes() []byte {
-	return append(binary.BigEndian.AppendUint64(nil, uint64(k.created)), k.id[:]...)
+	b := append(binary.BigEndian.AppendUint64(nil, uint64(k.created)), k.id[:]...)
+	if k.mapped {
+		b = append(b, mappedKey)
+	}
+	return b
 }
+
+// readJobKey reads what bytes makes; false for anything else.
+func readJobKey(b []byte) (jobKey, bool) {
+	if len(b) != 24 && (len(b) != 25 || b[24] != mappedKey) {
+		return jobKey{}, false
+	}
+	return jobKey{int64(binary.BigEndian.Uint64(b)), ID(b[8:24]), len(b) == 25}, true
+}
+
+func (r *jobRecord) key() jobKey { return jobKey{r.Created, r.ID, r.mapped} }
 
 // OpenBook reads the book in st. The caller closes st and blobs, after the Book
 // is no longer used.
@@ -66,8 +87,8 @@ func OpenBook(st *state.Store, blobs *storage.Storage) (*Book, error) {
 	}
 	b := &Book{store: st, blobs: blobs, jobs: jobs, modules: modules, papers: papers, live: map[ID]*job{}}
 	err = jobs.Scan(nil, func(key, _ []byte) bool {
-		if len(key) == 24 {
-			b.index = append(b.index, jobKey{int64(binary.BigEndian.Uint64(key)), ID(key[8:])})
+		if k, ok := readJobKey(key); ok {
+			b.index = append(b.index, k)
 		}
 		return true
 	})
@@ -136,7 +157,7 @@ func (b *Book) Find(prefix string) (Job, error) {
 // FindReceipt returns the job whose receipt's hash begins with prefix, looking
 // at the newest first. Errors are ErrNoJob and ErrAmbiguous.
 func (b *Book) FindReceipt(prefix string) (Job, error) {
-	jobs, err := b.Jobs(maxJobs)
+	jobs, err := b.Jobs(2 * maxJobs)
 	if err != nil {
 		return Job{}, err
 	}
@@ -329,22 +350,28 @@ func (b *Book) begin(j *job) (wait func() error) {
 		return func() error { return err }
 	}
 	var batch state.Batch
-	batch.Put(b.jobs, jobKey{r.Created, r.ID}.bytes(), raw)
+	batch.Put(b.jobs, r.key().bytes(), raw)
 	return b.store.Begin(&batch)
 }
 
 // save writes the job's record as it is now.
 func (b *Book) save(j *job) error { return b.begin(j)() }
 
-// add takes a new job in and forgets the oldest one that has ended when there
-// are too many. It does not write the record.
+// add takes a new job in and forgets the oldest one of its kind that has ended
+// when there are too many. It does not write the record.
 func (b *Book) add(j *job) error {
 	var old []jobKey
 	b.mu.Lock()
 	b.live[j.rec.ID] = j
-	b.index = append(b.index, jobKey{j.rec.Created, j.rec.ID})
-	for len(b.index) > maxJobs {
-		i := slices.IndexFunc(b.index, func(k jobKey) bool { return b.live[k.id] == nil })
+	b.index = append(b.index, j.rec.key())
+	alike := 0
+	for _, k := range b.index {
+		if k.mapped == j.rec.mapped {
+			alike++
+		}
+	}
+	for ; alike > maxJobs; alike-- {
+		i := slices.IndexFunc(b.index, func(k jobKey) bool { return k.mapped == j.rec.mapped && b.live[k.id] == nil })
 		if i < 0 {
 			break
 		}
@@ -367,11 +394,13 @@ func (b *Book) add(j *job) error {
 // unfinished reads the jobs that have not ended, to go on with them.
 func (b *Book) unfinished() (all []*jobRecord, err error) {
 	var bad error
-	err = b.jobs.Scan(nil, func(_, raw []byte) bool {
+	err = b.jobs.Scan(nil, func(key, raw []byte) bool {
 		r, err := decodeJob(raw)
 		if err != nil {
 			bad = errors.Join(bad, err)
 		} else if !r.State.Final() {
+			k, _ := readJobKey(key)
+			r.mapped = k.mapped
 			all = append(all, r)
 		}
 		return true

@@ -128,7 +128,7 @@ func (m *Market) beginTry(l *liveMap, t *mapTry, avoid []identity.Entity) error 
 		l.mu.Unlock()
 	}
 	failpoint.Hit("market:map-item")
-	_, err = m.submit(jobRecord{ID: t.job, Spec: spec, Avoid: avoid})
+	_, err = m.submit(jobRecord{ID: t.job, Spec: spec, Avoid: avoid, mapped: true})
 	return err
 }
 

@@ -17,7 +17,7 @@ type Ordered struct {
 }
 
 // Orders returns what each order that is kept was for, bought and sold: at most
-// maxJobs and twice maxSales of them, about 150 bytes each. Of older ones that
+// twice maxJobs and twice maxSales of them, about 150 bytes each. Of older ones that
 // were paid ModuleOf knows the module.
 func (m *Market) Orders() (map[identity.Hash]Ordered, error) {
 	all := map[identity.Hash]Ordered{}

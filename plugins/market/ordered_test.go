@@ -66,7 +66,7 @@ func TestModuleOfForgotten(t *testing.T) {
 	if err := buyer.book.save(never); err != nil {
 		t.Fatal(err)
 	}
-	if err := buyer.book.forget(&none, jobKey{never.rec.Created, never.rec.ID}); err != nil || none.Len() != 1 {
+	if err := buyer.book.forget(&none, never.rec.key()); err != nil || none.Len() != 1 {
 		t.Errorf("%d changes, %v, want only the job's own", none.Len(), err)
 	}
 }

@@ -190,34 +190,3 @@ func TestUnpaid(t *testing.T) {
 		t.Errorf("%+v, %v", sales, err)
 	}
 }
-
-// TestBookIsBounded shows that old jobs are forgotten when there are too many.
-func TestBookIsBounded(t *testing.T) {
-	sea := nodetest.Loose(t, 1)
-	buyer := newTrader(t, sea, 0, &tricky{}, nil)
-	for i := range maxJobs + 5 {
-		j := newJob(jobRecord{ID: NewID(), Created: int64(i + 1), State: Done}, buyer.dir)
-		if err := buyer.book.add(j); err != nil {
-			t.Fatal(err)
-		}
-		wait := buyer.book.begin(j)
-		if i%1000 == 0 {
-			if err := wait(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		buyer.book.settle(j.rec.ID)
-	}
-	buyer.halt()
-	buyer.start()
-	jobs, err := buyer.book.Jobs(2 * maxJobs)
-	if err != nil || len(jobs) != maxJobs || jobs[0].Created.UnixMilli() != maxJobs+5 {
-		t.Errorf("%d jobs, %v", len(jobs), err)
-	}
-	if _, err := buyer.book.Find(jobs[7].ID.Short()); err != nil {
-		t.Error(err)
-	}
-	if _, err := buyer.book.Find(""); !errors.Is(err, ErrNoJob) {
-		t.Errorf("got %v, want %v", err, ErrNoJob)
-	}
-}

@@ -309,7 +309,7 @@ func (q *quorum) buy(ctx context.Context, many int) (begun int, err error) {
 			break
 		}
 		s.To = []addr.Addr{k.At}
-		part := jobRecord{ID: NewID(), CheckOf: r.ID, Vote: true, Spec: s}
+		part := jobRecord{ID: NewID(), CheckOf: r.ID, Vote: true, Spec: s, mapped: r.mapped}
 		q.j.update(func(r *jobRecord) {
 			r.Spec.Limits.Fuel = q.job.Limits.Fuel // all run the very same job from now on
 			r.Votes = append(r.Votes, vote{Job: part.ID, By: q.m.candidate(k.At, k.Seller), Cap: s.MaxCredit})

@@ -49,6 +49,8 @@ type jobRecord struct {
 	Spent   ledger.Amount     `cbor:"spent,omitempty"`
 	// Of is the job that this one is a retry of, zero when it is none.
 	Of ID `cbor:"of,omitzero"`
+	// mapped is that a map bought it, or what it is to check. The key has it.
+	mapped bool
 
 	At       addr.Addr           `cbor:"at"` // the seller's address
 	Ask      *identity.Statement `cbor:"ask"`
