@@ -22,7 +22,8 @@ import (
 type config struct {
 	Listen     string   `toml:"listen"`      // host:port for WebSockets; none unless told
 	Public     []string `toml:"public"`      // URLs at which others can reach Listen
-	Pages      string   `toml:"pages"`       // folder of pages for browsers that come to Listen
+	Join       bool     `toml:"join"`        // show browsers that come to Listen the join page
+	Pages      string   `toml:"pages"`       // or this folder of pages
 	Bootstrap  []string `toml:"bootstrap"`   // URLs to join the sea by
 	TLSCert    string   `toml:"tls-cert"`    // PEM file; Listen then speaks wss
 	TLSKey     string   `toml:"tls-key"`     // PEM file
@@ -82,7 +83,8 @@ func (c config) halfDisk() (int64, error) {
 func configFlags(flags *pflag.FlagSet, cfg *config) {
 	flags.StringVar(&cfg.Listen, "listen", cfg.Listen, "accept WebSockets on `HOST:PORT` (port 0 takes a free one)")
 	flags.StringSliceVar(&cfg.Public, "public", cfg.Public, "`URL` at which others reach --listen, when it is not the one it binds")
-	flags.StringVar(&cfg.Pages, "pages", cfg.Pages, "show the files of this `FOLDER` to browsers that come to --listen, such as web/dist/join (\"go generate ./web/pages\")")
+	flags.BoolVar(&cfg.Join, "join", cfg.Join, "show browsers that come to --listen a page by which their tab joins the sea, buys and sells")
+	flags.StringVar(&cfg.Pages, "pages", cfg.Pages, "show them the files of this `FOLDER` instead, such as examples/web")
 	flags.StringSliceVar(&cfg.Bootstrap, "bootstrap", cfg.Bootstrap, "join the sea by the node at `URL` (repeatable)")
 	flags.StringVar(&cfg.TLSCert, "tls-cert", cfg.TLSCert, "serve wss:// with the certificate in this PEM `FILE`")
 	flags.StringVar(&cfg.TLSKey, "tls-key", cfg.TLSKey, "the certificate's key, a PEM `FILE`")
@@ -188,8 +190,10 @@ func (c config) check() error {
 		return usagef("leave --sell away to sell nothing", "--max-jobs is %d", c.MaxJobs)
 	case (c.TLSCert == "") != (c.TLSKey == ""):
 		return usagef("give both --tls-cert and --tls-key", "a certificate without its key, or a key without its certificate")
-	case c.Pages != "" && c.Listen == "":
-		return usagef("add --listen HOST:PORT", "--pages, and nothing that listens")
+	case c.Join && c.Pages != "":
+		return usagef("", "--join and --pages exclude each other")
+	case (c.Join || c.Pages != "") && c.Listen == "":
+		return usagef("add --listen HOST:PORT", "a page for browsers, and nothing that listens")
 	case c.ACME != "" && c.TLSCert != "":
 		return usagef("", "--acme and --tls-cert exclude each other")
 	case (c.ACME != "" || c.TLSCert != "" || len(c.Public) > 0) && c.Listen == "":

@@ -190,10 +190,13 @@ func (d *daemon) wires(cfg config) (node.Config, error) {
 	if cfg.ACME != "" {
 		serving.ACME = &wsnet.ACME{Domains: []string{cfg.ACME}, Cache: d.dir.acme(), Directory: cfg.ACMEServer}
 	}
+	if cfg.Join {
+		serving.Pages = pages.Join()
+	}
 	if cfg.Pages != "" {
 		root, err := os.OpenRoot(cfg.Pages) // a link in it leads nowhere else
 		if err != nil {
-			return conf, usagef("\"go generate ./web/pages\" makes web/dist/join", "--pages: %v", err)
+			return conf, usagef("name a folder that is there", "--pages: %v", err)
 		}
 		d.opened(root.Close)
 		serving.Pages = pages.Folder(root.FS())

@@ -67,6 +67,7 @@ var mayImport = []struct {
 	{"ledger", []string{"identity"}},
 	{"compute", []string{"identity"}},
 	{"examples", nil},
+	{"web/pages", []string{"examples"}},
 	{"web", nil},
 	{"plugins/", []string{"identity", "node", "ledger", "compute", "plugins"}},
 	{"plugins", []string{"identity", "node"}},

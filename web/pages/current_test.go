@@ -8,17 +8,22 @@ import (
 	"github.com/peersea/sea/web/internal/bundle"
 )
 
-// The script that is committed is what its sources give.
+// What is committed is what its sources give.
 func TestCurrent(t *testing.T) {
-	got, err := os.ReadFile("dashboard/dashboard.js")
+	scripts, err := bundle.Pages()
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := bundle.File("src/main.ts", bundle.Small)
-	if err != nil {
-		t.Fatal(err)
+	for name, want := range scripts {
+		got, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s is not what its sources give: run \"go generate ./web/pages\" and commit it", name)
+		}
 	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("dashboard/dashboard.js is not what src gives: run \"go generate ./web/pages\"")
+	if err := bundle.CheckMeter("join"); err != nil {
+		t.Errorf("%v: run \"go generate ./web/pages\" and commit it", err)
 	}
 }

@@ -195,6 +195,12 @@ func TestForeignPages(t *testing.T) {
 
 	tab := browser.Tab(t, url)
 	until(t, tab, `document.querySelector(".hero")`)
+	inject(t, tab)
+}
+
+// inject tries to get scripts into a page, whose policy refuses each.
+func inject(t *testing.T, tab *browsertest.Tab) {
+	t.Helper()
 	tab.Run(t, `
 		for (const attempt of [
 			() => { const el = document.createElement("script"); el.append("globalThis.broken = 1"); document.body.append(el); },

@@ -1,7 +1,7 @@
 //go:build ignore
 
-// Writes dashboard/dashboard.js, which is committed, and the join page to
-// ../dist/join.
+// Writes the scripts of the pages, which are committed, and, when its sources are
+// not those that it was made of, the meter.
 package main
 
 import (
@@ -12,14 +12,16 @@ import (
 )
 
 func main() {
-	script, err := bundle.File("src/main.ts", bundle.Small)
+	scripts, err := bundle.Pages()
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := os.WriteFile("dashboard/dashboard.js", script, 0o644); err != nil {
-		log.Fatal(err)
+	for name, script := range scripts {
+		if err := os.WriteFile(name, script, 0o644); err != nil {
+			log.Fatal(err)
+		}
 	}
-	if err := bundle.Join("..", "../dist/join"); err != nil {
+	if err := bundle.KeepMeter("join"); err != nil {
 		log.Fatal(err)
 	}
 }

@@ -1,7 +1,6 @@
 package pages_test
 
 import (
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -10,7 +9,6 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/peersea/sea/web/internal/browsertest"
-	"github.com/peersea/sea/web/internal/bundle"
 )
 
 // TestJoin: two visitors open a node's page, each in a fresh browser with nothing
@@ -21,11 +19,7 @@ func TestJoin(t *testing.T) {
 	t.Parallel()
 	browser := browsertest.Start(t)
 	s := newSea(t)
-	folder := filepath.Join(s.dir, "join")
-	if err := bundle.Join("..", folder); err != nil {
-		t.Fatal(err)
-	}
-	harbour := s.up(t, "harbour", "--price", "0.8", "--pages", folder)
+	harbour := s.up(t, "harbour", "--price", "0.8", "--join")
 	url := strings.Replace(harbour.url, "ws://", "http://", 1) + "/"
 
 	one, two := browser.Tab(t, url), browser.Profile(t).Tab(t, url)
@@ -88,6 +82,7 @@ func TestJoin(t *testing.T) {
 	if bad := browsertest.Value[[]string](t, one, nameless); len(bad) > 0 {
 		t.Errorf("a screen reader has no name for %q", bad)
 	}
+	inject(t, two)
 }
 
 // soonOwed waits until the seller's ledger has a bill: the buyer delivers what it

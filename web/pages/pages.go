@@ -1,6 +1,7 @@
 // Package pages holds the pages that a daemon shows to a browser, ready to be
 // served: HTML and styles as they are, scripts bundled from the TypeScript beside
-// them by `go generate ./web/pages`, which a test holds to be current.
+// them, and the meter that runs guests in a tab, by `go generate ./web/pages`,
+// which a test holds to be current.
 package pages
 
 import (
@@ -9,11 +10,14 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
+
+	"github.com/peersea/sea/examples"
 )
 
 //go:generate go run generate.go
 
-//go:embed dashboard
+//go:embed dashboard join/*.html join/*.css join/*.js join/*.gz
 var files embed.FS
 
 // policy lets a page load and ask for nothing but this server's own, run no
@@ -21,10 +25,19 @@ var files embed.FS
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
+// joinPolicy also lets a page run WebAssembly, in a thread, and link to peers.
+const joinPolicy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; img-src 'self' data:; " +
+	"connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
 // Protect sets the headers that every answer to a browser has: the policy for
 // pages, and that nothing is taken for what it does not say it is.
 func Protect(h http.Header) {
 	h.Set("Content-Security-Policy", policy)
+	isolate(h)
+}
+
+// isolate keeps other origins' pages out of a page, and out of its process.
+func isolate(h http.Header) {
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Referrer-Policy", "no-referrer")
@@ -32,23 +45,51 @@ func Protect(h http.Header) {
 	h.Set("X-Frame-Options", "DENY")
 }
 
+// isolateGuests also lets a page that sells steer its guests: browsers give
+// threads that share memory to pages that are alone in their process.
+func isolateGuests(h http.Header) {
+	h.Set("Cross-Origin-Embedder-Policy", "require-corp")
+	isolate(h)
+}
+
 // Dashboard serves the dashboard at /, which shows the control API at /v1 of the
 // same server. It has nothing of any node in it.
-func Dashboard() http.Handler { return dashboard }
+func Dashboard() http.Handler { return dashboard() }
 
-var dashboard = serve("dashboard")
+var dashboard = sync.OnceValue(func() *site {
+	return newSite(Protect, embedded("dashboard/*"))
+})
 
-func serve(folder string) http.Handler {
-	folderFS, err := fs.Sub(files, folder)
-	if err != nil {
-		panic("pages: " + err.Error()) // the name is no path
+// Join serves the join page at /, to anyone: the visitor's tab becomes a peer by
+// the node that listens at the same port.
+func Join() http.Handler { return join() }
+
+var join = sync.OnceValue(func() *site {
+	all := embedded("join/*", "dashboard/dashboard.css", "dashboard/icon.svg")
+	all["primes.wasm"] = examples.Primes
+	return newSite(func(h http.Header) {
+		h.Set("Content-Security-Policy", joinPolicy)
+		isolateGuests(h)
+	}, all)
+})
+
+// embedded gives the files that patterns name, by their last names.
+func embedded(patterns ...string) map[string][]byte {
+	all := map[string][]byte{}
+	for _, pattern := range patterns {
+		names, err := fs.Glob(files, pattern)
+		if err != nil || len(names) == 0 {
+			panic("pages: nothing is " + pattern)
+		}
+		for _, name := range names {
+			b, err := files.ReadFile(name)
+			if err != nil {
+				panic("pages: " + err.Error()) // it has just been listed
+			}
+			all[path.Base(name)] = b
+		}
 	}
-	server := http.FileServerFS(folderFS)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		Protect(w.Header())
-		w.Header().Set("Cache-Control", "no-cache") // another version of the daemon may have another page
-		server.ServeHTTP(w, r)
-	})
+	return all
 }
 
 // Folder serves an operator's own pages, to anyone: files, and index.html for a
@@ -59,12 +100,7 @@ func Folder(fsys fs.FS) http.Handler {
 	server := http.FileServerFS(fsys)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Cross-Origin-Embedder-Policy", "require-corp")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Frame-Options", "DENY")
+		isolateGuests(h)
 		h.Set("Cache-Control", "no-cache")
 		name := path.Clean("/" + r.URL.Path)
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {

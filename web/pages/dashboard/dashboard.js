@@ -1,3 +1,1121 @@
-var H=class extends Error{constructor(n,s,r){super(s);this.status=n;this.hint=r}status;hint},W=class extends Error{},Te="sea.token",te=class e{constructor(t){this.token=t}token;static open(){let t=/^#token=(\w+)$/.exec(location.hash)?.[1];return t!==void 0&&(sessionStorage.setItem(Te,t),history.replaceState(null,"","#/")),new e(t??sessionStorage.getItem(Te)??"")}async get(t,n){return(await this.ask("GET",t,void 0,n)).json()}async send(t,n,s={}){return(await this.ask(t,n,s)).json()}async blob(t){return(await this.ask("GET",t)).blob()}async*events(t,n){let s=(await this.ask("GET",t,void 0,n)).body.pipeThrough(new TextDecoderStream).getReader();for(let r="";;){let{done:i,value:l}=await s.read();if(i)return;let a=(r+l).split(`
+// src/api.ts
+var Refused = class extends Error {
+  constructor(status2, message, hint) {
+    super(message);
+    this.status = status2;
+    this.hint = hint;
+  }
+  status;
+  hint;
+};
+var Silent = class extends Error {
+};
+var kept = "sea.token";
+var Api = class _Api {
+  constructor(token) {
+    this.token = token;
+  }
+  token;
+  static open() {
+    const given = /^#token=(\w+)$/.exec(location.hash)?.[1];
+    if (given !== void 0) {
+      sessionStorage.setItem(kept, given);
+      history.replaceState(null, "", "#/");
+    }
+    return new _Api(given ?? sessionStorage.getItem(kept) ?? "");
+  }
+  async get(path, signal) {
+    return (await this.ask("GET", path, void 0, signal)).json();
+  }
+  async send(method, path, body = {}) {
+    return (await this.ask(method, path, body)).json();
+  }
+  async blob(path) {
+    return (await this.ask("GET", path)).blob();
+  }
+  /** events yields the data of each server-sent event until the stream ends. */
+  async *events(path, signal) {
+    const reader = (await this.ask("GET", path, void 0, signal)).body.pipeThrough(new TextDecoderStream()).getReader();
+    for (let text = ""; ; ) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      const parts = (text + value).split("\n\n");
+      text = parts.pop();
+      for (const part of parts) yield JSON.parse(part.slice("data: ".length));
+    }
+  }
+  async ask(method, path, body, signal) {
+    const init = { method, headers: { Authorization: `Bearer ${this.token}` }, cache: "no-store" };
+    if (body !== void 0) init.body = JSON.stringify(body);
+    if (signal) init.signal = signal;
+    const answer = await fetch(`/v1${path}`, init).catch((err) => {
+      throw new Silent("the daemon does not answer", { cause: err });
+    });
+    if (answer.ok) return answer;
+    const { error, hint } = await answer.json().catch(() => ({}));
+    throw new Refused(answer.status, error ?? `the daemon answered ${answer.status}`, hint ?? "");
+  }
+};
 
-`);r=a.pop();for(let u of a)yield JSON.parse(u.slice(6))}}async ask(t,n,s,r){let i={method:t,headers:{Authorization:`Bearer ${this.token}`},cache:"no-store"};s!==void 0&&(i.body=JSON.stringify(s)),r&&(i.signal=r);let l=await fetch(`/v1${n}`,i).catch(m=>{throw new W("the daemon does not answer",{cause:m})});if(l.ok)return l;let{error:a,hint:u}=await l.json().catch(()=>({}));throw new H(l.status,a??`the daemon answered ${l.status}`,u??"")}};var U=new WeakMap;function o(e,t,...n){return Ce(document.createElement(e),t,n)}function c(e,t,...n){return Ce(document.createElementNS("http://www.w3.org/2000/svg",e),t,n)}function Ce(e,t,n){for(let[s,r]of Object.entries(t??{}))typeof r=="function"?(e[s]=r,U.set(e,[...U.get(e)??[],s])):r!==!1&&r!==null&&r!==void 0&&e.setAttribute(s,r===!0?"":String(r));return ce(e,n),e}function ce(e,t){for(let n of t)Array.isArray(n)?ce(e,n):n instanceof Node?e.append(n):n!=null&&n!==!1&&e.append(String(n))}function R(e,...t){let n=e.cloneNode(!1);ce(n,t),Ee(e,n)}function it(e,t){return e instanceof Element&&t instanceof Element&&e.nodeName===t.nodeName&&q(e)===q(t)?(lt(e,t),Ee(e,t),e):e instanceof Text&&t instanceof Text?(e.data!==t.data&&(e.data=t.data),e):(e.replaceWith(t),t)}function lt(e,t){for(let{name:s}of[...e.attributes])!t.hasAttribute(s)&&!(s==="open"&&e instanceof HTMLDetailsElement)&&e.removeAttribute(s);for(let{name:s,value:r}of[...t.attributes])e.getAttribute(s)!==r&&e.setAttribute(s,r);for(let s of U.get(e)??[])e[s]=null;let n=U.get(t)??[];for(let s of n)e[s]=t[s];U.set(e,n)}function Ee(e,t){let n=new Map;for(let r of e.childNodes){let i=q(r);i!==null&&n.set(i,r)}let s=e.firstChild;for(let r of[...t.childNodes]){let i=q(r),l=i===null?s:n.get(i)??null;if(l!==null&&i===null&&q(l)!==null&&(l=null),l===null){e.insertBefore(r,s);continue}l!==s&&e.insertBefore(l,s),s=it(l,r).nextSibling}for(;s!==null;){let r=s.nextSibling;s.remove(),s=r}}function q(e){return e instanceof Element?e.getAttribute("data-key"):null}var Pe=new Intl.NumberFormat("en-US",{maximumFractionDigits:6}),d=e=>`${Pe.format(e/1e6)} cr`,j=e=>(e>0?"+":"")+d(e).replace("-","\u2212"),h=e=>Pe.format(e);function Ae(e,t,n){let s=0;for(;e>=t&&s<n.length-1;)e/=t,s++;return`${s===0||e>=100?Math.round(e):e.toPrecision(3)} ${n[s]}`}var _=e=>`${Ae(e,1e3,["","k","M","G","T"])}fuel`,L=e=>Ae(e,1024,["B","KiB","MiB","GiB","TiB"]);function ne(e){if(e<=0)return"\u2013";let t=e/1e3;return`${t>=100?Math.round(t):t.toPrecision(t<1?2:3)} ms`}function F(e){let t=Math.max(0,e)/1e3;return t<9.95?`${t.toFixed(1)} s`:t<90?`${Math.round(t)} s`:t<5400?`${Math.round(t/60)} min`:t<36*3600?`${Math.round(t/3600)} h`:`${Math.round(t/86400)} d`}function B(e,t=Date.now()){let n=t-Date.parse(e);return n<5e3?"just now":`${F(n)} ago`}var z=e=>new Date(e).toLocaleTimeString("en-GB"),G=e=>new Date(e).toLocaleString("en-GB",{day:"numeric",month:"short",year:"numeric",hour:"2-digit",minute:"2-digit",second:"2-digit"}),v=(e,t=10)=>e.slice(0,t),E=(e,t)=>`${h(e)} ${t}${e===1?"":"s"}`;var I=230,y={left:64,right:14,top:14,bottom:28},ue=matchMedia("(max-width: 720px)"),je=()=>ue.matches?400:1e3;function Ne(e,t,n){let s=(t-e)/n;if(!(s>0))return[e];let r=10**Math.floor(Math.log10(s)),i=([1,2,5].find(a=>a*r>=s)??10)*r,l=[];for(let a=Math.ceil(e/i-1e-9);a*i<=t+i*1e-9;a++)l.push(a*i);return l}function K(e,t=Date.now()){let n=je(),s=e.map(p=>Date.parse(p.at)),r=s[0]??t-6e4,i=r-Math.max((t-r)*.04,1e3),l=Math.min(0,...e.map(p=>p.low_micro)),a=Math.max(0,...e.map(p=>p.high_micro)),u=(a-l)*.12||1e6,[m,b]=[l<0?l-u:0,a>0?a+u:l<0?0:u],C=p=>y.left+(p-i)/(t-i)*(n-y.left-y.right),M=p=>y.top+(b-p)/(b-m)*(I-y.top-y.bottom),J=`M${C(i).toFixed(1)} ${M(0).toFixed(1)}`,Y="";e.forEach((p,N)=>{J+=`H${C(s[N]).toFixed(1)}V${M(p.balance_micro).toFixed(1)}`,Y+=`M${C(s[N]).toFixed(1)} ${M(p.low_micro).toFixed(1)}V${M(p.high_micro).toFixed(1)}`}),J+=`H${C(t).toFixed(1)}`;let ee=e.at(-1)?.balance_micro??0,ke=Ne(m,b,4),Ye=e.length===0?"The balance has not moved yet.":`Balance from ${G(r)} to now: it is ${j(ee)}, was ${j(l)} at the least and ${j(a)} at the most.`,et=o("output",{class:"readout","data-key":"readout"}),tt=t-i>36*36e5,nt=c("svg",{class:"chart",viewBox:`0 0 ${n} ${I}`,role:"img","aria-label":Ye,"data-key":"chart",onpointermove:p=>ot(p),onpointerleave:()=>{Me("")}},ke.map(p=>c("g",{class:p===0?"zero":"grid"},c("line",{x1:y.left,x2:n-y.right,y1:M(p),y2:M(p)}),c("text",{x:y.left-10,y:M(p)+4,"text-anchor":"end"},Be(p,ke)))),[.02,.5,1].map((p,N)=>c("text",{class:"time",x:y.left+p*(n-y.left-y.right),y:I-6,"text-anchor":["start","middle","end"][N]},p===1?"now":tt?new Date(i+p*(t-i)).toLocaleDateString("en-GB",{day:"numeric",month:"short"}):z(i+p*(t-i)))),c("path",{class:"area",d:`${J}V${M(0).toFixed(1)}Z`}),c("path",{class:"band",d:Y}),c("path",{class:"line",d:J}),c("circle",{class:"end",cx:C(t),cy:M(ee),r:4.5})),rt=o("figure",{class:"plot"},nt,et);function Me(p){let N=document.querySelector(".plot .readout");N&&(N.textContent=p)}function ot(p){let N=p.currentTarget.getBoundingClientRect(),st=i+((p.clientX-N.left)/N.width*n-y.left)/(n-y.left-y.right)*(t-i),Se=s.findIndex(at=>at>st),le=(Se<0?s.length:Se)-1;Me(le<0?"":`${G(s[le])}  ${j(e[le].balance_micro)}`)}return rt}function Be(e,t){let n=t.length>1?(t[1]-t[0])/1e6:1;return(e/1e6).toFixed(Math.max(0,Math.min(6,Math.ceil(-Math.log10(n)-1e-9)))).replace("-","\u2212")}function Oe(e,t){let n=je(),s=Math.max(1,...e.map(m=>m.micro)),i=(n-y.left-y.right)/Math.max(e.length,7),l=e.map(m=>`${m.name}: ${d(m.micro)}`).join("; "),a=Ne(0,s*1.1,4),u=m=>y.top+(1-m/(s*1.1))*(I-y.top-y.bottom);return o("figure",{class:"plot"},c("svg",{class:"chart",viewBox:`0 0 ${n} ${I}`,role:"img","aria-label":`${t}: ${l}`},a.map(m=>c("g",{class:m===0?"zero":"grid"},c("line",{x1:y.left,x2:n-y.right,y1:u(m),y2:u(m)}),c("text",{x:y.left-10,y:u(m)+4,"text-anchor":"end"},Be(m,a)))),e.map((m,b)=>c("g",{class:"bar"},c("title",null,`${m.name}: ${d(m.micro)}`),c("rect",{x:y.left+b*i+i*.18,width:Math.min(i*.64,56),y:u(m.micro),height:u(0)-u(m.micro),rx:4}),(e.length-1-b)%Math.ceil(e.length/(n/70))===0?c("text",{class:"time",x:y.left+b*i+i*.18+Math.min(i*.32,28),y:I-6,"text-anchor":"middle"},m.name):null))))}function g(e,t,n,s=""){return o("section",{class:`card ${s}`,"data-key":e},o("header",null,o("h2",null,e),n),t)}function f(e,t,n,s=""){return o("div",{class:`tile ${s}`},o("dt",null,e),o("dd",null,o("strong",null,t),n?o("span",null,n):null))}var S=(...e)=>o("dl",{class:"tiles"},e),O=(e,t)=>o("span",{class:`pill ${t}`},e),me={queued:"calm",asking:"busy",running:"busy",verifying:"busy",done:"good",failed:"bad",cancelled:"warn",stopped:"warn",taken:"calm",delivered:"busy",paid:"good",refused:"bad",open:"good",fenced:"warn",disputed:"bad"},k=e=>O(e,me[e]??"calm");function de(e,t=22){let n=parseInt(e.slice(0,4),16)/65536*360,s=[0,1,2].map(r=>{let i=parseInt(e.slice(4+r*3,7+r*3),16),[l,a]=[2+(i&7)*.5,2+(i>>3&7)*.5],m=`M3 ${8+r*8}c4-${l} 5-${l} 9 0s6 ${a} 9 0 5-${l} 8 0`;return c("path",{d:m,fill:"none",stroke:`hsl(${n+(i>>6)*.9} 70% ${54+r*6}%)`,"stroke-width":3.4,"stroke-linecap":"round"})});return c("svg",{class:"glyph",viewBox:"0 0 32 32",width:t,height:t,"aria-hidden":"true"},c("rect",{width:32,height:32,rx:10,fill:`hsl(${n} 60% 50% / .16)`}),s)}var x=e=>e?o("span",{class:"who",title:e},de(e),o("code",null,v(e))):o("span",{class:"faint"},"\u2013");function T(e,t,n,s="busy"){return o("progress",{class:s,value:Math.min(e,t),max:t||1,"aria-label":n},n)}function P(e,t,n,s,r){return o("table",null,o("caption",{class:"hidden"},e),o("thead",null,o("tr",null,s.map(i=>o("th",{scope:"col",class:i.num?"num":null},i.name)))),o("tbody",null,t.map(i=>o("tr",{"data-key":n(i),class:r?.(i)?"marked":null},s.map(l=>o("td",{"data-label":l.name,class:l.num?"num":null},l.cell(i)))))))}var $=(e,t)=>o("div",{class:"empty"},fe(),o("p",null,e),t?o("pre",null,t):null),fe=()=>c("svg",{class:"wave",viewBox:"0 0 48 24",width:48,height:24,"aria-hidden":"true"},c("path",{d:"M2 9c6-8 10-8 15 0s9 8 15 0 9-8 14-2",fill:"none",stroke:"currentColor","stroke-width":3,"stroke-linecap":"round"}),c("path",{d:"M2 19c6-8 10-8 15 0s9 8 15 0 9-8 14-2",fill:"none",stroke:"currentColor","stroke-width":3,"stroke-linecap":"round",opacity:.45})),ct={overview:"M4 13h6V4H4zM14 20h6v-9h-6zM4 20h6v-4H4zM14 8h6V4h-6z",network:"M12 12m-2.5 0a2.5 2.5 0 105 0 2.5 2.5 0 10-5 0M5 6m-2 0a2 2 0 104 0 2 2 0 10-4 0M19 7m-2 0a2 2 0 104 0 2 2 0 10-4 0M17 19m-2 0a2 2 0 104 0 2 2 0 10-4 0M6.5 7.3l3.6 3M17.2 8.2l-3 2.4M15.8 17.3l-2.4-3",jobs:"M5 5l6 7-6 7M13 19h7",credit:"M4 8h16M4 8l3-4M4 8l3 4M20 16H4M20 16l-3-4M20 16l-3 4",offers:"M4 11V4h7l9 9-7 7zM8 8h.01",earnings:"M4 20h16M7 16v-4M12 16V6M17 16v-7"},Le=e=>c("svg",{viewBox:"0 0 24 24",width:22,height:22,fill:"none",stroke:"currentColor","stroke-width":1.8,"stroke-linecap":"round","stroke-linejoin":"round","aria-hidden":"true"},c("path",{d:ct[e]??""}));var Ve={title:e=>e?`Credit with ${v(e)}`:"Credit",every:3e3,load:async(e,t,n)=>{let[s,r,i]=await Promise.all([e.get("/credit",n),e.get("/credit/strangers",n),e.get(`/credit/curve?peer=${t}`,n)]);return{lines:s,strangers:r,curve:i}},draw:(e,t)=>{let n=e.lines.find(a=>a.peer===t);if(n)return[o("p",{class:"eyebrow"},o("a",{href:"#/credit"},"All peers")),o("p",{class:"name"},x(n.peer),k(n.state)),mt(n,e.curve)];let s=a=>e.lines.reduce((u,m)=>u+a(m),0),r=s(a=>Math.max(0,a.balance_micro)),i=s(a=>Math.max(0,-a.balance_micro)),l=Math.max(1,...e.lines.map(a=>Math.abs(a.balance_micro)));return[S(f("Balance",j(r-i),"over all peers",r<i?"minus":"plus"),f("Others owe us",d(r)),f("We owe others",d(i)),f("Set aside",d(s(a=>a.held_micro)),"for what runs"),f("Strangers owe",d(e.strangers.used_micro),T(e.strangers.used_micro,e.strangers.budget_micro,`${d(e.strangers.used_micro)} of ${d(e.strangers.budget_micro)}`,"warn"))),g("Balance over time",e.curve.length>0?K(e.curve):$("No credit has moved yet.")),g("By peer",e.lines.length===0?$("No dealings with anyone yet. Let somebody owe you:","seaworker credit limit PEER CREDITS"):P("Credit by peer",[...e.lines].sort((a,u)=>u.balance_micro-a.balance_micro),a=>a.peer,[{name:"Peer",cell:a=>o("a",{href:`#/credit/${a.peer}`},x(a.peer))},{name:"Balance",num:!0,cell:a=>o("span",{class:a.balance_micro<0?"minus":"plus"},j(a.balance_micro))},{name:"We owe \xB7 they owe",cell:a=>ut(a.balance_micro,l)},{name:"They may owe",num:!0,cell:a=>d(a.they_may_owe_micro)},{name:"We may owe",num:!0,cell:a=>a.i_may_owe_micro?d(a.i_may_owe_micro):"not told"},{name:"State",cell:a=>[k(a.state),a.stranger?o("span",{class:"faint"}," stranger"):null,a.warning?o("span",{class:"warning"},a.warning):null]}]))]}};function ut(e,t){let n=Math.abs(e)/t*58;return c("svg",{class:"lever",viewBox:"0 0 120 14",width:120,height:14,"aria-hidden":"true"},c("rect",{class:"rail",x:0,y:6,width:120,height:2,rx:1}),c("rect",{class:e<0?"minus":"plus",x:e<0?60-n:60,y:2,width:Math.max(n,e===0?0:2),height:10,rx:3}),c("rect",{class:"mid",x:59,y:0,width:2,height:14}))}function mt(e,t){let n=s=>s?`until ${G(s)}`:"without an end";return[e.warning||e.reason?o("p",{class:"problem",role:"alert"},e.reason??e.warning):null,S(f("Balance",j(e.balance_micro),e.balance_micro<0?"we owe":"they owe",e.balance_micro<0?"minus":"plus"),f("They may owe",d(e.they_may_owe_micro),e.stranger?"as a stranger":n(e.they_may_until)),f("We may owe",e.i_may_owe_micro?d(e.i_may_owe_micro):"\u2013",e.i_may_owe_micro?n(e.i_may_until):"no limit is told"),f("Repaid",d(e.repaid_micro)),f("Entries",`${h(e.mine.seq)} + ${h(e.theirs.seq)}`,e.undelivered?"some not delivered yet":"ours and theirs")),g("Balance over time",t.length>0?K(t):$("No credit has moved yet.")),g("Promised",o("dl",{class:"facts"},o("dt",null,"By us"),o("dd",null,d(e.mine.cum_micro)),o("dt",null,"By the peer"),o("dd",null,d(e.theirs.cum_micro)),o("dt",null,"Key"),o("dd",null,o("code",null,e.peer))))]}var Re={title:()=>"Earnings",every:3e3,load:async(e,t,n)=>{let[s,r,i,l,a,u]=await Promise.all([e.get("/earnings?by=day",n),e.get("/earnings?by=peer",n),e.get("/earnings?by=module",n),e.get("/spending",n),e.get("/sales?newest=100",n),e.get("/tasks",n)]);return{days:s,peers:r,modules:i,spent:l,sales:a,tasks:u}},draw:e=>[S(f("Earned",d(e.days.amount_micro),E(e.days.payments,"payment"),"plus"),f("Due",d(e.days.due_micro),"delivered, not paid yet"),f("Spent",d(e.spent.amount_micro),E(e.spent.payments,"payment")),f("At work",h(e.tasks.length),e.tasks.some(t=>t.held)?"some are held":"for others")),e.tasks.length>0?g("Under way",P("Orders under way",e.tasks,t=>t.order,[{name:"Order",cell:t=>o("code",null,v(t.order))},{name:"Buyer",cell:t=>x(t.buyer)},{name:"State",cell:t=>t.held?O(`held: ${t.held}`,"warn"):k(t.state)},{name:"Progress",cell:t=>T(t.fuel,t.fuel_limit,`${h(t.fuel)} of ${h(t.fuel_limit)} fuel`)},{name:"Fuel",num:!0,cell:t=>_(t.fuel)},{name:"So far",num:!0,cell:t=>d(t.cost_micro)}])):null,g("By day",e.days.groups.length>0?Oe(dt(e.days),"Earned by day, in credits"):$("Nothing earned yet.","seaworker up --sell")),o("div",{class:"columns"},g("By buyer",De(e.peers,t=>x(t))),g("By program",De(e.modules,t=>o("span",{title:t},e.modules.names?.[t]??(t==="none"?"no job":o("code",null,v(t))))))),e.sales.length>0?g("Orders taken",P("Orders taken, the newest first",e.sales,t=>t.order,[{name:"Order",cell:t=>o("code",null,v(t.order))},{name:"Buyer",cell:t=>x(t.buyer)},{name:"State",cell:t=>[k(t.state),t.text?o("span",{class:"faint"},` ${t.text}`):null]},{name:"Fuel",num:!0,cell:t=>_(t.fuel)},{name:"Bill",num:!0,cell:t=>d(t.cost_micro)},{name:"Taken",cell:t=>B(t.taken)}])):null]};function dt(e,t=Date.now()){let n=new Map(e.groups.map(s=>[s.key,s.amount_micro]));return Array.from({length:14},(s,r)=>{let i=new Date(t-(13-r)*864e5);return{name:i.toLocaleDateString("en-GB",{day:"numeric",month:"short",timeZone:"UTC"}),micro:n.get(i.toISOString().slice(0,10))??0}})}function De(e,t){let n=[...e.groups].sort((s,r)=>r.amount_micro-s.amount_micro).slice(0,10);return n.length===0?$("Nothing yet."):o("ul",{class:"ranking"},n.map(s=>o("li",{"data-key":s.key},t(s.key),o("b",null,d(s.amount_micro)),T(s.amount_micro,e.amount_micro,`${Math.round(s.amount_micro/e.amount_micro*100)} %`,"good"))))}var ft=2e5,Z=new Map,Ge={title:()=>"Job",every:0,load:async(e,t,n)=>{let s=await e.get(`/jobs/${t}`,n);return{job:s,events:[],out:{stdout:"",stderr:""},fuel:s.fuel,limit:s.fuel_limit,cost:s.cost_micro,next:{event:0,stdout:0,stderr:0},ended:!1}},live:async(e,t,n,s)=>{let r={stdout:new TextDecoder,stderr:new TextDecoder};for(;!t.ended;){let i=`?event=${t.next.event}&stdout=${t.next.stdout}&stderr=${t.next.stderr}`;for await(let l of e.events(`/jobs/${t.job.job}/events${i}`,s)){t.events.push(...l.events??[]);for(let u of["stdout","stderr"]){let m=l[u];m&&(t.out[u]=(t.out[u]+r[u].decode(gt(m),{stream:!0})).slice(-ft))}[t.fuel,t.limit,t.cost,t.next]=[l.fuel,l.fuel_limit,l.cost_micro,l.next];let a=t.events.at(-1);a&&(t.job.state=a.state),l.job&&(t.job=l.job,t.ended=!0),n()}}},draw:(e,t,n)=>{let s=e.job,r=s.ended!==void 0,i=Date.parse(s.ended??new Date().toISOString())-Date.parse(s.created),l=s.seller??e.events.filter(a=>a.seller).at(-1)?.seller;return[o("header",{class:"jobhead"},o("div",null,o("p",{class:"eyebrow"},o("a",{href:"#/jobs"},"Jobs")," / ",o("code",null,v(s.job))),o("p",{class:"name"},s.spec.name||"job"," ",k(s.state)),o("code",{class:"args"},s.spec.args.slice(1).join(" "))),o("div",{class:"acts"},ht(s,r,n))),r?null:o("div",{class:"progress"},T(e.fuel,e.limit,`${h(e.fuel)} of ${h(e.limit)} fuel`),o("span",null,`${_(e.fuel)} of at most ${_(e.limit)}`)),s.error?o("p",{class:"problem",role:"alert"},s.error,s.hint?o("span",null,` ${s.hint}`):null):null,pt(s),S(f("Cost",d(r?s.cost_micro:e.cost),`of at most ${d(s.spec.max_credit_micro)}`),f("Fuel",h(e.fuel||s.fuel),r?"as the receipt says":"as the seller says"),f("Time",F(i),`begun ${z(s.created)}`),f("Seller",x(l),s.spec.verify==="none"?"not compared":s.spec.verify),f("Exit",s.exit??"\u2013",s.trap??(r?"the program's own code":""))),o("div",{class:"columns wideleft"},o("div",{class:"stack"},g("Output",Fe(e.out.stdout,r),r&&s.stdout.size>0?he(n.api,`/jobs/${s.job}/stdout`,`${s.spec.name}.out`,s.stdout.size):null),e.out.stderr||r&&s.stderr.size>0?g("Errors",Fe(e.out.stderr,r),r?he(n.api,`/jobs/${s.job}/stderr`,`${s.spec.name}.err`,s.stderr.size):null):null,s.files&&s.files.length>0?g("Files",o("ul",{class:"files"},s.files.filter(a=>!a.dir).map(a=>o("li",null,o("code",null,a.path),he(n.api,`/jobs/${s.job}/files/${a.path.split("/").map(encodeURIComponent).join("/")}`,a.path.split("/").at(-1),a.blob.size))))):null),g("What happened",o("ol",{class:"events"},e.events.map(a=>o("li",{class:me[a.state]??"calm","data-key":a.seq},o("time",{datetime:a.at,title:G(a.at)},z(a.at)),o("b",null,a.state),o("span",null,a.text),a.try?o("em",null,a.try):null)))))]}};function ht(e,t,n){if(!t)return o("button",{type:"button",class:"danger",onclick:()=>n.run(()=>n.api.send("POST",`/jobs/${e.job}/cancel`),"Cancelled")},"Cancel");if(!e.receipt)return null;let s=Z.get(e.job)==="";return o("button",{type:"button",disabled:s,onclick:()=>n.run(async()=>{Z.set(e.job,"");try{Z.set(e.job,await n.api.send("POST",`/jobs/${e.job}/verify`,{engine:"compiler"}))}catch(r){throw Z.delete(e.job),r}},"Recomputed")},s?"Recomputing\u2026":"Recompute the bill")}function pt(e){let t=Z.get(e.job);return t?o("section",{class:`verdict ${t.match?"good":"bad"}`,role:"status"},o("strong",null,t.match?"The same to the unit":"Not what was billed"),o("dl",null,o("dt",null,"Fuel claimed"),o("dd",null,h(t.fuel_claimed)),o("dt",null,"Fuel recomputed"),o("dd",null,h(t.fuel_recomputed)),o("dt",null,"Output"),o("dd",null,t.output_match?"the same, byte for byte":"not the same"))):null}var Fe=(e,t)=>o("pre",{class:"log",tabindex:0,role:"log","aria-label":"what the program wrote"},e||(t?"(nothing)":"(nothing yet)")),he=(e,t,n,s)=>o("button",{type:"button",class:"quiet",onclick:async()=>{let r=URL.createObjectURL(await e.blob(t));o("a",{href:r,download:n}).click(),URL.revokeObjectURL(r)}},`Download ${L(s)}`);function gt(e){return Uint8Array.from(atob(e),t=>t.charCodeAt(0))}var Je={title:()=>"Jobs",every:2e3,load:async(e,t,n)=>{let[s,r]=await Promise.all([e.get("/jobs?newest=200",n),e.get("/maps",n)]);return{all:s,maps:r}},draw:({all:e,maps:t})=>{let n=e.filter(r=>r.ended),s=e.reduce((r,i)=>r+i.cost_micro,0);return[S(f("Running",h(e.length-n.length)),f("Done",h(n.filter(r=>r.state==="done").length)),f("Failed",h(n.filter(r=>r.state==="failed").length)),f("Fuel",_(e.reduce((r,i)=>r+i.fuel,0))),f("Cost",d(s))),t.length>0?g("Maps",P("Programs bought for many inputs, the newest first",t.slice(0,20),r=>r.map,[{name:"Map",cell:r=>[o("b",null,r.spec.name||"map")," ",o("code",{class:"faint"},v(r.map,6))]},{name:"Over",cell:r=>r.each},{name:"State",cell:r=>[k(r.state),r.error?o("span",{class:"warning"},r.error):null]},{name:"Items",cell:r=>[`${h(r.done)} of ${h(r.items)}${r.failed>0?`, ${h(r.failed)} failed`:""}`,T(r.done+r.failed,r.items,`${r.done} of ${r.items} items`,r.failed>0?"warn":"good")]},{name:"At once",num:!0,cell:r=>h(r.running)},{name:"Fuel",num:!0,cell:r=>r.fuel?_(r.fuel):"\u2013"},{name:"Cost",num:!0,cell:r=>r.cost_micro?d(r.cost_micro):"\u2013"},{name:"Begun",cell:r=>B(r.created)}])):null,g("Bought",e.length===0?$("Nothing bought yet.","seaworker run PROGRAM.wasm -- ARGUMENTS"):P("Jobs that were bought, the newest first",e,r=>r.job,[{name:"Job",cell:r=>o("a",{href:`#/jobs/${r.job}`},o("b",null,r.spec.name||"job")," ",o("code",{class:"faint"},v(r.job,6)))},{name:"Arguments",cell:r=>o("code",{class:"args"},r.spec.args.slice(1).join(" ")||"\u2013")},{name:"State",cell:r=>[k(r.state),r.ended?null:T(r.fuel,r.fuel_limit,`${h(r.fuel)} of ${h(r.fuel_limit)} fuel`)]},{name:"Seller",cell:r=>x(r.seller)},{name:"Fuel",num:!0,cell:r=>r.fuel?_(r.fuel):"\u2013"},{name:"Cost",num:!0,cell:r=>r.cost_micro?d(r.cost_micro):"\u2013"},{name:"Begun",cell:r=>B(r.created)}]))]}};var pe=640,w=pe/2,A=262,bt=[{ms:1,text:"1 ms"},{ms:10,text:"10 ms"},{ms:100,text:"100 ms"}];function oe(e){return parseInt(e.slice(0,8),16)/2**32*2*Math.PI}function ge(e){return A*(.2+.7*Math.min(1,Math.max(0,(Math.log10(Math.max(e,.01))+1)/4)))}var V=(e,t)=>[w+Math.sin(e)*t,w-Math.cos(e)*t],re=e=>V(oe(e.address),ge(e.rtt_us/1e3));function se(e,t=""){let n=new Map(e.peers.map(a=>[a.address,a])),s=new Set,r=[];for(let[a,u]of Object.entries(e.near)){let m=n.get(a);if(m)for(let b of u){let C=n.get(b);if(b===e.address||C&&a>b&&e.near[b]?.includes(a))continue;let[M,J]=re(m),[Y,ee]=C?re(C):V(oe(b),A-8);C||s.add(b),r.push(c("path",{class:"tie",d:`M${M.toFixed(1)} ${J.toFixed(1)}Q${w} ${w} ${Y.toFixed(1)} ${ee.toFixed(1)}`}))}}let[i,l]=V(oe(e.address),A);return c("svg",{class:"sonar",viewBox:`0 0 ${pe} ${pe}`,role:"group","aria-label":`${e.peers.length} neighbours, by address and by round trip`},c("defs",null,c("radialGradient",{id:"deep"},c("stop",{offset:"0%",class:"deep0"}),c("stop",{offset:"100%",class:"deep1"})),c("linearGradient",{id:"beam",x1:0,x2:1,y1:0,y2:0},c("stop",{offset:"0%",class:"beam0"}),c("stop",{offset:"100%",class:"beam1"}))),c("circle",{class:"dial",cx:w,cy:w,r:A,fill:"url(#deep)"}),c("g",{class:"sweep"},c("path",{d:`M${w} ${w}L${w} ${w-A}A${A} ${A} 0 0 0 ${V(-.7,A).join(" ")}Z`,fill:"url(#beam)"})),bt.map(a=>[c("circle",{class:"ring",cx:w,cy:w,r:ge(a.ms)}),c("text",{class:"ringtext",x:w+4,y:w-ge(a.ms)-4},a.text)]),Array.from({length:64},(a,u)=>{let[m,b]=V(u/64*2*Math.PI,A),[C,M]=V(u/64*2*Math.PI,A+(u%4===0?10:5));return c("line",{class:"tick",x1:m,y1:b,x2:C,y2:M})}),Array.from({length:16},(a,u)=>{let[m,b]=V(u/16*2*Math.PI,A+25);return c("text",{class:"digit",x:m,y:b+5,"text-anchor":"middle"},u.toString(16))}),c("line",{class:"own",x1:w,y1:w,x2:i,y2:l}),r,[...s].map(a=>{let[u,m]=V(oe(a),A-8);return c("circle",{class:"beyond",cx:u,cy:m,r:3.5},c("title",null,`${v(a)}, known by a neighbour`))}),e.peers.map(a=>{let[u,m]=re(a);return c("line",{class:`link ${Q(a)}`,x1:w,y1:w,x2:u,y2:m})}),e.peers.map(a=>{let[u,m]=re(a),b=7+Math.min(9,Math.log2(1+(a.sent_bytes+a.received_bytes)/4096));return c("a",{href:`#/network/${a.address}`,"data-key":a.address,class:`peer ${Q(a)}${a.address===t?" chosen":""}`,"aria-label":`${v(a.peer)}, ${be(a)}, ${ne(a.rtt_us)}`},c("circle",{class:"halo",cx:u,cy:m,r:b+7}),c("circle",{class:"dot",cx:u,cy:m,r:b}),c("text",{x:u<w?u-b-6:u+b+6,y:m+4,"text-anchor":u<w?"end":"start"},v(a.peer,6)))}),c("circle",{class:"me",cx:w,cy:w,r:11}),c("circle",{class:"mecore",cx:w,cy:w,r:4.5}))}var Q=e=>e.relayed?"relayed":e.transport==="webrtc"?"rtc":"ws",be=e=>({relayed:"relayed",rtc:"WebRTC",ws:"WebSocket"})[Q(e)];var He={title:()=>"Network",every:4e3,load:(e,t,n)=>e.get("/map",n),draw:(e,t)=>[o("div",{class:"picture"},se(e,t),o("div",{class:"legend"},o("p",null,"This node is in the middle. Each peer stands where its address points, clockwise from 0 to f, and as far out as a message takes there and back."),o("ul",null,o("li",{class:"rtc"},"WebRTC"),o("li",{class:"ws"},"WebSocket"),o("li",{class:"relayed"},"relayed: no direct way was found"),o("li",{class:"beyond"},"known by a neighbour")),o("p",{class:"faint"},"A larger dot has carried more."))),g(E(e.peers.length,"neighbour"),e.peers.length===0?$("No neighbours. Name a node to join by:","seaworker peer add ws://HOST:PORT"):P("Neighbours",[...e.peers].sort((n,s)=>n.address<s.address?-1:1),n=>n.peer,[{name:"Peer",cell:n=>o("a",{href:`#/network/${n.address}`,"aria-current":n.address===t?"true":null},x(n.peer))},{name:"Way",cell:n=>O(be(n),{relayed:"warn",rtc:"busy",ws:"good"}[Q(n)])},{name:"There and back",num:!0,cell:n=>ne(n.rtt_us)},{name:"Sent",num:!0,cell:n=>L(n.sent_bytes)},{name:"Received",num:!0,cell:n=>L(n.received_bytes)},{name:"Since",cell:n=>B(n.since)},{name:"At",cell:n=>[o("span",{class:"faint"},n.outbound?"to ":"from "),o("code",null,n.relayed?v(n.remote):n.remote),n.obstacle?o("span",{class:"faint"},` ${n.obstacle}`):null]}],n=>n.address===t))]};var Ie={title:()=>"Offers",every:15e3,load:async(e,t,n)=>{let[s,r,i]=await Promise.all([e.get("/offers",n),e.get("/offer",n),e.get("/status",n)]);return{offers:s,mine:r,status:i}},draw:e=>{let t=[...e.offers].sort((r,i)=>r.price_micro_per_gfuel-i.price_micro_per_gfuel),n=t[0]?.price_micro_per_gfuel??0,s=Math.max(1,...e.offers.map(r=>r.price_micro_per_gfuel));return[S(f("Sellers",h(e.offers.length),"within reach"),f("Cheapest",e.offers.length>0?d(n):"\u2013","a Gfuel"),f("Free slots",h(e.offers.reduce((r,i)=>r+i.free,0)),`of ${h(e.offers.reduce((r,i)=>r+i.slots,0))}`),f("We ask",e.mine.selling?d(e.mine.price_micro_per_gfuel):"\u2013",e.mine.selling?"a Gfuel":"not selling")),g("Sellers within reach",e.offers.length===0?$("Nobody within reach sells."):P("Offers, the cheapest first",t,r=>r.seller??r.seller_address,[{name:"Seller",cell:r=>x(r.seller??r.seller_address)},{name:"A Gfuel",num:!0,cell:r=>o("b",null,d(r.price_micro_per_gfuel))},{name:"",cell:r=>o("meter",{value:r.price_micro_per_gfuel,max:s,"aria-hidden":"true"})},{name:"Fee",num:!0,cell:r=>r.fee_micro?d(r.fee_micro):"none"},{name:"Free",num:!0,cell:r=>yt(r.free,r.slots)},{name:"Memory",num:!0,cell:r=>L(r.caps.memory_pages*65536)},{name:"We may owe",num:!0,cell:r=>d(r.room_micro)},{name:"",cell:r=>r.labels?.map(i=>O(i,"calm"))}])),g("Our own offer",wt(e.mine),e.status.not_now?O(e.status.not_now,"warn"):null)]}},yt=(e,t)=>o("span",{class:"slots",title:`${e} of ${t} free`},`${e} / ${t}`);function wt(e){return e.selling?o("dl",{class:"facts"},o("dt",null,"A Gfuel"),o("dd",null,d(e.price_micro_per_gfuel)),o("dt",null,"Fee"),o("dd",null,e.fee_micro?d(e.fee_micro):"none"),o("dt",null,"A job may use"),o("dd",null,`${_(e.caps.fuel)}, ${L(e.caps.memory_pages*65536)}, ${F(e.caps.wall_ms)}`),o("dt",null,"At once"),o("dd",null,E(e.slots,"job")),o("dt",null,"Hours"),o("dd",null,e.hours??"always"),o("dt",null,"Strangers may owe"),o("dd",null,`${d(e.strangers_micro)}, of which they use ${d(e.strangers_used_micro)}`),e.policy?[o("dt",null,"Policy"),o("dd",null,o("code",null,e.policy))]:null):$("This node does not sell.","seaworker up --sell --price 1")}var Ue={title:()=>"Overview",every:3e3,load:async(e,t,n)=>{let[s,r,i,l,a,u,m,b]=await Promise.all([e.get("/status",n),e.get("/map",n),e.get("/jobs?newest=8",n),e.get("/tasks",n),e.get("/credit",n),e.get("/credit/curve",n),e.get("/earnings",n),e.get("/offer",n)]);return{status:s,map:r,jobs:i,tasks:l,lines:a,curve:u,earned:m,offer:b}},draw:(e,t,n)=>{let s=e.lines.reduce((i,l)=>i+l.balance_micro,0),r=e.jobs.filter(i=>!i.ended).length;return[o("section",{class:"hero"},o("div",{class:"self"},o("p",{class:"eyebrow"},e.status.online?"This node is online":"This node is offline"),o("p",{class:"name"},de(e.status.entity,46),o("code",{title:e.status.entity},v(e.status.entity,12))),o("p",{class:"lead"},xt(e.status)),o("dl",{class:"ids"},ye("Entity",e.status.entity,n.run),ye("Address",e.status.address,n.run),e.status.acts_for?ye("Acts for",e.status.acts_for.entity,n.run):null)),o("div",{class:"aside"},se(e.map))),S(f("Neighbours",h(e.map.peers.length),vt(e.map)),f("Balance",j(s),`with ${E(e.lines.length,"peer")}`,s<0?"minus":"plus"),f("Earned",d(e.earned.amount_micro),e.earned.due_micro>0?`${d(e.earned.due_micro)} due`:E(e.earned.payments,"payment")),f("At work",h(r+e.tasks.length),`${r} for us, ${e.tasks.length} for others`),f("Price",e.offer.selling?d(e.offer.price_micro_per_gfuel):"\u2013",e.offer.selling?"a Gfuel":"not selling")),o("div",{class:"columns"},g("Reachable",$t(e.status)),g("Now",_t(e),o("a",{href:"#/jobs"},"All jobs"))),g("Balance over time",e.curve.length>0?K(e.curve):$("No credit has moved yet."),o("a",{href:"#/credit"},"By peer"))]}},vt=e=>{let t=e.peers.filter(n=>n.relayed).length;return t===0?"all direct":`${t} relayed`};function ye(e,t,n){return[o("dt",null,e),o("dd",null,o("code",null,t),o("button",{class:"quiet",type:"button","aria-label":`Copy the ${e.toLowerCase()}`,onclick:()=>n(()=>navigator.clipboard.writeText(t),`${e} copied`)},"Copy"))]}function xt(e){if(!e.online)return"It has left the sea. Start it with \u201Cseaworker up\u201D.";let t=e.shift.mode==="paused"?"Selling is paused.":e.shift.mode==="draining"?"It finishes what it has and takes no more.":e.not_now?`Not selling now: ${e.not_now}.`:e.selling?"It sells computing to others.":"It does not sell.";return`${(e.reached?.yes.length??0)>0?"Others can dial it.":e.listening.length>0?"Nobody has dialled it yet.":"Others reach it through the sea."} ${t}`}function $t(e){let t={none:"no NAT in between",keeps:"behind a NAT that keeps one port",draws:"behind a NAT with a port for each peer",hidden:"behind a NAT"},n=[[e.listening.length>0?!0:null,"Listens",e.listening.length>0?We(e.listening):"nowhere: others reach it through the sea"],[e.reached?e.reached.yes.length>0:null,"Dialled by others",e.reached?`${e.reached.yes.length} came through, ${e.reached.no.length} did not, ${B(e.reached.asked)}`:"nobody has tried yet"]];if(e.direct&&e.direct.length>0&&n.push([!0,"By WebRTC",We(e.direct)]),e.outside&&n.push([e.outside.nat!=="draws","From outside",`${e.outside.seen.join(", ")} \xB7 ${t[e.outside.nat]}`]),e.mapped&&n.push([!e.mapped.error,"Router",e.mapped.error??`lets others in, by ${e.mapped.by}`]),e.clock_ahead_ms!==void 0){let s=Math.abs(e.clock_ahead_ms);n.push([s<1e4,"Clock",s<1e3?"agrees with the neighbours'":`${F(s)} ${e.clock_ahead_ms>0?"ahead of":"behind"} the neighbours'`])}return o("ul",{class:"checks"},n.map(([s,r,i])=>o("li",{class:s===null?"unknown":s?"yes":"no"},o("b",null,r),o("span",null,i),o("span",{class:"hidden"},s===null?" (not known)":s?" (good)":" (wrong)"))))}var We=e=>e.map((t,n)=>[n>0?", ":"",o("code",null,t.replace(/#([0-9a-f]{6})[0-9a-f]+$/,"#$1\u2026"))]);function _t(e){let t=[e.tasks.slice(0,5).map(n=>o("li",{"data-key":n.order},o("span",{class:"what"},o("b",null,"Work for "),x(n.buyer)),n.held?O(`held: ${n.held}`,"warn"):k(n.state),T(n.fuel,n.fuel_limit,`${h(n.fuel)} of ${h(n.fuel_limit)} fuel`))),e.jobs.slice(0,6).map(n=>o("li",{"data-key":n.job},o("a",{class:"what",href:`#/jobs/${n.job}`},n.spec.name||v(n.job)),k(n.state),n.ended?o("span",{class:"faint"},`${_(n.fuel)} \xB7 ${d(n.cost_micro)} \xB7 ${B(n.ended)}`):T(n.fuel,n.fuel_limit,`${h(n.fuel)} of ${h(n.fuel_limit)} fuel`)))];return e.tasks.length+e.jobs.length>0?o("ul",{class:"feed"},t):$("Nothing has run yet.","seaworker run PROGRAM.wasm")}var kt=["overview","network","jobs","credit","offers","earnings"],_e={overview:Ue,network:He,jobs:Je,credit:Ve,offers:Ie,earnings:Re,job:Ge},X=te.open(),Mt=document.querySelector("nav"),D=document.querySelector("main"),we=document.querySelector("#said"),ve=new AbortController;function Ke(){let[e="",t=""]=location.hash.replace(/^#\/?/,"").split("/");return e==="jobs"&&t?["job",t]:e in _e&&e!=="job"?[e,t]:["overview",""]}function Ze(e){let[t]=Ke(),n=t==="job"?"jobs":t,s=e!==void 0&&e.shift.mode!=="open";R(Mt,o("a",{class:"brand",href:"#/"},fe(),"Sea"),o("ul",null,kt.map(r=>o("li",null,o("a",{href:`#/${r==="overview"?"":r}`,"aria-current":r===n?"page":null},Le(r),o("span",null,_e[r].title("")))))),o("div",{class:"foot"},o("p",{class:`state ${e?.online?"on":"off"}`},o("i",{"aria-hidden":"true"}),e===void 0?"No answer":e.online?`Online, ${E(e.links,"link")}`:"Offline"),e?.selling||s?o("button",{type:"button",class:"shift",onclick:()=>Xe(async()=>{await X.send("PUT","/shift",{mode:s?"open":"paused"})},s?"Selling goes on":"Selling is paused")},s?"Sell again":"Pause selling"):null,e?o("p",{class:"version"},`seaworker ${e.version}`):null))}async function Qe(){ve.abort(),ve=new AbortController;let{signal:e}=ve,t=location.hash,[n,s]=Ke(),r=_e[n];document.title=`${r.title(s)} \xB7 Sea`,Ze(ae),D.setAttribute("aria-busy","true");let i,l=()=>{e.aborted||(R(D,o("h1",{tabindex:-1,"data-key":n},r.title(s)),r.draw(i,s,a)),D.removeAttribute("aria-busy"),D.dataset.at=t)},a={api:X,run:Xe};for(let u=!0;!e.aborted;u=!1)try{let m=performance.now();i=await r.load(X,s,e);let b=performance.now()-m;if(e.aborted)return;l(),u&&St(),ze(null),ie=l,await r.live?.(X,i,l,e),await xe(r.every&&Math.max(r.every,20*b),e)}catch(m){if(e.aborted)return;ze(m),await xe(3e3,e)}}function St(){D.scrollTop=0,window.scrollTo(0,0),qe&&D.querySelector("h1")?.focus({preventScroll:!0}),qe=!0}var qe=!1,ie=()=>{};function ze(e){let t=document.querySelector("#problem");t.toggleAttribute("hidden",e===null),e!==null&&(e instanceof H&&e.status===403?R(t,o("b",null,"This page has no key to the daemon.")," Have it print the address to open:",o("code",null,"seaworker dashboard")):e instanceof H?R(t,o("b",null,e.message)," ",e.hint):e instanceof W?R(t,o("b",null,"The daemon does not answer.")," Start it again with",o("code",null,"seaworker up")):(R(t,o("b",null,"This page is broken.")," ",String(e)),console.error(e)),D.removeAttribute("aria-busy"))}function Xe(e,t){let n=e();ie(),n.then(()=>{we.textContent=t},s=>{we.textContent=s instanceof Error?s.message:String(s)}).then(()=>{ie(),Tt(),setTimeout(()=>{we.textContent=""},4e3)})}async function xe(e,t){for(await new Promise(n=>{let s=()=>{clearTimeout(r),$e.delete(s),t.removeEventListener("abort",s),n()},r=e>0?setTimeout(s,e):void 0;$e.add(s),t.addEventListener("abort",s)});document.hidden&&!t.aborted;)await new Promise(n=>document.addEventListener("visibilitychange",n,{once:!0}))}var $e=new Set;function Tt(){for(let e of[...$e])e()}var ae;async function Ct(){for(let e=new AbortController().signal;;await xe(3e3,e)){try{ae=await X.get("/status")}catch{ae=void 0}Ze(ae)}}document.querySelector(".skip").onclick=e=>{e.preventDefault(),D.querySelector("h1")?.focus()};addEventListener("hashchange",()=>{Qe()});ue.addEventListener("change",()=>ie());Qe();Ct();
+// src/dom.ts
+var handlers = /* @__PURE__ */ new WeakMap();
+function h(tag, props, ...children) {
+  return fill(document.createElement(tag), props, children);
+}
+function s(tag, props, ...children) {
+  return fill(document.createElementNS("http://www.w3.org/2000/svg", tag), props, children);
+}
+function fill(el, props, children) {
+  for (const [name, value] of Object.entries(props ?? {})) {
+    if (typeof value === "function") {
+      el[name] = value;
+      handlers.set(el, [...handlers.get(el) ?? [], name]);
+    } else if (value !== false && value !== null && value !== void 0) {
+      el.setAttribute(name, value === true ? "" : String(value));
+    }
+  }
+  append(el, children);
+  return el;
+}
+function append(el, children) {
+  for (const child of children) {
+    if (Array.isArray(child)) append(el, child);
+    else if (child instanceof Node) el.append(child);
+    else if (child !== null && child !== void 0 && child !== false) el.append(String(child));
+  }
+}
+function show(el, ...children) {
+  const fresh = el.cloneNode(false);
+  append(fresh, children);
+  patchChildren(el, fresh);
+}
+function patch(old, fresh) {
+  if (old instanceof Element && fresh instanceof Element && old.nodeName === fresh.nodeName && key(old) === key(fresh)) {
+    patchAttributes(old, fresh);
+    patchChildren(old, fresh);
+    return old;
+  }
+  if (old instanceof Text && fresh instanceof Text) {
+    if (old.data !== fresh.data) old.data = fresh.data;
+    return old;
+  }
+  old.replaceWith(fresh);
+  return fresh;
+}
+function patchAttributes(old, fresh) {
+  for (const { name } of [...old.attributes]) {
+    if (!fresh.hasAttribute(name) && !(name === "open" && old instanceof HTMLDetailsElement)) old.removeAttribute(name);
+  }
+  for (const { name, value } of [...fresh.attributes]) {
+    if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  }
+  for (const name of handlers.get(old) ?? []) old[name] = null;
+  const now2 = handlers.get(fresh) ?? [];
+  for (const name of now2) old[name] = fresh[name];
+  handlers.set(old, now2);
+}
+function patchChildren(old, fresh) {
+  const keyed = /* @__PURE__ */ new Map();
+  for (const child of old.childNodes) {
+    const k = key(child);
+    if (k !== null) keyed.set(k, child);
+  }
+  let at2 = old.firstChild;
+  for (const child of [...fresh.childNodes]) {
+    const k = key(child);
+    let mate = k === null ? at2 : keyed.get(k) ?? null;
+    if (mate !== null && k === null && key(mate) !== null) mate = null;
+    if (mate === null) {
+      old.insertBefore(child, at2);
+      continue;
+    }
+    if (mate !== at2) old.insertBefore(mate, at2);
+    at2 = patch(mate, child).nextSibling;
+  }
+  while (at2 !== null) {
+    const next = at2.nextSibling;
+    at2.remove();
+    at2 = next;
+  }
+}
+function key(node) {
+  return node instanceof Element ? node.getAttribute("data-key") : null;
+}
+
+// src/format.ts
+var digits = new Intl.NumberFormat("en-US", { maximumFractionDigits: 6 });
+var credits = (micro) => `${digits.format(micro / 1e6)} cr`;
+var signed = (micro) => (micro > 0 ? "+" : "") + credits(micro).replace("-", "\u2212");
+var count = (n) => digits.format(n);
+function scaled(n, base, prefixes) {
+  let i = 0;
+  while (n >= base && i < prefixes.length - 1) {
+    n /= base;
+    i++;
+  }
+  return `${i === 0 || n >= 100 ? Math.round(n) : n.toPrecision(3)} ${prefixes[i]}`;
+}
+var fuel = (n) => `${scaled(n, 1e3, ["", "k", "M", "G", "T"])}fuel`;
+var bytes = (n) => scaled(n, 1024, ["B", "KiB", "MiB", "GiB", "TiB"]);
+function rtt(micros) {
+  if (micros <= 0) return "\u2013";
+  const ms = micros / 1e3;
+  return `${ms >= 100 ? Math.round(ms) : ms.toPrecision(ms < 1 ? 2 : 3)} ms`;
+}
+function span(ms) {
+  const s2 = Math.max(0, ms) / 1e3;
+  if (s2 < 9.95) return `${s2.toFixed(1)} s`;
+  if (s2 < 90) return `${Math.round(s2)} s`;
+  if (s2 < 90 * 60) return `${Math.round(s2 / 60)} min`;
+  if (s2 < 36 * 3600) return `${Math.round(s2 / 3600)} h`;
+  return `${Math.round(s2 / 86400)} d`;
+}
+function ago(at2, now2 = Date.now()) {
+  const ms = now2 - Date.parse(at2);
+  return ms < 5e3 ? "just now" : `${span(ms)} ago`;
+}
+var clock = (at2) => new Date(at2).toLocaleTimeString("en-GB");
+var moment = (at2) => new Date(at2).toLocaleString("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" });
+var short = (hex, n = 10) => hex.slice(0, n);
+var many = (n, thing) => `${count(n)} ${thing}${n === 1 ? "" : "s"}`;
+
+// src/chart.ts
+var high = 230;
+var margin = { left: 64, right: 14, top: 14, bottom: 28 };
+var narrow = matchMedia("(max-width: 720px)");
+var width = () => narrow.matches ? 400 : 1e3;
+function ticks(low, high2, n) {
+  const rough = (high2 - low) / n;
+  if (!(rough > 0)) return [low];
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = ([1, 2, 5].find((m) => m * power >= rough) ?? 10) * power;
+  const all = [];
+  for (let i = Math.ceil(low / step - 1e-9); i * step <= high2 + step * 1e-9; i++) all.push(i * step);
+  return all;
+}
+function balance(points, now2 = Date.now()) {
+  const wide = width();
+  const times = points.map((p) => Date.parse(p.at));
+  const start = times[0] ?? now2 - 6e4;
+  const from = start - Math.max((now2 - start) * 0.04, 1e3);
+  const low = Math.min(0, ...points.map((p) => p.low_micro));
+  const top = Math.max(0, ...points.map((p) => p.high_micro));
+  const pad = (top - low) * 0.12 || 1e6;
+  const [bottom, ceiling] = [low < 0 ? low - pad : 0, top > 0 ? top + pad : low < 0 ? 0 : pad];
+  const x = (t) => margin.left + (t - from) / (now2 - from) * (wide - margin.left - margin.right);
+  const y = (v) => margin.top + (ceiling - v) / (ceiling - bottom) * (high - margin.top - margin.bottom);
+  let line = `M${x(from).toFixed(1)} ${y(0).toFixed(1)}`;
+  let band = "";
+  points.forEach((p, i) => {
+    line += `H${x(times[i]).toFixed(1)}V${y(p.balance_micro).toFixed(1)}`;
+    band += `M${x(times[i]).toFixed(1)} ${y(p.low_micro).toFixed(1)}V${y(p.high_micro).toFixed(1)}`;
+  });
+  line += `H${x(now2).toFixed(1)}`;
+  const end = points.at(-1)?.balance_micro ?? 0;
+  const axis = ticks(bottom, ceiling, 4);
+  const words = points.length === 0 ? "The balance has not moved yet." : `Balance from ${moment(start)} to now: it is ${signed(end)}, was ${signed(low)} at the least and ${signed(top)} at the most.`;
+  const readout = h("output", { class: "readout", "data-key": "readout" });
+  const days = now2 - from > 36 * 36e5;
+  const picture = s(
+    "svg",
+    {
+      class: "chart",
+      viewBox: `0 0 ${wide} ${high}`,
+      role: "img",
+      "aria-label": words,
+      "data-key": "chart",
+      onpointermove: (e) => point(e),
+      onpointerleave: () => {
+        said2("");
+      }
+    },
+    axis.map((v) => s(
+      "g",
+      { class: v === 0 ? "zero" : "grid" },
+      s("line", { x1: margin.left, x2: wide - margin.right, y1: y(v), y2: y(v) }),
+      s("text", { x: margin.left - 10, y: y(v) + 4, "text-anchor": "end" }, label(v, axis))
+    )),
+    [0.02, 0.5, 1].map((part, i) => s("text", {
+      class: "time",
+      x: margin.left + part * (wide - margin.left - margin.right),
+      y: high - 6,
+      "text-anchor": ["start", "middle", "end"][i]
+    }, part === 1 ? "now" : days ? new Date(from + part * (now2 - from)).toLocaleDateString("en-GB", { day: "numeric", month: "short" }) : clock(from + part * (now2 - from)))),
+    s("path", { class: "area", d: `${line}V${y(0).toFixed(1)}Z` }),
+    s("path", { class: "band", d: band }),
+    s("path", { class: "line", d: line }),
+    s("circle", { class: "end", cx: x(now2), cy: y(end), r: 4.5 })
+  );
+  const figure = h("figure", { class: "plot" }, picture, readout);
+  function said2(text) {
+    const at2 = document.querySelector(".plot .readout");
+    if (at2) at2.textContent = text;
+  }
+  function point(e) {
+    const box = e.currentTarget.getBoundingClientRect();
+    const t = from + ((e.clientX - box.left) / box.width * wide - margin.left) / (wide - margin.left - margin.right) * (now2 - from);
+    const next = times.findIndex((at2) => at2 > t);
+    const i = (next < 0 ? times.length : next) - 1;
+    said2(i < 0 ? "" : `${moment(times[i])}  ${signed(points[i].balance_micro)}`);
+  }
+  return figure;
+}
+function label(v, axis) {
+  const step = axis.length > 1 ? (axis[1] - axis[0]) / 1e6 : 1;
+  return (v / 1e6).toFixed(Math.max(0, Math.min(6, Math.ceil(-Math.log10(step) - 1e-9)))).replace("-", "\u2212");
+}
+function bars(groups, what) {
+  const wide = width();
+  const most2 = Math.max(1, ...groups.map((g) => g.micro));
+  const room = wide - margin.left - margin.right;
+  const each = room / Math.max(groups.length, 7);
+  const words = groups.map((g) => `${g.name}: ${credits(g.micro)}`).join("; ");
+  const axis = ticks(0, most2 * 1.1, 4);
+  const y = (v) => margin.top + (1 - v / (most2 * 1.1)) * (high - margin.top - margin.bottom);
+  return h("figure", { class: "plot" }, s(
+    "svg",
+    { class: "chart", viewBox: `0 0 ${wide} ${high}`, role: "img", "aria-label": `${what}: ${words}` },
+    axis.map((v) => s(
+      "g",
+      { class: v === 0 ? "zero" : "grid" },
+      s("line", { x1: margin.left, x2: wide - margin.right, y1: y(v), y2: y(v) }),
+      s("text", { x: margin.left - 10, y: y(v) + 4, "text-anchor": "end" }, label(v, axis))
+    )),
+    groups.map((g, i) => s(
+      "g",
+      { class: "bar" },
+      s("title", null, `${g.name}: ${credits(g.micro)}`),
+      s("rect", { x: margin.left + i * each + each * 0.18, width: Math.min(each * 0.64, 56), y: y(g.micro), height: y(0) - y(g.micro), rx: 4 }),
+      (groups.length - 1 - i) % Math.ceil(groups.length / (wide / 70)) === 0 ? s("text", { class: "time", x: margin.left + i * each + each * 0.18 + Math.min(each * 0.32, 28), y: high - 6, "text-anchor": "middle" }, g.name) : null
+    ))
+  ));
+}
+
+// src/parts.ts
+function card(title, body, more, kind2 = "") {
+  return h("section", { class: `card ${kind2}`, "data-key": title }, h("header", null, h("h2", null, title), more), body);
+}
+function tile(label2, value, note, kind2 = "") {
+  return h("div", { class: `tile ${kind2}` }, h("dt", null, label2), h("dd", null, h("strong", null, value), note ? h("span", null, note) : null));
+}
+var tiles = (...all) => h("dl", { class: "tiles" }, all);
+var pill = (text, tone) => h("span", { class: `pill ${tone}` }, text);
+var tones = {
+  queued: "calm",
+  asking: "busy",
+  running: "busy",
+  verifying: "busy",
+  done: "good",
+  failed: "bad",
+  cancelled: "warn",
+  stopped: "warn",
+  taken: "calm",
+  delivered: "busy",
+  paid: "good",
+  refused: "bad",
+  open: "good",
+  fenced: "warn",
+  disputed: "bad"
+};
+var statePill = (state) => pill(state, tones[state] ?? "calm");
+function glyph(hex, size2 = 22) {
+  const hue = parseInt(hex.slice(0, 4), 16) / 65536 * 360;
+  const waves = [0, 1, 2].map((row) => {
+    const digits2 = parseInt(hex.slice(4 + row * 3, 7 + row * 3), 16);
+    const [a, b] = [2 + (digits2 & 7) * 0.5, 2 + (digits2 >> 3 & 7) * 0.5];
+    const y = 8 + row * 8;
+    const path = `M3 ${y}c4-${a} 5-${a} 9 0s6 ${b} 9 0 5-${a} 8 0`;
+    return s("path", { d: path, fill: "none", stroke: `hsl(${hue + (digits2 >> 6) * 0.9} 70% ${54 + row * 6}%)`, "stroke-width": 3.4, "stroke-linecap": "round" });
+  });
+  return s(
+    "svg",
+    { class: "glyph", viewBox: "0 0 32 32", width: size2, height: size2, "aria-hidden": "true" },
+    s("rect", { width: 32, height: 32, rx: 10, fill: `hsl(${hue} 60% 50% / .16)` }),
+    waves
+  );
+}
+var who = (key2) => key2 ? h("span", { class: "who", title: key2 }, glyph(key2), h("code", null, short(key2))) : h("span", { class: "faint" }, "\u2013");
+function meter(value, whole, label2, tone = "busy") {
+  return h("progress", { class: tone, value: Math.min(value, whole), max: whole || 1, "aria-label": label2 }, label2);
+}
+function table(caption, rows, id2, columns, mark) {
+  return h(
+    "table",
+    null,
+    h("caption", { class: "hidden" }, caption),
+    h("thead", null, h("tr", null, columns.map((c) => h("th", { scope: "col", class: c.num ? "num" : null }, c.name)))),
+    h("tbody", null, rows.map((row) => h(
+      "tr",
+      { "data-key": id2(row), class: mark?.(row) ? "marked" : null },
+      columns.map((c) => h("td", { "data-label": c.name, class: c.num ? "num" : null }, c.cell(row)))
+    )))
+  );
+}
+var empty = (text, command) => h("div", { class: "empty" }, wave(), h("p", null, text), command ? h("pre", null, command) : null);
+var wave = () => s(
+  "svg",
+  { class: "wave", viewBox: "0 0 48 24", width: 48, height: 24, "aria-hidden": "true" },
+  s("path", { d: "M2 9c6-8 10-8 15 0s9 8 15 0 9-8 14-2", fill: "none", stroke: "currentColor", "stroke-width": 3, "stroke-linecap": "round" }),
+  s("path", { d: "M2 19c6-8 10-8 15 0s9 8 15 0 9-8 14-2", fill: "none", stroke: "currentColor", "stroke-width": 3, "stroke-linecap": "round", opacity: 0.45 })
+);
+var icons = {
+  overview: "M4 13h6V4H4zM14 20h6v-9h-6zM4 20h6v-4H4zM14 8h6V4h-6z",
+  network: "M12 12m-2.5 0a2.5 2.5 0 105 0 2.5 2.5 0 10-5 0M5 6m-2 0a2 2 0 104 0 2 2 0 10-4 0M19 7m-2 0a2 2 0 104 0 2 2 0 10-4 0M17 19m-2 0a2 2 0 104 0 2 2 0 10-4 0M6.5 7.3l3.6 3M17.2 8.2l-3 2.4M15.8 17.3l-2.4-3",
+  jobs: "M5 5l6 7-6 7M13 19h7",
+  credit: "M4 8h16M4 8l3-4M4 8l3 4M20 16H4M20 16l-3-4M20 16l-3 4",
+  offers: "M4 11V4h7l9 9-7 7zM8 8h.01",
+  earnings: "M4 20h16M7 16v-4M12 16V6M17 16v-7"
+};
+var icon = (name) => s(
+  "svg",
+  { viewBox: "0 0 24 24", width: 22, height: 22, fill: "none", stroke: "currentColor", "stroke-width": 1.8, "stroke-linecap": "round", "stroke-linejoin": "round", "aria-hidden": "true" },
+  s("path", { d: icons[name] ?? "" })
+);
+
+// src/views/credit.ts
+var credit = {
+  title: (peer) => peer ? `Credit with ${short(peer)}` : "Credit",
+  every: 3e3,
+  load: async (api2, peer, signal) => {
+    const [lines, strangers, curve] = await Promise.all([
+      api2.get("/credit", signal),
+      api2.get("/credit/strangers", signal),
+      api2.get(`/credit/curve?peer=${peer}`, signal)
+    ]);
+    return { lines, strangers, curve };
+  },
+  draw: (d, peer) => {
+    const one = d.lines.find((l) => l.peer === peer);
+    if (one) return [h("p", { class: "eyebrow" }, h("a", { href: "#/credit" }, "All peers")), h("p", { class: "name" }, who(one.peer), statePill(one.state)), ofOne(one, d.curve)];
+    const sum = (of) => d.lines.reduce((total, l) => total + of(l), 0);
+    const owed = sum((l) => Math.max(0, l.balance_micro));
+    const owing = sum((l) => Math.max(0, -l.balance_micro));
+    const most2 = Math.max(1, ...d.lines.map((l) => Math.abs(l.balance_micro)));
+    return [
+      tiles(
+        tile("Balance", signed(owed - owing), "over all peers", owed < owing ? "minus" : "plus"),
+        tile("Others owe us", credits(owed)),
+        tile("We owe others", credits(owing)),
+        tile("Set aside", credits(sum((l) => l.held_micro)), "for what runs"),
+        tile("Strangers owe", credits(d.strangers.used_micro), meter(d.strangers.used_micro, d.strangers.budget_micro, `${credits(d.strangers.used_micro)} of ${credits(d.strangers.budget_micro)}`, "warn"))
+      ),
+      card("Balance over time", d.curve.length > 0 ? balance(d.curve) : empty("No credit has moved yet.")),
+      card("By peer", d.lines.length === 0 ? empty("No dealings with anyone yet. Let somebody owe you:", "seaworker credit limit PEER CREDITS") : table("Credit by peer", [...d.lines].sort((a, b) => b.balance_micro - a.balance_micro), (l) => l.peer, [
+        { name: "Peer", cell: (l) => h("a", { href: `#/credit/${l.peer}` }, who(l.peer)) },
+        { name: "Balance", num: true, cell: (l) => h("span", { class: l.balance_micro < 0 ? "minus" : "plus" }, signed(l.balance_micro)) },
+        { name: "We owe \xB7 they owe", cell: (l) => lever(l.balance_micro, most2) },
+        { name: "They may owe", num: true, cell: (l) => credits(l.they_may_owe_micro) },
+        { name: "We may owe", num: true, cell: (l) => l.i_may_owe_micro ? credits(l.i_may_owe_micro) : "not told" },
+        { name: "State", cell: (l) => [statePill(l.state), l.stranger ? h("span", { class: "faint" }, " stranger") : null, l.warning ? h("span", { class: "warning" }, l.warning) : null] }
+      ]))
+    ];
+  }
+};
+function lever(micro, most2) {
+  const part = Math.abs(micro) / most2 * 58;
+  return s(
+    "svg",
+    { class: "lever", viewBox: "0 0 120 14", width: 120, height: 14, "aria-hidden": "true" },
+    s("rect", { class: "rail", x: 0, y: 6, width: 120, height: 2, rx: 1 }),
+    s("rect", { class: micro < 0 ? "minus" : "plus", x: micro < 0 ? 60 - part : 60, y: 2, width: Math.max(part, micro === 0 ? 0 : 2), height: 10, rx: 3 }),
+    s("rect", { class: "mid", x: 59, y: 0, width: 2, height: 14 })
+  );
+}
+function ofOne(l, curve) {
+  const until = (at2) => at2 ? `until ${moment(at2)}` : "without an end";
+  return [
+    l.warning || l.reason ? h("p", { class: "problem", role: "alert" }, l.reason ?? l.warning) : null,
+    tiles(
+      tile("Balance", signed(l.balance_micro), l.balance_micro < 0 ? "we owe" : "they owe", l.balance_micro < 0 ? "minus" : "plus"),
+      tile("They may owe", credits(l.they_may_owe_micro), l.stranger ? "as a stranger" : until(l.they_may_until)),
+      tile("We may owe", l.i_may_owe_micro ? credits(l.i_may_owe_micro) : "\u2013", l.i_may_owe_micro ? until(l.i_may_until) : "no limit is told"),
+      tile("Repaid", credits(l.repaid_micro)),
+      tile("Entries", `${count(l.mine.seq)} + ${count(l.theirs.seq)}`, l.undelivered ? "some not delivered yet" : "ours and theirs")
+    ),
+    card("Balance over time", curve.length > 0 ? balance(curve) : empty("No credit has moved yet.")),
+    card("Promised", h(
+      "dl",
+      { class: "facts" },
+      h("dt", null, "By us"),
+      h("dd", null, credits(l.mine.cum_micro)),
+      h("dt", null, "By the peer"),
+      h("dd", null, credits(l.theirs.cum_micro)),
+      h("dt", null, "Key"),
+      h("dd", null, h("code", null, l.peer))
+    ))
+  ];
+}
+
+// src/views/earnings.ts
+var earnings = {
+  title: () => "Earnings",
+  every: 3e3,
+  load: async (api2, _, signal) => {
+    const [days, peers, modules, spent, sales, tasks] = await Promise.all([
+      api2.get("/earnings?by=day", signal),
+      api2.get("/earnings?by=peer", signal),
+      api2.get("/earnings?by=module", signal),
+      api2.get("/spending", signal),
+      api2.get("/sales?newest=100", signal),
+      api2.get("/tasks", signal)
+    ]);
+    return { days, peers, modules, spent, sales, tasks };
+  },
+  draw: (d) => [
+    tiles(
+      tile("Earned", credits(d.days.amount_micro), many(d.days.payments, "payment"), "plus"),
+      tile("Due", credits(d.days.due_micro), "delivered, not paid yet"),
+      tile("Spent", credits(d.spent.amount_micro), many(d.spent.payments, "payment")),
+      tile("At work", count(d.tasks.length), d.tasks.some((t) => t.held) ? "some are held" : "for others")
+    ),
+    d.tasks.length > 0 ? card("Under way", table("Orders under way", d.tasks, (t) => t.order, [
+      { name: "Order", cell: (t) => h("code", null, short(t.order)) },
+      { name: "Buyer", cell: (t) => who(t.buyer) },
+      { name: "State", cell: (t) => t.held ? pill(`held: ${t.held}`, "warn") : statePill(t.state) },
+      { name: "Progress", cell: (t) => meter(t.fuel, t.fuel_limit, `${count(t.fuel)} of ${count(t.fuel_limit)} fuel`) },
+      { name: "Fuel", num: true, cell: (t) => fuel(t.fuel) },
+      { name: "So far", num: true, cell: (t) => credits(t.cost_micro) }
+    ])) : null,
+    card("By day", d.days.groups.length > 0 ? bars(fortnight(d.days), "Earned by day, in credits") : empty("Nothing earned yet.", "seaworker up --sell")),
+    h(
+      "div",
+      { class: "columns" },
+      card("By buyer", ranking(d.peers, (key2) => who(key2))),
+      card("By program", ranking(d.modules, (key2) => h("span", { title: key2 }, d.modules.names?.[key2] ?? (key2 === "none" ? "no job" : h("code", null, short(key2))))))
+    ),
+    d.sales.length > 0 ? card("Orders taken", table("Orders taken, the newest first", d.sales, (s2) => s2.order, [
+      { name: "Order", cell: (s2) => h("code", null, short(s2.order)) },
+      { name: "Buyer", cell: (s2) => who(s2.buyer) },
+      { name: "State", cell: (s2) => [statePill(s2.state), s2.text ? h("span", { class: "faint" }, ` ${s2.text}`) : null] },
+      { name: "Fuel", num: true, cell: (s2) => fuel(s2.fuel) },
+      { name: "Bill", num: true, cell: (s2) => credits(s2.cost_micro) },
+      { name: "Taken", cell: (s2) => ago(s2.taken) }
+    ])) : null
+  ]
+};
+function fortnight(days, now2 = Date.now()) {
+  const earned = new Map(days.groups.map((g) => [g.key, g.amount_micro]));
+  return Array.from({ length: 14 }, (_, i) => {
+    const day = new Date(now2 - (13 - i) * 864e5);
+    return { name: day.toLocaleDateString("en-GB", { day: "numeric", month: "short", timeZone: "UTC" }), micro: earned.get(day.toISOString().slice(0, 10)) ?? 0 };
+  });
+}
+function ranking(sum, name) {
+  const groups = [...sum.groups].sort((a, b) => b.amount_micro - a.amount_micro).slice(0, 10);
+  if (groups.length === 0) return empty("Nothing yet.");
+  return h("ul", { class: "ranking" }, groups.map((g) => h(
+    "li",
+    { "data-key": g.key },
+    name(g.key),
+    h("b", null, credits(g.amount_micro)),
+    meter(g.amount_micro, sum.amount_micro, `${Math.round(g.amount_micro / sum.amount_micro * 100)} %`, "good")
+  )));
+}
+
+// src/views/job.ts
+var most = 2e5;
+var recomputed = /* @__PURE__ */ new Map();
+var job = {
+  title: () => "Job",
+  every: 0,
+  load: async (api2, id2, signal) => {
+    const j = await api2.get(`/jobs/${id2}`, signal);
+    return {
+      job: j,
+      events: [],
+      out: { stdout: "", stderr: "" },
+      fuel: j.fuel,
+      limit: j.fuel_limit,
+      cost: j.cost_micro,
+      next: { event: 0, stdout: 0, stderr: 0 },
+      ended: false
+    };
+  },
+  live: async (api2, w, redraw, signal) => {
+    const text = { stdout: new TextDecoder(), stderr: new TextDecoder() };
+    while (!w.ended) {
+      const from = `?event=${w.next.event}&stdout=${w.next.stdout}&stderr=${w.next.stderr}`;
+      for await (const u of api2.events(`/jobs/${w.job.job}/events${from}`, signal)) {
+        w.events.push(...u.events ?? []);
+        for (const name of ["stdout", "stderr"]) {
+          const more = u[name];
+          if (more) w.out[name] = (w.out[name] + text[name].decode(unbase64(more), { stream: true })).slice(-most);
+        }
+        [w.fuel, w.limit, w.cost, w.next] = [u.fuel, u.fuel_limit, u.cost_micro, u.next];
+        const last = w.events.at(-1);
+        if (last) w.job.state = last.state;
+        if (u.job) {
+          w.job = u.job;
+          w.ended = true;
+        }
+        redraw();
+      }
+    }
+  },
+  draw: (w, _, act) => {
+    const j = w.job;
+    const over = j.ended !== void 0;
+    const ran = Date.parse(j.ended ?? (/* @__PURE__ */ new Date()).toISOString()) - Date.parse(j.created);
+    const seller = j.seller ?? w.events.filter((e) => e.seller).at(-1)?.seller;
+    return [
+      h(
+        "header",
+        { class: "jobhead" },
+        h(
+          "div",
+          null,
+          h("p", { class: "eyebrow" }, h("a", { href: "#/jobs" }, "Jobs"), " / ", h("code", null, short(j.job))),
+          h("p", { class: "name" }, j.spec.name || "job", " ", statePill(j.state)),
+          h("code", { class: "args" }, j.spec.args.slice(1).join(" "))
+        ),
+        h("div", { class: "acts" }, actions(j, over, act))
+      ),
+      over ? null : h("div", { class: "progress" }, meter(w.fuel, w.limit, `${count(w.fuel)} of ${count(w.limit)} fuel`), h("span", null, `${fuel(w.fuel)} of at most ${fuel(w.limit)}`)),
+      j.error ? h("p", { class: "problem", role: "alert" }, j.error, j.hint ? h("span", null, ` ${j.hint}`) : null) : null,
+      verdict(j),
+      tiles(
+        tile("Cost", credits(over ? j.cost_micro : w.cost), `of at most ${credits(j.spec.max_credit_micro)}`),
+        tile("Fuel", count(w.fuel || j.fuel), over ? "as the receipt says" : "as the seller says"),
+        tile("Time", span(ran), `begun ${clock(j.created)}`),
+        tile("Seller", who(seller), j.spec.verify === "none" ? "not compared" : j.spec.verify),
+        tile("Exit", j.exit ?? "\u2013", j.trap ?? (over ? "the program's own code" : ""))
+      ),
+      h(
+        "div",
+        { class: "columns wideleft" },
+        h(
+          "div",
+          { class: "stack" },
+          card("Output", log(w.out.stdout, over), over && j.stdout.size > 0 ? download(act.api, `/jobs/${j.job}/stdout`, `${j.spec.name}.out`, j.stdout.size) : null),
+          w.out.stderr || over && j.stderr.size > 0 ? card("Errors", log(w.out.stderr, over), over ? download(act.api, `/jobs/${j.job}/stderr`, `${j.spec.name}.err`, j.stderr.size) : null) : null,
+          j.files && j.files.length > 0 ? card("Files", h("ul", { class: "files" }, j.files.filter((f) => !f.dir).map((f) => h("li", null, h("code", null, f.path), download(act.api, `/jobs/${j.job}/files/${f.path.split("/").map(encodeURIComponent).join("/")}`, f.path.split("/").at(-1), f.blob.size))))) : null
+        ),
+        card("What happened", h("ol", { class: "events" }, w.events.map((e) => h("li", { class: tones[e.state] ?? "calm", "data-key": e.seq }, h("time", { datetime: e.at, title: moment(e.at) }, clock(e.at)), h("b", null, e.state), h("span", null, e.text), e.try ? h("em", null, e.try) : null))))
+      )
+    ];
+  }
+};
+function actions(j, over, act) {
+  if (!over) return h("button", { type: "button", class: "danger", onclick: () => act.run(() => act.api.send("POST", `/jobs/${j.job}/cancel`), "Cancelled") }, "Cancel");
+  if (!j.receipt) return null;
+  const busy = recomputed.get(j.job) === "";
+  return h("button", { type: "button", disabled: busy, onclick: () => act.run(async () => {
+    recomputed.set(j.job, "");
+    try {
+      recomputed.set(j.job, await act.api.send("POST", `/jobs/${j.job}/verify`, { engine: "compiler" }));
+    } catch (err) {
+      recomputed.delete(j.job);
+      throw err;
+    }
+  }, "Recomputed") }, busy ? "Recomputing\u2026" : "Recompute the bill");
+}
+function verdict(j) {
+  const v = recomputed.get(j.job);
+  if (!v) return null;
+  return h(
+    "section",
+    { class: `verdict ${v.match ? "good" : "bad"}`, role: "status" },
+    h("strong", null, v.match ? "The same to the unit" : "Not what was billed"),
+    h(
+      "dl",
+      null,
+      h("dt", null, "Fuel claimed"),
+      h("dd", null, count(v.fuel_claimed)),
+      h("dt", null, "Fuel recomputed"),
+      h("dd", null, count(v.fuel_recomputed)),
+      h("dt", null, "Output"),
+      h("dd", null, v.output_match ? "the same, byte for byte" : "not the same")
+    )
+  );
+}
+var log = (text, over) => h("pre", { class: "log", tabindex: 0, role: "log", "aria-label": "what the program wrote" }, text || (over ? "(nothing)" : "(nothing yet)"));
+var download = (api2, path, name, size2) => h("button", { type: "button", class: "quiet", onclick: async () => {
+  const url = URL.createObjectURL(await api2.blob(path));
+  h("a", { href: url, download: name }).click();
+  URL.revokeObjectURL(url);
+} }, `Download ${bytes(size2)}`);
+function unbase64(text) {
+  return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+}
+
+// src/views/jobs.ts
+var jobs = {
+  title: () => "Jobs",
+  every: 2e3,
+  load: async (api2, _, signal) => {
+    const [all, maps] = await Promise.all([api2.get("/jobs?newest=200", signal), api2.get("/maps", signal)]);
+    return { all, maps };
+  },
+  draw: ({ all, maps }) => {
+    const ended = all.filter((j) => j.ended);
+    const spent = all.reduce((sum, j) => sum + j.cost_micro, 0);
+    return [
+      tiles(
+        tile("Running", count(all.length - ended.length)),
+        tile("Done", count(ended.filter((j) => j.state === "done").length)),
+        tile("Failed", count(ended.filter((j) => j.state === "failed").length)),
+        tile("Fuel", fuel(all.reduce((sum, j) => sum + j.fuel, 0))),
+        tile("Cost", credits(spent))
+      ),
+      maps.length > 0 ? card("Maps", table("Programs bought for many inputs, the newest first", maps.slice(0, 20), (m) => m.map, [
+        { name: "Map", cell: (m) => [h("b", null, m.spec.name || "map"), " ", h("code", { class: "faint" }, short(m.map, 6))] },
+        { name: "Over", cell: (m) => m.each },
+        { name: "State", cell: (m) => [statePill(m.state), m.error ? h("span", { class: "warning" }, m.error) : null] },
+        { name: "Items", cell: (m) => [`${count(m.done)} of ${count(m.items)}${m.failed > 0 ? `, ${count(m.failed)} failed` : ""}`, meter(m.done + m.failed, m.items, `${m.done} of ${m.items} items`, m.failed > 0 ? "warn" : "good")] },
+        { name: "At once", num: true, cell: (m) => count(m.running) },
+        { name: "Fuel", num: true, cell: (m) => m.fuel ? fuel(m.fuel) : "\u2013" },
+        { name: "Cost", num: true, cell: (m) => m.cost_micro ? credits(m.cost_micro) : "\u2013" },
+        { name: "Begun", cell: (m) => ago(m.created) }
+      ])) : null,
+      card("Bought", all.length === 0 ? empty("Nothing bought yet.", "seaworker run PROGRAM.wasm -- ARGUMENTS") : table("Jobs that were bought, the newest first", all, (j) => j.job, [
+        { name: "Job", cell: (j) => h("a", { href: `#/jobs/${j.job}` }, h("b", null, j.spec.name || "job"), " ", h("code", { class: "faint" }, short(j.job, 6))) },
+        { name: "Arguments", cell: (j) => h("code", { class: "args" }, j.spec.args.slice(1).join(" ") || "\u2013") },
+        { name: "State", cell: (j) => [statePill(j.state), j.ended ? null : meter(j.fuel, j.fuel_limit, `${count(j.fuel)} of ${count(j.fuel_limit)} fuel`)] },
+        { name: "Seller", cell: (j) => who(j.seller) },
+        { name: "Fuel", num: true, cell: (j) => j.fuel ? fuel(j.fuel) : "\u2013" },
+        { name: "Cost", num: true, cell: (j) => j.cost_micro ? credits(j.cost_micro) : "\u2013" },
+        { name: "Begun", cell: (j) => ago(j.created) }
+      ]))
+    ];
+  }
+};
+
+// src/sonar.ts
+var size = 640;
+var middle = size / 2;
+var rim = 262;
+var rings = [{ ms: 1, text: "1 ms" }, { ms: 10, text: "10 ms" }, { ms: 100, text: "100 ms" }];
+function bearing(address) {
+  return parseInt(address.slice(0, 8), 16) / 2 ** 32 * 2 * Math.PI;
+}
+function reach(ms) {
+  return rim * (0.2 + 0.7 * Math.min(1, Math.max(0, (Math.log10(Math.max(ms, 0.01)) + 1) / 4)));
+}
+var at = (angle, r) => [middle + Math.sin(angle) * r, middle - Math.cos(angle) * r];
+var place = (p) => at(bearing(p.address), reach(p.rtt_us / 1e3));
+function sonar(map, chosen = "") {
+  const peers = new Map(map.peers.map((p) => [p.address, p]));
+  const beyond = /* @__PURE__ */ new Set();
+  const ties = [];
+  for (const [from, near] of Object.entries(map.near)) {
+    const a = peers.get(from);
+    if (!a) continue;
+    for (const to of near) {
+      const b = peers.get(to);
+      if (to === map.address || b && from > to && map.near[to]?.includes(from)) continue;
+      const [x1, y1] = place(a);
+      const [x2, y2] = b ? place(b) : at(bearing(to), rim - 8);
+      if (!b) beyond.add(to);
+      ties.push(s("path", { class: "tie", d: `M${x1.toFixed(1)} ${y1.toFixed(1)}Q${middle} ${middle} ${x2.toFixed(1)} ${y2.toFixed(1)}` }));
+    }
+  }
+  const [mx, my] = at(bearing(map.address), rim);
+  return s(
+    "svg",
+    { class: "sonar", viewBox: `0 0 ${size} ${size}`, role: "group", "aria-label": `${map.peers.length} neighbours, by address and by round trip` },
+    s(
+      "defs",
+      null,
+      s("radialGradient", { id: "deep" }, s("stop", { offset: "0%", class: "deep0" }), s("stop", { offset: "100%", class: "deep1" })),
+      s("linearGradient", { id: "beam", x1: 0, x2: 1, y1: 0, y2: 0 }, s("stop", { offset: "0%", class: "beam0" }), s("stop", { offset: "100%", class: "beam1" }))
+    ),
+    s("circle", { class: "dial", cx: middle, cy: middle, r: rim, fill: "url(#deep)" }),
+    s("g", { class: "sweep" }, s("path", { d: `M${middle} ${middle}L${middle} ${middle - rim}A${rim} ${rim} 0 0 0 ${at(-0.7, rim).join(" ")}Z`, fill: "url(#beam)" })),
+    rings.map((r) => [
+      s("circle", { class: "ring", cx: middle, cy: middle, r: reach(r.ms) }),
+      s("text", { class: "ringtext", x: middle + 4, y: middle - reach(r.ms) - 4 }, r.text)
+    ]),
+    Array.from({ length: 64 }, (_, i) => {
+      const [x1, y1] = at(i / 64 * 2 * Math.PI, rim);
+      const [x2, y2] = at(i / 64 * 2 * Math.PI, rim + (i % 4 === 0 ? 10 : 5));
+      return s("line", { class: "tick", x1, y1, x2, y2 });
+    }),
+    Array.from({ length: 16 }, (_, i) => {
+      const [x, y] = at(i / 16 * 2 * Math.PI, rim + 25);
+      return s("text", { class: "digit", x, y: y + 5, "text-anchor": "middle" }, i.toString(16));
+    }),
+    s("line", { class: "own", x1: middle, y1: middle, x2: mx, y2: my }),
+    ties,
+    [...beyond].map((to) => {
+      const [cx, cy] = at(bearing(to), rim - 8);
+      return s("circle", { class: "beyond", cx, cy, r: 3.5 }, s("title", null, `${short(to)}, known by a neighbour`));
+    }),
+    map.peers.map((p) => {
+      const [x, y] = place(p);
+      return s("line", { class: `link ${kind(p)}`, x1: middle, y1: middle, x2: x, y2: y });
+    }),
+    map.peers.map((p) => {
+      const [x, y] = place(p);
+      const r = 7 + Math.min(9, Math.log2(1 + (p.sent_bytes + p.received_bytes) / 4096));
+      return s(
+        "a",
+        {
+          href: `#/network/${p.address}`,
+          "data-key": p.address,
+          class: `peer ${kind(p)}${p.address === chosen ? " chosen" : ""}`,
+          "aria-label": `${short(p.peer)}, ${kindText(p)}, ${rtt(p.rtt_us)}`
+        },
+        s("circle", { class: "halo", cx: x, cy: y, r: r + 7 }),
+        s("circle", { class: "dot", cx: x, cy: y, r }),
+        s("text", { x: x < middle ? x - r - 6 : x + r + 6, y: y + 4, "text-anchor": x < middle ? "end" : "start" }, short(p.peer, 6))
+      );
+    }),
+    s("circle", { class: "me", cx: middle, cy: middle, r: 11 }),
+    s("circle", { class: "mecore", cx: middle, cy: middle, r: 4.5 })
+  );
+}
+var kind = (p) => p.relayed ? "relayed" : p.transport === "webrtc" ? "rtc" : "ws";
+var kindText = (p) => ({ relayed: "relayed", rtc: "WebRTC", ws: "WebSocket" })[kind(p)];
+
+// src/views/network.ts
+var network = {
+  title: () => "Network",
+  every: 4e3,
+  load: (api2, _, signal) => api2.get("/map", signal),
+  draw: (map, chosen) => [
+    h(
+      "div",
+      { class: "picture" },
+      sonar(map, chosen),
+      h(
+        "div",
+        { class: "legend" },
+        h("p", null, "This node is in the middle. Each peer stands where its address points, clockwise from 0 to f, and as far out as a message takes there and back."),
+        h(
+          "ul",
+          null,
+          h("li", { class: "rtc" }, "WebRTC"),
+          h("li", { class: "ws" }, "WebSocket"),
+          h("li", { class: "relayed" }, "relayed: no direct way was found"),
+          h("li", { class: "beyond" }, "known by a neighbour")
+        ),
+        h("p", { class: "faint" }, "A larger dot has carried more.")
+      )
+    ),
+    card(many(map.peers.length, "neighbour"), map.peers.length === 0 ? empty("No neighbours. Name a node to join by:", "seaworker peer add ws://HOST:PORT") : table("Neighbours", [...map.peers].sort((a, b) => a.address < b.address ? -1 : 1), (p) => p.peer, [
+      { name: "Peer", cell: (p) => h("a", { href: `#/network/${p.address}`, "aria-current": p.address === chosen ? "true" : null }, who(p.peer)) },
+      { name: "Way", cell: (p) => pill(kindText(p), { relayed: "warn", rtc: "busy", ws: "good" }[kind(p)]) },
+      { name: "There and back", num: true, cell: (p) => rtt(p.rtt_us) },
+      { name: "Sent", num: true, cell: (p) => bytes(p.sent_bytes) },
+      { name: "Received", num: true, cell: (p) => bytes(p.received_bytes) },
+      { name: "Since", cell: (p) => ago(p.since) },
+      { name: "At", cell: (p) => [h("span", { class: "faint" }, p.outbound ? "to " : "from "), h("code", null, p.relayed ? short(p.remote) : p.remote), p.obstacle ? h("span", { class: "faint" }, ` ${p.obstacle}`) : null] }
+    ], (p) => p.address === chosen))
+  ]
+};
+
+// src/views/offers.ts
+var offers = {
+  title: () => "Offers",
+  every: 15e3,
+  load: async (api2, _, signal) => {
+    const [found, mine, status2] = await Promise.all([api2.get("/offers", signal), api2.get("/offer", signal), api2.get("/status", signal)]);
+    return { offers: found, mine, status: status2 };
+  },
+  draw: (d) => {
+    const sorted = [...d.offers].sort((a, b) => a.price_micro_per_gfuel - b.price_micro_per_gfuel);
+    const cheapest = sorted[0]?.price_micro_per_gfuel ?? 0;
+    const dearest = Math.max(1, ...d.offers.map((o) => o.price_micro_per_gfuel));
+    return [
+      tiles(
+        tile("Sellers", count(d.offers.length), "within reach"),
+        tile("Cheapest", d.offers.length > 0 ? credits(cheapest) : "\u2013", "a Gfuel"),
+        tile("Free slots", count(d.offers.reduce((sum, o) => sum + o.free, 0)), `of ${count(d.offers.reduce((sum, o) => sum + o.slots, 0))}`),
+        tile("We ask", d.mine.selling ? credits(d.mine.price_micro_per_gfuel) : "\u2013", d.mine.selling ? "a Gfuel" : "not selling")
+      ),
+      card("Sellers within reach", d.offers.length === 0 ? empty("Nobody within reach sells.") : table("Offers, the cheapest first", sorted, (o) => o.seller ?? o.seller_address, [
+        { name: "Seller", cell: (o) => who(o.seller ?? o.seller_address) },
+        { name: "A Gfuel", num: true, cell: (o) => h("b", null, credits(o.price_micro_per_gfuel)) },
+        { name: "", cell: (o) => h("meter", { value: o.price_micro_per_gfuel, max: dearest, "aria-hidden": "true" }) },
+        { name: "Fee", num: true, cell: (o) => o.fee_micro ? credits(o.fee_micro) : "none" },
+        { name: "Free", num: true, cell: (o) => slots(o.free, o.slots) },
+        { name: "Memory", num: true, cell: (o) => bytes(o.caps.memory_pages * 65536) },
+        { name: "We may owe", num: true, cell: (o) => credits(o.room_micro) },
+        { name: "", cell: (o) => o.labels?.map((l) => pill(l, "calm")) }
+      ])),
+      card("Our own offer", own(d.mine), d.status.not_now ? pill(d.status.not_now, "warn") : null)
+    ];
+  }
+};
+var slots = (free, all) => h("span", { class: "slots", title: `${free} of ${all} free` }, `${free} / ${all}`);
+function own(o) {
+  if (!o.selling) return empty("This node does not sell.", "seaworker up --sell --price 1");
+  return h(
+    "dl",
+    { class: "facts" },
+    h("dt", null, "A Gfuel"),
+    h("dd", null, credits(o.price_micro_per_gfuel)),
+    h("dt", null, "Fee"),
+    h("dd", null, o.fee_micro ? credits(o.fee_micro) : "none"),
+    h("dt", null, "A job may use"),
+    h("dd", null, `${fuel(o.caps.fuel)}, ${bytes(o.caps.memory_pages * 65536)}, ${span(o.caps.wall_ms)}`),
+    h("dt", null, "At once"),
+    h("dd", null, many(o.slots, "job")),
+    h("dt", null, "Hours"),
+    h("dd", null, o.hours ?? "always"),
+    h("dt", null, "Strangers may owe"),
+    h("dd", null, `${credits(o.strangers_micro)}, of which they use ${credits(o.strangers_used_micro)}`),
+    o.policy ? [h("dt", null, "Policy"), h("dd", null, h("code", null, o.policy))] : null
+  );
+}
+
+// src/views/overview.ts
+var overview = {
+  title: () => "Overview",
+  every: 3e3,
+  load: async (api2, _, signal) => {
+    const [status2, map, jobs2, tasks, lines, curve, earned, offer] = await Promise.all([
+      api2.get("/status", signal),
+      api2.get("/map", signal),
+      api2.get("/jobs?newest=8", signal),
+      api2.get("/tasks", signal),
+      api2.get("/credit", signal),
+      api2.get("/credit/curve", signal),
+      api2.get("/earnings", signal),
+      api2.get("/offer", signal)
+    ]);
+    return { status: status2, map, jobs: jobs2, tasks, lines, curve, earned, offer };
+  },
+  draw: (d, _, act) => {
+    const total = d.lines.reduce((sum, l) => sum + l.balance_micro, 0);
+    const busy = d.jobs.filter((j) => !j.ended).length;
+    return [
+      h(
+        "section",
+        { class: "hero" },
+        h(
+          "div",
+          { class: "self" },
+          h("p", { class: "eyebrow" }, d.status.online ? "This node is online" : "This node is offline"),
+          h("p", { class: "name" }, glyph(d.status.entity, 46), h("code", { title: d.status.entity }, short(d.status.entity, 12))),
+          h("p", { class: "lead" }, sentence(d.status)),
+          h(
+            "dl",
+            { class: "ids" },
+            id("Entity", d.status.entity, act.run),
+            id("Address", d.status.address, act.run),
+            d.status.acts_for ? id("Acts for", d.status.acts_for.entity, act.run) : null
+          )
+        ),
+        h("div", { class: "aside" }, sonar(d.map))
+      ),
+      tiles(
+        tile("Neighbours", count(d.map.peers.length), relayed(d.map)),
+        tile("Balance", signed(total), `with ${many(d.lines.length, "peer")}`, total < 0 ? "minus" : "plus"),
+        tile("Earned", credits(d.earned.amount_micro), d.earned.due_micro > 0 ? `${credits(d.earned.due_micro)} due` : many(d.earned.payments, "payment")),
+        tile("At work", count(busy + d.tasks.length), `${busy} for us, ${d.tasks.length} for others`),
+        tile("Price", d.offer.selling ? credits(d.offer.price_micro_per_gfuel) : "\u2013", d.offer.selling ? "a Gfuel" : "not selling")
+      ),
+      h(
+        "div",
+        { class: "columns" },
+        card("Reachable", reach2(d.status)),
+        card("Now", now(d), h("a", { href: "#/jobs" }, "All jobs"))
+      ),
+      card("Balance over time", d.curve.length > 0 ? balance(d.curve) : empty("No credit has moved yet."), h("a", { href: "#/credit" }, "By peer"))
+    ];
+  }
+};
+var relayed = (map) => {
+  const n = map.peers.filter((p) => p.relayed).length;
+  return n === 0 ? "all direct" : `${n} relayed`;
+};
+function id(name, hex, run2) {
+  return [h("dt", null, name), h(
+    "dd",
+    null,
+    h("code", null, hex),
+    h("button", { class: "quiet", type: "button", "aria-label": `Copy the ${name.toLowerCase()}`, onclick: () => run2(() => navigator.clipboard.writeText(hex), `${name} copied`) }, "Copy")
+  )];
+}
+function sentence(s2) {
+  if (!s2.online) return "It has left the sea. Start it with \u201Cseaworker up\u201D.";
+  const selling = s2.shift.mode === "paused" ? "Selling is paused." : s2.shift.mode === "draining" ? "It finishes what it has and takes no more." : s2.not_now ? `Not selling now: ${s2.not_now}.` : s2.selling ? "It sells computing to others." : "It does not sell.";
+  const reached = (s2.reached?.yes.length ?? 0) > 0 ? "Others can dial it." : s2.listening.length > 0 ? "Nobody has dialled it yet." : "Others reach it through the sea.";
+  return `${reached} ${selling}`;
+}
+function reach2(s2) {
+  const natText = { none: "no NAT in between", keeps: "behind a NAT that keeps one port", draws: "behind a NAT with a port for each peer", hidden: "behind a NAT" };
+  const rows = [
+    [s2.listening.length > 0 ? true : null, "Listens", s2.listening.length > 0 ? list(s2.listening) : "nowhere: others reach it through the sea"],
+    [s2.reached ? s2.reached.yes.length > 0 : null, "Dialled by others", s2.reached ? `${s2.reached.yes.length} came through, ${s2.reached.no.length} did not, ${ago(s2.reached.asked)}` : "nobody has tried yet"]
+  ];
+  if (s2.direct && s2.direct.length > 0) rows.push([true, "By WebRTC", list(s2.direct)]);
+  if (s2.outside) rows.push([s2.outside.nat !== "draws", "From outside", `${s2.outside.seen.join(", ")} \xB7 ${natText[s2.outside.nat]}`]);
+  if (s2.mapped) rows.push([!s2.mapped.error, "Router", s2.mapped.error ?? `lets others in, by ${s2.mapped.by}`]);
+  if (s2.clock_ahead_ms !== void 0) {
+    const off = Math.abs(s2.clock_ahead_ms);
+    rows.push([off < 1e4, "Clock", off < 1e3 ? "agrees with the neighbours'" : `${span(off)} ${s2.clock_ahead_ms > 0 ? "ahead of" : "behind"} the neighbours'`]);
+  }
+  return h("ul", { class: "checks" }, rows.map(([ok, name, text]) => h("li", { class: ok === null ? "unknown" : ok ? "yes" : "no" }, h("b", null, name), h("span", null, text), h("span", { class: "hidden" }, ok === null ? " (not known)" : ok ? " (good)" : " (wrong)"))));
+}
+var list = (all) => all.map((text, i) => [i > 0 ? ", " : "", h("code", null, text.replace(/#([0-9a-f]{6})[0-9a-f]+$/, "#$1\u2026"))]);
+function now(d) {
+  const rows = [
+    d.tasks.slice(0, 5).map((t) => h(
+      "li",
+      { "data-key": t.order },
+      h("span", { class: "what" }, h("b", null, "Work for "), who(t.buyer)),
+      t.held ? pill(`held: ${t.held}`, "warn") : statePill(t.state),
+      meter(t.fuel, t.fuel_limit, `${count(t.fuel)} of ${count(t.fuel_limit)} fuel`)
+    )),
+    d.jobs.slice(0, 6).map((j) => h(
+      "li",
+      { "data-key": j.job },
+      h("a", { class: "what", href: `#/jobs/${j.job}` }, j.spec.name || short(j.job)),
+      statePill(j.state),
+      j.ended ? h("span", { class: "faint" }, `${fuel(j.fuel)} \xB7 ${credits(j.cost_micro)} \xB7 ${ago(j.ended)}`) : meter(j.fuel, j.fuel_limit, `${count(j.fuel)} of ${count(j.fuel_limit)} fuel`)
+    ))
+  ];
+  return d.tasks.length + d.jobs.length > 0 ? h("ul", { class: "feed" }, rows) : empty("Nothing has run yet.", "seaworker run PROGRAM.wasm");
+}
+
+// src/main.ts
+var menu = ["overview", "network", "jobs", "credit", "offers", "earnings"];
+var views = { overview, network, jobs, credit, offers, earnings, job };
+var api = Api.open();
+var nav = document.querySelector("nav");
+var main = document.querySelector("main");
+var said = document.querySelector("#said");
+var leaving = new AbortController();
+function place2() {
+  const [name = "", arg = ""] = location.hash.replace(/^#\/?/, "").split("/");
+  if (name === "jobs" && arg) return ["job", arg];
+  return name in views && name !== "job" ? [name, arg] : ["overview", ""];
+}
+function drawMenu(status2) {
+  const [name] = place2();
+  const here = name === "job" ? "jobs" : name;
+  const paused = status2 !== void 0 && status2.shift.mode !== "open";
+  show(
+    nav,
+    h("a", { class: "brand", href: "#/" }, wave(), "Sea"),
+    h("ul", null, menu.map((m) => h("li", null, h("a", { href: `#/${m === "overview" ? "" : m}`, "aria-current": m === here ? "page" : null }, icon(m), h("span", null, views[m].title("")))))),
+    h(
+      "div",
+      { class: "foot" },
+      h("p", { class: `state ${status2?.online ? "on" : "off"}` }, h("i", { "aria-hidden": "true" }), status2 === void 0 ? "No answer" : status2.online ? `Online, ${many(status2.links, "link")}` : "Offline"),
+      status2?.selling || paused ? h("button", { type: "button", class: "shift", onclick: () => run(async () => {
+        await api.send("PUT", "/shift", { mode: paused ? "open" : "paused" });
+      }, paused ? "Selling goes on" : "Selling is paused") }, paused ? "Sell again" : "Pause selling") : null,
+      status2 ? h("p", { class: "version" }, `seaworker ${status2.version}`) : null
+    )
+  );
+}
+async function open() {
+  leaving.abort();
+  leaving = new AbortController();
+  const { signal } = leaving;
+  const at2 = location.hash;
+  const [name, arg] = place2();
+  const view = views[name];
+  document.title = `${view.title(arg)} \xB7 Sea`;
+  drawMenu(status);
+  main.setAttribute("aria-busy", "true");
+  let data;
+  const draw = () => {
+    if (signal.aborted) return;
+    show(main, h("h1", { tabindex: -1, "data-key": name }, view.title(arg)), view.draw(data, arg, act));
+    main.removeAttribute("aria-busy");
+    main.dataset["at"] = at2;
+  };
+  const act = { api, run };
+  for (let first = true; !signal.aborted; first = false) {
+    try {
+      const began = performance.now();
+      data = await view.load(api, arg, signal);
+      const took = performance.now() - began;
+      if (signal.aborted) return;
+      draw();
+      if (first) arrive();
+      problem(null);
+      again = draw;
+      await view.live?.(api, data, draw, signal);
+      await rest(view.every && Math.max(view.every, 20 * took), signal);
+    } catch (err) {
+      if (signal.aborted) return;
+      problem(err);
+      await rest(3e3, signal);
+    }
+  }
+}
+function arrive() {
+  main.scrollTop = 0;
+  window.scrollTo(0, 0);
+  if (moved) main.querySelector("h1")?.focus({ preventScroll: true });
+  moved = true;
+}
+var moved = false;
+var again = () => {
+};
+function problem(err) {
+  const bar = document.querySelector("#problem");
+  bar.toggleAttribute("hidden", err === null);
+  if (err === null) return;
+  if (err instanceof Refused && err.status === 403) {
+    show(bar, h("b", null, "This page has no key to the daemon."), " Have it print the address to open:", h("code", null, "seaworker dashboard"));
+  } else if (err instanceof Refused) {
+    show(bar, h("b", null, err.message), " ", err.hint);
+  } else if (err instanceof Silent) {
+    show(bar, h("b", null, "The daemon does not answer."), " Start it again with", h("code", null, "seaworker up"));
+  } else {
+    show(bar, h("b", null, "This page is broken."), " ", String(err));
+    console.error(err);
+  }
+  main.removeAttribute("aria-busy");
+}
+function run(what, text) {
+  const done = what();
+  again();
+  void done.then(
+    () => {
+      said.textContent = text;
+    },
+    (err) => {
+      said.textContent = err instanceof Error ? err.message : String(err);
+    }
+  ).then(() => {
+    again();
+    wake();
+    setTimeout(() => {
+      said.textContent = "";
+    }, 4e3);
+  });
+}
+async function rest(ms, signal) {
+  await new Promise((go) => {
+    const end = () => {
+      clearTimeout(timer);
+      wakers.delete(end);
+      signal.removeEventListener("abort", end);
+      go();
+    };
+    const timer = ms > 0 ? setTimeout(end, ms) : void 0;
+    wakers.add(end);
+    signal.addEventListener("abort", end);
+  });
+  while (document.hidden && !signal.aborted) await new Promise((go) => document.addEventListener("visibilitychange", go, { once: true }));
+}
+var wakers = /* @__PURE__ */ new Set();
+function wake() {
+  for (const end of [...wakers]) end();
+}
+var status;
+async function keepStatus() {
+  for (const never = new AbortController().signal; ; await rest(3e3, never)) {
+    try {
+      status = await api.get("/status");
+    } catch {
+      status = void 0;
+    }
+    drawMenu(status);
+  }
+}
+document.querySelector(".skip").onclick = (e) => {
+  e.preventDefault();
+  main.querySelector("h1")?.focus();
+};
+addEventListener("hashchange", () => void open());
+narrow.addEventListener("change", () => again());
+void open();
+void keepStatus();
