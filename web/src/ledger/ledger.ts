@@ -25,6 +25,8 @@ export interface Line {
 	readonly balance: bigint;
 	/** claim is balance and what vouchers promise beside it. */
 	readonly claim: bigint;
+	/** granted tells that the peer was ever given a grant: what it may owe is that one's limit, also when it has ended. */
+	readonly granted: boolean;
 	/** theyMayOwe and iMayOwe are the limits of the two grants, 0 without one. */
 	readonly theyMayOwe: bigint;
 	readonly iMayOwe: bigint;
@@ -96,7 +98,7 @@ export class Ledger {
 		const now = this.#now();
 		return {
 			peer: a.peer, balance: a.theirs.tally.cum - a.mine.tally.cum, claim: claimOf(a.theirs) - claimOf(a.mine),
-			theyMayOwe: limitOf(a.mine, now), iMayOwe: limitOf(a.theirs, now),
+			granted: a.mine.grant !== null, theyMayOwe: limitOf(a.mine, now), iMayOwe: limitOf(a.theirs, now),
 			state: a.state, reason: a.reason, undelivered: undelivered(a),
 		};
 	}

@@ -2,7 +2,7 @@
 // is delivered. What it has sold is in memory: a tab that is closed while it works
 // has not worked, and its buyer pays nothing. What was paid is in the ledger.
 
-import { type Bytes, compare, toHex } from "../bytes.ts";
+import { type Bytes, compare, fromHex, toHex } from "../bytes.ts";
 import { type Blob, type Blobs } from "../compute/blob.ts";
 import { engineName, type Live, type Result } from "../compute/engine.ts";
 import { decodeJob, hashJob, type Job, tariff1 } from "../compute/job.ts";
@@ -25,9 +25,12 @@ import { askRequest, cancelRequest, dueAnswer, followRequest, orderRequest, Scop
 const offerTime = 30_000;
 const quoteTime = 120_000;
 
-// Sales that are remembered, and of these how many may wait to be paid.
+// Sales that are remembered, and of these how many may wait to be paid; bills that
+// were written off, which take their buyers' room for so long, ms.
 const maxSales = 256;
 const maxUnpaid = 16;
+const maxLost = 1024;
+const lostTime = 7 * 24 * 3_600_000;
 
 // Signatures a second for all who ask, and at once.
 const signRate = 20;
@@ -78,6 +81,14 @@ export interface Runner {
 	pause(still: boolean): void;
 }
 
+/** Lost is a bill that was written off: it takes room until it is paid, or for lostTime. */
+interface Lost {
+	readonly buyer: Bytes;
+	readonly due: bigint;
+	/** until is Unix ms. */
+	readonly until: number;
+}
+
 /** Stall is the node of a seller. */
 export interface Stall extends Asking {
 	handle(scope: string, handler: Handler | undefined): void;
@@ -95,6 +106,8 @@ export class Seller {
 	readonly #shelf: Shelf;
 	readonly #sales = new Map<string, Sale>(); // by order in hex, oldest first: maxSales
 	readonly #quotes = new Map<string, Bytes>(); // orders by their quotes, of the same sales
+	readonly #lost = new Map<string, Lost>(); // by order in hex, the oldest first: maxLost
+	readonly #began = Date.now();
 	readonly #rate = new Rate(signRate, signBurst);
 	readonly #paid = (peer: Bytes): void => void this.#look(peer);
 	#rest = "";
@@ -225,23 +238,30 @@ export class Seller {
 		if (!this.#rate.take()) throw new SeaError("busy", "asked too often; wait a second");
 	}
 
-	/** #room is how much more a peer may come to owe now, what is set aside for its jobs taken off. */
+	/** #room is how much more a peer may come to owe now, what is set aside for its jobs and what it never paid taken off. */
 	async #room(peer: Bytes): Promise<bigint> {
 		const line = await this.#ledger.line(peer);
 		if (line.state !== "open") return 0n;
 		let held = 0n;
-		let crowd = 0n; // of all who have no grant
-		for (const other of this.#ledger.lines()) if (other.theyMayOwe === 0n && other.claim > 0n) crowd += other.claim;
-		for (const s of this.#sales.values()) {
-			if (s.ended) continue;
-			const due = s.delivery ? s.cost : s.quote.ceiling;
-			if (compare(s.buyer, peer) === 0) held += due;
-			if ((await this.#ledger.line(s.buyer)).theyMayOwe === 0n) crowd += due;
+		let crowd = 0n; // of all who never had a grant
+		for (const other of this.#ledger.lines()) if (!other.granted && other.claim > 0n) crowd += other.claim;
+		for (const { buyer, due } of this.#dues()) {
+			if (compare(buyer, peer) === 0) held += due;
+			if (!(await this.#ledger.line(buyer)).granted) crowd += due;
 		}
-		const lent = line.theyMayOwe > 0n ? line.theyMayOwe - line.claim - held : this.terms.strangers - crowd;
+		if (!line.granted && this.#lost.size >= maxLost) crowd = this.terms.strangers;
+		const lent = line.granted ? line.theyMayOwe - line.claim - held : this.terms.strangers - crowd;
 		const own = -line.claim - held; // what this node owes it
 		const room = lent > own ? lent : own;
 		return room > 0n ? least(room, maxSum - 1n) : 0n;
+	}
+
+	/** #dues are what buyers have to pay for sales, and were to pay for those that are written off. */
+	#dues(): { buyer: Bytes; due: bigint }[] {
+		const now = Date.now();
+		for (const [order, l] of this.#lost) if (l.until < now) this.#lost.delete(order);
+		const open = [...this.#sales.values()].filter((s) => !s.ended);
+		return [...open.map((s) => ({ buyer: s.buyer, due: s.delivery ? s.cost : s.quote.ceiling })), ...this.#lost.values()];
 	}
 
 	async #afford(peer: Bytes, cost: bigint): Promise<void> {
@@ -276,6 +296,8 @@ export class Seller {
 				compare(ask.by, from.node) === 0 && compare(a.to, mine) === 0 && compare(q.job, await hashJob(job)) === 0;
 			if (!fits) throw new Refused("unknown_quote", "this node gave no such quote for that");
 			if (Date.now() > q.until) throw new Refused("expired", "the quote is too old");
+			// What was ordered before this seller began is forgotten: nothing is carried out again.
+			if (q.until < this.#began + quoteTime) throw new Refused("unknown_quote", "the quote is of an earlier run");
 			await this.#afford(from.node, q.ceiling);
 			s = this.#take(new Sale(hash, from.node, from.addr, job, q, quoted));
 		} catch (err) {
@@ -292,19 +314,24 @@ export class Seller {
 		if (this.#quotes.has(toHex(s.quoted))) throw new Refused("quote_used", "the quote was ordered by already");
 		this.#mayTake(s.job);
 		if (this.#closed) throw new Refused("not_selling", "this node does not sell any more");
-		this.#forget();
+		if (!this.#forget()) throw new Refused("busy", `${maxSales} sales are remembered until their quotes are over`);
 		this.#sales.set(toHex(s.order), s);
 		this.#quotes.set(toHex(s.quoted), s.order);
 		void this.#perform(s);
 		return s;
 	}
 
-	/** #forget makes room for one more sale: the oldest that has ended goes. */
-	#forget(): void {
-		if (this.#sales.size < maxSales) return;
-		const old = [...this.#sales.values()].find((s) => s.ended)!; // at most maxUnpaid and one have not
+	/**
+	 * #forget makes room for one more sale, and tells whether there is any: the oldest
+	 * that has ended goes. Until its quote is over it is what a repeated order meets.
+	 */
+	#forget(): boolean {
+		if (this.#sales.size < maxSales) return true;
+		const now = Date.now();
+		const old = [...this.#sales.values()].find((s) => s.ended && s.quote.until < now);
+		if (!old) return false;
 		this.#sales.delete(toHex(old.order));
-		this.#quotes.delete(toHex(old.quoted));
+		return this.#quotes.delete(toHex(old.quoted));
 	}
 
 	/** #no is a follow that is a refusal. */
@@ -374,14 +401,27 @@ export class Seller {
 			await this.#look(s.buyer);
 			for (let left = pause; left > 0 && !s.ended && !this.#closed; left -= firstReminder) await sleep(Math.min(left, firstReminder));
 			if (s.ended || this.#closed) return;
-			const answer = await this.#node.call(s.at, Scope.due, encode({ order: s.order }), AbortSignal.timeout(pause)).catch(() => undefined);
-			if (answer && !read(answer, dueAnswer, Scope.due).known) break;
+			if ((await this.#remind(s, pause)) === false) break;
 		}
-		if (!s.ended) s.end("refused"); // it is written off
+		if (s.ended) return;
+		this.#lost.set(toHex(s.order), { buyer: s.buyer, due: s.cost, until: Date.now() + lostTime });
+		s.end("refused"); // it is written off
 	}
 
-	/** #look ends the sales that a buyer has paid. */
+	/** #remind asks a buyer whether it knows of a bill; undefined when it does not say. */
+	async #remind(s: Sale, ms: number): Promise<boolean | undefined> {
+		try {
+			return read(await this.#node.call(s.at, Scope.due, encode({ order: s.order }), AbortSignal.timeout(ms)), dueAnswer, Scope.due).known;
+		} catch {
+			return undefined;
+		}
+	}
+
+	/** #look ends the sales that a buyer has paid, and strikes out what it pays late. */
 	async #look(buyer: Bytes): Promise<void> {
+		for (const [order, l] of this.#lost) {
+			if (compare(l.buyer, buyer) === 0 && (await this.#ledger.paid(buyer, fromHex(order)!)).theirs >= l.due) this.#lost.delete(order);
+		}
 		for (const s of this.#sales.values()) {
 			if (s.state !== "delivered" || compare(s.buyer, buyer) !== 0) continue;
 			if ((await this.#ledger.paid(buyer, s.order)).theirs < s.cost || s.ended) continue;
