@@ -22,7 +22,7 @@ const (
 // maxCore is how many bytes the core may have, minified and gzipped: a whole peer, that
 // routes for others and seals what it says. maxShop is what buying may add.
 const (
-	maxCore = 34 << 10
+	maxCore = 32 << 10
 	maxShop = 20 << 10
 )
 

@@ -26,8 +26,9 @@ func File(path string, small bool) ([]byte, error) {
 }
 
 // Package gives the modules of the package, whose sources are at path, by their
-// names. They lie in one folder: peersea.js, which users import; shop.js, which it
-// loads when the first job is bought; and chunk.js, which both need.
+// names. They lie in one folder: peersea.js, which users import and which names what
+// is public; chunk.js, which has all of a peer; and shop.js, which is loaded when the
+// first job is bought.
 func Package(path string) (map[string][]byte, error) {
 	made, err := build(Small, api.BuildOptions{
 		EntryPointsAdvanced: []api.EntryPoint{{InputPath: filepath.Join(path, "index.ts"), OutputPath: "peersea"}},

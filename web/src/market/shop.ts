@@ -24,3 +24,6 @@ export async function openShop(node: Home & Carrier & { readonly signer: Signer 
 async function storeOf({ key }: Signer): Promise<Store> {
 	return typeof indexedDB === "undefined" ? new MemoryStore() : IdbStore.open(`peersea/ledger/${toHex(key)}`);
 }
+
+// Reaching all of the core from here makes it one file beside this one, which packs tighter than two.
+export { Sea } from "../sea.ts";
