@@ -22,9 +22,10 @@ const maxUnsent = 8 << 20;
 const messageCost = 64;
 const maxStrikes = 2;
 
-// What may wait for a peer that does not read, in bytes: answers to its calls, and room
-// for all else. Beyond it the link ends.
+// What may wait for a peer that does not read: bytes, of answers to its calls and room
+// for all else, and frames that are not large. Beyond it the link ends.
 const maxUnread = 24 << 20;
+const maxFrames = 8192;
 
 // How long the last frame may take to leave, ms.
 const lastWait = 500;
@@ -128,11 +129,11 @@ export class Link {
 		return this.#inbox.wire.remote;
 	}
 
-	/** send sends a frame, unless the link has ended. */
-	send(f: Frame): void {
+	/** send sends a frame, unless the link has ended. gone is called when the wire has all of it. */
+	send(f: Frame, gone?: () => void): void {
 		if (this.alive.aborted) return;
-		if (this.waiting > maxUnread) return this.end(Reason.silent, "the other side does not read");
-		this.#outbox.push(f);
+		if (this.waiting > maxUnread || this.#outbox.frames > maxFrames) return this.end(Reason.silent, "the other side does not read");
+		this.#outbox.push(f, gone);
 	}
 
 	/** run takes frames until the wire ends. */
@@ -326,12 +327,9 @@ export class Link {
 	}
 
 	async #request([, id, scope, body]: Framed<8>): Promise<void> {
-		const reply = (o: Outcome, gone?: () => void) => {
-			if (!this.alive.aborted) this.#outbox.push([Tag.reply, id, o.code, o.text, o.body], gone);
-		};
-		if (this.#serving.size >= maxCalls || this.#servingBytes + body.length > maxCallBytes) {
-			return reply(failed(new SeaError("busy", "too many calls over one link")));
-		}
+		const reply = (o: Outcome, gone?: () => void) => this.send([Tag.reply, id, o.code, o.text, o.body], gone);
+		const busy = failed(new SeaError("busy", "too many calls over one link"));
+		if (this.#serving.size >= maxCalls || this.#servingBytes + body.length > maxCallBytes) return reply(busy);
 		const cancelled = new AbortController();
 		this.#serving.set(id, cancelled);
 		let bytes = body.length;
@@ -344,6 +342,7 @@ export class Link {
 			o = failed(err);
 		}
 		// The answer counts until it is on the wire: who does not read gets no more.
+		if (this.#servingBytes - bytes + o.body.length > maxCallBytes) o = busy;
 		this.#servingBytes += o.body.length - bytes;
 		bytes = o.body.length;
 		const over = () => {

@@ -31,6 +31,11 @@ export class Outbox {
 	/** waiting is how many bytes are not handed to the wire yet. */
 	waiting = 0;
 
+	/** frames is how many wait that are not large. */
+	get frames(): number {
+		return this.#small.length;
+	}
+
 	/** flushed resolves when all lanes have ended. */
 	readonly flushed: Promise<unknown>;
 
