@@ -194,6 +194,19 @@ test("two histories are a dispute, and nothing more is taken", async () => {
 	assert.deepEqual(c.lines(), []);
 });
 
+test("a push is looked at up to the first signature that does not hold", async (t) => {
+	const { a, b } = await two();
+	for (let i = 0; i < 60; i++) await a.pay(b.key, 5n, await ref(String(i)));
+	const push = (await outboxFor(a, b.key, maxMessage))!;
+	const looked = t.mock.method(crypto.subtle, "verify");
+	await takePush(b, a.key, push);
+	assert.equal(looked.mock.callCount(), 60);
+	const c = await Ledger.open(payee, new MemoryStore(), clock);
+	for (let at = push.length - 1; at > 100; at -= 241) push[at]! ^= 1; // the end of each run
+	await assert.rejects(takePush(c, a.key, push), because("signature"));
+	assert.equal(looked.mock.callCount(), 61);
+});
+
 test("what is not kept is not said", async () => {
 	const kept = new MemoryStore();
 	let broken = false;

@@ -73,6 +73,18 @@ test("signatures about which implementations disagree", async () => {
 	}
 });
 
+test("signatures that do not hold wait for each other, and not without a bound", async (t) => {
+	const pair = await Pair.generate(0);
+	const wrong = new Statement(pair.key, hex("01"), await pair.sign(hex("01")));
+	const right = await Statement.sign(pair, "sea/test/1", hex("01"));
+	const rests = t.mock.method(globalThis, "setTimeout");
+	const bad = Array.from({ length: 1000 }, () => wrong.open("sea/test/1").catch((err: SeaError) => err.code));
+	assert.deepEqual(new Set(await Promise.all(bad)), new Set(["signature"]));
+	const looked = rests.mock.callCount(); // each is followed by a rest
+	assert.ok(looked > 0 && looked < 500, `${looked} were looked at by the slower one`);
+	assert.equal(await right.open("sea/test/1"), right.body);
+});
+
 test("certificates", async () => {
 	for (const c of certificates) {
 		const read = await openCertificate(Statement.decode(hex(c.encoded)));

@@ -42,19 +42,17 @@ export async function takePush(l: Ledger, peer: Bytes, message: Bytes): Promise<
 	});
 }
 
-/** verify looks at every signature of a push. SeaError "signature". */
+/** verify looks at the signatures of a push, up to the first that does not hold. SeaError "signature". */
 async function verify(l: Ledger, peer: Bytes, grant: Grant | null, runs: readonly Run[]): Promise<void> {
-	const all: Promise<Bytes>[] = [];
-	if (grant) all.push(new Statement(peer, signed(grantLayout, grant), grant.sig).open(grantPurpose));
+	if (grant) await new Statement(peer, signed(grantLayout, grant), grant.sig).open(grantPurpose);
 	for (const r of runs) {
-		all.push(new Statement(peer, lastOf(r).hash, r.sig).open(headPurpose));
+		await new Statement(peer, lastOf(r).hash, r.sig).open(headPurpose);
 		for (const { body } of r.items) {
-			if (body.voucher) all.push(new Statement(peer, signed(voucher, body.voucher), body.voucher.sig).open(voucherPurpose));
+			if (body.voucher) await new Statement(peer, signed(voucher, body.voucher), body.voucher.sig).open(voucherPurpose);
 			const x = body.voiding?.release;
-			if (x) all.push(new Statement(l.key, signed(release, x), x.sig).open(releasePurpose));
+			if (x) await new Statement(l.key, signed(release, x), x.sig).open(releasePurpose);
 		}
 	}
-	await Promise.all(all);
 }
 
 /** Contradiction is why a run cannot be of the half-chain that is held, and the run that shows it. */
