@@ -4,10 +4,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Bytes, compare, sha256, toHex } from "../src/bytes.ts";
 import { Pair } from "../src/identity/ed25519.ts";
+import { begun } from "../src/ledger/account.ts";
 import { pack, unpack } from "../src/ledger/format.ts";
 import { Ledger } from "../src/ledger/ledger.ts";
 import { release, voucher as voucherLayout } from "../src/ledger/lock.ts";
-import { maxMessage } from "../src/ledger/message.ts";
+import { maxMessage, push } from "../src/ledger/message.ts";
 import { takePush } from "../src/ledger/receive.ts";
 import { MemoryStore, type Store } from "../src/ledger/store.ts";
 import { comparePosition, outboxFor, positionFor, takeAck } from "../src/ledger/sync.ts";
@@ -207,12 +208,89 @@ test("a push is looked at up to the first signature that does not hold", async (
 	assert.equal(looked.mock.callCount(), 61);
 });
 
+test("of what a peer signs the newest is kept, and what is owed by all of it", async () => {
+	const { a, b, kept } = await two();
+	const refs = await Promise.all(Array.from({ length: 400 }, (_, i) => ref(String(i))));
+	const size = async () => (await kept[1].list("run/", "run/~", 9999)).length + (await kept[1].list("ref/", "ref/~", 9999)).length;
+	for (const one of refs.slice(0, 200)) {
+		await a.pay(b.key, 1n, one);
+		await deliver(a, b);
+	}
+	assert.equal(await size(), 128, "64 entries, and what they paid for");
+	for (const one of refs.slice(200)) await a.pay(b.key, 1n, one);
+	await deliver(a, b, 600_000);
+	assert.equal(await size(), 128, "also of one long push");
+	assert.deepEqual(await b.paid(a.key, refs[399]!), { ours: 0n, theirs: 1n });
+	await agree(a, b, -400n);
+
+	// What comes again is held, also when it is forgotten; another history is not taken.
+	const before = await b.account(a.key);
+	const again = await Ledger.open(payer, new MemoryStore(), clock);
+	for (const one of refs.slice(0, 20)) await again.pay(b.key, 1n, one);
+	await takePush(b, a.key, (await outboxFor(again, b.key, maxMessage))!);
+	assert.deepEqual(await b.account(a.key), before);
+	const other = await Ledger.open(payer, new MemoryStore(), clock);
+	for (const one of refs.slice(1)) await other.pay(b.key, 1n, one);
+	await assert.rejects(deliver(other, b, 600_000), because("busy", "out of step"));
+	const reopened = await Ledger.open(payee, kept[1], clock);
+	assert.deepEqual(await reopened.account(a.key), before);
+	await other.pay(b.key, 1n, await ref("400"));
+	const newest = await other.book.runs((await other.account(b.key)).line, (await other.account(b.key)).mine.side, 400n, 1);
+	await assert.rejects(takePush(reopened, a.key, pack(push, { line: before.line, grant: null, runs: newest })), because("refused", "contradict"));
+	assert.equal((await reopened.line(a.key)).state, "disputed");
+
+	// A payment that goes on is not forgotten by its beginning.
+	const { a: c, b: d, kept: [, store] } = await two();
+	const id = await c.lock(d.key, 1000n, refs[0]!, terms);
+	for (let i = 1n; i <= 60n; i++) {
+		await c.voucher(d.key, id, i, i);
+		await c.fold(d.key, id);
+		for (let n = 0; n < 2; n++) await c.pay(d.key, 1n, await ref(`${i} ${n}`));
+		await deliver(c, d);
+	}
+	assert.equal((await d.paid(c.key, refs[0]!)).theirs, 60n);
+	assert.ok((await store.list("ref/", "ref/~", 999)).length <= 65);
+});
+
+test("lines and locks that strangers begin have a bound, which leaves room for one's own", async () => {
+	const store = new MemoryStore();
+	const many = async (n: number, locks: number): Promise<[string, unknown][]> => {
+		const a = await begun(payee.key, payer.key);
+		return Array.from({ length: n }, () => {
+			const peer = crypto.getRandomValues(new Uint8Array(32));
+			const some = Object.fromEntries(Array.from({ length: locks }, (_, i) => [String(i), { id: peer, folded: 0n }]));
+			return [`line/${toHex(peer)}`, { ...a, peer, line: peer, theirs: { ...a.theirs, tally: { ...a.theirs.tally, locks: some } } }];
+		});
+	};
+	const a = await Ledger.open(payer, new MemoryStore(), clock);
+	await store.commit(await many(64, 64));
+	let b = await Ledger.open(payee, store, clock);
+	await a.pay(b.key, 1n, await ref("paid"));
+	await deliver(a, b);
+	await a.lock(b.key, 1n, await ref("locked"), terms);
+	await assert.rejects(deliver(a, b), because("busy", "4096 locks"));
+	await b.grant(a.key, 0n);
+	await deliver(a, b);
+
+	await store.commit(await many(9000 - 65, 0));
+	b = await Ledger.open(payee, store, clock);
+	assert.equal(b.lines().length, 9000);
+	const [c, d] = await Promise.all([0, 0].map(async () => Ledger.open(await Pair.generate(0), new MemoryStore(), clock)));
+	await c!.pay(b.key, 1n, await ref("c"));
+	await assert.rejects(deliver(c!, b), because("busy", "9000 lines"));
+	await b.pay(d!.key, 1n, await ref("d"));
+	await deliver(b, d!);
+	await b.grant(c!.key, 1n);
+	await deliver(c!, b);
+	assert.equal(b.lines().length, 9002);
+});
+
 test("what is not kept is not said", async () => {
 	const kept = new MemoryStore();
 	let broken = false;
 	const store: Store = {
 		list: (...args) => kept.list(...args),
-		commit: (puts) => (broken ? Promise.reject(new Error("full")) : kept.commit(puts)),
+		commit: (...change) => (broken ? Promise.reject(new Error("full")) : kept.commit(...change)),
 		close: () => {},
 	};
 	const a = await Ledger.open(payer, store, clock);

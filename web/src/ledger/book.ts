@@ -9,7 +9,7 @@
 import { type Bytes, compare, toHex } from "../bytes.ts";
 import { SeaError } from "../error.ts";
 import { type Account } from "./account.ts";
-import { Kind } from "./entry.ts";
+import { type Entry, Kind } from "./entry.ts";
 import { pack, type Side, unpack } from "./format.ts";
 import { found, type Item, lastOf, open, type Run, run } from "./run.ts";
 import { type Store } from "./store.ts";
@@ -18,9 +18,18 @@ import { type Store } from "./store.ts";
 export interface Paid {
 	readonly sum: bigint;
 	readonly parts: number;
+	/** seq is the entry of the last of them. */
+	readonly seq: bigint;
 }
 
 const maxParts = 64;
+
+// Of what a peer has signed so many entries are kept, the newest, in whole runs: the
+// newest alone says what it has promised in all. Else a peer could fill the store.
+const maxKept = 64n;
+
+// More runs than these do not go at once: as many as a push can have.
+const maxTrimmed = 2048;
 
 // The version of the ledger's own record and of accounts.
 const version = 1;
@@ -51,16 +60,16 @@ export class Book {
 		return all.map(([, a]) => known<Account>(a));
 	}
 
-	/** keep keeps an account and what belongs to it. */
-	keep(a: Account, puts: readonly Put[]): Promise<void> {
-		return this.store.commit([...puts, [`line/${toHex(a.line)}`, a]]);
+	/** keep keeps an account and what belongs to it, and forgets other records. */
+	keep(a: Account, puts: readonly Put[], drops: readonly string[]): Promise<void> {
+		return this.store.commit([...puts, [`line/${toHex(a.line)}`, a]], drops);
 	}
 
 	/** paid sums what a side has paid for ref. */
 	async paid(line: Bytes, side: Side, ref: Bytes): Promise<Paid> {
 		const key = paidKey(line, side, ref);
 		const [kept] = await this.store.list(key, key, 1);
-		return (kept?.[1] as Paid | undefined) ?? { sum: 0n, parts: 0 };
+		return (kept?.[1] as Paid | undefined) ?? { sum: 0n, parts: 0, seq: 0n };
 	}
 
 	/** runPuts are the records of a run, after others that are to be kept with it. */
@@ -68,13 +77,32 @@ export class Book {
 		const { line, side, seq } = lastOf(r).entry;
 		const puts: Put[] = [[runKey(line, side, seq), pack(run, r)]];
 		for (const { entry: e } of r.items) {
-			if (e.kind === Kind.lock || e.kind === Kind.void) continue;
+			if (!pays(e)) continue;
 			const key = paidKey(line, side, e.ref);
 			const pending = [...before, ...puts].filter(([k]) => k === key).pop()?.[1] as Paid | undefined;
 			const { sum, parts } = pending ?? (await this.paid(line, side, e.ref));
-			if (parts < maxParts) puts.push([key, { sum: sum + e.amount, parts: parts + 1 }]);
+			if (parts < maxParts) puts.push([key, { sum: sum + e.amount, parts: parts + 1, seq: e.seq }]);
 		}
 		return puts;
+	}
+
+	/** trim takes out of puts what goes once a peer's half-chain has come to entry newest, and gives the records that go with it. */
+	async trim(line: Bytes, side: Side, newest: bigint, puts: Put[]): Promise<string[]> {
+		const last = newest - maxKept;
+		if (last < 1n) return [];
+		const [first, end] = [runKey(line, side, 1n), runKey(line, side, last)];
+		const isOld = ([key, v]: Put) => (key >= first && key <= end) || (key.startsWith("ref/") && (v as Paid).seq <= last);
+		const drops = new Set(puts.filter(isOld).map(([key]) => key));
+		puts.splice(0, puts.length, ...puts.filter((put) => !isOld(put)));
+		const kept = new Set(puts.map(([key]) => key));
+		for (const [key, b] of await this.store.list(first, end, maxTrimmed)) {
+			drops.add(key);
+			for (const { entry: e } of unpack(b as Bytes, found, "run").items) {
+				const paid = paidKey(line, side, e.ref);
+				if (pays(e) && !kept.has(paid) && (await this.paid(line, side, e.ref)).seq <= last) drops.add(paid);
+			}
+		}
+		return [...drops];
 	}
 
 	/** runs are those of a half-chain from the one with entry seq on, most at most. */
@@ -83,12 +111,18 @@ export class Book {
 		return Promise.all(all.map(([, b]) => open(unpack(b as Bytes, found, "run"))));
 	}
 
-	/** item is entry seq of a half-chain with the run that it is in. It is there. */
-	async item(line: Bytes, side: Side, seq: bigint): Promise<{ item: Item; run: Run }> {
+	/** held is entry seq of a half-chain with the run that it is in, undefined of a peer's that is forgotten. */
+	async held(line: Bytes, side: Side, seq: bigint): Promise<{ item: Item; run: Run } | undefined> {
 		const [r] = await this.runs(line, side, seq, 1);
 		const item = r?.items.find((i) => i.entry.seq === seq);
-		if (!r || !item) throw new SeaError("unavailable", `the ledger's entry ${seq} is missing`);
-		return { item, run: r };
+		return r && item && { item, run: r };
+	}
+
+	/** item is held of what is there. */
+	async item(line: Bytes, side: Side, seq: bigint): Promise<{ item: Item; run: Run }> {
+		const found = await this.held(line, side, seq);
+		if (!found) throw new SeaError("unavailable", `the ledger's entry ${seq} is missing`);
+		return found;
 	}
 
 	/** proofPut is the record of two runs that cannot both be: of what is held, if anything is, and what was shown. */
@@ -96,6 +130,8 @@ export class Book {
 		return [`proof/${toHex(line)}`, { v: 1, held: held && pack(run, held), shown: pack(run, shown) }];
 	}
 }
+
+const pays = ({ kind }: Entry): boolean => kind !== Kind.lock && kind !== Kind.void;
 
 // A number of 16 digits sorts as it counts. A run stands under its last entry's.
 const runKey = (line: Bytes, side: Side, seq: bigint) => `run/${toHex(line)}/${side}/${seq.toString(16).padStart(16, "0")}`;

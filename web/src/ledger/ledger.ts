@@ -15,8 +15,12 @@ import { type Body, type Item, type Run, writeBody } from "./run.ts";
 import { type Store } from "./store.ts";
 import { findLock, fits, type Lock, move, reach, restOf } from "./tally.ts";
 
-// A ledger has at most so many lines: they are all in memory.
+// A ledger has at most so many lines, for they are all in memory: by peers' words so many
+// fewer that its owner can always begin one. The peers to whom it never gave a grant have
+// so many locks together that are not closed.
 const maxLines = 10_000;
+const maxOwnLines = 1000;
+const maxLocks = 4096;
 
 /** Line is what a ledger knows of its account with one peer. Sums are in micro-credits. */
 export interface Line {
@@ -39,8 +43,9 @@ export interface Line {
 /** Draft is a change of one account that is being made. */
 export interface Draft {
 	account: Account;
-	/** puts are what is kept beside the account. */
+	/** puts are what is kept beside the account, drops are records that are forgotten. */
 	readonly puts: [string, unknown][];
+	readonly drops: string[];
 	/** refusal is thrown after the change is kept. */
 	refusal?: SeaError;
 }
@@ -243,11 +248,11 @@ export class Ledger {
 			if (compare(peer, this.key) === 0) throw bad("a key has no line with itself");
 			const known = this.#accounts.has(toHex(peer));
 			const before = await this.account(peer);
-			const d: Draft = { account: before, puts: [] };
+			const d: Draft = { account: before, puts: [], drops: [] };
 			const out = await fn(d);
 			if (d.account !== before || d.puts.length > 0) {
-				if (!known && this.#accounts.size >= maxLines) throw new SeaError("busy", `${maxLines} lines are all that there is room for`);
-				await this.book.keep(d.account, d.puts);
+				this.#fits(d.account, before, known);
+				await this.book.keep(d.account, d.puts, d.drops);
 				this.#accounts.set(toHex(peer), d.account);
 				for (const w of [...this.watchers]) w(peer);
 			}
@@ -256,6 +261,17 @@ export class Ledger {
 		});
 		this.#turn = done.catch(() => {});
 		return done;
+	}
+
+	/** fits throws "busy" when there is no room for a line that is new, or for more locks of peers without a grant. */
+	#fits({ mine, theirs }: Account, before: Account, known: boolean): void {
+		const most = mine.grant || mine.tally.seq > 0n ? maxLines : maxLines - maxOwnLines;
+		if (!known && this.#accounts.size >= most) throw new SeaError("busy", `${most} lines are all that there is room for`);
+		const more = locksOf(theirs) - locksOf(before.theirs);
+		if (more <= 0 || mine.grant) return;
+		let all = more;
+		for (const a of this.#accounts.values()) if (!a.mine.grant) all += locksOf(a.theirs);
+		if (all > maxLocks) throw new SeaError("busy", `peers without a grant have ${maxLocks} locks here that are not closed`);
 	}
 
 	/** write signs entries of ours, one run. */
@@ -296,6 +312,7 @@ export class Ledger {
 
 type Written = { kind: Kind; amount: bigint; ref: Bytes; body: Body };
 
+const locksOf = (h: Half): number => Object.keys(h.tally.locks).length;
 const bad = (why: string) => new SeaError("bad_request", why);
 const zero64 = () => new Uint8Array(64);
 

@@ -38,6 +38,8 @@ export async function takePush(l: Ledger, peer: Bytes, message: Bytes): Promise<
 			if (wrong) return dispute(l, d, before, wrong, r);
 		}
 		if (p.grant) takeGrant(d, p.grant);
+		const { theirs: now } = d.account;
+		if (fresh.length > 0) d.drops.push(...(await l.book.trim(line, now.side, now.tally.seq, d.puts)));
 		return answer(d.account);
 	});
 }
@@ -67,11 +69,12 @@ async function takeRun(l: Ledger, d: Draft, r: Run, fresh: Run[]): Promise<Contr
 	const held = theirs.tally;
 	const [first, last] = [firstOf(r).entry.seq, lastOf(r).entry.seq];
 	if (first > held.seq + 1n) return "gap";
-	const heldAt = async (seq: bigint) => fresh.find((f) => seq >= firstOf(f).entry.seq && seq <= lastOf(f).entry.seq) ?? (await l.book.item(line, theirs.side, seq)).run;
+	const heldAt = async (seq: bigint) => fresh.find((f) => seq >= firstOf(f).entry.seq && seq <= lastOf(f).entry.seq) ?? (await l.book.held(line, theirs.side, seq))?.run;
 	const common = last < held.seq ? last : held.seq;
 	if (common >= first) {
 		// Each entry names the one before: if the newest of both is the same, all are.
 		const run = await heldAt(common);
+		if (!run) return undefined; // so old that it is forgotten; the answer tells that it is held
 		const [kept, shown] = [run, r].map((x) => x.items[Number(common - firstOf(x).entry.seq)]!);
 		if (kept!.entry.epoch !== shown!.entry.epoch) throw oldEpoch();
 		if (compare(kept!.hash, shown!.hash) !== 0) return { why: `two entries ${common}`, held: run };
@@ -82,7 +85,7 @@ async function takeRun(l: Ledger, d: Draft, r: Run, fresh: Run[]): Promise<Contr
 	let tally = held;
 	for (const item of rest.items) {
 		const next = await apply(tally, item);
-		if (typeof next === "string") return { why: next, held: held.seq > 0n ? await heldAt(held.seq) : null };
+		if (typeof next === "string") return { why: next, held: (held.seq > 0n && (await heldAt(held.seq))) || null };
 		tally = next;
 	}
 	fresh.push(rest);

@@ -8,10 +8,10 @@ export interface Store {
 	/** list gives the pairs from first to last, in order, at most most of them. */
 	list(first: string, last: string, most: number): Promise<[string, unknown][]>;
 	/**
-	 * commit puts all or nothing. It rejects with "unavailable" when nothing was
+	 * commit drops and puts, all or nothing. It rejects with "unavailable" when nothing was
 	 * kept, and from then on always: somebody else may have written.
 	 */
-	commit(puts: readonly (readonly [string, unknown])[]): Promise<void>;
+	commit(puts: readonly (readonly [string, unknown])[], drops?: readonly string[]): Promise<void>;
 	/** close ends it. */
 	close(): void;
 }
@@ -25,7 +25,8 @@ export class MemoryStore implements Store {
 		return keys.slice(0, most).map((k) => [k, structuredClone(this.#all.get(k))]);
 	}
 
-	async commit(puts: readonly (readonly [string, unknown])[]): Promise<void> {
+	async commit(puts: readonly (readonly [string, unknown])[], drops: readonly string[] = []): Promise<void> {
+		for (const k of drops) this.#all.delete(k);
 		for (const [k, v] of structuredClone(puts)) this.#all.set(k, v);
 	}
 
@@ -70,10 +71,10 @@ export class IdbStore implements Store {
 	}
 
 	/** commit looks whether another tab has written since this one opened the store: then nothing is kept. */
-	async commit(puts: readonly (readonly [string, unknown])[]): Promise<void> {
+	async commit(puts: readonly (readonly [string, unknown])[], drops: readonly string[] = []): Promise<void> {
 		if (this.#broken) throw this.#broken;
 		try {
-			await this.#write(puts);
+			await this.#write(puts, drops);
 			this.#turn++;
 		} catch (err) {
 			this.#broken = new SeaError("unavailable", `the ledger cannot be written: ${err instanceof Error ? err.message : String(err)}`);
@@ -81,7 +82,7 @@ export class IdbStore implements Store {
 		}
 	}
 
-	#write(puts: readonly (readonly [string, unknown])[]): Promise<void> {
+	#write(puts: readonly (readonly [string, unknown])[], drops: readonly string[]): Promise<void> {
 		return new Promise((resolve, reject) => {
 			const change = this.db.transaction("ledger", "readwrite", { durability: "strict" });
 			const all = change.objectStore("ledger");
@@ -92,6 +93,7 @@ export class IdbStore implements Store {
 			turn.onsuccess = () => {
 				other = ((turn.result as number | undefined) ?? 0) !== this.#turn;
 				if (other) return change.abort();
+				for (const k of drops) all.delete(k);
 				for (const [k, v] of puts) all.put(v, k);
 				all.put(this.#turn + 1, turnKey);
 			};

@@ -62,7 +62,12 @@ func TestLedger(t *testing.T) {
 	if got := value(t, after, "test.deliver()"); got != 15+kept {
 		t.Errorf("the payee has %d, %d were promised", got, 15+kept)
 	}
+	after.Run(t, "for (let n = 100; n < 200; n++) await test.pay(n)")
+	after.Run(t, "await test.deliver()")
 	if tips := browsertest.Value[[]string](t, after, "test.tips()"); tips[0] != tips[1] {
 		t.Errorf("the half-chains end in %q", tips)
+	}
+	if got := value(t, after, "test.runs()"); got != 64 {
+		t.Errorf("the payee keeps %d runs", got)
 	}
 }

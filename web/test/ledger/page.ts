@@ -48,6 +48,9 @@ const test = {
 		return Number((await payer.paid(payee.key, ref(n))).ours);
 	},
 
+	/** runs is how many of the payer's the payee keeps. */
+	runs: async (): Promise<number> => (await payee.book.store.list("run/", "run/~", 9999)).length,
+
 	/** rush pays without an end, and keeps in this tab what was promised as soon as it was. */
 	rush(): void {
 		let n = 0;
