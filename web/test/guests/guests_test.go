@@ -42,6 +42,12 @@ type ran struct {
 
 func newBench(t testing.TB) *bench {
 	t.Helper()
+	return newBenchOf(t, "page.ts")
+}
+
+// newBenchOf has the page of another module.
+func newBenchOf(t testing.TB, page string) *bench {
+	t.Helper()
 	worker, err := bundle.File("../../src/compute/worker.ts", bundle.Small)
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +57,7 @@ func newBench(t testing.TB) *bench {
 		t.Fatal(err)
 	}
 	b := &bench{
-		files: browsertest.Page(t, "page.ts"), blobs: compute.MapBlobs{},
+		files: browsertest.Page(t, page), blobs: compute.MapBlobs{},
 		engine: compute.New(compute.Config{InProcess: true}),
 	}
 	t.Cleanup(func() { b.engine.Close() })
