@@ -1,6 +1,6 @@
 // A page that sells, or buys from another such page. See tabs_test.go.
 
-import { fromHex, toHex } from "../../src/bytes.ts";
+import { toHex } from "../../src/bytes.ts";
 import { Engine } from "../../src/compute/engine.ts";
 import { encodeJob } from "../../src/compute/job.ts";
 import { encodeReceipt, openReceipt } from "../../src/compute/receipt.ts";
