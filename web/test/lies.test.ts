@@ -40,6 +40,8 @@ interface Lies {
 	/** says changes an answer to an order or what follows it. */
 	says?: (f: { [name: string]: unknown }, s: Seller) => unknown;
 	signer?: Pair;
+	/** at counts answers. */
+	at?: number;
 	/** link false has nobody linked to it. */
 	link?: false;
 }
@@ -289,4 +291,31 @@ test("what was vouched to one that fails counts in the cap for the next", async 
 		assert.equal(line!.claim, -owed);
 		assert.equal(pack(voucher, unpack(sellers[0]!.newest!, voucher, "voucher")).length, 178);
 	});
+});
+
+test("who shows what is no release is paid, once", async () => {
+	for (const release of [new Uint8Array(5), new Uint8Array(138).fill(1)]) {
+		const says: Lies["says"] = (f, s) => {
+			if (s.newest) return { ...f, release };
+			return { ...f, state: "running", receipt: null, delivery: null, stdout: new Uint8Array(0), stdout_size: 0, outcome: new Uint8Array(0) };
+		};
+		await among([{ price: 100_000n, quantum: 1_000_000n, says }, {}], async ({ ledger, sellers, buy }) => {
+			assert.equal((await buy({ maxCredit: 2 }).done).cost, 500n);
+			assert.equal(sellers[1]!.ordered, 0, "nobody else is asked");
+			assert.deepEqual(ledger.lines().map((l) => l.claim), [-500n]);
+		});
+	}
+});
+
+test("output that comes in drops is not waited for without an end", async (t) => {
+	const drop: Lies["says"] = (f, s) => {
+		t.mock.timers.setTime(Date.now() + 20_000);
+		s.lies.at = (s.lies.at ?? 0) + 1;
+		return { ...f, stdout: utf8("right\n").slice(s.lies.at - 1, s.lies.at) };
+	};
+	for (const [says, want] of [[drop, "bad_output"], [undefined, "bought for 5000"]] as const) {
+		t.mock.timers.enable({ apis: ["Date"], now: Date.now() });
+		await among([says ? { says } : {}], async ({ buy }) => assert.equal(await reasonOf(buy({ limits: { output_bytes: 1000 } })), want));
+		t.mock.timers.reset();
+	}
 });

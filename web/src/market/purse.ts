@@ -77,6 +77,7 @@ export class Purse {
 		const open = this.lock && findLock((await this.ledger.account(this.seller)).mine.tally, this.lock);
 		if (open) {
 			if ((await paid()) < bill) await this.ledger.voucher(this.seller, open.id, bill, fuel);
+			if (bill > this.vouched) this.vouched = bill;
 			await this.fold(release);
 		} else if (bill > 0n && (await paid()) < bill) {
 			await this.ledger.pay(this.seller, bill, this.order);
@@ -88,6 +89,12 @@ export class Purse {
 
 	/** fold pays what is vouched, and closes the lock if its seller has released it. */
 	async fold(release: Bytes | undefined): Promise<void> {
-		if (this.lock) await this.ledger.fold(this.seller, this.lock, release && unpack(release, releaseLayout, "release"));
+		if (!this.lock) return;
+		try {
+			if (release) return await this.ledger.fold(this.seller, this.lock, unpack(release, releaseLayout, "release"));
+		} catch {
+			// It is no release, so the lock stays until it expires: what is owed is owed.
+		}
+		await this.ledger.fold(this.seller, this.lock);
 	}
 }

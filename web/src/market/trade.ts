@@ -1,7 +1,7 @@
 // A trade is one order while it is followed: sent as often as it takes, paid as it
 // runs, its output fetched, checked and paid. See docs/PROTOCOL.md, part 8.
 
-import { type Bytes, compare, concat, sha256 } from "../bytes.ts";
+import { type Bytes, compare, sha256 } from "../bytes.ts";
 import { type Blob, blobOf } from "../compute/blob.ts";
 import { openReceipt, receiptPurpose, type Receipt } from "../compute/receipt.ts";
 import { decodeOutcome, type Outcome } from "../compute/result.ts";
@@ -26,6 +26,9 @@ const patience = 30_000;
 const firstPause = 50;
 const lastPause = 3000;
 const filesAtOnce = 4;
+
+// How many bytes a second output must come at on the whole, once it is delivered.
+const leastRate = 16 << 10;
 
 /** Trading is the node that trades. */
 export interface Trading extends Asking {
@@ -86,9 +89,9 @@ export class Trade {
 	readonly #stop: AbortSignal; // when the buyer wants no more of it
 	readonly #purse: Purse;
 
-	#stdout: Bytes[] = [];
-	#stderr: Bytes[] = [];
-	#sizes = { stdout: 0, stderr: 0 };
+	readonly #stdout = new Spool();
+	readonly #stderr = new Spool();
+	#until: number | undefined; // when all output must be here, once it is delivered
 	#shown = 0n;
 	#input = 0n;
 	#running = false;
@@ -158,7 +161,7 @@ export class Trade {
 	async #call(): Promise<Follow> {
 		const wait = Math.min(this.#purse.pause > 0 ? this.#purse.pause + 1 : followMillis, this.#cancelled ? 1000 : followMillis);
 		const cursor = {
-			stdout: this.#sizes.stdout, stderr: this.#sizes.stderr, fuel: this.#shown, input: this.#input,
+			stdout: this.#stdout.size, stderr: this.#stderr.size, fuel: this.#shown, input: this.#input,
 			running: this.#running, held: this.#held, wait, voucher: this.#purse.newest,
 		};
 		const late = AbortSignal.timeout(wait + patience);
@@ -194,11 +197,10 @@ export class Trade {
 	/** take takes in what the seller said, and gives what was bought at the end. */
 	async #take(f: Follow): Promise<Bought | undefined> {
 		const { limits } = this.#q.job;
-		for (const name of ["stdout", "stderr"] as const) {
-			(name === "stdout" ? this.#stdout : this.#stderr).push(f[name]);
-			this.#sizes[name] += f[name].length;
-		}
-		if (this.#sizes.stdout + this.#sizes.stderr > limits.output_bytes) throw new Refused("bad_output", "the seller sent more output than the job may have");
+		const size = this.#stdout.size + this.#stderr.size + f.stdout.length + f.stderr.length;
+		if (size > limits.output_bytes) throw new Refused("bad_output", "the seller sent more output than the job may have");
+		this.#stdout.add(f.stdout);
+		this.#stderr.add(f.stderr);
 		this.#sink.stdout(f.stdout);
 		this.#sink.stderr(f.stderr);
 		const shown = f.fuel < limits.fuel ? f.fuel : limits.fuel;
@@ -212,8 +214,10 @@ export class Trade {
 			return undefined;
 		}
 		if (!f.receipt) throw new Refused("bad_receipt", "the seller delivered without a receipt");
-		if (BigInt(this.#sizes.stdout) < f.stdout_size || BigInt(this.#sizes.stderr) < f.stderr_size) {
+		this.#until ??= Date.now() + patience + (limits.output_bytes / leastRate) * 1000;
+		if (BigInt(this.#stdout.size) < f.stdout_size || BigInt(this.#stderr.size) < f.stderr_size) {
 			if (f.stdout.length + f.stderr.length === 0) throw new Refused("bad_output", "the seller holds output back");
+			if (Date.now() > this.#until) throw new Refused("bad_output", "the output came too slowly");
 			return undefined; // the rest of it
 		}
 		if (this.#purse.lock && !f.release) {
@@ -243,7 +247,7 @@ export class Trade {
 		const why = await this.#wrong(r, receipt, d, delivery);
 		if (why) throw new Refused("bad_receipt", why);
 		const outcome = await this.#outcome(f, r);
-		const [stdout, stderr] = [concat(...this.#stdout), concat(...this.#stderr)];
+		const [stdout, stderr] = [this.#stdout.whole(), this.#stderr.whole()];
 		if (!(await same(stdout, outcome.stdout)) || !(await same(stderr, outcome.stderr))) {
 			throw new Refused("bad_output", "stdout or stderr is not what the receipt says");
 		}
@@ -314,7 +318,7 @@ export class Trade {
 		const began = Date.now();
 		for (;;) {
 			try {
-				return await fetchBlob(this.#node, this.#q.at, b, AbortSignal.timeout(this.#q.job.limits.wall_ms + patience));
+				return await fetchBlob(this.#node, this.#q.at, b, AbortSignal.timeout(Math.max(0, this.#until! - Date.now())));
 			} catch (err) {
 				const final = err instanceof Refused || (err instanceof SeaError && err.code === "not_found");
 				if (final || Date.now() - began > patience) throw new Refused("bad_output", `the output did not come: ${refusedOf(err).message}`);
@@ -330,6 +334,27 @@ export class Trade {
 		if (!no || compare(st.by, this.#q.seller) !== 0 || compare(no.of, this.hash) !== 0) return new Refused("bad_statement", "the refusal is not of this order");
 		if (release) await this.#purse.fold(release);
 		return new Refused(no.reason, no.text);
+	}
+}
+
+/** Spool is a stream as far as it has come. */
+class Spool {
+	#b = new Uint8Array(0);
+	size = 0;
+
+	add(b: Bytes): void {
+		if (this.size + b.length > this.#b.length) {
+			const larger = new Uint8Array(Math.max(this.size + b.length, 2 * this.#b.length));
+			larger.set(this.#b);
+			this.#b = larger;
+		}
+		this.#b.set(b, this.size);
+		this.size += b.length;
+	}
+
+	/** whole is all of it, in memory of its own. */
+	whole(): Bytes {
+		return this.#b.slice(0, this.size);
 	}
 }
 
