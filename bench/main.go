@@ -41,6 +41,7 @@ func versus(name string, value float64, unit, against string, other float64) fig
 // suites are what can be run, by name.
 var suites = map[string]func(ctx context.Context, report func(figure)) error{
 	"base":      base,
+	"browser":   browser,
 	"control":   control,
 	"jobs":      jobs,
 	"ledger":    ledgerSuite,

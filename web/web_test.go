@@ -2,7 +2,6 @@ package web_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -68,29 +67,31 @@ func TestNode(t *testing.T) {
 
 // TestSize holds the core, and what buying adds to it, to their sizes.
 func TestSize(t *testing.T) {
-	made := packaged(t)
-	core := append(packed(t, made["peersea.js"]), packed(t, made["chunk.js"])...)
-	shop := packed(t, made["shop.js"])
-	t.Logf("gzipped, the core has %d bytes, and buying adds %d", len(core), len(shop))
-	if len(core) > maxCore || len(shop) > maxShop {
+	s := sizes(t)
+	t.Logf("gzipped, the core has %d bytes, buying adds %d, and selling %d", s.Core, s.Buyer, s.Seller)
+	if s.Core > maxCore || s.Buyer > maxShop {
 		t.Errorf("the core may have %d bytes, and buying may add %d", maxCore, maxShop)
 	}
 }
 
-func packed(t *testing.T, module []byte) []byte {
+// BenchmarkSize gives the sizes as figures.
+func BenchmarkSize(b *testing.B) {
+	s := sizes(b)
+	for b.Loop() {
+	}
+	b.ReportMetric(float64(s.Core), "core-B")
+	b.ReportMetric(float64(s.Buyer), "buyer-B")
+	b.ReportMetric(float64(s.Seller), "seller-B")
+	b.ReportMetric(0, "ns/op")
+}
+
+func sizes(t testing.TB) bundle.Sizes {
 	t.Helper()
-	var to bytes.Buffer
-	w, err := gzip.NewWriterLevel(&to, gzip.BestCompression)
+	s, err := bundle.Measure(".")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Write(module); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return to.Bytes()
+	return s
 }
 
 // packaged gives the modules of the package by their names.

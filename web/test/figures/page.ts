@@ -72,29 +72,47 @@ async function answered(message: Bytes): Promise<void> {
 	while (got === before) await new Promise<void>((resolve) => (wake = resolve));
 }
 
-let to: HashAddress;
-let con: Connection;
+const connections = new Map<string, Connection>(); // by address
+let heard: () => void = () => {}; // called when the other end has all
+
+async function connected(address: string): Promise<void> {
+	const con = await sea.connect(HashAddress.from(address)).ready();
+	con.on("heard", () => heard());
+	connections.set(address, con);
+}
 
 const figures = {
 	id: async () => String((await sea.ready()).localId()),
 
-	/** online gives the ms from the page's beginning to the first link, and to the first call's answer. */
-	async online(url: string, node: string): Promise<[number, number]> {
+	async online(url: string): Promise<void> {
 		await made;
 		await sea.goOnline(url);
+	},
+
+	/** visit gives the ms from the page's beginning to the first link, to the first call's answer, and to the first job's result. */
+	async visit(url: string, node: string): Promise<[number, number, number]> {
+		await figures.online(url);
 		const online = performance.now();
 		await sea.call(HashAddress.from(node), "echo", 1);
-		return [online, performance.now()];
+		const called = performance.now();
+		const module = new Uint8Array(await (await fetch("primes.wasm")).arrayBuffer());
+		await (await sea.run(module, { args: ["primes", "1000"], maxCredit: 1 })).done;
+		return [online, called, performance.now()];
 	},
 
 	/** meet connects to another tab, by the sea and by a raw channel. */
 	async meet(address: string): Promise<void> {
-		to = HashAddress.from(address);
-		con = await sea.connect(to).ready();
+		await connected(address);
 		const pc = connection();
-		const sdp = (await sea.call(to, "raw", await described(pc))) as string;
+		const sdp = (await sea.call(HashAddress.from(address), "raw", await described(pc))) as string;
 		await pc.setRemoteDescription({ type: "answer", sdp });
 		if (raw.readyState !== "open") await new Promise((resolve) => (raw.onopen = resolve));
+	},
+
+	/** reach connects to a Go node, which drains what comes. */
+	async reach(address: string): Promise<void> {
+		await connected(address);
+		await sea.call(HashAddress.from(address), "drain");
 	},
 
 	/** trips gives the median round trips in ms: of a raw message of 100 bytes, and of a call with as many. */
@@ -104,8 +122,8 @@ const figures = {
 		return [await median(300, () => answered(body)), await median(300, () => sea.call(node, "echo", body))];
 	},
 
-	/** pours gives bytes a second of count × 16 KiB: raw, and over the connection. */
-	async pours(count: number): Promise<[number, number]> {
+	/** pours gives bytes a second of count × 16 KiB: raw, and over the connection to an address. */
+	async pours(address: string, count: number): Promise<[number, number]> {
 		const message = new Uint8Array(16 << 10);
 		let begun = performance.now();
 		for (let i = 1; i < count; i++) {
@@ -115,10 +133,11 @@ const figures = {
 		await answered(new Uint8Array(16 << 10));
 		const rawRate = (count * message.length) / ((performance.now() - begun) / 1000);
 		begun = performance.now();
-		const heard = new Promise<void>((resolve) => con.on("heard", resolve));
+		const con = connections.get(address)!;
+		const all = new Promise<void>((resolve) => (heard = resolve));
 		for (let i = 1; i < count; i++) await con.send("pour", message);
 		await con.send("last", null);
-		await heard;
+		await all;
 		return [rawRate, (count * message.length) / ((performance.now() - begun) / 1000)];
 	},
 };
