@@ -736,8 +736,18 @@ async function verify(key3, message2, signature) {
   if (signature.length !== signatureSize) return false;
   const native = await importKey(key3);
   if (native && await crypto.subtle.verify("Ed25519", native, signature, message2)) return true;
+  if (waiting >= maxWaiting) return false;
+  waiting++;
+  const mine = turn.then(() => verifySlowly(key3, message2, signature)).finally(() => waiting--);
+  turn = mine.then(({ took }) => new Promise((resolve) => setTimeout(resolve, took)), () => {
+  });
+  return (await mine).holds;
+}
+async function verifySlowly(key3, message2, signature) {
   const { verifyAsync } = await import("@noble/ed25519");
-  return verifyAsync(signature, message2, key3, { zip215: true });
+  const began = performance.now();
+  const holds = await verifyAsync(signature, message2, key3, { zip215: true });
+  return { holds, took: performance.now() - began };
 }
 async function importKey(key3) {
   try {
@@ -746,7 +756,7 @@ async function importKey(key3) {
     return void 0;
   }
 }
-var keySize, signatureSize, Pair, prime, smallOrder;
+var keySize, signatureSize, Pair, prime, smallOrder, maxWaiting, waiting, turn;
 var init_ed25519 = __esm({
   "../src/identity/ed25519.ts"() {
     "use strict";
@@ -802,6 +812,9 @@ var init_ed25519 = __esm({
       "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
       "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"
     ].map((text2) => fromHex(text2));
+    maxWaiting = 64;
+    waiting = 0;
+    turn = Promise.resolve();
   }
 });
 
@@ -993,6 +1006,39 @@ var init_receipt = __esm({
       tariff: uint(),
       engine: text(0, 128)
     });
+  }
+});
+
+// ../src/emitter.ts
+var Emitter;
+var init_emitter = __esm({
+  "../src/emitter.ts"() {
+    "use strict";
+    Emitter = class {
+      #listeners = /* @__PURE__ */ new Map();
+      /** on has a listener called at each event of a name, in the order in which they came. */
+      on(name, listener) {
+        let all = this.#listeners.get(name);
+        if (!all) this.#listeners.set(name, all = /* @__PURE__ */ new Set());
+        all.add(listener);
+      }
+      /** off takes one away. */
+      off(name, listener) {
+        this.#listeners.get(name)?.delete(listener);
+      }
+      /** emit calls those who listen, and resolves when all have done their work. What one throws is nobody's to catch, and the others are called. */
+      async emit(name, ...args2) {
+        await Promise.all([...this.#listeners.get(name) ?? []].map(async (listener) => {
+          try {
+            await listener(...args2);
+          } catch (err) {
+            queueMicrotask(() => {
+              throw err;
+            });
+          }
+        }));
+      }
+    };
   }
 });
 
@@ -1256,6 +1302,62 @@ var init_frame = __esm({
       expired: 8,
       unwanted: 9
     };
+  }
+});
+
+// ../src/node/gossip.ts
+async function newPublish(signer, m) {
+  const s2 = await Statement.sign(signer, publishPurpose, encode({ v: 1, ...m }));
+  return [Tag.publish, m.chan, 0, s2.by, s2.body, s2.sig];
+}
+async function idOf(f) {
+  return toHex((await signed(f).hash(publishPurpose)).subarray(0, 16));
+}
+async function openPublish(f, net) {
+  const { v: _, ...m } = read2(await signed(f).open(publishPurpose), messageBody, "message");
+  if (!isScope(m.scope) || m.net !== net || compare(m.chan, f[1]) !== 0) throw new SeaError("bad_request", "a message for another channel");
+  return { ...m, author: f[3] };
+}
+function newRecord(signer, net, chan, every) {
+  return Statement.sign(signer, memberPurpose, encode({ v: 1, iat: Date.now(), net, chan, every }));
+}
+async function openRecord(s2, net, chan) {
+  const r = read2(await s2.open(memberPurpose), recordBody, "record");
+  const now = Date.now();
+  if (r.net !== net || compare(r.chan, chan) !== 0 || r.every < 1) throw new SeaError("bad_request", "the record is of another channel");
+  if (now - r.iat > maxSkew + recordLife || r.iat - now > maxSkew) throw new SeaError("bad_request", "the record does not hold now");
+  return r.every;
+}
+function places(id) {
+  return Promise.all([HashAddress.ofChannel(id), HashAddress.make(`sea:salt:1:1:${id}`), HashAddress.make(`sea:salt:1:2:${id}`)]);
+}
+var maxPublished, maxSkew, publishPurpose, memberPurpose, recordLife, messageBody, recordBody, signed;
+var init_gossip = __esm({
+  "../src/node/gossip.ts"() {
+    "use strict";
+    init_bytes();
+    init_error();
+    init_cbor();
+    init_shape();
+    init_statement();
+    init_addr();
+    init_frame();
+    maxPublished = 64 << 10;
+    maxSkew = 12e4;
+    publishPurpose = "sea/publish/1";
+    memberPurpose = "sea/member/1";
+    recordLife = 9e4;
+    messageBody = map({
+      v: version,
+      iat: uint(),
+      net: text(0, 1 << 17),
+      num: uint64,
+      body: bytes(0, maxPublished),
+      chan: bytes(28),
+      scope: text(1, 64)
+    });
+    recordBody = map({ v: version, iat: uint(), net: text(0, 256), chan: bytes(28), every: uint(86400) });
+    signed = ([, , , author, body4, sig2]) => new Statement(author, body4, sig2);
   }
 });
 
@@ -1634,12 +1736,12 @@ var init_hello = __esm({
 });
 
 // ../src/node/inbox.ts
-var maxWaiting, Inbox;
+var maxWaiting2, Inbox;
 var init_inbox = __esm({
   "../src/node/inbox.ts"() {
     "use strict";
     init_error();
-    maxWaiting = 24 << 20;
+    maxWaiting2 = 24 << 20;
     Inbox = class {
       constructor(wire) {
         this.wire = wire;
@@ -1647,7 +1749,7 @@ var init_inbox = __esm({
           (message2, lane) => {
             this.#bytes += message2.length;
             this.#waiting.push([message2, lane]);
-            if (this.#bytes > maxWaiting) this.stop("the other side sends more than it may");
+            if (this.#bytes > maxWaiting2) this.stop("the other side sends more than it may");
             this.#wake();
           },
           (why) => this.stop(why)
@@ -1760,16 +1862,20 @@ var init_outbox = __esm({
       #wakes = [];
       /** waiting is how many bytes are not handed to the wire yet. */
       waiting = 0;
+      /** frames is how many wait that are not large. */
+      get frames() {
+        return this.#small.length;
+      }
       /** flushed resolves when all lanes have ended. */
       flushed;
       /** push puts a frame in its queue. */
       push(f, gone) {
         if (this.#closed) return;
-        const waiting = { bytes: encodeFrame(f), gone };
-        this.waiting += waiting.bytes.length;
-        if (f[0] === Tag.message) this.#messages.push(waiting);
-        else if (waiting.bytes.length > maxPiece) this.#large.push(waiting);
-        else this.#small.push(waiting);
+        const waiting2 = { bytes: encodeFrame(f), gone };
+        this.waiting += waiting2.bytes.length;
+        if (f[0] === Tag.message) this.#messages.push(waiting2);
+        else if (waiting2.bytes.length > maxPiece) this.#large.push(waiting2);
+        else this.#small.push(waiting2);
         this.#wake();
       }
       /** close drops what waits, sends last, and ends. */
@@ -1809,15 +1915,15 @@ var init_outbox = __esm({
         const first = this.#begin();
         const turns = this.#open.length + (first ? 1 : 0);
         if (turns === 0) return void 0;
-        const turn = this.#turn++ % turns;
-        if (turn === this.#open.length) {
+        const turn2 = this.#turn++ % turns;
+        if (turn2 === this.#open.length) {
           this.#messages.shift();
           return { ...first, counted: first.bytes.length };
         }
-        const flow = this.#open[turn];
+        const flow = this.#open[turn2];
         const { value, done: done4 } = flow.parts.next();
         if (!done4) return { bytes: value, gone: void 0, counted: 0 };
-        this.#open.splice(turn, 1);
+        this.#open.splice(turn2, 1);
         this.waiting -= flow.whole.bytes.length;
         flow.whole.gone?.();
         return this.#next(lane);
@@ -1873,7 +1979,7 @@ var init_rpc = __esm({
 });
 
 // ../src/node/link.ts
-var maxCalls, maxCallBytes, window, quarter, maxUnsent, messageCost, maxStrikes, maxUnread, lastWait, Link;
+var maxCalls, maxCallBytes, window, quarter, maxUnsent, messageCost, maxStrikes, maxUnread, maxFrames, lastWait, Link;
 var init_link = __esm({
   "../src/node/link.ts"() {
     "use strict";
@@ -1890,6 +1996,7 @@ var init_link = __esm({
     messageCost = 64;
     maxStrikes = 2;
     maxUnread = 24 << 20;
+    maxFrames = 8192;
     lastWait = 500;
     Link = class {
       since = Date.now();
@@ -1961,11 +2068,11 @@ var init_link = __esm({
       get remote() {
         return this.#inbox.wire.remote;
       }
-      /** send sends a frame, unless the link has ended. */
-      send(f) {
+      /** send sends a frame, unless the link has ended. gone is called when the wire has all of it. */
+      send(f, gone) {
         if (this.alive.aborted) return;
-        if (this.waiting > maxUnread) return this.end(Reason.silent, "the other side does not read");
-        this.#outbox.push(f);
+        if (this.waiting > maxUnread || this.#outbox.frames > maxFrames) return this.end(Reason.silent, "the other side does not read");
+        this.#outbox.push(f, gone);
       }
       /** run takes frames until the wire ends. */
       async run() {
@@ -2145,12 +2252,9 @@ var init_link = __esm({
         this.#taken = 0;
       }
       async #request([, id, scope2, body4]) {
-        const reply = (o2, gone) => {
-          if (!this.alive.aborted) this.#outbox.push([Tag.reply, id, o2.code, o2.text, o2.body], gone);
-        };
-        if (this.#serving.size >= maxCalls || this.#servingBytes + body4.length > maxCallBytes) {
-          return reply(failed(new SeaError("busy", "too many calls over one link")));
-        }
+        const reply = (o2, gone) => this.send([Tag.reply, id, o2.code, o2.text, o2.body], gone);
+        const busy = failed(new SeaError("busy", "too many calls over one link"));
+        if (this.#serving.size >= maxCalls || this.#servingBytes + body4.length > maxCallBytes) return reply(busy);
         const cancelled = new AbortController();
         this.#serving.set(id, cancelled);
         let bytes2 = body4.length;
@@ -2162,6 +2266,7 @@ var init_link = __esm({
         } catch (err) {
           o = failed(err);
         }
+        if (this.#servingBytes - bytes2 + o.body.length > maxCallBytes) o = busy;
         this.#servingBytes += o.body.length - bytes2;
         bytes2 = o.body.length;
         const over = () => {
@@ -3875,6 +3980,1457 @@ var init_node = __esm({
   }
 });
 
+// ../src/node/lobby.ts
+var maxRooms, maxRecords, maxRoomsOf, maxAnswer, maxCopies, recordLife3, placeWait, request, answer, Lobby;
+var init_lobby = __esm({
+  "../src/node/lobby.ts"() {
+    "use strict";
+    init_bytes();
+    init_error();
+    init_cbor();
+    init_ed25519();
+    init_shape();
+    init_statement();
+    init_addr();
+    init_gossip();
+    init_rate();
+    maxRooms = 256;
+    maxRecords = 64;
+    maxRoomsOf = 32;
+    maxAnswer = 16;
+    maxCopies = 3;
+    recordLife3 = 9e4;
+    placeWait = 15e3;
+    request = tuple(bytes(28), bytes(28), bool, orNull(statement));
+    answer = tuple(uint(), list(statement, maxAnswer));
+    Lobby = class {
+      constructor(node2) {
+        this.node = node2;
+        node2.serveMembers((body4, from2) => this.#serve(body4, from2));
+      }
+      node;
+      #rooms = /* @__PURE__ */ new Map();
+      #rates = /* @__PURE__ */ new Map();
+      /** lookUp announces this node, each every seconds, at a channel's places, and gives members and about how many there are. */
+      async lookUp(id, every) {
+        const at2 = await places(id);
+        const chan = new Uint8Array(at2[0].getArrayBuffer());
+        const record2 = await newRecord(this.node.signer, this.node.network, chan, every);
+        const members2 = /* @__PURE__ */ new Map();
+        const counts = [];
+        await Promise.all(at2.map(async (place2) => {
+          try {
+            const [count3, records] = await this.#askAt(chan, place2, record2);
+            if (count3 > 0) counts.push(count3);
+            for (const r of records) {
+              if (compare(r.by, this.node.signer.key) === 0) continue;
+              await this.#check(r, chan);
+              const a = await HashAddress.ofNode(r.by);
+              members2.set(a.toString(), a);
+            }
+          } catch {
+          }
+        }));
+        counts.sort((a, b) => a - b);
+        return { members: [...members2.values()], count: counts[counts.length - 1 >> 1] ?? 0 };
+      }
+      async #askAt(chan, place2, record2) {
+        const body4 = encode([chan, place2.getArrayBuffer(), false, record2.value()]);
+        const there = await this.node.nearest(place2);
+        const self = { addr: this.node.addr, node: this.node.signer.key, entity: this.node.signer.key, direct: true };
+        const reply = there.equals(this.node.addr) ? await this.#serve(body4, self) : await this.node.call(there, "sea:members", body4, AbortSignal.timeout(placeWait));
+        return read2(reply, answer, "sea:members");
+      }
+      async #check(r, chan) {
+        if (await work(r.by) < this.node.work) throw new SeaError("bad_request", "the member's key has too little work");
+        return openRecord(r, this.node.network, chan);
+      }
+      /** serve answers at this meeting place. */
+      async #serve(body4, from2) {
+        const key3 = toHex(from2.node);
+        let rate = this.#rates.get(key3);
+        if (!rate) {
+          if (this.#rates.size >= maxRooms) {
+            for (const [other, r] of this.#rates) if (r.full) this.#rates.delete(other);
+          }
+          if (this.#rates.size >= maxRooms) throw new SeaError("busy", "too many requests");
+          this.#rates.set(key3, rate = new Rate(50, 200));
+        }
+        if (!rate.take()) throw new SeaError("busy", "too many requests");
+        const [chan, at2, copy, record2] = read2(body4, request, "sea:members");
+        const place2 = HashAddress.from(at2);
+        if (record2) {
+          if (copy ? !from2.direct : compare(record2.by, from2.node) !== 0) throw new SeaError("refused", "the record is another node's");
+          const every = await this.#check(record2, chan);
+          this.#announce(toHex(chan), place2, record2, every);
+          if (!copy) this.#copy(from2, place2, encode([chan, at2, true, record2.value()]));
+        }
+        if (copy) return encode([0, []]);
+        const room = this.#rooms.get(toHex(chan));
+        const records = room ? this.#alive(room.members).filter((k) => compare(k.signed.by, from2.node) !== 0) : [];
+        const some = records.sort(() => Math.random() - 0.5).slice(0, maxAnswer);
+        return encode([room?.members.size ?? 0, some.map((k) => k.signed.value())]);
+      }
+      #announce(chan, place2, signed3, every) {
+        const member = toHex(signed3.by);
+        let room = this.#rooms.get(chan);
+        if (!room) {
+          for (const [other, r] of this.#rooms) if (this.#alive(r.members).length === 0) this.#rooms.delete(other);
+          const rooms = [...this.#rooms.values()];
+          if (rooms.length >= maxRooms / 2 && rooms.filter((r) => r.members.has(member)).length >= maxRoomsOf) return;
+          if (rooms.length >= maxRooms) {
+            const [far, { place: farthest }] = [...this.#rooms].sort(([, a], [, b]) => this.node.addr.compareTo(b.place, a.place))[0];
+            if (this.node.addr.compareTo(place2, farthest) >= 0) return;
+            this.#rooms.delete(far);
+          }
+          this.#rooms.set(chan, room = { place: place2, members: /* @__PURE__ */ new Map() });
+        }
+        this.#alive(room.members);
+        if (!room.members.has(member) && room.members.size >= maxRecords) {
+          room.members.delete([...room.members.keys()][Math.floor(Math.random() * maxRecords)]);
+        }
+        room.members.set(member, { signed: signed3, every, until: Date.now() + recordLife3 });
+      }
+      #alive(members2) {
+        const now = Date.now();
+        for (const [member, { until }] of members2) if (until <= now) members2.delete(member);
+        return [...members2.values()];
+      }
+      /** copy tells the neighbours nearest to the place. */
+      #copy(from2, place2, body4) {
+        const near = [...this.node.links()].filter((l) => !l.addr.equals(from2.addr)).sort((a, b) => place2.compareTo(a.addr, b.addr));
+        for (const link of near.slice(0, maxCopies)) void link.call("sea:members", body4, AbortSignal.timeout(5e3)).catch(() => {
+        });
+      }
+    };
+  }
+});
+
+// ../src/node/membership.ts
+function remember(list2, key3, ms) {
+  if (list2.size >= maxRemembered) list2.delete(list2.keys().next().value);
+  list2.set(key3, Date.now() + ms);
+}
+function shuffle2(list2) {
+  return list2.map((x) => [Math.random(), x]).sort(([a], [b]) => a - b).map(([, x]) => x);
+}
+var active, maxActive, maxPassive, maxSuitors, maxLed, maxOurs, maxWalk, maxSample, floodMax, aliveEvery, deadAfter, dialWait2, answerWait, pauseAsking, goneFor, fresh, failedFor, shuffleEvery, announceEvery, firstLookup, firstGraft, nextGraft, maxStored, maxStoredBytes, maxWanted, maxIDs, maxRemembered, maxAuthors, maxRoom, Want, Rates, Membership, about2, random, join, split;
+var init_membership = __esm({
+  "../src/node/membership.ts"() {
+    "use strict";
+    init_bytes();
+    init_error();
+    init_ed25519();
+    init_addr();
+    init_frame();
+    init_gossip();
+    init_rate();
+    init_seen();
+    active = 5;
+    maxActive = 7;
+    maxPassive = 30;
+    maxSuitors = 8;
+    maxLed = 4;
+    maxOurs = 3;
+    maxWalk = 6;
+    maxSample = 8;
+    floodMax = 1024;
+    aliveEvery = 2500;
+    deadAfter = 6e3;
+    dialWait2 = 3e4;
+    answerWait = 3e3;
+    pauseAsking = 2e3;
+    goneFor = 5e3;
+    fresh = 15e3;
+    failedFor = 2e4;
+    shuffleEvery = 3e4;
+    announceEvery = 6e4;
+    firstLookup = 5e3;
+    firstGraft = 400;
+    nextGraft = 200;
+    maxStored = 512;
+    maxStoredBytes = 16 * 66048;
+    maxWanted = 256;
+    maxIDs = 64;
+    maxRemembered = 64;
+    maxAuthors = 1024;
+    maxRoom = 256 << 10;
+    Want = { room: 0, needed: 1, fresh: 2 };
+    Rates = class {
+      link = new Rate(1e3, 2e3);
+      walks = new Rate(4, 32);
+      asks = new Rate(1, 16);
+      gifts = new Rate(256 << 10, 2 * maxStoredBytes);
+      wants = 0;
+    };
+    Membership = class {
+      constructor(node2, lobby, id, at2, hearer) {
+        this.node = node2;
+        this.lobby = lobby;
+        this.id = id;
+        this.at = at2;
+        this.hearer = hearer;
+        this.#chan = new Uint8Array(at2.getArrayBuffer());
+      }
+      node;
+      lobby;
+      id;
+      at;
+      hearer;
+      #chan;
+      #began = Date.now();
+      #partners = /* @__PURE__ */ new Map();
+      #suitors = /* @__PURE__ */ new Map();
+      #passive = /* @__PURE__ */ new Map();
+      #gone = /* @__PURE__ */ new Map();
+      // until when
+      #failed = /* @__PURE__ */ new Map();
+      #rates = /* @__PURE__ */ new WeakMap();
+      #authors = /* @__PURE__ */ new Map();
+      #own = { messages: new Rate(20, 20), bytes: new Rate(64 << 10, 128 << 10) };
+      #seen = new Seen(24e4, 16384);
+      #store = /* @__PURE__ */ new Map();
+      #stored = 0;
+      #wanted = /* @__PURE__ */ new Map();
+      #number = Math.floor(Math.random() * 2 ** 48);
+      #askAt = 0;
+      #shuffleAt = Date.now() + about2(shuffleEvery);
+      #lookAt = 0;
+      #pause = firstLookup;
+      #met = false;
+      #count = 0;
+      #trading = false;
+      #over = false;
+      /** partners is how many there are. */
+      get partners() {
+        return this.#partners.size;
+      }
+      /**
+       * say tells all members. Rejects with "busy" beyond 20 messages or 64 KiB a second. Nobody
+       * hears it when nobody is there.
+       */
+      async say(scope2, body4) {
+        if (!this.#own.messages.fits(1) || !this.#own.bytes.fits(body4.length + 200)) throw new SeaError("busy", "too much is said: 20 messages and 64 KiB a second are borne");
+        this.#own.messages.take();
+        this.#own.bytes.take(body4.length + 200);
+        const m = { iat: Date.now(), net: this.node.network, num: this.#number++, body: body4, chan: this.#chan, scope: scope2 };
+        const f = await newPublish(this.node.signer, m);
+        const id = await idOf(f);
+        this.#seen.add(id);
+        this.#keep(id, f);
+        this.#spread(id, f, void 0);
+        return { ...m, author: this.node.signer.key };
+      }
+      /** leave tells the partners. */
+      leave() {
+        this.#over = true;
+        for (const p of this.#partners.values()) p.link.send([Tag.leave, this.#chan]);
+        this.#partners.clear();
+      }
+      /** lost takes a link out that has ended. */
+      lost(link) {
+        this.#lose(link.key);
+      }
+      /** tick does what is due; it is called five times a second. */
+      tick() {
+        const now = Date.now();
+        for (const p of [...this.#partners.values()]) {
+          if (now - p.heard >= deadAfter) {
+            p.link.send([Tag.leave, this.#chan]);
+            this.#lose(p.link.key);
+            this.#remember(p.link.addr);
+          } else if (now - p.spoke >= aliveEvery) this.#send(p.link, [Tag.have, this.#chan, new Uint8Array(0)]);
+        }
+        for (const [key3, s2] of this.#suitors) if (now >= s2.until) this.#fail(key3);
+        for (const list2 of [this.#gone, this.#failed]) for (const [key3, until] of list2) if (now >= until) list2.delete(key3);
+        this.#graft(now);
+        if (now >= this.#shuffleAt) {
+          this.#shuffleAt = now + about2(shuffleEvery);
+          this.#trade();
+        }
+        if (now >= this.#lookAt) void this.#look(now);
+        this.#maintain(now);
+      }
+      /** take takes a frame for this channel. */
+      take(link, f) {
+        const p = this.#partners.get(link.key);
+        if (p) p.heard = Date.now();
+        switch (f[0]) {
+          case Tag.neighbour:
+            return this.#neighbour(link, f);
+          case Tag.partner:
+            return this.#answered(link, f);
+          case Tag.leave:
+            return this.#left(link);
+          case Tag.publish:
+            return void this.#published(link, f).catch((err) => link.strike(String(err)));
+        }
+        if (!p) {
+          if (!this.#suitors.has(link.key) && !this.#gone.has(link.key)) link.send([Tag.leave, this.#chan]);
+          return;
+        }
+        switch (f[0]) {
+          case Tag.have:
+            return this.#have(p, f[2]);
+          case Tag.graft:
+            return this.#grafted(p, f[2]);
+          case Tag.prune:
+            p.lazy = true;
+            return;
+          case Tag.walk:
+            return this.#walk(p, HashAddress.from(f[2]), f[3]);
+          case Tag.shuffle:
+            return this.#shuffled(p, split(f[2]), f[3]);
+          case Tag.shuffled:
+            return this.#traded(p, split(f[2]), f[3]);
+          case Tag.past:
+            return this.#past(p, f[2]);
+        }
+      }
+      // Who the partners are.
+      #maintain(now) {
+        const alone = this.#partners.size === 0;
+        if (alone && this.#suitors.size === 0 && this.#passive.size === 0) {
+          this.#lookAt = Math.min(this.#lookAt, now + this.#pause);
+          return;
+        }
+        if (now < this.#askAt) return;
+        const most2 = alone && !this.#met ? 2 : active;
+        const want = !alone ? Want.room : this.#met ? Want.needed : Want.fresh;
+        while (this.#partners.size + this.#courted() < most2 && this.#suitors.size < maxSuitors) {
+          const at2 = this.#pick(this.#passive.values());
+          if (!at2) return;
+          this.#court(at2, want, false);
+        }
+      }
+      #courted() {
+        return [...this.#suitors.values()].filter((s2) => !s2.led).length;
+      }
+      #court(at2, want, led) {
+        const key3 = at2.toString();
+        if (!this.#mayCourt(key3) || this.#suitors.size >= maxSuitors) return;
+        const suitor = { at: at2, want, led, dialed: false, until: Date.now() + dialWait2 };
+        this.#suitors.set(key3, suitor);
+        this.node.connect(at2).then(
+          (link) => {
+            if (this.#over || this.#suitors.get(key3) !== suitor) return;
+            suitor.dialed = true;
+            suitor.until = Date.now() + answerWait;
+            link.send([Tag.neighbour, this.#chan, want, want === Want.fresh ? new Uint8Array(0) : this.#since(fresh)]);
+          },
+          () => this.#suitors.get(key3) === suitor && this.#fail(key3)
+        );
+      }
+      #mayCourt(key3) {
+        return key3 !== this.node.addr.toString() && !this.#partners.has(key3) && !this.#suitors.has(key3) && !this.#failed.has(key3);
+      }
+      #pick(from2) {
+        return random([...from2].filter((a) => this.#mayCourt(a.toString())));
+      }
+      #fail(key3) {
+        this.#suitors.delete(key3);
+        this.#passive.delete(key3);
+        remember(this.#failed, key3, failedFor);
+      }
+      #neighbour(link, [, , want, ids2]) {
+        if (!this.#ratesOf(link).asks.take()) return;
+        const members2 = this.#sample(maxSample, link.addr);
+        const known2 = this.#partners.has(link.key);
+        if (!known2 && want === Want.room && this.#partners.size >= maxActive) {
+          this.#remember(link.addr);
+          return link.send([Tag.partner, this.#chan, 0, new Uint8Array(0), members2]);
+        }
+        this.#join(link, false);
+        this.#send(link, [Tag.partner, this.#chan, 1, want === Want.fresh ? new Uint8Array(0) : this.#since(fresh), members2]);
+        this.#news(this.#partners.get(link.key), ids2);
+        if (want !== Want.fresh || known2) return;
+        const led = shuffle2([...this.#partners.values()].filter((p) => p.link !== link)).slice(0, active - 1);
+        for (const p of led) this.#send(p.link, [Tag.walk, this.#chan, new Uint8Array(link.addr.getArrayBuffer()), maxWalk]);
+      }
+      #answered(link, [, , yes, ids2, members2]) {
+        const suitor = this.#suitors.get(link.key);
+        if (!suitor?.dialed) {
+          if (yes === 1 && !this.#partners.has(link.key)) link.send([Tag.leave, this.#chan]);
+          return;
+        }
+        for (const a of split(members2)) this.#remember(a);
+        if (yes === 0) {
+          this.#suitors.delete(link.key);
+          this.#remember(link.addr);
+          this.#askAt = Date.now() + about2(pauseAsking);
+          return;
+        }
+        this.#join(link, !suitor.led);
+        const p = this.#partners.get(link.key);
+        if (!p.lazy) this.#send(link, [Tag.graft, this.#chan, new Uint8Array(0)]);
+        this.#news(p, ids2);
+      }
+      #join(link, ours) {
+        this.#suitors.delete(link.key);
+        this.#gone.delete(link.key);
+        this.#passive.delete(link.key);
+        if (this.#partners.has(link.key)) return;
+        while (this.#partners.size >= maxActive) this.#evict();
+        const now = Date.now();
+        const lazy = [...this.#partners.values()].some((p) => !p.lazy);
+        this.#partners.set(link.key, { link, heard: now, spoke: now, lazy, ours });
+        this.#met = true;
+        this.#pause = firstLookup;
+        if (this.#partners.size === 1) this.hearer.partners(true);
+      }
+      /** evict gives a partner up for another: a lazy one if there is, and not those of our own choice. */
+      #evict() {
+        const all = [...this.#partners.values()];
+        const kept = all.filter((p2) => p2.ours).length > maxOurs ? [] : all.filter((p2) => p2.ours);
+        const may = all.filter((p2) => !kept.includes(p2));
+        const p = random(may.filter((q) => q.lazy)) ?? random(may);
+        p.link.send([Tag.leave, this.#chan]);
+        remember(this.#gone, p.link.key, goneFor);
+        this.#lose(p.link.key);
+        this.#remember(p.link.addr);
+      }
+      #left(link) {
+        if (this.#suitors.get(link.key)?.dialed) this.#suitors.delete(link.key);
+        if (!this.#partners.has(link.key)) return;
+        remember(this.#gone, link.key, goneFor);
+        this.#lose(link.key);
+        this.#remember(link.addr);
+        this.#askAt = Math.max(this.#askAt, Date.now() + about2(pauseAsking / (this.#partners.size === 0 ? 2 : 8)));
+      }
+      #lose(key3) {
+        const lost = this.#partners.get(key3);
+        this.#partners.delete(key3);
+        if (this.#suitors.get(key3)?.dialed) this.#suitors.delete(key3);
+        this.#passive.delete(key3);
+        if (!lost) return;
+        if (this.#partners.size === 0) this.hearer.partners(false);
+        const lazy = lost.lazy ? void 0 : random([...this.#partners.values()].filter((p) => p.lazy));
+        if (!lazy) return;
+        lazy.lazy = false;
+        this.#send(lazy.link, [Tag.graft, this.#chan, new Uint8Array(0)]);
+      }
+      #remember(a) {
+        const key3 = a.toString();
+        if (key3 === this.node.addr.toString() || this.#partners.has(key3)) return;
+        if (this.#passive.size >= maxPassive) this.#passive.delete(random([...this.#passive.keys()]));
+        this.#passive.set(key3, a);
+      }
+      #walk(from2, who2, ttl) {
+        if (who2.equals(this.node.addr) || !this.#ratesOf(from2.link).walks.take()) return;
+        if (ttl === maxWalk / 2) this.#remember(who2);
+        const next = random([...this.#partners.values()].filter((p) => p !== from2 && !p.link.addr.equals(who2)));
+        if (ttl > 0 && next) return this.#send(next.link, [Tag.walk, this.#chan, new Uint8Array(who2.getArrayBuffer()), ttl - 1]);
+        if (this.#suitors.size - this.#courted() < maxLed) this.#court(who2, Want.room, true);
+      }
+      #trade() {
+        const p = random([...this.#partners.values()]);
+        if (!p) return;
+        this.#trading = true;
+        this.#send(p.link, [Tag.shuffle, this.#chan, new Uint8Array(this.node.addr.getArrayBuffer()), this.#sample(maxSample - 1, p.link.addr)]);
+      }
+      #shuffled(from2, path, members2) {
+        const on = (a) => path.some((b) => b.equals(a));
+        if (!path.at(-1).equals(from2.link.addr) || on(this.node.addr) || !this.#ratesOf(from2.link).walks.take()) return;
+        const next = random([...this.#partners.values()].filter((p) => !on(p.link.addr)));
+        if (path.length < maxWalk && next) return this.#send(next.link, [Tag.shuffle, this.#chan, join([...path, this.node.addr]), members2]);
+        this.#send(from2.link, [Tag.shuffled, this.#chan, join(path.slice(0, -1)), this.#sample(maxSample, path[0])]);
+        for (const a of [path[0], ...split(members2)]) this.#remember(a);
+      }
+      #traded(from2, path, members2) {
+        const last = path.at(-1);
+        if (last) {
+          const p = this.#partners.get(last.toString());
+          if (p && this.#ratesOf(from2.link).walks.take()) this.#send(p.link, [Tag.shuffled, this.#chan, join(path.slice(0, -1)), members2]);
+          return;
+        }
+        if (this.#trading) for (const a of split(members2)) this.#remember(a);
+        this.#trading = false;
+      }
+      #sample(n, not) {
+        const all = [...[...this.#partners.values()].map((p) => p.link.addr), ...this.#passive.values()];
+        return join(shuffle2(all.filter((a) => !a.equals(not))).slice(0, n));
+      }
+      async #look(now) {
+        const every = Math.min(announceEvery * Math.max(1, Math.floor(this.#count / 64)), 864e5);
+        if (this.#partners.size > 0) this.#lookAt = now + about2(every);
+        else {
+          this.#lookAt = now + this.#pause;
+          this.#pause = Math.min(2 * this.#pause, announceEvery);
+        }
+        const { members: members2, count: count3 } = await this.lobby.lookUp(this.id, every / 1e3);
+        if (this.#over) return;
+        if (count3 > 0) this.#count = count3;
+        for (const a of members2) this.#remember(a);
+        if (this.#partners.size === 0) return this.#maintain(Date.now());
+        const at2 = this.#pick(members2);
+        if (!at2) return;
+        if (this.#partners.size >= active) this.#evict();
+        this.#court(at2, Want.needed, false);
+      }
+      // What is said.
+      async #published(link, f) {
+        const [, , past, author, body4] = f;
+        if (!this.#partners.has(link.key) && !this.#suitors.has(link.key) && !this.#gone.has(link.key)) return link.send([Tag.leave, this.#chan]);
+        if (past === 1) return;
+        const id = await idOf(f);
+        const p = this.#partners.get(link.key);
+        const large2 = body4.length > floodMax;
+        if (this.#seen.has(id)) {
+          this.#came(id);
+          if (p && large2) {
+            p.lazy = true;
+            this.#send(link, [Tag.prune, this.#chan]);
+          }
+          return;
+        }
+        const rates = this.#authorOf(author);
+        if (!this.#ratesOf(link).link.take() || !rates?.messages.fits(1) || !rates.bytes.fits(body4.length)) return this.#came(id);
+        if (await work(author) < this.node.work) throw new SeaError("bad_request", "the author's key has too little work");
+        const m = await openPublish(f, this.node.network);
+        if (this.#over || !this.#seen.add(id)) return;
+        this.#came(id);
+        if (Math.abs(Date.now() - m.iat) > maxSkew || !rates.messages.take() || !rates.bytes.take(body4.length)) return;
+        this.#keep(id, f);
+        if (p && large2) p.lazy = false;
+        this.#spread(id, f, link);
+        this.hearer.heard(m);
+      }
+      #authorOf(author) {
+        const key3 = toHex(author);
+        let rates = this.#authors.get(key3);
+        if (rates) return rates;
+        if (this.#authors.size >= maxAuthors) {
+          for (const [other, r] of this.#authors) if (r.messages.full && r.bytes.full) this.#authors.delete(other);
+        }
+        if (this.#authors.size >= maxAuthors) return void 0;
+        this.#authors.set(key3, rates = { messages: new Rate(20, 40), bytes: new Rate(64 << 10, 256 << 10) });
+        return rates;
+      }
+      #spread(id, f, from2) {
+        for (const p of this.#partners.values()) {
+          if (p.link === from2) continue;
+          if (p.lazy && f[4].length > floodMax) this.#send(p.link, [Tag.have, this.#chan, fromHex(id)]);
+          else this.#give(p.link, f);
+        }
+      }
+      /** give sends a message, unless too much waits for the link. */
+      #give(link, f) {
+        if (link.waiting + f[4].length <= maxRoom) this.#send(link, f);
+      }
+      #keep(id, f) {
+        this.#store.set(id, { f, at: Date.now() });
+        this.#stored += f[4].length;
+        for (const [oldest, { f: old }] of this.#store) {
+          if (this.#store.size <= maxStored && this.#stored <= maxStoredBytes) break;
+          this.#store.delete(oldest);
+          this.#stored -= old[4].length;
+        }
+      }
+      /** since are the names of what came in the last ms, the newest first. */
+      #since(ms) {
+        const from2 = Date.now() - ms;
+        const ids2 = [...this.#store].filter(([, { at: at2 }]) => at2 >= from2).map(([id]) => id);
+        return concat(...ids2.reverse().slice(0, maxIDs).map((id) => fromHex(id)));
+      }
+      #news(p, ids2) {
+        if (Date.now() - this.#began >= fresh) this.#have(p, ids2);
+      }
+      #have(p, ids2) {
+        for (let i = 0; i < ids2.length; i += 16) {
+          const id = toHex(ids2.subarray(i, i + 16));
+          if (this.#seen.has(id)) continue;
+          const w = this.#wanted.get(id);
+          if (w) {
+            if (w.namers.length < maxActive && !w.namers.includes(p.link)) w.namers.push(p.link);
+            continue;
+          }
+          const rates = this.#ratesOf(p.link);
+          if (rates.wants >= maxWanted) continue;
+          rates.wants++;
+          this.#wanted.set(id, { at: Date.now() + firstGraft, namers: [p.link], first: p.link });
+        }
+      }
+      #came(id) {
+        const w = this.#wanted.get(id);
+        if (!w) return;
+        this.#wanted.delete(id);
+        this.#ratesOf(w.first).wants--;
+      }
+      /** graft asks for what was named and did not come. */
+      #graft(now) {
+        const asks = /* @__PURE__ */ new Map();
+        for (const [id, w] of this.#wanted) {
+          if (now < w.at) continue;
+          let p;
+          while (!p && w.namers.length > 0) p = this.#partners.get(w.namers.shift().key);
+          if (!p) {
+            this.#came(id);
+            continue;
+          }
+          w.at = now + nextGraft;
+          const ids2 = asks.get(p) ?? [];
+          if (ids2.length < maxIDs) ids2.push(id);
+          asks.set(p, ids2);
+        }
+        for (const [p, ids2] of asks) {
+          p.lazy = false;
+          this.#send(p.link, [Tag.graft, this.#chan, concat(...ids2.map((id) => fromHex(id)))]);
+        }
+      }
+      #grafted(p, ids2) {
+        p.lazy = false;
+        for (let i = 0; i < ids2.length; i += 16) {
+          const kept = this.#store.get(toHex(ids2.subarray(i, i + 16)));
+          if (kept && this.#ratesOf(p.link).gifts.take(kept.f[4].length)) this.#give(p.link, kept.f);
+        }
+      }
+      #past(p, want) {
+        const rates = this.#ratesOf(p.link);
+        if (!rates.walks.take() || want === 0) return;
+        for (const { f } of [...this.#store.values()].slice(-want)) {
+          if (!rates.gifts.take(f[4].length)) return;
+          this.#give(p.link, [Tag.publish, f[1], 1, f[3], f[4], f[5]]);
+        }
+      }
+      #send(link, f) {
+        const p = this.#partners.get(link.key);
+        if (p) p.spoke = Date.now();
+        link.send(f);
+      }
+      #ratesOf(link) {
+        let rates = this.#rates.get(link);
+        if (!rates) this.#rates.set(link, rates = new Rates());
+        return rates;
+      }
+    };
+    about2 = (ms) => ms * (0.8 + 0.4 * Math.random());
+    random = (list2) => list2[Math.floor(Math.random() * list2.length)];
+    join = (path) => concat(...path.map((a) => new Uint8Array(a.getArrayBuffer())));
+    split = (b) => Array.from({ length: b.length / 28 }, (_, i) => HashAddress.from(b.slice(28 * i, 28 * i + 28)));
+  }
+});
+
+// ../src/channel.ts
+var maxChannels, tickEvery, Channel, Room, Channels;
+var init_channel = __esm({
+  "../src/channel.ts"() {
+    "use strict";
+    init_bytes();
+    init_emitter();
+    init_error();
+    init_cbor();
+    init_addr();
+    init_frame();
+    init_gossip();
+    init_lobby();
+    init_membership();
+    maxChannels = 64;
+    tickEvery = 200;
+    Channel = class extends Emitter {
+      /** Channels are made by Sea.join. */
+      constructor(id, room) {
+        super();
+        this.id = id;
+        this.room = room;
+        void room.then((r) => this.#over || r.join(this), () => this.disconnect());
+      }
+      id;
+      room;
+      #connected = false;
+      #over = false;
+      /** channelId is the channel's name. */
+      channelId() {
+        return this.id;
+      }
+      /** connected tells whether another member is there. */
+      connected() {
+        return this.#connected;
+      }
+      /**
+       * send tells all other members a value that has a place in CBOR, of 64 KiB at most. It
+       * rejects with "busy" beyond 20 messages or 64 KiB a second.
+       */
+      async send(scope2, value) {
+        const body4 = encode(value ?? null);
+        if (!isScope(scope2)) throw new SeaError("bad_request", `no scope: ${scope2}`);
+        if (body4.length > maxPublished) throw new SeaError("too_large", `a message of ${body4.length} bytes, at most ${maxPublished}`);
+        if (this.#over) throw new SeaError("unreachable", "this page has left the channel");
+        await (await this.room).say(this, scope2, body4);
+      }
+      /** disconnect leaves the channel. */
+      disconnect() {
+        if (this.#over) return;
+        this.#over = true;
+        void this.room.then((r) => r.leave(this), () => {
+        });
+        this.partners(false);
+      }
+      /** heard gives a message to those who listen. */
+      heard(m, author) {
+        if (this.#over || m.scope === "connect" || m.scope === "disconnect") return;
+        let value;
+        try {
+          value = decode(m.body);
+        } catch {
+          value = m.body;
+        }
+        void this.emit(m.scope, value, author);
+      }
+      /** partners is told when the first other member came, and when the last one went. */
+      partners(some) {
+        if (some === this.#connected) return;
+        this.#connected = some;
+        void this.emit(some ? "connect" : "disconnect");
+      }
+    };
+    Room = class {
+      constructor(node2, lobby, id, at2, empty2) {
+        this.id = id;
+        this.empty = empty2;
+        this.membership = new Membership(node2, lobby, id, at2, this);
+      }
+      id;
+      empty;
+      #channels = /* @__PURE__ */ new Set();
+      membership;
+      join(c) {
+        this.#channels.add(c);
+        c.partners(this.membership.partners > 0);
+      }
+      leave(c) {
+        this.#channels.delete(c);
+        if (this.#channels.size === 0) this.empty(this);
+      }
+      async say(from2, scope2, body4) {
+        const m = await this.membership.say(scope2, body4);
+        await this.#tell(m, from2);
+      }
+      heard(m) {
+        void this.#tell(m);
+      }
+      partners(some) {
+        for (const c of [...this.#channels]) c.partners(some);
+      }
+      async #tell(m, not) {
+        const author = await HashAddress.ofNode(m.author);
+        for (const c of [...this.#channels]) if (c !== not) c.heard(m, author);
+      }
+    };
+    Channels = class {
+      constructor(node2) {
+        this.node = node2;
+        this.#lobby = new Lobby(node2);
+        node2.watchers.add(this);
+      }
+      node;
+      #rooms = /* @__PURE__ */ new Map();
+      #lobby;
+      #ticker;
+      /** room gives the membership of a channel, and begins it if need be. */
+      async room(id) {
+        const at2 = await HashAddress.ofChannel(id);
+        const key3 = at2.toString();
+        let room = this.#rooms.get(key3);
+        if (!room) {
+          if (this.#rooms.size >= maxChannels) throw new SeaError("busy", `a member of ${maxChannels} channels already`);
+          room = new Room(this.node, this.#lobby, id, at2, (r) => {
+            if (this.#rooms.get(key3) !== r) return;
+            this.#rooms.delete(key3);
+            r.membership.leave();
+            if (this.#rooms.size === 0) clearInterval(this.#ticker);
+          });
+          this.#rooms.set(key3, room);
+          if (this.#rooms.size === 1) this.#ticker = setInterval(() => this.#tick(), tickEvery);
+        }
+        return room;
+      }
+      #tick() {
+        if (this.node.isOnline) for (const room of this.#rooms.values()) room.membership.tick();
+      }
+      down(link) {
+        for (const room of this.#rooms.values()) room.membership.lost(link);
+      }
+      frame(link, f) {
+        if (f[0] < Tag.publish || f[0] > Tag.past) return;
+        const chan = f[1];
+        for (const room of this.#rooms.values()) {
+          if (compare(new Uint8Array(room.membership.at.getArrayBuffer()), chan) === 0) return room.membership.take(link, f);
+        }
+        if (f[0] !== Tag.leave) link.send([Tag.leave, chan]);
+      }
+    };
+  }
+});
+
+// ../src/connection.ts
+var Connection;
+var init_connection = __esm({
+  "../src/connection.ts"() {
+    "use strict";
+    init_emitter();
+    init_error();
+    init_cbor();
+    init_frame();
+    Connection = class extends Emitter {
+      /** Connections are made by Sea.connect. */
+      constructor(node2, remote, link, left) {
+        super();
+        this.node = node2;
+        this.remote = remote;
+        this.left = left;
+        this.#known = link instanceof Promise ? link.then((l) => this.#connect(l)) : Promise.resolve(this.#connect(link));
+        this.#known.catch(() => this.#end());
+      }
+      node;
+      remote;
+      left;
+      #link;
+      #over = false;
+      /** known resolves with the link, or rejects when there is no way to the peer. */
+      #known;
+      /** remoteId is the peer's address. */
+      remoteId() {
+        return this.remote;
+      }
+      /** connected tells whether there is a link. */
+      connected() {
+        return this.#link !== void 0 && !this.#over;
+      }
+      /** ready resolves when the peer is connected and rejects when it cannot be, with the reasons. */
+      async ready() {
+        await this.#known;
+        return this;
+      }
+      /**
+       * send sends a value that has a place in CBOR, of 1 MiB at most. It resolves when
+       * it is on its way: who waits for that never fills the queue. It rejects with
+       * "unreachable" when there is no link, "busy" when more than 8 MiB wait.
+       */
+      async send(scope2, value) {
+        const body4 = encode(value ?? null);
+        const link = await this.#known;
+        if (this.#over) throw new SeaError("unreachable", "disconnected");
+        await link.message(scope2, body4);
+      }
+      /** disconnect ends the link, unless it is this peer's only one into the sea or another Connection has it. */
+      disconnect() {
+        const link = this.#link;
+        this.#end();
+        if (link && !link.used && [...this.node.links()].length > 1) link.end(Reason.unwanted);
+      }
+      /** take gives a message to those who listen. Bytes that are no CBOR come as they are. */
+      take(link, scope2, body4) {
+        if (this.#over || link !== this.#link || scope2 === "connect" || scope2 === "disconnect") return;
+        let value;
+        try {
+          value = decode(body4);
+        } catch {
+          value = body4;
+        }
+        return this.emit(scope2, value);
+      }
+      /** down is told of a link that has ended. */
+      down(link) {
+        if (link === this.#link) this.#end();
+      }
+      #connect(link) {
+        if (this.#over || link.alive.aborted) throw new SeaError("unreachable", link.why || "disconnected");
+        this.#link = link;
+        link.open();
+        void this.emit("connect");
+        return link;
+      }
+      #end() {
+        if (this.#over) return;
+        this.#over = true;
+        this.left(this);
+        void this.emit("disconnect");
+      }
+    };
+  }
+});
+
+// ../src/keys.ts
+async function loadPair(work3) {
+  if (typeof indexedDB === "undefined") return Pair.generate(work3);
+  const name = `peersea/${work3}`;
+  for (let i = 0; i < maxKeys; i++) {
+    if (await lock(`${name}/${i}`)) return load2(name, i, work3);
+  }
+  throw new SeaError("key", `${maxKeys} tabs have a key each: close one`);
+}
+function lock(name) {
+  return new Promise((resolve, reject) => {
+    navigator.locks.request(name, { ifAvailable: true }, (held) => {
+      resolve(held !== null);
+      return held && new Promise(() => {
+      });
+    }).catch(reject);
+  });
+}
+async function load2(name, i, work3) {
+  const db = await done2(Object.assign(indexedDB.open(name, 1), {
+    onupgradeneeded() {
+      this.result.createObjectStore("keys");
+    }
+  }));
+  try {
+    const kept = await done2(db.transaction("keys").objectStore("keys").get(i));
+    if (kept) return Pair.of(kept.key, kept.secret);
+    const made = await Pair.generate(work3);
+    await done2(db.transaction("keys", "readwrite", { durability: "strict" }).objectStore("keys").put({ key: made.key, secret: made.secret }, i));
+    return made;
+  } finally {
+    db.close();
+  }
+}
+function done2(request2) {
+  return new Promise((resolve, reject) => {
+    request2.onsuccess = () => resolve(request2.result);
+    request2.onerror = () => reject(request2.error);
+  });
+}
+var maxKeys;
+var init_keys = __esm({
+  "../src/keys.ts"() {
+    "use strict";
+    init_error();
+    init_ed25519();
+    maxKeys = 64;
+  }
+});
+
+// ../src/node/rtcaddress.ts
+function parseIP(text2) {
+  if (/[^\da-f:.]/i.test(text2)) return void 0;
+  const four = /^\d+(\.\d+){3}$/.test(text2);
+  let host;
+  try {
+    host = new URL(`http://${four ? text2 : `[${text2}]`}`).hostname;
+  } catch {
+    return void 0;
+  }
+  if (four) return host === text2 ? new Uint8Array(text2.split(".").map(Number)) : void 0;
+  const [head2, tail] = host.slice(1, -1).split("::").map((half) => half ? half.split(":") : []);
+  const words = [...head2, ...new Array(8 - head2.length - (tail ?? []).length).fill("0"), ...tail ?? []];
+  return new Uint8Array(words.map((word3) => parseInt(word3, 16)).flatMap((word3) => [word3 >> 8, word3 & 255]));
+}
+function formatIP(ip) {
+  if (ip.length === 4) return ip.join(".");
+  return new URL(`http://[${toHex(ip).replace(/....(?!$)/g, "$&:")}]`).hostname.slice(1, -1);
+}
+function policyVia(remote) {
+  const host = remote.replace(/:\d+$/, "").replace(/[[\]]/g, "");
+  const from2 = parseIP(/^(.*\.)?localhost$/.test(host) ? "127.0.0.1" : host);
+  const here = from2 ? digits(from2) : "-";
+  const near = here.slice(0, from2?.length === 4 ? 8 : 18);
+  return (ip) => {
+    const at2 = digits(ip);
+    if (loopback.test(at2)) return loopback.test(here);
+    return !never.test(at2) && (!inside2.test(at2) || at2.startsWith(near));
+  };
+}
+function policyOnly(only) {
+  const here = digits(only);
+  return (ip) => digits(ip) === here && (loopback.test(here) || !never.test(here));
+}
+var loopback, inside2, never, digits;
+var init_rtcaddress = __esm({
+  "../src/node/rtcaddress.ts"() {
+    "use strict";
+    init_bytes();
+    loopback = /^(4:7f|6:0{31}1$)/;
+    inside2 = /^(4:(0a|ac1|c0a8|64[4-7])|6:(f[cd]|fe[c-f]))/;
+    never = new RegExp(
+      "^(4:(00|a9fe|[ef]|646464c8|a83f8110|c00000c0)|6:(0{24}|0{20}ffff|0064ff9b(0{16}|0001)|20010000|2002|fd000ec2|fe[89ab]|ff))"
+    );
+    digits = (ip) => `${ip.length === 4 ? 4 : 6}:${toHex(ip)}`;
+  }
+});
+
+// ../src/node/rtcdescription.ts
+function encodeDescription(d) {
+  return encode([1, d.kind, d.ufrag, d.password, d.fingerprint, d.candidates]);
+}
+function parseDescription(b, want) {
+  if (b.length > maxBytes) throw bad("it is too long");
+  let fields;
+  try {
+    const v = decodeExact(b);
+    version(Array.isArray(v) ? v[0] : void 0, "it");
+    fields = description(v, "it");
+  } catch (err) {
+    throw bad(err.message);
+  }
+  const [, kind2, ufrag, password, fingerprint, candidates] = fields;
+  if (kind2 !== want) throw bad(`it is of kind ${kind2}, not ${want}`);
+  if (/[^a-zA-Z0-9+/]/.test(ufrag + password)) throw bad("its ufrag or password has other characters");
+  for (const c of candidates) if (!fits2(c)) throw bad(`its candidate ${c}`);
+  return { kind: want, ufrag, password, fingerprint, candidates };
+}
+function fits2([type, ip, port, priority]) {
+  return type > 0 && (ip.length === 4 || ip.length === 16 && !/^0{20}ffff/.test(toHex(ip))) && port > 0 && priority > 0;
+}
+function sdp(d, allowed) {
+  const lines2 = [
+    "v=0",
+    "o=- 1 1 IN IP4 0.0.0.0",
+    "s=-",
+    "t=0 0",
+    ...d.listening ? ["a=ice-lite"] : [],
+    "a=group:BUNDLE 0",
+    "m=application 9 UDP/DTLS/SCTP webrtc-datachannel",
+    "c=IN IP4 0.0.0.0",
+    "a=mid:0",
+    "a=sctp-port:5000",
+    `a=max-message-size:${maxMessage}`,
+    `a=setup:${d.listening ? "passive" : d.kind === Kind.answer ? "active" : "actpass"}`,
+    `a=fingerprint:sha-256 ${toHex(d.fingerprint).toUpperCase().replace(/..(?!$)/g, "$&:")}`,
+    `a=ice-ufrag:${d.ufrag}`,
+    `a=ice-pwd:${d.password}`
+  ];
+  d.candidates.forEach(([type, ip, port, priority], i) => {
+    if (!allowed(ip)) return;
+    const related = type === 2 ? " raddr 0.0.0.0 rport 0" : "";
+    lines2.push(`a=candidate:${i + 1} 1 udp ${priority} ${formatIP(ip)} ${port} typ ${types[type]}${related}`);
+  });
+  lines2.push("a=end-of-candidates", "");
+  return lines2.join("\r\n");
+}
+function fromSDP(kind2, sdp2) {
+  const field = (name) => sdp2.match(new RegExp(`^a=${name}(.*)$`, "m"))?.[1]?.trim() ?? "";
+  const candidates = [];
+  for (const [, line] of sdp2.matchAll(/^a=candidate:(.*)$/gm)) {
+    const [, component, transport, priority, address = "", port, , type = ""] = line.trim().split(" ");
+    const ip = parseIP(address);
+    const c = ip && [types.indexOf(type), ip, Number(port), Number(priority)];
+    if (c && component === "1" && /^udp$/i.test(transport) && fits2(c) && candidates.length < maxCandidates) candidates.push(c);
+  }
+  const fingerprint = fromHex(field("fingerprint:sha-256 ").replaceAll(":", "").toLowerCase());
+  if (fingerprint?.length !== 32) throw bad("this browser's certificate has no SHA-256");
+  return { kind: kind2, ufrag: field("ice-ufrag:"), password: field("ice-pwd:"), fingerprint, candidates };
+}
+var maxBytes, maxCandidates, Kind, types, candidate, description, bad;
+var init_rtcdescription = __esm({
+  "../src/node/rtcdescription.ts"() {
+    "use strict";
+    init_bytes();
+    init_error();
+    init_cbor();
+    init_shape();
+    init_rtcaddress();
+    init_wire();
+    maxBytes = 16 << 10;
+    maxCandidates = 16;
+    Kind = { offer: 1, answer: 2 };
+    types = ["", "host", "srflx"];
+    candidate = tuple(uint(2), bytes(4, 16), uint(65535), uint(2 ** 31 - 1));
+    description = tuple(version, uint(), text(4, 256), text(22, 256), bytes(32), list(candidate, maxCandidates));
+    bad = (why) => new SeaError("description", `bad offer or answer: ${why}`);
+  }
+});
+
+// ../src/node/rtclane.ts
+var laneWindow, overhead, quantum, high2, low, maxQueue, bye, RtcLane, cost, wrong2;
+var init_rtclane = __esm({
+  "../src/node/rtclane.ts"() {
+    "use strict";
+    init_wire();
+    laneWindow = 1 << 20;
+    overhead = 64;
+    quantum = laneWindow / 4;
+    high2 = 256 << 10;
+    low = high2 / 2;
+    maxQueue = 4 << 20;
+    bye = "bye";
+    RtcLane = class {
+      #channel;
+      #broken;
+      #gone;
+      #credit = laneWindow;
+      #queue = [];
+      // not in the channel yet
+      #queued = 0;
+      #held = [];
+      // arrived, while nobody takes
+      #taken = 0;
+      // and not given back
+      #open = 0;
+      // cost of what is held or taken and not given back
+      #deliver;
+      #waiting = [];
+      #state = "open";
+      #over = false;
+      // the other side has said bye
+      /**
+       * broken is called with what the other side did wrong, gone when it has said
+       * bye. Neither ends the lane: its owner does.
+       */
+      constructor(channel3, broken, gone) {
+        this.#channel = channel3;
+        this.#broken = broken;
+        this.#gone = gone;
+        channel3.bufferedAmountLowThreshold = low;
+        channel3.onbufferedamountlow = () => this.#flush();
+        channel3.onmessage = ({ data }) => {
+          if (this.#over || this.#state === "ended") return;
+          const why = typeof data === "string" ? this.#text(data) : this.#message(new Uint8Array(data));
+          if (why) this.#broken(why);
+        };
+      }
+      /** buffered is how many bytes are not on their way yet. */
+      get buffered() {
+        return this.#queued + this.#channel.bufferedAmount;
+      }
+      /** send queues a message, or sends it if the window has room. */
+      send(message2) {
+        if (this.#state !== "open") return;
+        if (wrong2(message2)) return this.#broken(wrong2(message2));
+        if (this.#queued + message2.length > maxQueue) return this.#broken("more was sent than the wire takes");
+        this.#queue.push(message2);
+        this.#queued += message2.length;
+        this.#flush();
+      }
+      /** drained resolves when there is room, or the lane has ended. */
+      drained() {
+        return new Promise((resolve) => {
+          this.#waiting.push(resolve);
+          this.#flush();
+        });
+      }
+      /** start gives the messages that have come, and each that comes. */
+      start(deliver) {
+        this.#deliver = deliver;
+        for (const message2 of this.#held.splice(0)) this.#take(message2);
+      }
+      /** leave sends bye after all that is queued; nothing is sent or given after it. */
+      leave() {
+        if (this.#state !== "open") return;
+        this.#state = "leaving";
+        this.#deliver = () => {
+        };
+        this.#flush();
+      }
+      /** end is the end of the channel. What has come can still be had by start. */
+      end() {
+        this.#state = "ended";
+        this.#queue = [];
+        this.#queued = 0;
+        this.#flush();
+      }
+      #flush() {
+        while (this.#queue.length > 0 && cost(this.#queue[0]) <= this.#credit && this.#channel.bufferedAmount <= high2) {
+          const message2 = this.#queue.shift();
+          this.#queued -= message2.length;
+          this.#credit -= cost(message2);
+          this.#write(message2);
+        }
+        if (this.#state === "leaving" && this.#queue.length === 0) {
+          this.#state = "left";
+          this.#write(bye);
+        }
+        if (this.#state === "ended" || this.buffered <= low) for (const wake of this.#waiting.splice(0)) wake();
+      }
+      #write(data) {
+        try {
+          this.#channel.send(data);
+        } catch {
+        }
+      }
+      #message(message2) {
+        if (wrong2(message2)) return wrong2(message2);
+        this.#open += cost(message2);
+        if (this.#open > laneWindow) return "more came than the window takes";
+        if (this.#deliver) this.#take(message2);
+        else this.#held.push(message2);
+        return "";
+      }
+      #take(message2) {
+        this.#taken += cost(message2);
+        if (this.#taken >= quantum && (this.#state === "open" || this.#state === "leaving")) {
+          this.#write(String(this.#taken));
+          this.#open -= this.#taken;
+          this.#taken = 0;
+        }
+        this.#deliver(message2);
+      }
+      #text(text2) {
+        if (text2 === bye) {
+          this.#over = true;
+          this.#gone();
+          return "";
+        }
+        const n = /^[1-9][0-9]{0,6}$/.test(text2) ? Number(text2) : 0;
+        if (n === 0 || n > laneWindow - this.#credit) return "text that is neither credit nor bye";
+        this.#credit += n;
+        this.#flush();
+        return "";
+      }
+    };
+    cost = (message2) => message2.length + overhead;
+    wrong2 = (message2) => message2.length < 1 || message2.length > maxMessage ? `a message of ${message2.length} bytes` : "";
+  }
+});
+
+// ../src/node/rtcpeer.ts
+var gatherTime, expiry, lostTime, closeWait, RtcPeer;
+var init_rtcpeer = __esm({
+  "../src/node/rtcpeer.ts"() {
+    "use strict";
+    init_error();
+    init_rtcaddress();
+    init_rtcdescription();
+    init_rtclane();
+    gatherTime = 750;
+    expiry = 6e4;
+    lostTime = 1e4;
+    closeWait = 1e3;
+    RtcPeer = class {
+      // that ends it unless it comes back
+      constructor(stun, policy) {
+        this.policy = policy;
+        this.#gone = new Promise((_, fail) => this.#fail = fail);
+        this.opened = Promise.race([new Promise((open3) => this.#settle = open3), this.#gone]);
+        this.opened.catch(() => {
+        });
+        const pc = new RTCPeerConnection({ iceServers: stun.map((at2) => ({ urls: `stun:${at2}` })) });
+        this.#pc = pc;
+        pc.ondatachannel = () => this.#end("the other side opened a channel of its own");
+        pc.onconnectionstatechange = () => this.#state();
+        this.#lanes = ["control", "bulk"].map((name, id) => {
+          const channel3 = pc.createDataChannel(name, { negotiated: true, id, ordered: true, protocol: "sea" });
+          channel3.binaryType = "arraybuffer";
+          channel3.onopen = () => this.#opening();
+          channel3.onclose = () => this.#end("closed by the other side");
+          return new RtcLane(
+            channel3,
+            (why) => this.#end(`${name} lane: ${why}`),
+            () => this.#bye()
+          );
+        });
+        this.#in(expiry, "given up: nothing followed in time");
+      }
+      policy;
+      lanes = 2;
+      remote = "";
+      /** opened resolves when both lanes are open, else rejects with SeaError "wire". */
+      opened;
+      #pc;
+      #lanes;
+      #open = 0;
+      // lanes
+      #byes = 0;
+      #why = "";
+      // it has ended
+      #ended = (_) => {
+      };
+      #gone;
+      // rejects at the end
+      #settle;
+      #fail;
+      #timer;
+      // that ends it
+      #lost;
+      /** describe makes our offer or answer, with the candidates that are found in time. */
+      async describe(kind2) {
+        const pc = this.#pc;
+        const gathered = new Promise((resolve) => {
+          pc.onicecandidate = ({ candidate: candidate2 }) => candidate2 || resolve();
+          setTimeout(resolve, gatherTime);
+        });
+        await this.#or(pc.setLocalDescription());
+        await this.#or(gathered);
+        return fromSDP(kind2, pc.localDescription.sdp);
+      }
+      /** hear takes the other side's description. */
+      hear(d) {
+        const type = d.kind === Kind.offer ? "offer" : "answer";
+        return this.#or(this.#pc.setRemoteDescription({ type, sdp: sdp(d, this.policy) }));
+      }
+      /** wire gives the wire if it opens in time, ms from when both sides have both descriptions. */
+      wire(time) {
+        if (!this.#why && this.#open < 2) this.#in(time, "no way to the other side was found in time");
+        return this.opened;
+      }
+      /** buffered: see Wire. */
+      buffered(lane) {
+        return this.#lanes[lane].buffered;
+      }
+      /** send: see Wire. */
+      send(message2, lane) {
+        this.#lanes[lane].send(message2);
+      }
+      /** drained: see Wire. */
+      drained(lane) {
+        return this.#lanes[lane].drained();
+      }
+      /** start: see Wire. */
+      start(message2, ended) {
+        this.#ended = ended;
+        this.#lanes.forEach((lane, i) => lane.start((m) => message2(m, i)));
+        if (this.#why) this.#ended(this.#why);
+      }
+      /** close says bye and ends the connection, at once if it is not open, within a second if it is. */
+      close() {
+        if (this.#why) return;
+        if (this.#open < 2) return this.#end("closed on this side");
+        for (const lane of this.#lanes) lane.leave();
+        this.#in(closeWait, "closed on this side");
+      }
+      /**
+       * or waits for a step. If it fails, so does the peer; if the peer ends first, that
+       * ends the wait: what a closed RTCPeerConnection has promised stays open for ever.
+       */
+      async #or(step) {
+        try {
+          return await Promise.race([step, this.#gone]);
+        } catch (err) {
+          this.#end(err.message);
+          throw this.#error();
+        }
+      }
+      #error() {
+        return new SeaError("wire", `WebRTC: ${this.#why}`);
+      }
+      #in(ms, why) {
+        clearTimeout(this.#timer);
+        this.#timer = setTimeout(() => this.#end(why), ms);
+      }
+      #opening() {
+        if (this.#why || ++this.#open < 2) return;
+        clearTimeout(this.#timer);
+        this.remote = this.#selected();
+        this.#settle(this);
+      }
+      /** selected is the other side's address, as far as the browser tells. */
+      #selected() {
+        const { address, port } = this.#pc.sctp?.transport?.iceTransport?.getSelectedCandidatePair?.()?.remote ?? {};
+        if (!parseIP(address ?? "")) return "";
+        return `${address.includes(":") ? `[${address}]` : address}:${port}`;
+      }
+      #state() {
+        const state2 = this.#pc.connectionState;
+        clearTimeout(this.#lost);
+        if (state2 === "failed" || state2 === "closed") this.#end("connection lost");
+        if (state2 === "disconnected") this.#lost = setTimeout(() => this.#end("connection lost"), lostTime);
+      }
+      #bye() {
+        if (++this.#byes === 2) this.#end("closed by the other side");
+        else this.#in(closeWait, "closed by the other side");
+      }
+      #end(why) {
+        if (this.#why) return;
+        this.#why = why;
+        clearTimeout(this.#timer);
+        clearTimeout(this.#lost);
+        for (const lane of this.#lanes) lane.end();
+        this.#pc.close();
+        this.#fail(this.#error());
+        this.#ended(why);
+      }
+    };
+  }
+});
+
+// ../src/node/rtc.ts
+function parsePlace(text2) {
+  const [, v6, host = v6, port, hex = ""] = /^sea:\/\/(?:\[(.+)\]|([0-9.]+)):([1-9][0-9]{0,4})\/#([0-9a-f]{64})$/.exec(text2) ?? [];
+  const ip = parseIP(host ?? "");
+  if (!ip || formatIP(ip) !== host || v6 !== void 0 !== (ip.length === 16) || Number(port) > 65535) {
+    throw new SeaError("address", `not a sea://IP:PORT/#HASH address: ${text2.slice(0, 128)}`);
+  }
+  return { ip, port: Number(port), hash: fromHex(hex) };
+}
+function iceName() {
+  return btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(15))));
+}
+var maxHalfOpen, Rtc;
+var init_rtc = __esm({
+  "../src/node/rtc.ts"() {
+    "use strict";
+    init_bytes();
+    init_error();
+    init_rtcaddress();
+    init_rtcdescription();
+    init_rtcpeer();
+    maxHalfOpen = 32;
+    Rtc = class {
+      /** openTime is how long a connection may take to open once both sides have heard of each other, in ms. */
+      constructor(openTime = 15e3) {
+        this.openTime = openTime;
+      }
+      openTime;
+      /** stun are servers, host:port, that tell the address outside a NAT. */
+      stun = [];
+      #offers = /* @__PURE__ */ new Set();
+      #answers = /* @__PURE__ */ new Set();
+      /**
+       * offer begins a connection. via is the other end, host:port or "", of the link
+       * that will carry it (see policyVia).
+       */
+      async offer(via) {
+        const peer = this.#peer(this.#offers, this.stun, policyVia(via));
+        return {
+          bytes: encodeDescription(await peer.describe(Kind.offer)),
+          accept: async (answer4) => {
+            try {
+              await peer.hear(parseDescription(answer4, Kind.answer));
+            } catch (err) {
+              peer.close();
+              throw err;
+            }
+            return peer.wire(this.openTime);
+          },
+          close: () => this.#offers.delete(peer) && peer.close()
+        };
+      }
+      /** answer takes the other side's offer, which came over a link to via. */
+      async answer(offer2, via) {
+        const d = parseDescription(offer2, Kind.offer);
+        const peer = this.#peer(this.#answers, this.stun, policyVia(via));
+        await peer.hear(d);
+        return {
+          bytes: encodeDescription(await peer.describe(Kind.answer)),
+          wire: () => peer.wire(this.openTime),
+          close: () => this.#answers.delete(peer) && peer.close()
+        };
+      }
+      /** dial connects to who listens at a sea:// address and shows the certificate that it names. */
+      async dial(url) {
+        const { ip, port, hash: hash3 } = parsePlace(url);
+        const policy = policyOnly(ip);
+        if (!policy(ip)) throw new SeaError("wire", "WebRTC: an address that nothing may be sent to");
+        const peer = this.#peer(this.#offers, [], policy);
+        const ufrag = "sea+v1+" + iceName();
+        void peer.describe(Kind.offer).catch(() => {
+        });
+        await peer.hear({
+          kind: Kind.answer,
+          ufrag,
+          password: ufrag + "+anyone",
+          fingerprint: hash3,
+          candidates: [[1, ip, port, 1]],
+          listening: true
+        });
+        return peer.wire(this.openTime);
+      }
+      /** close ends what is not open yet. Wires live on. */
+      close() {
+        for (const peer of [...this.#offers, ...this.#answers]) peer.close();
+      }
+      /** peer makes one that counts as under way until it is open or has ended. */
+      #peer(among, stun, policy) {
+        if (among.size >= maxHalfOpen) throw new SeaError("wire", "WebRTC: too many connections are being opened");
+        const peer = new RtcPeer(stun, policy);
+        among.add(peer);
+        const done4 = () => among.delete(peer);
+        peer.opened.then(done4, done4);
+        return peer;
+      }
+    };
+  }
+});
+
 // ../src/ledger/format.ts
 function pack(layout, v) {
   const pieces2 = [];
@@ -4320,7 +5876,8 @@ var init_store = __esm({
         const keys = [...this.#all.keys()].filter((k) => k >= first && k <= last).sort();
         return keys.slice(0, most2).map((k) => [k, structuredClone(this.#all.get(k))]);
       }
-      async commit(puts) {
+      async commit(puts, drops = []) {
+        for (const k of drops) this.#all.delete(k);
         for (const [k, v] of structuredClone(puts)) this.#all.set(k, v);
       }
       /** copy is a store with the same in it: a backup. */
@@ -4333,9 +5890,9 @@ var init_store = __esm({
       }
     };
     IdbStore = class _IdbStore {
-      constructor(db, turn) {
+      constructor(db, turn2) {
         this.db = db;
-        this.#turn = turn;
+        this.#turn = turn2;
         db.onversionchange = () => db.close();
       }
       db;
@@ -4346,8 +5903,8 @@ var init_store = __esm({
         const request2 = indexedDB.open(name, 1);
         request2.onupgradeneeded = () => request2.result.createObjectStore("ledger");
         const db = await done3(request2);
-        const turn = await done3(db.transaction("ledger").objectStore("ledger").get(turnKey));
-        return new _IdbStore(db, turn ?? 0);
+        const turn2 = await done3(db.transaction("ledger").objectStore("ledger").get(turnKey));
+        return new _IdbStore(db, turn2 ?? 0);
       }
       async list(first, last, most2) {
         const all = this.db.transaction("ledger").objectStore("ledger");
@@ -4356,27 +5913,28 @@ var init_store = __esm({
         return keys.map((k, i) => [k, values[i]]);
       }
       /** commit looks whether another tab has written since this one opened the store: then nothing is kept. */
-      async commit(puts) {
+      async commit(puts, drops = []) {
         if (this.#broken) throw this.#broken;
         try {
-          await this.#write(puts);
+          await this.#write(puts, drops);
           this.#turn++;
         } catch (err) {
           this.#broken = new SeaError("unavailable", `the ledger cannot be written: ${err instanceof Error ? err.message : String(err)}`);
           throw this.#broken;
         }
       }
-      #write(puts) {
+      #write(puts, drops) {
         return new Promise((resolve, reject) => {
           const change = this.db.transaction("ledger", "readwrite", { durability: "strict" });
           const all = change.objectStore("ledger");
           let other = false;
           change.oncomplete = () => resolve();
           change.onabort = () => reject(other ? new Error("another tab has written it") : change.error ?? new Error("the browser gave up"));
-          const turn = all.get(turnKey);
-          turn.onsuccess = () => {
-            other = (turn.result ?? 0) !== this.#turn;
+          const turn2 = all.get(turnKey);
+          turn2.onsuccess = () => {
+            other = (turn2.result ?? 0) !== this.#turn;
             if (other) return change.abort();
+            for (const k of drops) all.delete(k);
             for (const [k, v] of puts) all.put(v, k);
             all.put(this.#turn + 1, turnKey);
           };
@@ -4396,7 +5954,7 @@ function known(record2) {
   if (v !== version2) throw new SeaError("unavailable", `the ledger is of version ${v}, this program reads version ${version2}`);
   return record2;
 }
-var maxParts2, version2, Book, runKey, paidKey;
+var maxParts2, maxKept2, maxTrimmed, version2, Book, pays, runKey, paidKey;
 var init_book = __esm({
   "../src/ledger/book.ts"() {
     "use strict";
@@ -4406,6 +5964,8 @@ var init_book = __esm({
     init_format();
     init_run();
     maxParts2 = 64;
+    maxKept2 = 64n;
+    maxTrimmed = 2048;
     version2 = 1;
     Book = class {
       constructor(store) {
@@ -4423,46 +5983,70 @@ var init_book = __esm({
         const all = await this.store.list("line/", "line/~", most2);
         return all.map(([, a]) => known(a));
       }
-      /** keep keeps an account and what belongs to it. */
-      keep(a, puts) {
-        return this.store.commit([...puts, [`line/${toHex(a.line)}`, a]]);
+      /** keep keeps an account and what belongs to it, and forgets other records. */
+      keep(a, puts, drops) {
+        return this.store.commit([...puts, [`line/${toHex(a.line)}`, a]], drops);
       }
       /** paid sums what a side has paid for ref. */
       async paid(line, side2, ref) {
         const key3 = paidKey(line, side2, ref);
         const [kept] = await this.store.list(key3, key3, 1);
-        return kept?.[1] ?? { sum: 0n, parts: 0 };
+        return kept?.[1] ?? { sum: 0n, parts: 0, seq: 0n };
       }
       /** runPuts are the records of a run, after others that are to be kept with it. */
       async runPuts(before, r) {
         const { line, side: side2, seq } = lastOf(r).entry;
         const puts = [[runKey(line, side2, seq), pack(run, r)]];
         for (const { entry: e } of r.items) {
-          if (e.kind === Kind2.lock || e.kind === Kind2.void) continue;
+          if (!pays(e)) continue;
           const key3 = paidKey(line, side2, e.ref);
           const pending = [...before, ...puts].filter(([k]) => k === key3).pop()?.[1];
           const { sum, parts: parts3 } = pending ?? await this.paid(line, side2, e.ref);
-          if (parts3 < maxParts2) puts.push([key3, { sum: sum + e.amount, parts: parts3 + 1 }]);
+          if (parts3 < maxParts2) puts.push([key3, { sum: sum + e.amount, parts: parts3 + 1, seq: e.seq }]);
         }
         return puts;
+      }
+      /** trim takes out of puts what goes once a peer's half-chain has come to entry newest, and gives the records that go with it. */
+      async trim(line, side2, newest, puts) {
+        const last = newest - maxKept2;
+        if (last < 1n) return [];
+        const [first, end2] = [runKey(line, side2, 1n), runKey(line, side2, last)];
+        const isOld = ([key3, v]) => key3 >= first && key3 <= end2 || key3.startsWith("ref/") && v.seq <= last;
+        const drops = new Set(puts.filter(isOld).map(([key3]) => key3));
+        puts.splice(0, puts.length, ...puts.filter((put2) => !isOld(put2)));
+        const kept = new Set(puts.map(([key3]) => key3));
+        for (const [key3, b] of await this.store.list(first, end2, maxTrimmed)) {
+          drops.add(key3);
+          for (const { entry: e } of unpack(b, found, "run").items) {
+            const paid = paidKey(line, side2, e.ref);
+            if (pays(e) && !kept.has(paid) && (await this.paid(line, side2, e.ref)).seq <= last) drops.add(paid);
+          }
+        }
+        return [...drops];
       }
       /** runs are those of a half-chain from the one with entry seq on, most at most. */
       async runs(line, side2, seq, most2) {
         const all = await this.store.list(runKey(line, side2, seq), runKey(line, side2, (1n << 64n) - 1n), most2);
         return Promise.all(all.map(([, b]) => open(unpack(b, found, "run"))));
       }
-      /** item is entry seq of a half-chain with the run that it is in. It is there. */
-      async item(line, side2, seq) {
+      /** held is entry seq of a half-chain with the run that it is in, undefined of a peer's that is forgotten. */
+      async held(line, side2, seq) {
         const [r] = await this.runs(line, side2, seq, 1);
         const item = r?.items.find((i) => i.entry.seq === seq);
-        if (!r || !item) throw new SeaError("unavailable", `the ledger's entry ${seq} is missing`);
-        return { item, run: r };
+        return r && item && { item, run: r };
+      }
+      /** item is held of what is there. */
+      async item(line, side2, seq) {
+        const found2 = await this.held(line, side2, seq);
+        if (!found2) throw new SeaError("unavailable", `the ledger's entry ${seq} is missing`);
+        return found2;
       }
       /** proofPut is the record of two runs that cannot both be: of what is held, if anything is, and what was shown. */
       proofPut(line, held, shown2) {
         return [`proof/${toHex(line)}`, { v: 1, held: held && pack(run, held), shown: pack(run, shown2) }];
       }
     };
+    pays = ({ kind: kind2 }) => kind2 !== Kind2.lock && kind2 !== Kind2.void;
     runKey = (line, side2, seq) => `run/${toHex(line)}/${side2}/${seq.toString(16).padStart(16, "0")}`;
     paidKey = (line, side2, ref) => `ref/${toHex(line)}/${side2}/${toHex(ref)}`;
   }
@@ -4480,7 +6064,7 @@ function mustLock(h2, lock2) {
   if (!k) throw new SeaError("not_found", "there is no such lock, or it is closed");
   return k;
 }
-var maxLines, Ledger, bad2, zero64;
+var maxLines, maxOwnLines, maxLocks2, Ledger, locksOf, bad2, zero64;
 var init_ledger = __esm({
   "../src/ledger/ledger.ts"() {
     "use strict";
@@ -4496,6 +6080,8 @@ var init_ledger = __esm({
     init_run();
     init_tally();
     maxLines = 1e4;
+    maxOwnLines = 1e3;
+    maxLocks2 = 4096;
     Ledger = class _Ledger {
       /** watchers hear what changes. */
       watchers = /* @__PURE__ */ new Set();
@@ -4541,6 +6127,7 @@ var init_ledger = __esm({
           peer: a.peer,
           balance: a.theirs.tally.cum - a.mine.tally.cum,
           claim: claimOf(a.theirs) - claimOf(a.mine),
+          granted: a.mine.grant !== null,
           theyMayOwe: limitOf(a.mine, now),
           iMayOwe: limitOf(a.theirs, now),
           state: a.state,
@@ -4677,11 +6264,11 @@ var init_ledger = __esm({
           if (compare(peer, this.key) === 0) throw bad2("a key has no line with itself");
           const known2 = this.#accounts.has(toHex(peer));
           const before = await this.account(peer);
-          const d = { account: before, puts: [] };
+          const d = { account: before, puts: [], drops: [] };
           const out = await fn(d);
           if (d.account !== before || d.puts.length > 0) {
-            if (!known2 && this.#accounts.size >= maxLines) throw new SeaError("busy", `${maxLines} lines are all that there is room for`);
-            await this.book.keep(d.account, d.puts);
+            this.#fits(d.account, before, known2);
+            await this.book.keep(d.account, d.puts, d.drops);
             this.#accounts.set(toHex(peer), d.account);
             for (const w of [...this.watchers]) w(peer);
           }
@@ -4691,6 +6278,16 @@ var init_ledger = __esm({
         this.#turn = done4.catch(() => {
         });
         return done4;
+      }
+      /** fits throws "busy" when there is no room for a line that is new, or for more locks of peers without a grant. */
+      #fits({ mine, theirs }, before, known2) {
+        const most2 = mine.grant || mine.tally.seq > 0n ? maxLines : maxLines - maxOwnLines;
+        if (!known2 && this.#accounts.size >= most2) throw new SeaError("busy", `${most2} lines are all that there is room for`);
+        const more = locksOf(theirs) - locksOf(before.theirs);
+        if (more <= 0 || mine.grant) return;
+        let all = more;
+        for (const a of this.#accounts.values()) if (!a.mine.grant) all += locksOf(a.theirs);
+        if (all > maxLocks2) throw new SeaError("busy", `peers without a grant have ${maxLocks2} locks here that are not closed`);
       }
       /** write signs entries of ours, one run. */
       async #write(d, moves) {
@@ -4735,6 +6332,7 @@ var init_ledger = __esm({
         return tick < maxTick ? tick : maxTick - 1n;
       }
     };
+    locksOf = (h2) => Object.keys(h2.tally.locks).length;
     bad2 = (why) => new SeaError("bad_request", why);
     zero64 = () => new Uint8Array(64);
   }
@@ -4832,31 +6430,32 @@ async function takePush(l, peer, message2) {
       if (wrong3) return dispute(l, d, before, wrong3, r);
     }
     if (p.grant) takeGrant(d, p.grant);
+    const { theirs: now } = d.account;
+    if (fresh2.length > 0) d.drops.push(...await l.book.trim(line, now.side, now.tally.seq, d.puts));
     return answer2(d.account);
   });
 }
 async function verify2(l, peer, grant2, runs) {
-  const all = [];
-  if (grant2) all.push(new Statement(peer, signed2(grant, grant2), grant2.sig).open(grantPurpose));
+  if (grant2) await new Statement(peer, signed2(grant, grant2), grant2.sig).open(grantPurpose);
   for (const r of runs) {
-    all.push(new Statement(peer, lastOf(r).hash, r.sig).open(headPurpose));
+    await new Statement(peer, lastOf(r).hash, r.sig).open(headPurpose);
     for (const { body: body4 } of r.items) {
-      if (body4.voucher) all.push(new Statement(peer, signed2(voucher, body4.voucher), body4.voucher.sig).open(voucherPurpose));
+      if (body4.voucher) await new Statement(peer, signed2(voucher, body4.voucher), body4.voucher.sig).open(voucherPurpose);
       const x = body4.voiding?.release;
-      if (x) all.push(new Statement(l.key, signed2(release, x), x.sig).open(releasePurpose));
+      if (x) await new Statement(l.key, signed2(release, x), x.sig).open(releasePurpose);
     }
   }
-  await Promise.all(all);
 }
 async function takeRun(l, d, r, fresh2) {
   const { line, theirs } = d.account;
   const held = theirs.tally;
   const [first, last] = [firstOf(r).entry.seq, lastOf(r).entry.seq];
   if (first > held.seq + 1n) return "gap";
-  const heldAt = async (seq) => fresh2.find((f) => seq >= firstOf(f).entry.seq && seq <= lastOf(f).entry.seq) ?? (await l.book.item(line, theirs.side, seq)).run;
+  const heldAt = async (seq) => fresh2.find((f) => seq >= firstOf(f).entry.seq && seq <= lastOf(f).entry.seq) ?? (await l.book.held(line, theirs.side, seq))?.run;
   const common = last < held.seq ? last : held.seq;
   if (common >= first) {
     const run3 = await heldAt(common);
+    if (!run3) return void 0;
     const [kept, shown2] = [run3, r].map((x) => x.items[Number(common - firstOf(x).entry.seq)]);
     if (kept.entry.epoch !== shown2.entry.epoch) throw oldEpoch();
     if (compare(kept.hash, shown2.hash) !== 0) return { why: `two entries ${common}`, held: run3 };
@@ -4867,7 +6466,7 @@ async function takeRun(l, d, r, fresh2) {
   let tally = held;
   for (const item of rest3.items) {
     const next = await apply(tally, item);
-    if (typeof next === "string") return { why: next, held: held.seq > 0n ? await heldAt(held.seq) : null };
+    if (typeof next === "string") return { why: next, held: held.seq > 0n && await heldAt(held.seq) || null };
     tally = next;
   }
   fresh2.push(rest3);
@@ -5807,6 +7406,7 @@ var init_purse = __esm({
         const open3 = this.lock && findLock((await this.ledger.account(this.seller)).mine.tally, this.lock);
         if (open3) {
           if (await paid() < bill) await this.ledger.voucher(this.seller, open3.id, bill, fuel2);
+          if (bill > this.vouched) this.vouched = bill;
           await this.fold(release2);
         } else if (bill > 0n && await paid() < bill) {
           await this.ledger.pay(this.seller, bill, this.order);
@@ -5817,7 +7417,12 @@ var init_purse = __esm({
       }
       /** fold pays what is vouched, and closes the lock if its seller has released it. */
       async fold(release2) {
-        if (this.lock) await this.ledger.fold(this.seller, this.lock, release2 && unpack(release2, release, "release"));
+        if (!this.lock) return;
+        try {
+          if (release2) return await this.ledger.fold(this.seller, this.lock, unpack(release2, release, "release"));
+        } catch {
+        }
+        await this.ledger.fold(this.seller, this.lock);
       }
     };
   }
@@ -5828,7 +7433,7 @@ async function same(b, want) {
   const got = await blobOf(b);
   return got.size === want.size && compare(got.hash, want.hash) === 0;
 }
-var patience, firstPause, lastPause, filesAtOnce, Trade;
+var patience, firstPause, lastPause, filesAtOnce, leastRate, Trade, Spool;
 var init_trade = __esm({
   "../src/market/trade.ts"() {
     "use strict";
@@ -5850,6 +7455,7 @@ var init_trade = __esm({
     firstPause = 50;
     lastPause = 3e3;
     filesAtOnce = 4;
+    leastRate = 16 << 10;
     Trade = class _Trade {
       /** owed is what the seller can claim for vouchers, should nothing come of it. */
       get owed() {
@@ -5867,9 +7473,10 @@ var init_trade = __esm({
       #stop;
       // when the buyer wants no more of it
       #purse;
-      #stdout = [];
-      #stderr = [];
-      #sizes = { stdout: 0, stderr: 0 };
+      #stdout = new Spool();
+      #stderr = new Spool();
+      #until;
+      // when all output must be here, once it is delivered
       #shown = 0n;
       #input = 0n;
       #running = false;
@@ -5936,8 +7543,8 @@ var init_trade = __esm({
       async #call() {
         const wait = Math.min(this.#purse.pause > 0 ? this.#purse.pause + 1 : followMillis, this.#cancelled ? 1e3 : followMillis);
         const cursor2 = {
-          stdout: this.#sizes.stdout,
-          stderr: this.#sizes.stderr,
+          stdout: this.#stdout.size,
+          stderr: this.#stderr.size,
           fuel: this.#shown,
           input: this.#input,
           running: this.#running,
@@ -5974,11 +7581,10 @@ var init_trade = __esm({
       /** take takes in what the seller said, and gives what was bought at the end. */
       async #take(f) {
         const { limits: limits2 } = this.#q.job;
-        for (const name of ["stdout", "stderr"]) {
-          (name === "stdout" ? this.#stdout : this.#stderr).push(f[name]);
-          this.#sizes[name] += f[name].length;
-        }
-        if (this.#sizes.stdout + this.#sizes.stderr > limits2.output_bytes) throw new Refused2("bad_output", "the seller sent more output than the job may have");
+        const size3 = this.#stdout.size + this.#stderr.size + f.stdout.length + f.stderr.length;
+        if (size3 > limits2.output_bytes) throw new Refused2("bad_output", "the seller sent more output than the job may have");
+        this.#stdout.add(f.stdout);
+        this.#stderr.add(f.stderr);
         this.#sink.stdout(f.stdout);
         this.#sink.stderr(f.stderr);
         const shown2 = f.fuel < limits2.fuel ? f.fuel : limits2.fuel;
@@ -5992,8 +7598,10 @@ var init_trade = __esm({
           return void 0;
         }
         if (!f.receipt) throw new Refused2("bad_receipt", "the seller delivered without a receipt");
-        if (BigInt(this.#sizes.stdout) < f.stdout_size || BigInt(this.#sizes.stderr) < f.stderr_size) {
+        this.#until ??= Date.now() + patience + limits2.output_bytes / leastRate * 1e3;
+        if (BigInt(this.#stdout.size) < f.stdout_size || BigInt(this.#stderr.size) < f.stderr_size) {
           if (f.stdout.length + f.stderr.length === 0) throw new Refused2("bad_output", "the seller holds output back");
+          if (Date.now() > this.#until) throw new Refused2("bad_output", "the output came too slowly");
           return void 0;
         }
         if (this.#purse.lock && !f.release) {
@@ -6021,7 +7629,7 @@ var init_trade = __esm({
         const why = await this.#wrong(r, receipt, d, delivery2);
         if (why) throw new Refused2("bad_receipt", why);
         const outcome3 = await this.#outcome(f, r);
-        const [stdout, stderr] = [concat(...this.#stdout), concat(...this.#stderr)];
+        const [stdout, stderr] = [this.#stdout.whole(), this.#stderr.whole()];
         if (!await same(stdout, outcome3.stdout) || !await same(stderr, outcome3.stderr)) {
           throw new Refused2("bad_output", "stdout or stderr is not what the receipt says");
         }
@@ -6102,7 +7710,7 @@ var init_trade = __esm({
         const began = Date.now();
         for (; ; ) {
           try {
-            return await fetchBlob(this.#node, this.#q.at, b, AbortSignal.timeout(this.#q.job.limits.wall_ms + patience));
+            return await fetchBlob(this.#node, this.#q.at, b, AbortSignal.timeout(Math.max(0, this.#until - Date.now())));
           } catch (err) {
             const final = err instanceof Refused2 || err instanceof SeaError && err.code === "not_found";
             if (final || Date.now() - began > patience) throw new Refused2("bad_output", `the output did not come: ${refusedOf(err).message}`);
@@ -6118,6 +7726,23 @@ var init_trade = __esm({
         if (!no || compare(st.by, this.#q.seller) !== 0 || compare(no.of, this.hash) !== 0) return new Refused2("bad_statement", "the refusal is not of this order");
         if (release2) await this.#purse.fold(release2);
         return new Refused2(no.reason, no.text);
+      }
+    };
+    Spool = class {
+      #b = new Uint8Array(0);
+      size = 0;
+      add(b) {
+        if (this.size + b.length > this.#b.length) {
+          const larger = new Uint8Array(Math.max(this.size + b.length, 2 * this.#b.length));
+          larger.set(this.#b);
+          this.#b = larger;
+        }
+        this.#b.set(b, this.size);
+        this.size += b.length;
+      }
+      /** whole is all of it, in memory of its own. */
+      whole() {
+        return this.#b.slice(0, this.size);
       }
     };
   }
@@ -6307,6 +7932,7 @@ var init_buyer = __esm({
 // ../src/market/shop.ts
 var shop_exports = {};
 __export(shop_exports, {
+  Sea: () => Sea,
   openShop: () => openShop
 });
 async function openShop(node2, store) {
@@ -6324,6 +7950,166 @@ var init_shop = __esm({
     init_ledger();
     init_store();
     init_buyer();
+    init_sea();
+  }
+});
+
+// ../src/sea.ts
+function stunOf(urls) {
+  const hosts = urls.map((url) => /^wss?:\/\/([^/?#]+)/.exec(url)?.[1] ?? "").filter((host) => /:\d+$/.test(host));
+  return hosts.slice(0, 2);
+}
+var Sea;
+var init_sea = __esm({
+  "../src/sea.ts"() {
+    "use strict";
+    init_bytes();
+    init_channel();
+    init_connection();
+    init_emitter();
+    init_error();
+    init_cbor();
+    init_keys();
+    init_addr();
+    init_node();
+    init_request();
+    init_rtc();
+    Sea = class extends Emitter {
+      #options;
+      #node;
+      #ready;
+      #shop;
+      #handlers = /* @__PURE__ */ new Map();
+      #connections = /* @__PURE__ */ new Set();
+      #channels;
+      #rtc = typeof RTCPeerConnection === "function" ? new Rtc() : void 0;
+      constructor(options = {}) {
+        super();
+        this.#options = { ...this.#rtc && { negotiator: this.#rtc }, ...options };
+      }
+      /** ready resolves when this peer has its key. The first time on a machine that takes a second or two. */
+      async ready() {
+        await this.node();
+        return this;
+      }
+      /** node gives the peer beneath. */
+      node() {
+        return this.#ready ??= this.#make();
+      }
+      async #make() {
+        const signer = this.#options.signer ?? await loadPair(this.#options.work ?? 12);
+        const node2 = await Node2.create({ ...this.#options, signer });
+        for (const [scope2, answer4] of this.#handlers) this.#serve(node2, scope2, answer4);
+        this.#channels = new Channels(node2);
+        node2.watchers.add({
+          up: () => [...node2.links()].length === 1 && void this.emit("online"),
+          down: (link) => {
+            for (const con of [...this.#connections]) con.down(link);
+            if (!node2.isOnline) void this.emit("offline");
+          },
+          opened: (link) => void this.emit("connection", this.#connection(node2, link.addr, link)),
+          message: async (link, scope2, body4) => void await Promise.all([...this.#connections].map((con) => con.take(link, scope2, body4)))
+        });
+        if (typeof addEventListener === "function") addEventListener("pagehide", () => node2.offline());
+        return this.#node = node2;
+      }
+      /** localId is this peer's address. It throws before ready. */
+      localId() {
+        if (!this.#node) throw new SeaError("key", "this peer has no key yet: await ready() or goOnline() first");
+        return this.#node.addr;
+      }
+      /** connections are the addresses of all peers that this one has a link to. */
+      connections() {
+        return [...this.#node?.links() ?? []].map((link) => link.addr);
+      }
+      /** online tells whether this peer is in the sea. */
+      online() {
+        return this.#node?.isOnline ?? false;
+      }
+      /**
+       * goOnline joins the sea by bootstraps, wss://, ws:// or sea:// URLs, and resolves
+       * with the first link. It rejects with "unreachable" and the reasons when none
+       * answers. From then on it comes back by itself, also after sleep.
+       */
+      async goOnline(bootstraps) {
+        const node2 = await this.node();
+        const urls = typeof bootstraps === "string" ? [bootstraps] : bootstraps;
+        if (this.#rtc) this.#rtc.stun = stunOf(urls);
+        await node2.online(urls);
+      }
+      /** goOffline ends all links and stays away. */
+      goOffline() {
+        this.#node?.offline();
+      }
+      /** handle answers calls of a scope, 1 to 64 of a-z 0-9 - . / : _, with what answer returns or its promise gives. */
+      handle(scope2, answer4) {
+        this.#handlers.set(scope2, answer4);
+        if (this.#node) this.#serve(this.#node, scope2, answer4);
+      }
+      #serve(node2, scope2, answer4) {
+        node2.handle(scope2, async (body4, from2) => {
+          const args2 = decode(body4);
+          if (!Array.isArray(args2)) throw new SeaError("bad_request", `${scope2} takes a list of arguments`);
+          const value = await answer4.apply({ from: from2.addr }, args2);
+          return encode(value ?? null);
+        });
+      }
+      /**
+       * call asks the peer at an address and gives its handler's answer. It rejects with
+       * a SeaError whose code is the handler's, or why there is none. "sea:nearest" takes
+       * an address and gives that of the peer nearest to it.
+       */
+      async call(to, scope2, ...args2) {
+        const node2 = await this.node();
+        if (scope2 === nearScope) {
+          const [target] = args2;
+          if (!(target instanceof HashAddress)) throw new SeaError("bad_request", "sea:nearest takes an address");
+          return node2.nearest(target, node2.link(to));
+        }
+        const answer4 = await node2.call(to, scope2, encode(args2));
+        return answer4.length === 0 ? null : decode(answer4);
+      }
+      /** connect begins a connection to a peer. Wait for its "connect", or for ready. */
+      connect(remoteId) {
+        const node2 = this.#node;
+        if (!node2) throw new SeaError("offline", "goOnline first");
+        return this.#connection(node2, remoteId, node2.connect(remoteId));
+      }
+      /**
+       * run buys the run of a module, a WebAssembly program for WASI preview 1, from
+       * whoever sells it for the least. What it says of how it ends is checked and paid
+       * when done resolves; see Purchase. What is signed is kept in this browser.
+       */
+      async run(module, options) {
+        return (await this.shop()).buyer.run(module, options);
+      }
+      /** credit lists what is owed between this peer and others. */
+      async credit() {
+        return (await this.shop()).ledger.lines();
+      }
+      /** shop opens this peer's ledger, the first time; what buying needs is loaded then. */
+      shop() {
+        return this.#shop ??= this.#open();
+      }
+      async #open() {
+        const node2 = await this.node();
+        return (await Promise.resolve().then(() => (init_shop(), shop_exports))).openShop(node2, this.#options.store);
+      }
+      #connection(node2, remote, link) {
+        const con = new Connection(node2, remote, link, (c) => {
+          this.#connections.delete(c);
+          const there = node2.link(remote);
+          if (there && ![...this.#connections].some((other) => other.remote.equals(remote))) there.used = false;
+        });
+        this.#connections.add(con);
+        return con;
+      }
+      /** join makes this peer a member of a channel, whose name has 1 to 256 bytes of UTF-8. It may be done before goOnline. */
+      join(channelId) {
+        if (channelId.length === 0 || utf8(channelId).length > 256) throw new SeaError("bad_request", "a channel's name has 1 to 256 bytes");
+        return new Channel(channelId, this.node().then(() => this.#channels.room(channelId)));
+      }
+    };
   }
 });
 
@@ -6527,1623 +8313,9 @@ function engineName() {
   return `browser ${agent.replace(/[^ -~]/g, "")}`.slice(0, 128);
 }
 
-// ../src/sea.ts
-init_bytes();
-
-// ../src/channel.ts
-init_bytes();
-
-// ../src/emitter.ts
-var Emitter = class {
-  #listeners = /* @__PURE__ */ new Map();
-  /** on has a listener called at each event of a name, in the order in which they came. */
-  on(name, listener) {
-    let all = this.#listeners.get(name);
-    if (!all) this.#listeners.set(name, all = /* @__PURE__ */ new Set());
-    all.add(listener);
-  }
-  /** off takes one away. */
-  off(name, listener) {
-    this.#listeners.get(name)?.delete(listener);
-  }
-  /** emit calls those who listen, and resolves when all have done their work. What one throws is nobody's to catch, and the others are called. */
-  async emit(name, ...args2) {
-    await Promise.all([...this.#listeners.get(name) ?? []].map(async (listener) => {
-      try {
-        await listener(...args2);
-      } catch (err) {
-        queueMicrotask(() => {
-          throw err;
-        });
-      }
-    }));
-  }
-};
-
-// ../src/channel.ts
-init_error();
-init_cbor();
-init_addr();
-init_frame();
-
-// ../src/node/gossip.ts
-init_bytes();
-init_error();
-init_cbor();
-init_shape();
-init_statement();
-init_addr();
-init_frame();
-var maxPublished = 64 << 10;
-var maxSkew = 12e4;
-var publishPurpose = "sea/publish/1";
-var memberPurpose = "sea/member/1";
-var recordLife = 9e4;
-var messageBody = map({
-  v: version,
-  iat: uint(),
-  net: text(0, 1 << 17),
-  num: uint64,
-  body: bytes(0, maxPublished),
-  chan: bytes(28),
-  scope: text(1, 64)
-});
-var recordBody = map({ v: version, iat: uint(), net: text(0, 256), chan: bytes(28), every: uint(86400) });
-async function newPublish(signer, m) {
-  const s2 = await Statement.sign(signer, publishPurpose, encode({ v: 1, ...m }));
-  return [Tag.publish, m.chan, 0, s2.by, s2.body, s2.sig];
-}
-var signed = ([, , , author, body4, sig2]) => new Statement(author, body4, sig2);
-async function idOf(f) {
-  return toHex((await signed(f).hash(publishPurpose)).subarray(0, 16));
-}
-async function openPublish(f, net) {
-  const { v: _, ...m } = read2(await signed(f).open(publishPurpose), messageBody, "message");
-  if (!isScope(m.scope) || m.net !== net || compare(m.chan, f[1]) !== 0) throw new SeaError("bad_request", "a message for another channel");
-  return { ...m, author: f[3] };
-}
-function newRecord(signer, net, chan, every) {
-  return Statement.sign(signer, memberPurpose, encode({ v: 1, iat: Date.now(), net, chan, every }));
-}
-async function openRecord(s2, net, chan) {
-  const r = read2(await s2.open(memberPurpose), recordBody, "record");
-  const now = Date.now();
-  if (r.net !== net || compare(r.chan, chan) !== 0 || r.every < 1) throw new SeaError("bad_request", "the record is of another channel");
-  if (now - r.iat > maxSkew + recordLife || r.iat - now > maxSkew) throw new SeaError("bad_request", "the record does not hold now");
-  return r.every;
-}
-function places(id) {
-  return Promise.all([HashAddress.ofChannel(id), HashAddress.make(`sea:salt:1:1:${id}`), HashAddress.make(`sea:salt:1:2:${id}`)]);
-}
-
-// ../src/node/lobby.ts
-init_bytes();
-init_error();
-init_cbor();
-init_ed25519();
-init_shape();
-init_statement();
-init_addr();
-init_rate();
-var maxRooms = 256;
-var maxRecords = 64;
-var maxRoomsOf = 32;
-var maxAnswer = 16;
-var maxCopies = 3;
-var recordLife3 = 9e4;
-var placeWait = 15e3;
-var request = tuple(bytes(28), bytes(28), bool, orNull(statement));
-var answer = tuple(uint(), list(statement, maxAnswer));
-var Lobby = class {
-  constructor(node2) {
-    this.node = node2;
-    node2.serveMembers((body4, from2) => this.#serve(body4, from2));
-  }
-  node;
-  #rooms = /* @__PURE__ */ new Map();
-  #rates = /* @__PURE__ */ new Map();
-  /** lookUp announces this node, each every seconds, at a channel's places, and gives members and about how many there are. */
-  async lookUp(id, every) {
-    const at2 = await places(id);
-    const chan = new Uint8Array(at2[0].getArrayBuffer());
-    const record2 = await newRecord(this.node.signer, this.node.network, chan, every);
-    const members2 = /* @__PURE__ */ new Map();
-    const counts = [];
-    await Promise.all(at2.map(async (place2) => {
-      try {
-        const [count3, records] = await this.#askAt(chan, place2, record2);
-        if (count3 > 0) counts.push(count3);
-        for (const r of records) {
-          if (compare(r.by, this.node.signer.key) === 0) continue;
-          await this.#check(r, chan);
-          const a = await HashAddress.ofNode(r.by);
-          members2.set(a.toString(), a);
-        }
-      } catch {
-      }
-    }));
-    counts.sort((a, b) => a - b);
-    return { members: [...members2.values()], count: counts[counts.length - 1 >> 1] ?? 0 };
-  }
-  async #askAt(chan, place2, record2) {
-    const body4 = encode([chan, place2.getArrayBuffer(), false, record2.value()]);
-    const there = await this.node.nearest(place2);
-    const self = { addr: this.node.addr, node: this.node.signer.key, entity: this.node.signer.key, direct: true };
-    const reply = there.equals(this.node.addr) ? await this.#serve(body4, self) : await this.node.call(there, "sea:members", body4, AbortSignal.timeout(placeWait));
-    return read2(reply, answer, "sea:members");
-  }
-  async #check(r, chan) {
-    if (await work(r.by) < this.node.work) throw new SeaError("bad_request", "the member's key has too little work");
-    return openRecord(r, this.node.network, chan);
-  }
-  /** serve answers at this meeting place. */
-  async #serve(body4, from2) {
-    const key3 = toHex(from2.node);
-    let rate = this.#rates.get(key3);
-    if (!rate) {
-      if (this.#rates.size >= maxRooms) {
-        for (const [other, r] of this.#rates) if (r.full) this.#rates.delete(other);
-      }
-      if (this.#rates.size >= maxRooms) throw new SeaError("busy", "too many requests");
-      this.#rates.set(key3, rate = new Rate(50, 200));
-    }
-    if (!rate.take()) throw new SeaError("busy", "too many requests");
-    const [chan, at2, copy, record2] = read2(body4, request, "sea:members");
-    const place2 = HashAddress.from(at2);
-    if (record2) {
-      if (copy ? !from2.direct : compare(record2.by, from2.node) !== 0) throw new SeaError("refused", "the record is another node's");
-      const every = await this.#check(record2, chan);
-      this.#announce(toHex(chan), place2, record2, every);
-      if (!copy) this.#copy(from2, place2, encode([chan, at2, true, record2.value()]));
-    }
-    if (copy) return encode([0, []]);
-    const room = this.#rooms.get(toHex(chan));
-    const records = room ? this.#alive(room.members).filter((k) => compare(k.signed.by, from2.node) !== 0) : [];
-    const some = records.sort(() => Math.random() - 0.5).slice(0, maxAnswer);
-    return encode([room?.members.size ?? 0, some.map((k) => k.signed.value())]);
-  }
-  #announce(chan, place2, signed3, every) {
-    const member = toHex(signed3.by);
-    let room = this.#rooms.get(chan);
-    if (!room) {
-      for (const [other, r] of this.#rooms) if (this.#alive(r.members).length === 0) this.#rooms.delete(other);
-      const rooms = [...this.#rooms.values()];
-      if (rooms.length >= maxRooms / 2 && rooms.filter((r) => r.members.has(member)).length >= maxRoomsOf) return;
-      if (rooms.length >= maxRooms) {
-        const [far, { place: farthest }] = [...this.#rooms].sort(([, a], [, b]) => this.node.addr.compareTo(b.place, a.place))[0];
-        if (this.node.addr.compareTo(place2, farthest) >= 0) return;
-        this.#rooms.delete(far);
-      }
-      this.#rooms.set(chan, room = { place: place2, members: /* @__PURE__ */ new Map() });
-    }
-    this.#alive(room.members);
-    if (!room.members.has(member) && room.members.size >= maxRecords) {
-      room.members.delete([...room.members.keys()][Math.floor(Math.random() * maxRecords)]);
-    }
-    room.members.set(member, { signed: signed3, every, until: Date.now() + recordLife3 });
-  }
-  #alive(members2) {
-    const now = Date.now();
-    for (const [member, { until }] of members2) if (until <= now) members2.delete(member);
-    return [...members2.values()];
-  }
-  /** copy tells the neighbours nearest to the place. */
-  #copy(from2, place2, body4) {
-    const near = [...this.node.links()].filter((l) => !l.addr.equals(from2.addr)).sort((a, b) => place2.compareTo(a.addr, b.addr));
-    for (const link of near.slice(0, maxCopies)) void link.call("sea:members", body4, AbortSignal.timeout(5e3)).catch(() => {
-    });
-  }
-};
-
-// ../src/node/membership.ts
-init_bytes();
-init_error();
-init_ed25519();
-init_addr();
-init_frame();
-init_rate();
-init_seen();
-var active = 5;
-var maxActive = 7;
-var maxPassive = 30;
-var maxSuitors = 8;
-var maxLed = 4;
-var maxOurs = 3;
-var maxWalk = 6;
-var maxSample = 8;
-var floodMax = 1024;
-var aliveEvery = 2500;
-var deadAfter = 6e3;
-var dialWait2 = 3e4;
-var answerWait = 3e3;
-var pauseAsking = 2e3;
-var goneFor = 5e3;
-var fresh = 15e3;
-var failedFor = 2e4;
-var shuffleEvery = 3e4;
-var announceEvery = 6e4;
-var firstLookup = 5e3;
-var firstGraft = 400;
-var nextGraft = 200;
-var maxStored = 512;
-var maxStoredBytes = 16 * 66048;
-var maxWanted = 256;
-var maxIDs = 64;
-var maxRemembered = 64;
-var maxAuthors = 1024;
-var maxRoom = 256 << 10;
-var Want = { room: 0, needed: 1, fresh: 2 };
-var Rates = class {
-  link = new Rate(1e3, 2e3);
-  walks = new Rate(4, 32);
-  asks = new Rate(1, 16);
-  gifts = new Rate(256 << 10, 2 * maxStoredBytes);
-  wants = 0;
-};
-var Membership = class {
-  constructor(node2, lobby, id, at2, hearer) {
-    this.node = node2;
-    this.lobby = lobby;
-    this.id = id;
-    this.at = at2;
-    this.hearer = hearer;
-    this.#chan = new Uint8Array(at2.getArrayBuffer());
-  }
-  node;
-  lobby;
-  id;
-  at;
-  hearer;
-  #chan;
-  #began = Date.now();
-  #partners = /* @__PURE__ */ new Map();
-  #suitors = /* @__PURE__ */ new Map();
-  #passive = /* @__PURE__ */ new Map();
-  #gone = /* @__PURE__ */ new Map();
-  // until when
-  #failed = /* @__PURE__ */ new Map();
-  #rates = /* @__PURE__ */ new WeakMap();
-  #authors = /* @__PURE__ */ new Map();
-  #own = { messages: new Rate(20, 20), bytes: new Rate(64 << 10, 128 << 10) };
-  #seen = new Seen(24e4, 16384);
-  #store = /* @__PURE__ */ new Map();
-  #stored = 0;
-  #wanted = /* @__PURE__ */ new Map();
-  #number = Math.floor(Math.random() * 2 ** 48);
-  #askAt = 0;
-  #shuffleAt = Date.now() + about2(shuffleEvery);
-  #lookAt = 0;
-  #pause = firstLookup;
-  #met = false;
-  #count = 0;
-  #trading = false;
-  #over = false;
-  /** partners is how many there are. */
-  get partners() {
-    return this.#partners.size;
-  }
-  /**
-   * say tells all members. Rejects with "busy" beyond 20 messages or 64 KiB a second. Nobody
-   * hears it when nobody is there.
-   */
-  async say(scope2, body4) {
-    if (!this.#own.messages.fits(1) || !this.#own.bytes.fits(body4.length + 200)) throw new SeaError("busy", "too much is said: 20 messages and 64 KiB a second are borne");
-    this.#own.messages.take();
-    this.#own.bytes.take(body4.length + 200);
-    const m = { iat: Date.now(), net: this.node.network, num: this.#number++, body: body4, chan: this.#chan, scope: scope2 };
-    const f = await newPublish(this.node.signer, m);
-    const id = await idOf(f);
-    this.#seen.add(id);
-    this.#keep(id, f);
-    this.#spread(id, f, void 0);
-    return { ...m, author: this.node.signer.key };
-  }
-  /** leave tells the partners. */
-  leave() {
-    this.#over = true;
-    for (const p of this.#partners.values()) p.link.send([Tag.leave, this.#chan]);
-    this.#partners.clear();
-  }
-  /** lost takes a link out that has ended. */
-  lost(link) {
-    this.#lose(link.key);
-  }
-  /** tick does what is due; it is called five times a second. */
-  tick() {
-    const now = Date.now();
-    for (const p of [...this.#partners.values()]) {
-      if (now - p.heard >= deadAfter) {
-        p.link.send([Tag.leave, this.#chan]);
-        this.#lose(p.link.key);
-        this.#remember(p.link.addr);
-      } else if (now - p.spoke >= aliveEvery) this.#send(p.link, [Tag.have, this.#chan, new Uint8Array(0)]);
-    }
-    for (const [key3, s2] of this.#suitors) if (now >= s2.until) this.#fail(key3);
-    for (const list2 of [this.#gone, this.#failed]) for (const [key3, until] of list2) if (now >= until) list2.delete(key3);
-    this.#graft(now);
-    if (now >= this.#shuffleAt) {
-      this.#shuffleAt = now + about2(shuffleEvery);
-      this.#trade();
-    }
-    if (now >= this.#lookAt) void this.#look(now);
-    this.#maintain(now);
-  }
-  /** take takes a frame for this channel. */
-  take(link, f) {
-    const p = this.#partners.get(link.key);
-    if (p) p.heard = Date.now();
-    switch (f[0]) {
-      case Tag.neighbour:
-        return this.#neighbour(link, f);
-      case Tag.partner:
-        return this.#answered(link, f);
-      case Tag.leave:
-        return this.#left(link);
-      case Tag.publish:
-        return void this.#published(link, f).catch((err) => link.strike(String(err)));
-    }
-    if (!p) {
-      if (!this.#suitors.has(link.key) && !this.#gone.has(link.key)) link.send([Tag.leave, this.#chan]);
-      return;
-    }
-    switch (f[0]) {
-      case Tag.have:
-        return this.#have(p, f[2]);
-      case Tag.graft:
-        return this.#grafted(p, f[2]);
-      case Tag.prune:
-        p.lazy = true;
-        return;
-      case Tag.walk:
-        return this.#walk(p, HashAddress.from(f[2]), f[3]);
-      case Tag.shuffle:
-        return this.#shuffled(p, split(f[2]), f[3]);
-      case Tag.shuffled:
-        return this.#traded(p, split(f[2]), f[3]);
-      case Tag.past:
-        return this.#past(p, f[2]);
-    }
-  }
-  // Who the partners are.
-  #maintain(now) {
-    const alone = this.#partners.size === 0;
-    if (alone && this.#suitors.size === 0 && this.#passive.size === 0) {
-      this.#lookAt = Math.min(this.#lookAt, now + this.#pause);
-      return;
-    }
-    if (now < this.#askAt) return;
-    const most2 = alone && !this.#met ? 2 : active;
-    const want = !alone ? Want.room : this.#met ? Want.needed : Want.fresh;
-    while (this.#partners.size + this.#courted() < most2 && this.#suitors.size < maxSuitors) {
-      const at2 = this.#pick(this.#passive.values());
-      if (!at2) return;
-      this.#court(at2, want, false);
-    }
-  }
-  #courted() {
-    return [...this.#suitors.values()].filter((s2) => !s2.led).length;
-  }
-  #court(at2, want, led) {
-    const key3 = at2.toString();
-    if (!this.#mayCourt(key3) || this.#suitors.size >= maxSuitors) return;
-    const suitor = { at: at2, want, led, dialed: false, until: Date.now() + dialWait2 };
-    this.#suitors.set(key3, suitor);
-    this.node.connect(at2).then(
-      (link) => {
-        if (this.#over || this.#suitors.get(key3) !== suitor) return;
-        suitor.dialed = true;
-        suitor.until = Date.now() + answerWait;
-        link.send([Tag.neighbour, this.#chan, want, want === Want.fresh ? new Uint8Array(0) : this.#since(fresh)]);
-      },
-      () => this.#suitors.get(key3) === suitor && this.#fail(key3)
-    );
-  }
-  #mayCourt(key3) {
-    return key3 !== this.node.addr.toString() && !this.#partners.has(key3) && !this.#suitors.has(key3) && !this.#failed.has(key3);
-  }
-  #pick(from2) {
-    return random([...from2].filter((a) => this.#mayCourt(a.toString())));
-  }
-  #fail(key3) {
-    this.#suitors.delete(key3);
-    this.#passive.delete(key3);
-    remember(this.#failed, key3, failedFor);
-  }
-  #neighbour(link, [, , want, ids2]) {
-    if (!this.#ratesOf(link).asks.take()) return;
-    const members2 = this.#sample(maxSample, link.addr);
-    const known2 = this.#partners.has(link.key);
-    if (!known2 && want === Want.room && this.#partners.size >= maxActive) {
-      this.#remember(link.addr);
-      return link.send([Tag.partner, this.#chan, 0, new Uint8Array(0), members2]);
-    }
-    this.#join(link, false);
-    this.#send(link, [Tag.partner, this.#chan, 1, want === Want.fresh ? new Uint8Array(0) : this.#since(fresh), members2]);
-    this.#news(this.#partners.get(link.key), ids2);
-    if (want !== Want.fresh || known2) return;
-    const led = shuffle2([...this.#partners.values()].filter((p) => p.link !== link)).slice(0, active - 1);
-    for (const p of led) this.#send(p.link, [Tag.walk, this.#chan, new Uint8Array(link.addr.getArrayBuffer()), maxWalk]);
-  }
-  #answered(link, [, , yes, ids2, members2]) {
-    const suitor = this.#suitors.get(link.key);
-    if (!suitor?.dialed) {
-      if (yes === 1 && !this.#partners.has(link.key)) link.send([Tag.leave, this.#chan]);
-      return;
-    }
-    for (const a of split(members2)) this.#remember(a);
-    if (yes === 0) {
-      this.#suitors.delete(link.key);
-      this.#remember(link.addr);
-      this.#askAt = Date.now() + about2(pauseAsking);
-      return;
-    }
-    this.#join(link, !suitor.led);
-    const p = this.#partners.get(link.key);
-    if (!p.lazy) this.#send(link, [Tag.graft, this.#chan, new Uint8Array(0)]);
-    this.#news(p, ids2);
-  }
-  #join(link, ours) {
-    this.#suitors.delete(link.key);
-    this.#gone.delete(link.key);
-    this.#passive.delete(link.key);
-    if (this.#partners.has(link.key)) return;
-    while (this.#partners.size >= maxActive) this.#evict();
-    const now = Date.now();
-    const lazy = [...this.#partners.values()].some((p) => !p.lazy);
-    this.#partners.set(link.key, { link, heard: now, spoke: now, lazy, ours });
-    this.#met = true;
-    this.#pause = firstLookup;
-    if (this.#partners.size === 1) this.hearer.partners(true);
-  }
-  /** evict gives a partner up for another: a lazy one if there is, and not those of our own choice. */
-  #evict() {
-    const all = [...this.#partners.values()];
-    const kept = all.filter((p2) => p2.ours).length > maxOurs ? [] : all.filter((p2) => p2.ours);
-    const may = all.filter((p2) => !kept.includes(p2));
-    const p = random(may.filter((q) => q.lazy)) ?? random(may);
-    p.link.send([Tag.leave, this.#chan]);
-    remember(this.#gone, p.link.key, goneFor);
-    this.#lose(p.link.key);
-    this.#remember(p.link.addr);
-  }
-  #left(link) {
-    if (this.#suitors.get(link.key)?.dialed) this.#suitors.delete(link.key);
-    if (!this.#partners.has(link.key)) return;
-    remember(this.#gone, link.key, goneFor);
-    this.#lose(link.key);
-    this.#remember(link.addr);
-    this.#askAt = Math.max(this.#askAt, Date.now() + about2(pauseAsking / (this.#partners.size === 0 ? 2 : 8)));
-  }
-  #lose(key3) {
-    const lost = this.#partners.get(key3);
-    this.#partners.delete(key3);
-    if (this.#suitors.get(key3)?.dialed) this.#suitors.delete(key3);
-    this.#passive.delete(key3);
-    if (!lost) return;
-    if (this.#partners.size === 0) this.hearer.partners(false);
-    const lazy = lost.lazy ? void 0 : random([...this.#partners.values()].filter((p) => p.lazy));
-    if (!lazy) return;
-    lazy.lazy = false;
-    this.#send(lazy.link, [Tag.graft, this.#chan, new Uint8Array(0)]);
-  }
-  #remember(a) {
-    const key3 = a.toString();
-    if (key3 === this.node.addr.toString() || this.#partners.has(key3)) return;
-    if (this.#passive.size >= maxPassive) this.#passive.delete(random([...this.#passive.keys()]));
-    this.#passive.set(key3, a);
-  }
-  #walk(from2, who2, ttl) {
-    if (who2.equals(this.node.addr) || !this.#ratesOf(from2.link).walks.take()) return;
-    if (ttl === maxWalk / 2) this.#remember(who2);
-    const next = random([...this.#partners.values()].filter((p) => p !== from2 && !p.link.addr.equals(who2)));
-    if (ttl > 0 && next) return this.#send(next.link, [Tag.walk, this.#chan, new Uint8Array(who2.getArrayBuffer()), ttl - 1]);
-    if (this.#suitors.size - this.#courted() < maxLed) this.#court(who2, Want.room, true);
-  }
-  #trade() {
-    const p = random([...this.#partners.values()]);
-    if (!p) return;
-    this.#trading = true;
-    this.#send(p.link, [Tag.shuffle, this.#chan, new Uint8Array(this.node.addr.getArrayBuffer()), this.#sample(maxSample - 1, p.link.addr)]);
-  }
-  #shuffled(from2, path, members2) {
-    const on = (a) => path.some((b) => b.equals(a));
-    if (!path.at(-1).equals(from2.link.addr) || on(this.node.addr) || !this.#ratesOf(from2.link).walks.take()) return;
-    const next = random([...this.#partners.values()].filter((p) => !on(p.link.addr)));
-    if (path.length < maxWalk && next) return this.#send(next.link, [Tag.shuffle, this.#chan, join([...path, this.node.addr]), members2]);
-    this.#send(from2.link, [Tag.shuffled, this.#chan, join(path.slice(0, -1)), this.#sample(maxSample, path[0])]);
-    for (const a of [path[0], ...split(members2)]) this.#remember(a);
-  }
-  #traded(from2, path, members2) {
-    const last = path.at(-1);
-    if (last) {
-      const p = this.#partners.get(last.toString());
-      if (p && this.#ratesOf(from2.link).walks.take()) this.#send(p.link, [Tag.shuffled, this.#chan, join(path.slice(0, -1)), members2]);
-      return;
-    }
-    if (this.#trading) for (const a of split(members2)) this.#remember(a);
-    this.#trading = false;
-  }
-  #sample(n, not) {
-    const all = [...[...this.#partners.values()].map((p) => p.link.addr), ...this.#passive.values()];
-    return join(shuffle2(all.filter((a) => !a.equals(not))).slice(0, n));
-  }
-  async #look(now) {
-    const every = Math.min(announceEvery * Math.max(1, Math.floor(this.#count / 64)), 864e5);
-    if (this.#partners.size > 0) this.#lookAt = now + about2(every);
-    else {
-      this.#lookAt = now + this.#pause;
-      this.#pause = Math.min(2 * this.#pause, announceEvery);
-    }
-    const { members: members2, count: count3 } = await this.lobby.lookUp(this.id, every / 1e3);
-    if (this.#over) return;
-    if (count3 > 0) this.#count = count3;
-    for (const a of members2) this.#remember(a);
-    if (this.#partners.size === 0) return this.#maintain(Date.now());
-    const at2 = this.#pick(members2);
-    if (!at2) return;
-    if (this.#partners.size >= active) this.#evict();
-    this.#court(at2, Want.needed, false);
-  }
-  // What is said.
-  async #published(link, f) {
-    const [, , past, author, body4] = f;
-    if (!this.#partners.has(link.key) && !this.#suitors.has(link.key) && !this.#gone.has(link.key)) return link.send([Tag.leave, this.#chan]);
-    if (past === 1) return;
-    const id = await idOf(f);
-    const p = this.#partners.get(link.key);
-    const large2 = body4.length > floodMax;
-    if (this.#seen.has(id)) {
-      this.#came(id);
-      if (p && large2) {
-        p.lazy = true;
-        this.#send(link, [Tag.prune, this.#chan]);
-      }
-      return;
-    }
-    const rates = this.#authorOf(author);
-    if (!this.#ratesOf(link).link.take() || !rates?.messages.fits(1) || !rates.bytes.fits(body4.length)) return this.#came(id);
-    if (await work(author) < this.node.work) throw new SeaError("bad_request", "the author's key has too little work");
-    const m = await openPublish(f, this.node.network);
-    if (this.#over || !this.#seen.add(id)) return;
-    this.#came(id);
-    if (Math.abs(Date.now() - m.iat) > maxSkew || !rates.messages.take() || !rates.bytes.take(body4.length)) return;
-    this.#keep(id, f);
-    if (p && large2) p.lazy = false;
-    this.#spread(id, f, link);
-    this.hearer.heard(m);
-  }
-  #authorOf(author) {
-    const key3 = toHex(author);
-    let rates = this.#authors.get(key3);
-    if (rates) return rates;
-    if (this.#authors.size >= maxAuthors) {
-      for (const [other, r] of this.#authors) if (r.messages.full && r.bytes.full) this.#authors.delete(other);
-    }
-    if (this.#authors.size >= maxAuthors) return void 0;
-    this.#authors.set(key3, rates = { messages: new Rate(20, 40), bytes: new Rate(64 << 10, 256 << 10) });
-    return rates;
-  }
-  #spread(id, f, from2) {
-    for (const p of this.#partners.values()) {
-      if (p.link === from2) continue;
-      if (p.lazy && f[4].length > floodMax) this.#send(p.link, [Tag.have, this.#chan, fromHex(id)]);
-      else this.#give(p.link, f);
-    }
-  }
-  /** give sends a message, unless too much waits for the link. */
-  #give(link, f) {
-    if (link.waiting + f[4].length <= maxRoom) this.#send(link, f);
-  }
-  #keep(id, f) {
-    this.#store.set(id, { f, at: Date.now() });
-    this.#stored += f[4].length;
-    for (const [oldest, { f: old }] of this.#store) {
-      if (this.#store.size <= maxStored && this.#stored <= maxStoredBytes) break;
-      this.#store.delete(oldest);
-      this.#stored -= old[4].length;
-    }
-  }
-  /** since are the names of what came in the last ms, the newest first. */
-  #since(ms) {
-    const from2 = Date.now() - ms;
-    const ids2 = [...this.#store].filter(([, { at: at2 }]) => at2 >= from2).map(([id]) => id);
-    return concat(...ids2.reverse().slice(0, maxIDs).map((id) => fromHex(id)));
-  }
-  #news(p, ids2) {
-    if (Date.now() - this.#began >= fresh) this.#have(p, ids2);
-  }
-  #have(p, ids2) {
-    for (let i = 0; i < ids2.length; i += 16) {
-      const id = toHex(ids2.subarray(i, i + 16));
-      if (this.#seen.has(id)) continue;
-      const w = this.#wanted.get(id);
-      if (w) {
-        if (w.namers.length < maxActive && !w.namers.includes(p.link)) w.namers.push(p.link);
-        continue;
-      }
-      const rates = this.#ratesOf(p.link);
-      if (rates.wants >= maxWanted) continue;
-      rates.wants++;
-      this.#wanted.set(id, { at: Date.now() + firstGraft, namers: [p.link], first: p.link });
-    }
-  }
-  #came(id) {
-    const w = this.#wanted.get(id);
-    if (!w) return;
-    this.#wanted.delete(id);
-    this.#ratesOf(w.first).wants--;
-  }
-  /** graft asks for what was named and did not come. */
-  #graft(now) {
-    const asks = /* @__PURE__ */ new Map();
-    for (const [id, w] of this.#wanted) {
-      if (now < w.at) continue;
-      let p;
-      while (!p && w.namers.length > 0) p = this.#partners.get(w.namers.shift().key);
-      if (!p) {
-        this.#came(id);
-        continue;
-      }
-      w.at = now + nextGraft;
-      const ids2 = asks.get(p) ?? [];
-      if (ids2.length < maxIDs) ids2.push(id);
-      asks.set(p, ids2);
-    }
-    for (const [p, ids2] of asks) {
-      p.lazy = false;
-      this.#send(p.link, [Tag.graft, this.#chan, concat(...ids2.map((id) => fromHex(id)))]);
-    }
-  }
-  #grafted(p, ids2) {
-    p.lazy = false;
-    for (let i = 0; i < ids2.length; i += 16) {
-      const kept = this.#store.get(toHex(ids2.subarray(i, i + 16)));
-      if (kept && this.#ratesOf(p.link).gifts.take(kept.f[4].length)) this.#give(p.link, kept.f);
-    }
-  }
-  #past(p, want) {
-    const rates = this.#ratesOf(p.link);
-    if (!rates.walks.take() || want === 0) return;
-    for (const { f } of [...this.#store.values()].slice(-want)) {
-      if (!rates.gifts.take(f[4].length)) return;
-      this.#give(p.link, [Tag.publish, f[1], 1, f[3], f[4], f[5]]);
-    }
-  }
-  #send(link, f) {
-    const p = this.#partners.get(link.key);
-    if (p) p.spoke = Date.now();
-    link.send(f);
-  }
-  #ratesOf(link) {
-    let rates = this.#rates.get(link);
-    if (!rates) this.#rates.set(link, rates = new Rates());
-    return rates;
-  }
-};
-function remember(list2, key3, ms) {
-  if (list2.size >= maxRemembered) list2.delete(list2.keys().next().value);
-  list2.set(key3, Date.now() + ms);
-}
-var about2 = (ms) => ms * (0.8 + 0.4 * Math.random());
-var random = (list2) => list2[Math.floor(Math.random() * list2.length)];
-var join = (path) => concat(...path.map((a) => new Uint8Array(a.getArrayBuffer())));
-var split = (b) => Array.from({ length: b.length / 28 }, (_, i) => HashAddress.from(b.slice(28 * i, 28 * i + 28)));
-function shuffle2(list2) {
-  return list2.map((x) => [Math.random(), x]).sort(([a], [b]) => a - b).map(([, x]) => x);
-}
-
-// ../src/channel.ts
-var maxChannels = 64;
-var tickEvery = 200;
-var Channel = class extends Emitter {
-  /** Channels are made by Sea.join. */
-  constructor(id, room) {
-    super();
-    this.id = id;
-    this.room = room;
-    void room.then((r) => this.#over || r.join(this), () => this.disconnect());
-  }
-  id;
-  room;
-  #connected = false;
-  #over = false;
-  /** channelId is the channel's name. */
-  channelId() {
-    return this.id;
-  }
-  /** connected tells whether another member is there. */
-  connected() {
-    return this.#connected;
-  }
-  /**
-   * send tells all other members a value that has a place in CBOR, of 64 KiB at most. It
-   * rejects with "busy" beyond 20 messages or 64 KiB a second.
-   */
-  async send(scope2, value) {
-    const body4 = encode(value ?? null);
-    if (!isScope(scope2)) throw new SeaError("bad_request", `no scope: ${scope2}`);
-    if (body4.length > maxPublished) throw new SeaError("too_large", `a message of ${body4.length} bytes, at most ${maxPublished}`);
-    if (this.#over) throw new SeaError("unreachable", "this page has left the channel");
-    await (await this.room).say(this, scope2, body4);
-  }
-  /** disconnect leaves the channel. */
-  disconnect() {
-    if (this.#over) return;
-    this.#over = true;
-    void this.room.then((r) => r.leave(this), () => {
-    });
-    this.partners(false);
-  }
-  /** heard gives a message to those who listen. */
-  heard(m, author) {
-    if (this.#over || m.scope === "connect" || m.scope === "disconnect") return;
-    let value;
-    try {
-      value = decode(m.body);
-    } catch {
-      value = m.body;
-    }
-    void this.emit(m.scope, value, author);
-  }
-  /** partners is told when the first other member came, and when the last one went. */
-  partners(some) {
-    if (some === this.#connected) return;
-    this.#connected = some;
-    void this.emit(some ? "connect" : "disconnect");
-  }
-};
-var Room = class {
-  constructor(node2, lobby, id, at2, empty2) {
-    this.id = id;
-    this.empty = empty2;
-    this.membership = new Membership(node2, lobby, id, at2, this);
-  }
-  id;
-  empty;
-  #channels = /* @__PURE__ */ new Set();
-  membership;
-  join(c) {
-    this.#channels.add(c);
-    c.partners(this.membership.partners > 0);
-  }
-  leave(c) {
-    this.#channels.delete(c);
-    if (this.#channels.size === 0) this.empty(this);
-  }
-  async say(from2, scope2, body4) {
-    const m = await this.membership.say(scope2, body4);
-    await this.#tell(m, from2);
-  }
-  heard(m) {
-    void this.#tell(m);
-  }
-  partners(some) {
-    for (const c of [...this.#channels]) c.partners(some);
-  }
-  async #tell(m, not) {
-    const author = await HashAddress.ofNode(m.author);
-    for (const c of [...this.#channels]) if (c !== not) c.heard(m, author);
-  }
-};
-var Channels = class {
-  constructor(node2) {
-    this.node = node2;
-    this.#lobby = new Lobby(node2);
-    node2.watchers.add(this);
-  }
-  node;
-  #rooms = /* @__PURE__ */ new Map();
-  #lobby;
-  #ticker;
-  /** room gives the membership of a channel, and begins it if need be. */
-  async room(id) {
-    const at2 = await HashAddress.ofChannel(id);
-    const key3 = at2.toString();
-    let room = this.#rooms.get(key3);
-    if (!room) {
-      if (this.#rooms.size >= maxChannels) throw new SeaError("busy", `a member of ${maxChannels} channels already`);
-      room = new Room(this.node, this.#lobby, id, at2, (r) => {
-        if (this.#rooms.get(key3) !== r) return;
-        this.#rooms.delete(key3);
-        r.membership.leave();
-        if (this.#rooms.size === 0) clearInterval(this.#ticker);
-      });
-      this.#rooms.set(key3, room);
-      if (this.#rooms.size === 1) this.#ticker = setInterval(() => this.#tick(), tickEvery);
-    }
-    return room;
-  }
-  #tick() {
-    if (this.node.isOnline) for (const room of this.#rooms.values()) room.membership.tick();
-  }
-  down(link) {
-    for (const room of this.#rooms.values()) room.membership.lost(link);
-  }
-  frame(link, f) {
-    if (f[0] < Tag.publish || f[0] > Tag.past) return;
-    const chan = f[1];
-    for (const room of this.#rooms.values()) {
-      if (compare(new Uint8Array(room.membership.at.getArrayBuffer()), chan) === 0) return room.membership.take(link, f);
-    }
-    if (f[0] !== Tag.leave) link.send([Tag.leave, chan]);
-  }
-};
-
-// ../src/connection.ts
-init_error();
-init_cbor();
-init_frame();
-var Connection = class extends Emitter {
-  /** Connections are made by Sea.connect. */
-  constructor(node2, remote, link, left) {
-    super();
-    this.node = node2;
-    this.remote = remote;
-    this.left = left;
-    this.#known = link instanceof Promise ? link.then((l) => this.#connect(l)) : Promise.resolve(this.#connect(link));
-    this.#known.catch(() => this.#end());
-  }
-  node;
-  remote;
-  left;
-  #link;
-  #over = false;
-  /** known resolves with the link, or rejects when there is no way to the peer. */
-  #known;
-  /** remoteId is the peer's address. */
-  remoteId() {
-    return this.remote;
-  }
-  /** connected tells whether there is a link. */
-  connected() {
-    return this.#link !== void 0 && !this.#over;
-  }
-  /** ready resolves when the peer is connected and rejects when it cannot be, with the reasons. */
-  async ready() {
-    await this.#known;
-    return this;
-  }
-  /**
-   * send sends a value that has a place in CBOR, of 1 MiB at most. It resolves when
-   * it is on its way: who waits for that never fills the queue. It rejects with
-   * "unreachable" when there is no link, "busy" when more than 8 MiB wait.
-   */
-  async send(scope2, value) {
-    const body4 = encode(value ?? null);
-    const link = await this.#known;
-    if (this.#over) throw new SeaError("unreachable", "disconnected");
-    await link.message(scope2, body4);
-  }
-  /** disconnect ends the link, unless it is this peer's only one into the sea or another Connection has it. */
-  disconnect() {
-    const link = this.#link;
-    this.#end();
-    if (link && !link.used && [...this.node.links()].length > 1) link.end(Reason.unwanted);
-  }
-  /** take gives a message to those who listen. Bytes that are no CBOR come as they are. */
-  take(link, scope2, body4) {
-    if (this.#over || link !== this.#link || scope2 === "connect" || scope2 === "disconnect") return;
-    let value;
-    try {
-      value = decode(body4);
-    } catch {
-      value = body4;
-    }
-    return this.emit(scope2, value);
-  }
-  /** down is told of a link that has ended. */
-  down(link) {
-    if (link === this.#link) this.#end();
-  }
-  #connect(link) {
-    if (this.#over || link.alive.aborted) throw new SeaError("unreachable", link.why || "disconnected");
-    this.#link = link;
-    link.open();
-    void this.emit("connect");
-    return link;
-  }
-  #end() {
-    if (this.#over) return;
-    this.#over = true;
-    this.left(this);
-    void this.emit("disconnect");
-  }
-};
-
-// ../src/sea.ts
-init_error();
-init_cbor();
-
-// ../src/keys.ts
-init_error();
-init_ed25519();
-var maxKeys = 64;
-async function loadPair(work3) {
-  if (typeof indexedDB === "undefined") return Pair.generate(work3);
-  const name = `peersea/${work3}`;
-  for (let i = 0; i < maxKeys; i++) {
-    if (await lock(`${name}/${i}`)) return load2(name, i, work3);
-  }
-  throw new SeaError("key", `${maxKeys} tabs have a key each: close one`);
-}
-function lock(name) {
-  return new Promise((resolve, reject) => {
-    navigator.locks.request(name, { ifAvailable: true }, (held) => {
-      resolve(held !== null);
-      return held && new Promise(() => {
-      });
-    }).catch(reject);
-  });
-}
-async function load2(name, i, work3) {
-  const db = await done2(Object.assign(indexedDB.open(name, 1), {
-    onupgradeneeded() {
-      this.result.createObjectStore("keys");
-    }
-  }));
-  try {
-    const kept = await done2(db.transaction("keys").objectStore("keys").get(i));
-    if (kept) return Pair.of(kept.key, kept.secret);
-    const made = await Pair.generate(work3);
-    await done2(db.transaction("keys", "readwrite", { durability: "strict" }).objectStore("keys").put({ key: made.key, secret: made.secret }, i));
-    return made;
-  } finally {
-    db.close();
-  }
-}
-function done2(request2) {
-  return new Promise((resolve, reject) => {
-    request2.onsuccess = () => resolve(request2.result);
-    request2.onerror = () => reject(request2.error);
-  });
-}
-
-// ../src/sea.ts
-init_addr();
-init_node();
-init_request();
-
-// ../src/node/rtc.ts
-init_bytes();
-init_error();
-
-// ../src/node/rtcaddress.ts
-init_bytes();
-function parseIP(text2) {
-  if (/[^\da-f:.]/i.test(text2)) return void 0;
-  const four = /^\d+(\.\d+){3}$/.test(text2);
-  let host;
-  try {
-    host = new URL(`http://${four ? text2 : `[${text2}]`}`).hostname;
-  } catch {
-    return void 0;
-  }
-  if (four) return host === text2 ? new Uint8Array(text2.split(".").map(Number)) : void 0;
-  const [head2, tail] = host.slice(1, -1).split("::").map((half) => half ? half.split(":") : []);
-  const words = [...head2, ...new Array(8 - head2.length - (tail ?? []).length).fill("0"), ...tail ?? []];
-  return new Uint8Array(words.map((word3) => parseInt(word3, 16)).flatMap((word3) => [word3 >> 8, word3 & 255]));
-}
-function formatIP(ip) {
-  if (ip.length === 4) return ip.join(".");
-  return new URL(`http://[${toHex(ip).replace(/....(?!$)/g, "$&:")}]`).hostname.slice(1, -1);
-}
-var loopback = /^(4:7f|6:0{31}1$)/;
-var inside2 = /^(4:(0a|ac1|c0a8|64[4-7])|6:(f[cd]|fe[c-f]))/;
-var never = new RegExp(
-  "^(4:(00|a9fe|[ef]|646464c8|a83f8110|c00000c0)|6:(0{24}|0{20}ffff|0064ff9b(0{16}|0001)|20010000|2002|fd000ec2|fe[89ab]|ff))"
-);
-var digits = (ip) => `${ip.length === 4 ? 4 : 6}:${toHex(ip)}`;
-function policyVia(remote) {
-  const host = remote.replace(/:\d+$/, "").replace(/[[\]]/g, "");
-  const from2 = parseIP(/^(.*\.)?localhost$/.test(host) ? "127.0.0.1" : host);
-  const here = from2 ? digits(from2) : "-";
-  const near = here.slice(0, from2?.length === 4 ? 8 : 18);
-  return (ip) => {
-    const at2 = digits(ip);
-    if (loopback.test(at2)) return loopback.test(here);
-    return !never.test(at2) && (!inside2.test(at2) || at2.startsWith(near));
-  };
-}
-function policyOnly(only) {
-  const here = digits(only);
-  return (ip) => digits(ip) === here && (loopback.test(here) || !never.test(here));
-}
-
-// ../src/node/rtcdescription.ts
-init_bytes();
-init_error();
-init_cbor();
-init_shape();
-init_wire();
-var maxBytes = 16 << 10;
-var maxCandidates = 16;
-var Kind = { offer: 1, answer: 2 };
-var types = ["", "host", "srflx"];
-var candidate = tuple(uint(2), bytes(4, 16), uint(65535), uint(2 ** 31 - 1));
-var description = tuple(version, uint(), text(4, 256), text(22, 256), bytes(32), list(candidate, maxCandidates));
-var bad = (why) => new SeaError("description", `bad offer or answer: ${why}`);
-function encodeDescription(d) {
-  return encode([1, d.kind, d.ufrag, d.password, d.fingerprint, d.candidates]);
-}
-function parseDescription(b, want) {
-  if (b.length > maxBytes) throw bad("it is too long");
-  let fields;
-  try {
-    const v = decodeExact(b);
-    version(Array.isArray(v) ? v[0] : void 0, "it");
-    fields = description(v, "it");
-  } catch (err) {
-    throw bad(err.message);
-  }
-  const [, kind2, ufrag, password, fingerprint, candidates] = fields;
-  if (kind2 !== want) throw bad(`it is of kind ${kind2}, not ${want}`);
-  if (/[^a-zA-Z0-9+/]/.test(ufrag + password)) throw bad("its ufrag or password has other characters");
-  for (const c of candidates) if (!fits2(c)) throw bad(`its candidate ${c}`);
-  return { kind: want, ufrag, password, fingerprint, candidates };
-}
-function fits2([type, ip, port, priority]) {
-  return type > 0 && (ip.length === 4 || ip.length === 16 && !/^0{20}ffff/.test(toHex(ip))) && port > 0 && priority > 0;
-}
-function sdp(d, allowed) {
-  const lines2 = [
-    "v=0",
-    "o=- 1 1 IN IP4 0.0.0.0",
-    "s=-",
-    "t=0 0",
-    ...d.listening ? ["a=ice-lite"] : [],
-    "a=group:BUNDLE 0",
-    "m=application 9 UDP/DTLS/SCTP webrtc-datachannel",
-    "c=IN IP4 0.0.0.0",
-    "a=mid:0",
-    "a=sctp-port:5000",
-    `a=max-message-size:${maxMessage}`,
-    `a=setup:${d.listening ? "passive" : d.kind === Kind.answer ? "active" : "actpass"}`,
-    `a=fingerprint:sha-256 ${toHex(d.fingerprint).toUpperCase().replace(/..(?!$)/g, "$&:")}`,
-    `a=ice-ufrag:${d.ufrag}`,
-    `a=ice-pwd:${d.password}`
-  ];
-  d.candidates.forEach(([type, ip, port, priority], i) => {
-    if (!allowed(ip)) return;
-    const related = type === 2 ? " raddr 0.0.0.0 rport 0" : "";
-    lines2.push(`a=candidate:${i + 1} 1 udp ${priority} ${formatIP(ip)} ${port} typ ${types[type]}${related}`);
-  });
-  lines2.push("a=end-of-candidates", "");
-  return lines2.join("\r\n");
-}
-function fromSDP(kind2, sdp2) {
-  const field = (name) => sdp2.match(new RegExp(`^a=${name}(.*)$`, "m"))?.[1]?.trim() ?? "";
-  const candidates = [];
-  for (const [, line] of sdp2.matchAll(/^a=candidate:(.*)$/gm)) {
-    const [, component, transport, priority, address = "", port, , type = ""] = line.trim().split(" ");
-    const ip = parseIP(address);
-    const c = ip && [types.indexOf(type), ip, Number(port), Number(priority)];
-    if (c && component === "1" && /^udp$/i.test(transport) && fits2(c) && candidates.length < maxCandidates) candidates.push(c);
-  }
-  const fingerprint = fromHex(field("fingerprint:sha-256 ").replaceAll(":", "").toLowerCase());
-  if (fingerprint?.length !== 32) throw bad("this browser's certificate has no SHA-256");
-  return { kind: kind2, ufrag: field("ice-ufrag:"), password: field("ice-pwd:"), fingerprint, candidates };
-}
-
-// ../src/node/rtcpeer.ts
-init_error();
-
-// ../src/node/rtclane.ts
-init_wire();
-var laneWindow = 1 << 20;
-var overhead = 64;
-var quantum = laneWindow / 4;
-var high2 = 256 << 10;
-var low = high2 / 2;
-var maxQueue = 4 << 20;
-var bye = "bye";
-var RtcLane = class {
-  #channel;
-  #broken;
-  #gone;
-  #credit = laneWindow;
-  #queue = [];
-  // not in the channel yet
-  #queued = 0;
-  #held = [];
-  // arrived, while nobody takes
-  #taken = 0;
-  // and not given back
-  #open = 0;
-  // cost of what is held or taken and not given back
-  #deliver;
-  #waiting = [];
-  #state = "open";
-  #over = false;
-  // the other side has said bye
-  /**
-   * broken is called with what the other side did wrong, gone when it has said
-   * bye. Neither ends the lane: its owner does.
-   */
-  constructor(channel3, broken, gone) {
-    this.#channel = channel3;
-    this.#broken = broken;
-    this.#gone = gone;
-    channel3.bufferedAmountLowThreshold = low;
-    channel3.onbufferedamountlow = () => this.#flush();
-    channel3.onmessage = ({ data }) => {
-      if (this.#over || this.#state === "ended") return;
-      const why = typeof data === "string" ? this.#text(data) : this.#message(new Uint8Array(data));
-      if (why) this.#broken(why);
-    };
-  }
-  /** buffered is how many bytes are not on their way yet. */
-  get buffered() {
-    return this.#queued + this.#channel.bufferedAmount;
-  }
-  /** send queues a message, or sends it if the window has room. */
-  send(message2) {
-    if (this.#state !== "open") return;
-    if (wrong2(message2)) return this.#broken(wrong2(message2));
-    if (this.#queued + message2.length > maxQueue) return this.#broken("more was sent than the wire takes");
-    this.#queue.push(message2);
-    this.#queued += message2.length;
-    this.#flush();
-  }
-  /** drained resolves when there is room, or the lane has ended. */
-  drained() {
-    return new Promise((resolve) => {
-      this.#waiting.push(resolve);
-      this.#flush();
-    });
-  }
-  /** start gives the messages that have come, and each that comes. */
-  start(deliver) {
-    this.#deliver = deliver;
-    for (const message2 of this.#held.splice(0)) this.#take(message2);
-  }
-  /** leave sends bye after all that is queued; nothing is sent or given after it. */
-  leave() {
-    if (this.#state !== "open") return;
-    this.#state = "leaving";
-    this.#deliver = () => {
-    };
-    this.#flush();
-  }
-  /** end is the end of the channel. What has come can still be had by start. */
-  end() {
-    this.#state = "ended";
-    this.#queue = [];
-    this.#queued = 0;
-    this.#flush();
-  }
-  #flush() {
-    while (this.#queue.length > 0 && cost(this.#queue[0]) <= this.#credit && this.#channel.bufferedAmount <= high2) {
-      const message2 = this.#queue.shift();
-      this.#queued -= message2.length;
-      this.#credit -= cost(message2);
-      this.#write(message2);
-    }
-    if (this.#state === "leaving" && this.#queue.length === 0) {
-      this.#state = "left";
-      this.#write(bye);
-    }
-    if (this.#state === "ended" || this.buffered <= low) for (const wake of this.#waiting.splice(0)) wake();
-  }
-  #write(data) {
-    try {
-      this.#channel.send(data);
-    } catch {
-    }
-  }
-  #message(message2) {
-    if (wrong2(message2)) return wrong2(message2);
-    this.#open += cost(message2);
-    if (this.#open > laneWindow) return "more came than the window takes";
-    if (this.#deliver) this.#take(message2);
-    else this.#held.push(message2);
-    return "";
-  }
-  #take(message2) {
-    this.#taken += cost(message2);
-    if (this.#taken >= quantum && (this.#state === "open" || this.#state === "leaving")) {
-      this.#write(String(this.#taken));
-      this.#open -= this.#taken;
-      this.#taken = 0;
-    }
-    this.#deliver(message2);
-  }
-  #text(text2) {
-    if (text2 === bye) {
-      this.#over = true;
-      this.#gone();
-      return "";
-    }
-    const n = /^[1-9][0-9]{0,6}$/.test(text2) ? Number(text2) : 0;
-    if (n === 0 || n > laneWindow - this.#credit) return "text that is neither credit nor bye";
-    this.#credit += n;
-    this.#flush();
-    return "";
-  }
-};
-var cost = (message2) => message2.length + overhead;
-var wrong2 = (message2) => message2.length < 1 || message2.length > maxMessage ? `a message of ${message2.length} bytes` : "";
-
-// ../src/node/rtcpeer.ts
-var gatherTime = 750;
-var expiry = 6e4;
-var lostTime = 1e4;
-var closeWait = 1e3;
-var RtcPeer = class {
-  // that ends it unless it comes back
-  constructor(stun, policy) {
-    this.policy = policy;
-    this.#gone = new Promise((_, fail) => this.#fail = fail);
-    this.opened = Promise.race([new Promise((open3) => this.#settle = open3), this.#gone]);
-    this.opened.catch(() => {
-    });
-    const pc = new RTCPeerConnection({ iceServers: stun.map((at2) => ({ urls: `stun:${at2}` })) });
-    this.#pc = pc;
-    pc.ondatachannel = () => this.#end("the other side opened a channel of its own");
-    pc.onconnectionstatechange = () => this.#state();
-    this.#lanes = ["control", "bulk"].map((name, id) => {
-      const channel3 = pc.createDataChannel(name, { negotiated: true, id, ordered: true, protocol: "sea" });
-      channel3.binaryType = "arraybuffer";
-      channel3.onopen = () => this.#opening();
-      channel3.onclose = () => this.#end("closed by the other side");
-      return new RtcLane(
-        channel3,
-        (why) => this.#end(`${name} lane: ${why}`),
-        () => this.#bye()
-      );
-    });
-    this.#in(expiry, "given up: nothing followed in time");
-  }
-  policy;
-  lanes = 2;
-  remote = "";
-  /** opened resolves when both lanes are open, else rejects with SeaError "wire". */
-  opened;
-  #pc;
-  #lanes;
-  #open = 0;
-  // lanes
-  #byes = 0;
-  #why = "";
-  // it has ended
-  #ended = (_) => {
-  };
-  #gone;
-  // rejects at the end
-  #settle;
-  #fail;
-  #timer;
-  // that ends it
-  #lost;
-  /** describe makes our offer or answer, with the candidates that are found in time. */
-  async describe(kind2) {
-    const pc = this.#pc;
-    const gathered = new Promise((resolve) => {
-      pc.onicecandidate = ({ candidate: candidate2 }) => candidate2 || resolve();
-      setTimeout(resolve, gatherTime);
-    });
-    await this.#or(pc.setLocalDescription());
-    await this.#or(gathered);
-    return fromSDP(kind2, pc.localDescription.sdp);
-  }
-  /** hear takes the other side's description. */
-  hear(d) {
-    const type = d.kind === Kind.offer ? "offer" : "answer";
-    return this.#or(this.#pc.setRemoteDescription({ type, sdp: sdp(d, this.policy) }));
-  }
-  /** wire gives the wire if it opens in time, ms from when both sides have both descriptions. */
-  wire(time) {
-    if (!this.#why && this.#open < 2) this.#in(time, "no way to the other side was found in time");
-    return this.opened;
-  }
-  /** buffered: see Wire. */
-  buffered(lane) {
-    return this.#lanes[lane].buffered;
-  }
-  /** send: see Wire. */
-  send(message2, lane) {
-    this.#lanes[lane].send(message2);
-  }
-  /** drained: see Wire. */
-  drained(lane) {
-    return this.#lanes[lane].drained();
-  }
-  /** start: see Wire. */
-  start(message2, ended) {
-    this.#ended = ended;
-    this.#lanes.forEach((lane, i) => lane.start((m) => message2(m, i)));
-    if (this.#why) this.#ended(this.#why);
-  }
-  /** close says bye and ends the connection, at once if it is not open, within a second if it is. */
-  close() {
-    if (this.#why) return;
-    if (this.#open < 2) return this.#end("closed on this side");
-    for (const lane of this.#lanes) lane.leave();
-    this.#in(closeWait, "closed on this side");
-  }
-  /**
-   * or waits for a step. If it fails, so does the peer; if the peer ends first, that
-   * ends the wait: what a closed RTCPeerConnection has promised stays open for ever.
-   */
-  async #or(step) {
-    try {
-      return await Promise.race([step, this.#gone]);
-    } catch (err) {
-      this.#end(err.message);
-      throw this.#error();
-    }
-  }
-  #error() {
-    return new SeaError("wire", `WebRTC: ${this.#why}`);
-  }
-  #in(ms, why) {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#end(why), ms);
-  }
-  #opening() {
-    if (this.#why || ++this.#open < 2) return;
-    clearTimeout(this.#timer);
-    this.remote = this.#selected();
-    this.#settle(this);
-  }
-  /** selected is the other side's address, as far as the browser tells. */
-  #selected() {
-    const { address, port } = this.#pc.sctp?.transport?.iceTransport?.getSelectedCandidatePair?.()?.remote ?? {};
-    if (!parseIP(address ?? "")) return "";
-    return `${address.includes(":") ? `[${address}]` : address}:${port}`;
-  }
-  #state() {
-    const state2 = this.#pc.connectionState;
-    clearTimeout(this.#lost);
-    if (state2 === "failed" || state2 === "closed") this.#end("connection lost");
-    if (state2 === "disconnected") this.#lost = setTimeout(() => this.#end("connection lost"), lostTime);
-  }
-  #bye() {
-    if (++this.#byes === 2) this.#end("closed by the other side");
-    else this.#in(closeWait, "closed by the other side");
-  }
-  #end(why) {
-    if (this.#why) return;
-    this.#why = why;
-    clearTimeout(this.#timer);
-    clearTimeout(this.#lost);
-    for (const lane of this.#lanes) lane.end();
-    this.#pc.close();
-    this.#fail(this.#error());
-    this.#ended(why);
-  }
-};
-
-// ../src/node/rtc.ts
-var maxHalfOpen = 32;
-var Rtc = class {
-  /** openTime is how long a connection may take to open once both sides have heard of each other, in ms. */
-  constructor(openTime = 15e3) {
-    this.openTime = openTime;
-  }
-  openTime;
-  /** stun are servers, host:port, that tell the address outside a NAT. */
-  stun = [];
-  #offers = /* @__PURE__ */ new Set();
-  #answers = /* @__PURE__ */ new Set();
-  /**
-   * offer begins a connection. via is the other end, host:port or "", of the link
-   * that will carry it (see policyVia).
-   */
-  async offer(via) {
-    const peer = this.#peer(this.#offers, this.stun, policyVia(via));
-    return {
-      bytes: encodeDescription(await peer.describe(Kind.offer)),
-      accept: async (answer4) => {
-        try {
-          await peer.hear(parseDescription(answer4, Kind.answer));
-        } catch (err) {
-          peer.close();
-          throw err;
-        }
-        return peer.wire(this.openTime);
-      },
-      close: () => this.#offers.delete(peer) && peer.close()
-    };
-  }
-  /** answer takes the other side's offer, which came over a link to via. */
-  async answer(offer2, via) {
-    const d = parseDescription(offer2, Kind.offer);
-    const peer = this.#peer(this.#answers, this.stun, policyVia(via));
-    await peer.hear(d);
-    return {
-      bytes: encodeDescription(await peer.describe(Kind.answer)),
-      wire: () => peer.wire(this.openTime),
-      close: () => this.#answers.delete(peer) && peer.close()
-    };
-  }
-  /** dial connects to who listens at a sea:// address and shows the certificate that it names. */
-  async dial(url) {
-    const { ip, port, hash: hash3 } = parsePlace(url);
-    const policy = policyOnly(ip);
-    if (!policy(ip)) throw new SeaError("wire", "WebRTC: an address that nothing may be sent to");
-    const peer = this.#peer(this.#offers, [], policy);
-    const ufrag = "sea+v1+" + iceName();
-    void peer.describe(Kind.offer).catch(() => {
-    });
-    await peer.hear({
-      kind: Kind.answer,
-      ufrag,
-      password: ufrag + "+anyone",
-      fingerprint: hash3,
-      candidates: [[1, ip, port, 1]],
-      listening: true
-    });
-    return peer.wire(this.openTime);
-  }
-  /** close ends what is not open yet. Wires live on. */
-  close() {
-    for (const peer of [...this.#offers, ...this.#answers]) peer.close();
-  }
-  /** peer makes one that counts as under way until it is open or has ended. */
-  #peer(among, stun, policy) {
-    if (among.size >= maxHalfOpen) throw new SeaError("wire", "WebRTC: too many connections are being opened");
-    const peer = new RtcPeer(stun, policy);
-    among.add(peer);
-    const done4 = () => among.delete(peer);
-    peer.opened.then(done4, done4);
-    return peer;
-  }
-};
-function parsePlace(text2) {
-  const [, v6, host = v6, port, hex = ""] = /^sea:\/\/(?:\[(.+)\]|([0-9.]+)):([1-9][0-9]{0,4})\/#([0-9a-f]{64})$/.exec(text2) ?? [];
-  const ip = parseIP(host ?? "");
-  if (!ip || formatIP(ip) !== host || v6 !== void 0 !== (ip.length === 16) || Number(port) > 65535) {
-    throw new SeaError("address", `not a sea://IP:PORT/#HASH address: ${text2.slice(0, 128)}`);
-  }
-  return { ip, port: Number(port), hash: fromHex(hex) };
-}
-function iceName() {
-  return btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(15))));
-}
-
-// ../src/sea.ts
-var Sea = class extends Emitter {
-  #options;
-  #node;
-  #ready;
-  #shop;
-  #handlers = /* @__PURE__ */ new Map();
-  #connections = /* @__PURE__ */ new Set();
-  #channels;
-  #rtc = typeof RTCPeerConnection === "function" ? new Rtc() : void 0;
-  constructor(options = {}) {
-    super();
-    this.#options = { ...this.#rtc && { negotiator: this.#rtc }, ...options };
-  }
-  /** ready resolves when this peer has its key. The first time on a machine that takes a second or two. */
-  async ready() {
-    await this.node();
-    return this;
-  }
-  /** node gives the peer beneath. */
-  node() {
-    return this.#ready ??= this.#make();
-  }
-  async #make() {
-    const signer = this.#options.signer ?? await loadPair(this.#options.work ?? 12);
-    const node2 = await Node2.create({ ...this.#options, signer });
-    for (const [scope2, answer4] of this.#handlers) this.#serve(node2, scope2, answer4);
-    this.#channels = new Channels(node2);
-    node2.watchers.add({
-      up: () => [...node2.links()].length === 1 && void this.emit("online"),
-      down: (link) => {
-        for (const con of [...this.#connections]) con.down(link);
-        if (!node2.isOnline) void this.emit("offline");
-      },
-      opened: (link) => void this.emit("connection", this.#connection(node2, link.addr, link)),
-      message: async (link, scope2, body4) => void await Promise.all([...this.#connections].map((con) => con.take(link, scope2, body4)))
-    });
-    if (typeof addEventListener === "function") addEventListener("pagehide", () => node2.offline());
-    return this.#node = node2;
-  }
-  /** localId is this peer's address. It throws before ready. */
-  localId() {
-    if (!this.#node) throw new SeaError("key", "this peer has no key yet: await ready() or goOnline() first");
-    return this.#node.addr;
-  }
-  /** connections are the addresses of all peers that this one has a link to. */
-  connections() {
-    return [...this.#node?.links() ?? []].map((link) => link.addr);
-  }
-  /** online tells whether this peer is in the sea. */
-  online() {
-    return this.#node?.isOnline ?? false;
-  }
-  /**
-   * goOnline joins the sea by bootstraps, wss://, ws:// or sea:// URLs, and resolves
-   * with the first link. It rejects with "unreachable" and the reasons when none
-   * answers. From then on it comes back by itself, also after sleep.
-   */
-  async goOnline(bootstraps) {
-    const node2 = await this.node();
-    const urls = typeof bootstraps === "string" ? [bootstraps] : bootstraps;
-    if (this.#rtc) this.#rtc.stun = stunOf(urls);
-    await node2.online(urls);
-  }
-  /** goOffline ends all links and stays away. */
-  goOffline() {
-    this.#node?.offline();
-  }
-  /** handle answers calls of a scope, 1 to 64 of a-z 0-9 - . / : _, with what answer returns or its promise gives. */
-  handle(scope2, answer4) {
-    this.#handlers.set(scope2, answer4);
-    if (this.#node) this.#serve(this.#node, scope2, answer4);
-  }
-  #serve(node2, scope2, answer4) {
-    node2.handle(scope2, async (body4, from2) => {
-      const args2 = decode(body4);
-      if (!Array.isArray(args2)) throw new SeaError("bad_request", `${scope2} takes a list of arguments`);
-      const value = await answer4.apply({ from: from2.addr }, args2);
-      return encode(value ?? null);
-    });
-  }
-  /**
-   * call asks the peer at an address and gives its handler's answer. It rejects with
-   * a SeaError whose code is the handler's, or why there is none. "sea:nearest" takes
-   * an address and gives that of the peer nearest to it.
-   */
-  async call(to, scope2, ...args2) {
-    const node2 = await this.node();
-    if (scope2 === nearScope) {
-      const [target] = args2;
-      if (!(target instanceof HashAddress)) throw new SeaError("bad_request", "sea:nearest takes an address");
-      return node2.nearest(target, node2.link(to));
-    }
-    const answer4 = await node2.call(to, scope2, encode(args2));
-    return answer4.length === 0 ? null : decode(answer4);
-  }
-  /** connect begins a connection to a peer. Wait for its "connect", or for ready. */
-  connect(remoteId) {
-    const node2 = this.#node;
-    if (!node2) throw new SeaError("offline", "goOnline first");
-    return this.#connection(node2, remoteId, node2.connect(remoteId));
-  }
-  /**
-   * run buys the run of a module, a WebAssembly program for WASI preview 1, from
-   * whoever sells it for the least. What it says of how it ends is checked and paid
-   * when done resolves; see Purchase. What is signed is kept in this browser.
-   */
-  async run(module, options) {
-    return (await this.shop()).buyer.run(module, options);
-  }
-  /** credit lists what is owed between this peer and others. */
-  async credit() {
-    return (await this.shop()).ledger.lines();
-  }
-  /** shop opens this peer's ledger, the first time; what buying needs is loaded then. */
-  shop() {
-    return this.#shop ??= this.#open();
-  }
-  async #open() {
-    const node2 = await this.node();
-    return (await Promise.resolve().then(() => (init_shop(), shop_exports))).openShop(node2, this.#options.store);
-  }
-  #connection(node2, remote, link) {
-    const con = new Connection(node2, remote, link, (c) => {
-      this.#connections.delete(c);
-      const there = node2.link(remote);
-      if (there && ![...this.#connections].some((other) => other.remote.equals(remote))) there.used = false;
-    });
-    this.#connections.add(con);
-    return con;
-  }
-  /** join makes this peer a member of a channel, whose name has 1 to 256 bytes of UTF-8. It may be done before goOnline. */
-  join(channelId) {
-    if (channelId.length === 0 || utf8(channelId).length > 256) throw new SeaError("bad_request", "a channel's name has 1 to 256 bytes");
-    return new Channel(channelId, this.node().then(() => this.#channels.room(channelId)));
-  }
-};
-function stunOf(urls) {
-  const hosts = urls.map((url) => /^wss?:\/\/([^/?#]+)/.exec(url)?.[1] ?? "").filter((host) => /:\d+$/.test(host));
-  return hosts.slice(0, 2);
-}
-
 // ../src/index.ts
+init_sea();
+init_sea();
 var sea = new Sea();
 
 // ../src/market/rest.ts
@@ -8341,6 +8513,8 @@ var offerTime2 = 3e4;
 var quoteTime = 12e4;
 var maxSales = 256;
 var maxUnpaid = 16;
+var maxLost = 1024;
+var lostTime2 = 7 * 24 * 36e5;
 var signRate = 20;
 var signBurst = 100;
 var firstReminder = 5e3;
@@ -8366,6 +8540,9 @@ var Seller = class {
   // by order in hex, oldest first: maxSales
   #quotes = /* @__PURE__ */ new Map();
   // orders by their quotes, of the same sales
+  #lost = /* @__PURE__ */ new Map();
+  // by order in hex, the oldest first: maxLost
+  #began = Date.now();
   #rate = new Rate(signRate, signBurst);
   #paid = (peer) => void this.#look(peer);
   #rest = "";
@@ -8499,23 +8676,29 @@ var Seller = class {
   #allow() {
     if (!this.#rate.take()) throw new SeaError("busy", "asked too often; wait a second");
   }
-  /** #room is how much more a peer may come to owe now, what is set aside for its jobs taken off. */
+  /** #room is how much more a peer may come to owe now, what is set aside for its jobs and what it never paid taken off. */
   async #room(peer) {
     const line = await this.#ledger.line(peer);
     if (line.state !== "open") return 0n;
     let held = 0n;
     let crowd = 0n;
-    for (const other of this.#ledger.lines()) if (other.theyMayOwe === 0n && other.claim > 0n) crowd += other.claim;
-    for (const s2 of this.#sales.values()) {
-      if (s2.ended) continue;
-      const due2 = s2.delivery ? s2.cost : s2.quote.ceiling;
-      if (compare(s2.buyer, peer) === 0) held += due2;
-      if ((await this.#ledger.line(s2.buyer)).theyMayOwe === 0n) crowd += due2;
+    for (const other of this.#ledger.lines()) if (!other.granted && other.claim > 0n) crowd += other.claim;
+    for (const { buyer: buyer2, due: due2 } of this.#dues()) {
+      if (compare(buyer2, peer) === 0) held += due2;
+      if (!(await this.#ledger.line(buyer2)).granted) crowd += due2;
     }
-    const lent = line.theyMayOwe > 0n ? line.theyMayOwe - line.claim - held : this.terms.strangers - crowd;
+    if (!line.granted && this.#lost.size >= maxLost) crowd = this.terms.strangers;
+    const lent = line.granted ? line.theyMayOwe - line.claim - held : this.terms.strangers - crowd;
     const own = -line.claim - held;
     const room = lent > own ? lent : own;
     return room > 0n ? least(room, maxSum - 1n) : 0n;
+  }
+  /** #dues are what buyers have to pay for sales, and were to pay for those that are written off. */
+  #dues() {
+    const now = Date.now();
+    for (const [order2, l] of this.#lost) if (l.until < now) this.#lost.delete(order2);
+    const open3 = [...this.#sales.values()].filter((s2) => !s2.ended);
+    return [...open3.map((s2) => ({ buyer: s2.buyer, due: s2.delivery ? s2.cost : s2.quote.ceiling })), ...this.#lost.values()];
   }
   async #afford(peer, cost2) {
     const room = await this.#room(peer);
@@ -8544,6 +8727,7 @@ var Seller = class {
       const fits4 = compare(quote2.by, mine) === 0 && compare(o.quote, quoted) === 0 && compare(q.ask, await ask2.hash(ask.purpose)) === 0 && compare(ask2.by, from2.node) === 0 && compare(a.to, mine) === 0 && compare(q.job, await hashJob(job)) === 0;
       if (!fits4) throw new Refused2("unknown_quote", "this node gave no such quote for that");
       if (Date.now() > q.until) throw new Refused2("expired", "the quote is too old");
+      if (q.until < this.#began + quoteTime) throw new Refused2("unknown_quote", "the quote is of an earlier run");
       await this.#afford(from2.node, q.ceiling);
       s2 = this.#take(new Sale(hash3, from2.node, from2.addr, job, q, quoted));
     } catch (err) {
@@ -8559,18 +8743,23 @@ var Seller = class {
     if (this.#quotes.has(toHex(s2.quoted))) throw new Refused2("quote_used", "the quote was ordered by already");
     this.#mayTake(s2.job);
     if (this.#closed) throw new Refused2("not_selling", "this node does not sell any more");
-    this.#forget();
+    if (!this.#forget()) throw new Refused2("busy", `${maxSales} sales are remembered until their quotes are over`);
     this.#sales.set(toHex(s2.order), s2);
     this.#quotes.set(toHex(s2.quoted), s2.order);
     void this.#perform(s2);
     return s2;
   }
-  /** #forget makes room for one more sale: the oldest that has ended goes. */
+  /**
+   * #forget makes room for one more sale, and tells whether there is any: the oldest
+   * that has ended goes. Until its quote is over it is what a repeated order meets.
+   */
   #forget() {
-    if (this.#sales.size < maxSales) return;
-    const old = [...this.#sales.values()].find((s2) => s2.ended);
+    if (this.#sales.size < maxSales) return true;
+    const now = Date.now();
+    const old = [...this.#sales.values()].find((s2) => s2.ended && s2.quote.until < now);
+    if (!old) return false;
     this.#sales.delete(toHex(old.order));
-    this.#quotes.delete(toHex(old.quoted));
+    return this.#quotes.delete(toHex(old.quoted));
   }
   /** #no is a follow that is a refusal. */
   async #no(order2, no, peer = this.#node.signer.key) {
@@ -8646,13 +8835,25 @@ var Seller = class {
       await this.#look(s2.buyer);
       for (let left = pause; left > 0 && !s2.ended && !this.#closed; left -= firstReminder) await sleep(Math.min(left, firstReminder));
       if (s2.ended || this.#closed) return;
-      const answer4 = await this.#node.call(s2.at, Scope.due, encode({ order: s2.order }), AbortSignal.timeout(pause)).catch(() => void 0);
-      if (answer4 && !read2(answer4, dueAnswer, Scope.due).known) break;
+      if (await this.#remind(s2, pause) === false) break;
     }
-    if (!s2.ended) s2.end("refused");
+    if (s2.ended) return;
+    this.#lost.set(toHex(s2.order), { buyer: s2.buyer, due: s2.cost, until: Date.now() + lostTime2 });
+    s2.end("refused");
   }
-  /** #look ends the sales that a buyer has paid. */
+  /** #remind asks a buyer whether it knows of a bill; undefined when it does not say. */
+  async #remind(s2, ms) {
+    try {
+      return read2(await this.#node.call(s2.at, Scope.due, encode({ order: s2.order }), AbortSignal.timeout(ms)), dueAnswer, Scope.due).known;
+    } catch {
+      return void 0;
+    }
+  }
+  /** #look ends the sales that a buyer has paid, and strikes out what it pays late. */
   async #look(buyer2) {
+    for (const [order2, l] of this.#lost) {
+      if (compare(l.buyer, buyer2) === 0 && (await this.#ledger.paid(buyer2, fromHex(order2))).theirs >= l.due) this.#lost.delete(order2);
+    }
     for (const s2 of this.#sales.values()) {
       if (s2.state !== "delivered" || compare(s2.buyer, buyer2) !== 0) continue;
       if ((await this.#ledger.paid(buyer2, s2.order)).theirs < s2.cost || s2.ended) continue;
