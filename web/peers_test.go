@@ -14,7 +14,7 @@ import (
 
 // peers brings three Go nodes online, each linked to each by WebSocket, and
 // returns what the tests in TypeScript need to know: where they listen, and their
-// addresses. Each serves
+// addresses. The first two relay connections. Each serves
 //
 //	echo: the body
 //	back: calls the scope test:echo of who asks, with the body, and returns the answer
@@ -25,7 +25,13 @@ import (
 // The first trades: see tradetest.
 func peers(t *testing.T) (env []string) {
 	t.Helper()
-	sea := nodetest.NewOn(t, nodetest.WS(), 3)
+	sea := nodetest.LooseOn(t, nodetest.WS(), 0)
+	for i, relays := range []int{16, 16, 0} {
+		sea.Add(func(c *node.Config) { c.Relays = relays })
+		for j := range i {
+			sea.Link(i, j)
+		}
+	}
 	tradetest.Sell(t, sea, 0)
 	var addrs []string
 	for _, n := range sea.Nodes {

@@ -44,6 +44,11 @@ export class Connection extends Emitter {
 		return this.#link !== undefined && !this.#over;
 	}
 
+	/** relayed tells whether what is sent goes over another peer at this moment, sealed: there is no direct way yet. */
+	relayed(): boolean {
+		return this.#link?.wire.relayed ?? false;
+	}
+
 	/** ready resolves when the peer is connected and rejects when it cannot be, with the reasons. */
 	async ready(): Promise<this> {
 		await this.#known;

@@ -1,6 +1,6 @@
 // Connecting to a node that was found: WebRTC with an offer and an answer that
-// others carry, or the WebSocket that it names. See docs/PROTOCOL.md, part 4,
-// sea:rtc.
+// others carry, the WebSocket that it names, or a relay. See docs/PROTOCOL.md,
+// part 4, sea:rtc and "Relayed connections".
 
 import { type Bytes, compare } from "../bytes.ts";
 import { SeaError } from "../error.ts";
@@ -9,14 +9,17 @@ import { bytes, read, tuple } from "../identity/shape.ts";
 import { type HashAddress } from "./addr.ts";
 import { type Contact } from "./contact.ts";
 import { type Link } from "./link.ts";
+import { relayTo } from "./relayed.ts";
 import { type Wire } from "./wire.ts";
 
 // The times, ms, and bounds.
 const iceWait = 15_000;
 const strangerWait = 4000;
 const maxAnswering = 16;
+const directAlone = 3000; // that a direct way has before a relay is tried beside it
 
-const described = tuple(bytes(1, 16_384));
+/** described is an offer or answer, as it travels. */
+export const described = tuple(bytes(1, 16_384));
 
 /** Negotiator makes wires by WebRTC. via is the other end of the link that carries what is described, host:port or "". */
 export interface Negotiator {
@@ -72,26 +75,52 @@ export class Connector {
 		return dial;
 	}
 
+	/** to finds a node and links to it, directly or, when that fails or takes long, over a relay. The first link is taken. */
 	async #to(a: HashAddress, first: Link | undefined): Promise<Link> {
 		const { urls } = await this.reach.find(a, first);
+		const over = new AbortController();
+		const direct = this.#direct(a, first, urls, over.signal);
+		let late: ReturnType<typeof setTimeout> | undefined;
+		const slow = new Promise<void>((resolve) => (late = setTimeout(resolve, directAlone)));
+		let failed = false;
+		try {
+			const link = await Promise.race([direct, slow]).catch(() => void (failed = true));
+			if (link) return link;
+			const relayed = relayTo(this.reach, a, async (relay) => {
+				const { urls } = await this.reach.find(relay, undefined);
+				return this.#direct(relay, undefined, urls, over.signal);
+			}, !failed);
+			return await Promise.any([direct, relayed]);
+		} catch (err) {
+			const reasons = err instanceof AggregateError ? err.errors : [err];
+			throw new SeaError("unreachable", `no link to ${a}: ${reasons.map(said).join("; ")}`);
+		} finally {
+			clearTimeout(late);
+			over.abort();
+		}
+	}
+
+	/** direct tries one way after the other, until over aborts. */
+	async #direct(a: HashAddress, first: Link | undefined, urls: readonly string[], over: AbortSignal): Promise<Link> {
 		const failures: string[] = [];
-		const ways = [() => this.#negotiate(a, first)];
+		const ways = [() => this.#negotiate(a, first, over)];
 		// A stranger's word is no reason to knock at an address without a name and a certificate.
 		for (const url of urls.filter((u) => u.startsWith("wss://"))) {
 			ways.push(async () => this.reach.greet(await this.reach.dial(url, strangerWait), a));
 		}
 		for (const way of ways) {
+			if (over.aborted) break;
 			try {
 				return await way();
 			} catch (err) {
-				failures.push(err instanceof Error ? err.message : String(err));
+				failures.push(said(err));
 			}
 		}
-		throw new SeaError("unreachable", `no link to ${a}: ${failures.join("; ")}`);
+		throw new SeaError("unreachable", failures.join("; "));
 	}
 
 	/** negotiate offers WebRTC. Of two that offer to each other at once the smaller address's offer is taken. */
-	async #negotiate(to: HashAddress, first: Link | undefined): Promise<Link> {
+	async #negotiate(to: HashAddress, first: Link | undefined, over: AbortSignal): Promise<Link> {
 		const { negotiator } = this.reach;
 		if (!negotiator) throw new SeaError("unavailable", "there is no WebRTC here");
 		const key = to.toString();
@@ -103,6 +132,8 @@ export class Connector {
 			return this.#yield(to, "the other side's offer is being answered");
 		}
 		this.#offers.set(key, mine);
+		const stop = () => offer.close();
+		over.addEventListener("abort", stop);
 		try {
 			const body = await this.reach.callFrom(to, first, "sea:rtc", encode([offer.bytes]));
 			const [answer] = read(body, described, "answer");
@@ -112,6 +143,7 @@ export class Connector {
 			if (!mine.withdrawn && !(err instanceof SeaError && err.code === "refused")) throw err;
 			return this.#yield(to, String(err));
 		} finally {
+			over.removeEventListener("abort", stop);
 			if (this.#offers.get(key) === mine) this.#offers.delete(key);
 		}
 	}
@@ -171,4 +203,8 @@ export class Connector {
 			throw err;
 		}
 	}
+}
+
+function said(err: unknown): string {
+	return err instanceof Error ? err.message : String(err);
 }

@@ -11,6 +11,8 @@ import { type Inbox } from "./inbox.ts";
 import { Outbox } from "./outbox.ts";
 import { Joiner } from "./parts.ts";
 import { clean, done, failed, type Outcome, result } from "./rpc.ts";
+import { type Stream } from "./stream.ts";
+import { type Wire } from "./wire.ts";
 
 // The bounds of a link: calls under way each way and the bytes of their bodies, the
 // window of messages and what may wait for it, bad statements that are borne.
@@ -32,7 +34,7 @@ const lastWait = 500;
 
 /** Owner is the node that a link belongs to. */
 export interface Owner {
-	/** frame takes what is not the link's own: routing, channels, relays, needs. */
+	/** frame takes what is not the link's own: routing, channels, needs. */
 	frame(link: Link, f: Frame): void;
 	/** serve answers a direct call. */
 	serve(link: Link, scope: string, body: Bytes): Promise<Bytes>;
@@ -67,6 +69,9 @@ export class Link {
 	/** used tells that an application at this end wants the link, greeted that one at the other end does. */
 	used = false;
 	greeted = false;
+
+	/** streams are this side's ends of connections that the peer relays, by its numbers. Their bound is Stream's. */
+	readonly streams = new Map<Uint, Stream>();
 
 	/** why is the reason in words, once it has ended. */
 	why = "";
@@ -121,12 +126,22 @@ export class Link {
 
 	/** busy tells whether anybody uses the link. */
 	get busy(): boolean {
-		return this.used || this.greeted || this.#calls.size + this.#serving.size > 0;
+		return this.used || this.greeted || this.#calls.size + this.#serving.size + this.streams.size > 0;
+	}
+
+	/** wire is what it goes over. */
+	get wire(): Wire {
+		return this.#inbox.wire;
+	}
+
+	/** relays tells whether the peer relays connections for us: nothing is relayed twice. */
+	get relays(): boolean {
+		return !this.wire.relayed && this.peer.record.caps.includes("relay");
 	}
 
 	/** remote is the peer's address as the wire shows it, or "". */
 	get remote(): string {
-		return this.#inbox.wire.remote;
+		return this.wire.remote;
 	}
 
 	/** send sends a frame, unless the link has ended. gone is called when the wire has all of it. */
@@ -174,6 +189,7 @@ export class Link {
 		for (const serving of this.#serving.values()) serving.abort();
 		for (const message of this.#messages.splice(0)) message.failed(new SeaError("unreachable", `the link ended: ${why}`));
 		for (const { heard } of this.#pinged.values()) heard(Infinity);
+		for (const stream of this.streams.values()) stream.end("the link to the relay ended");
 		this.#owner.down(this);
 	}
 
@@ -303,6 +319,11 @@ export class Link {
 			case Tag.need:
 				this.theirs = f[1];
 				break;
+			case Tag.relay:
+			case Tag.relayCredit:
+			case Tag.relayEnd:
+				if (f[2] === 1) this.streams.get(f[1])?.frame(f);
+				return;
 			case Tag.welcome:
 			case Tag.part:
 				throw new SeaError("frame", "a frame that may not come now");

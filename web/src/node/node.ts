@@ -18,6 +18,7 @@ import { type Inbox } from "./inbox.ts";
 import { Link } from "./link.ts";
 import { type KeyPair, newKeyPair } from "./noise.ts";
 import { contactScope, hashOf, nearScope, newRequest, type Reply, type Request, sealedScope } from "./request.ts";
+import { directTo, relayedTo } from "./relayed.ts";
 import { Router } from "./router.ts";
 import { type Caller, done, failed, type Handler, type Outcome, result } from "./rpc.ts";
 import { maxRouted, openCall, sealCall } from "./sealed.ts";
@@ -31,6 +32,7 @@ const recordLife = 24 * 3_600_000;
 const dialWait = 10_000;
 const maxLinks = 80;
 const maxContacts = 1024;
+const maxRelaysNamed = 4;
 
 const contactAnswer = tuple(statement, orNull(statement));
 
@@ -105,6 +107,12 @@ export class Node {
 			const link = this.#direct(from, body, body.length === 0);
 			return this.#upkeep.near(link, body);
 		});
+		this.#own("sea:relays", () => {
+			const relays = [...this.links()].filter((l) => l.relays).slice(0, maxRelaysNamed);
+			return encode([relays.map((l) => new Uint8Array(l.addr.getArrayBuffer()))]);
+		});
+		this.#own("sea:relayed", (body, from) => relayedTo(this, this.#direct(from, body, true), body));
+		this.#own("sea:rtc", (body, from) => directTo(this, this.#direct(from, body, true), body));
 		this.#own("sea:silent", (body, from) => {
 			this.#direct(from, body, false);
 			const of = this.link(HashAddress.from(body));
@@ -394,7 +402,6 @@ export class Node {
 	}
 
 	async #serve(scope: string, body: Bytes, from: Caller): Promise<Bytes> {
-		if (scope === "sea:rtc") throw new SeaError("refused", "there is a link already");
 		const handler = this.#handlers.get(scope);
 		if (!handler) throw new SeaError("no_handler", `scope ${scope} is not served here`);
 		return handler(body, from);

@@ -1,5 +1,5 @@
 // Outbox is what waits to be sent over a link: small frames first, large ones in
-// parts, messages in their order. See docs/PROTOCOL.md, part 4, "Large frames".
+// parts, messages and what is relayed in their order. See docs/PROTOCOL.md, part 4, "Large frames".
 
 import { type Bytes } from "../bytes.ts";
 import { encodeFrame, type Frame, maxPiece, Tag } from "./frame.ts";
@@ -9,6 +9,9 @@ import { type Lane, type Wire } from "./wire.ts";
 
 // A lane's buffer is filled up to here, in bytes.
 const high = 256 << 10;
+
+// What goes one after the other, over the second lane where there is one.
+const inOrder = new Set<number>([Tag.message, Tag.relay, Tag.relayEnd]);
 
 /** Waiting is a frame that is not on the wire yet. */
 interface Waiting {
@@ -53,7 +56,7 @@ export class Outbox {
 		if (this.#closed) return;
 		const waiting = { bytes: encodeFrame(f), gone };
 		this.waiting += waiting.bytes.length;
-		if (f[0] === Tag.message) this.#messages.push(waiting);
+		if (inOrder.has(f[0])) this.#messages.push(waiting);
 		else if (waiting.bytes.length > maxPiece) this.#large.push(waiting);
 		else this.#small.push(waiting);
 		this.#wake();

@@ -17,6 +17,9 @@ export interface Wire {
 	/** remote is the other side's address as this side sees it, or "". */
 	readonly remote: string;
 
+	/** relayed tells that another peer passes it on at this moment. */
+	readonly relayed?: boolean;
+
 	/** buffered is how many bytes wait in a lane. The sender keeps it small. */
 	buffered(lane: Lane): number;
 
