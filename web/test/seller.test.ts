@@ -7,6 +7,7 @@ import { emptyBlob } from "../src/compute/blob.ts";
 import { Result } from "../src/compute/engine.ts";
 import { encodeJob, hashJob, newJob } from "../src/compute/job.ts";
 import { type Outcome } from "../src/compute/result.ts";
+import { SeaError } from "../src/error.ts";
 import { encode } from "../src/identity/cbor.ts";
 import { Pair } from "../src/identity/ed25519.ts";
 import { read } from "../src/identity/shape.ts";
@@ -198,5 +199,49 @@ test("a grant that was taken back leaves no room, not even a stranger's", async 
 	assert.equal(await b.room(m), 2n * cost);
 	await m.ledger.grant(a.pair.key, 1n);
 	assert.equal(await a.room(m), 1n);
+	seller.close();
+});
+
+test("one that asks without end leaves the others their turn", async (t) => {
+	t.mock.method(performance, "now", () => 0);
+	const m = await Market.make();
+	const [a, b] = [await Customer.make(), await Customer.make()];
+	const seller = await m.seller();
+	const code = (work: Promise<unknown>) => work.then(() => "", (err: SeaError) => err.code);
+	const forged = new Statement(a.pair.key, encode({ v: 1, order: new Uint8Array(32) }), new Uint8Array(64));
+	const asks: [string, unknown][] = [
+		["market:offer", {}],
+		["market:cancel", { cancel: forged.value() }],
+		["market:follow", { order: new Uint8Array(32), stdout: 0, stderr: 0, fuel: 0, input: 0, running: false, wait: 0 }],
+	];
+	const ends = new Map<string, number>();
+	for (let i = 0; i < 300; i++) {
+		const end = await code(a.call(m, ...asks[i % 3]!));
+		ends.set(end, (ends.get(end) ?? 0) + 1);
+	}
+	assert.equal(ends.get("busy"), 225, JSON.stringify([...ends]));
+	assert.equal(await b.room(m), 2n * cost);
+	assert.equal(await b.ordered(m, await b.quoted(m)), "delivered");
+	seller.close();
+});
+
+test("bytes of any kind are refused, and nothing else", async (t) => {
+	unhurried(t);
+	const m = await Market.make();
+	const a = await Customer.make();
+	const seller = await m.seller();
+	const request = (await a.quoted(m)) as { [name: string]: unknown };
+	const good = [encode({ ask: request["ask"] }), encode(request), encode({ order: new Uint8Array(32) })];
+	for (const [scope, handler] of m.handlers) {
+		for (const b of good) {
+			for (let at = 0; at < b.length; at += 31) {
+				const wrong = b.slice(0, at % 2 ? at : b.length);
+				if (at < wrong.length) wrong[at]! ^= 0x21;
+				const from = { addr: a.at, node: a.pair.key, entity: a.pair.key, direct: true };
+				await (async () => handler(wrong, from))().catch((err: unknown) => assert.ok(err instanceof SeaError, `${scope}: ${String(err)}`));
+			}
+		}
+	}
+	assert.equal(m.ran, 0);
 	seller.close();
 });

@@ -12,7 +12,7 @@ import { encode } from "../identity/cbor.ts";
 import { read } from "../identity/shape.ts";
 import { type Ledger } from "../ledger/ledger.ts";
 import { clean, type Caller, type Handler } from "../node/rpc.ts";
-import { Rate } from "../node/rate.ts";
+import { Rate, Rates } from "../node/rate.ts";
 import { type Asking } from "./find.ts";
 import { costOf, least, maxSum, type Price, withMemory } from "./price.ts";
 import { Refused } from "./reason.ts";
@@ -32,9 +32,13 @@ const maxUnpaid = 16;
 const maxLost = 1024;
 const lostTime = 7 * 24 * 3_600_000;
 
-// Signatures a second for all who ask, and at once.
-const signRate = 20;
-const signBurst = 100;
+// Questions a second that take signatures, and at once: of all, and of one who asks;
+// of how many that is remembered.
+const signRate = 40;
+const signBurst = 200;
+const askRate = 15;
+const askBurst = 75;
+const maxAskers = 256;
 
 // The first pause before a buyer is reminded of a bill, the last, and what is kept of a job that cost nothing, ms.
 const firstReminder = 5000;
@@ -109,6 +113,7 @@ export class Seller {
 	readonly #lost = new Map<string, Lost>(); // by order in hex, the oldest first: maxLost
 	readonly #began = Date.now();
 	readonly #rate = new Rate(signRate, signBurst);
+	readonly #askers = new Rates(askRate, askBurst, maxAskers);
 	readonly #paid = (peer: Bytes): void => void this.#look(peer);
 	#rest = "";
 	#closed = false;
@@ -127,11 +132,15 @@ export class Seller {
 		node.handle(Scope.follow, async (body, from) => {
 			const { order, ...cursor } = read(body, followRequest, Scope.follow);
 			const s = this.#sales.get(toHex(order));
-			if (!s) return this.#no(order, new Refused("unknown_order", "this node has no such order"));
+			if (!s) {
+				this.#allow(from);
+				return this.#no(order, new Refused("unknown_order", "this node has no such order"));
+			}
 			if (compare(s.buyer, from.node) !== 0 || !from.direct) throw new SeaError("refused", "the order is somebody else's");
 			return encode(await s.follow(cursor));
 		});
 		node.handle(Scope.cancel, async (body, from) => {
+			this.#allow(from);
 			const { cancel } = read(body, cancelRequest, Scope.cancel);
 			const { order } = await open(cancelForm, cancel);
 			const s = this.#sales.get(toHex(order));
@@ -174,7 +183,7 @@ export class Seller {
 
 	async #offer(from: Caller) {
 		if (this.#rest) throw new SeaError("refused", `nothing is sold now: ${this.#rest}`);
-		this.#allow();
+		this.#allow(from);
 		const { price, gib, strangers, caps } = this.terms;
 		const now = Date.now();
 		return sign(offerForm, this.#node.signer, {
@@ -188,7 +197,7 @@ export class Seller {
 	}
 
 	async #ask(body: Bytes, from: Caller) {
-		this.#allow();
+		this.#allow(from);
 		const { ask } = read(body, askRequest, Scope.ask);
 		const a = await open(askForm, ask);
 		if (compare(ask.by, from.node) !== 0 || compare(a.to, this.#node.signer.key) !== 0) throw new SeaError("refused", "the ask is from or for somebody else");
@@ -234,8 +243,8 @@ export class Seller {
 		return all.some((s) => s.open) || all.filter((s) => s.state === "delivered").length >= maxUnpaid;
 	}
 
-	#allow(): void {
-		if (!this.#rate.take()) throw new SeaError("busy", "asked too often; wait a second");
+	#allow(from: Caller): void {
+		if (!this.#askers.take(toHex(from.node)) || !this.#rate.take()) throw new SeaError("busy", "asked too often; wait a second");
 	}
 
 	/** #room is how much more a peer may come to owe now, what is set aside for its jobs and what it never paid taken off. */
@@ -279,12 +288,12 @@ export class Seller {
 	async #order(body: Bytes, from: Caller): Promise<Bytes> {
 		if (!from.direct) throw new SeaError("refused", "orders are taken over direct links only; connect first");
 		const { order, quote, ask, ...cursor } = read(body, orderRequest, Scope.order);
-		const o = await open(orderForm, order);
 		if (compare(order.by, from.node) !== 0) throw new SeaError("refused", "the order is from somebody else");
 		const hash = await order.hash(orderForm.purpose);
 		const known = this.#sales.get(toHex(hash));
-		if (known) return encode(await known.follow(cursor));
-		this.#allow();
+		if (known) return encode(await known.follow(cursor)); // its signature was looked at
+		this.#allow(from);
+		const o = await open(orderForm, order);
 		const [q, a] = [await open(quoteForm, quote), await open(askForm, ask)];
 		const quoted = await quote.hash(quoteForm.purpose);
 		const job = jobOf(a.job);

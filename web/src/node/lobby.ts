@@ -11,7 +11,7 @@ import { statement, type Statement } from "../identity/statement.ts";
 import { HashAddress } from "./addr.ts";
 import { newRecord, openRecord, places } from "./gossip.ts";
 import { type Node } from "./node.ts";
-import { Rate } from "./rate.ts";
+import { Rates } from "./rate.ts";
 import { type Caller } from "./rpc.ts";
 
 // The bounds of a meeting place in a tab, and its times, ms.
@@ -35,7 +35,7 @@ interface Kept {
 /** Lobby belongs to a node. */
 export class Lobby {
 	readonly #rooms = new Map<string, { place: HashAddress; members: Map<string, Kept> }>();
-	readonly #rates = new Map<string, Rate>();
+	readonly #rates = new Rates(50, 200, maxRooms);
 
 	constructor(readonly node: Node) {
 		node.serveMembers((body, from) => this.#serve(body, from));
@@ -83,14 +83,7 @@ export class Lobby {
 
 	/** serve answers at this meeting place. */
 	async #serve(body: Bytes, from: Caller): Promise<Bytes> {
-		const key = toHex(from.node);
-		let rate = this.#rates.get(key);
-		if (!rate) {
-			if (this.#rates.size >= maxRooms) for (const [other, r] of this.#rates) if (r.full) this.#rates.delete(other);
-			if (this.#rates.size >= maxRooms) throw new SeaError("busy", "too many requests");
-			this.#rates.set(key, (rate = new Rate(50, 200)));
-		}
-		if (!rate.take()) throw new SeaError("busy", "too many requests");
+		if (!this.#rates.take(toHex(from.node))) throw new SeaError("busy", "too many requests");
 		const [chan, at, copy, record] = read(body, request, "sea:members");
 		const place = HashAddress.from(at);
 		if (record) {

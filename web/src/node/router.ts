@@ -8,7 +8,7 @@ import { type Uint } from "../identity/cbor.ts";
 import { HashAddress } from "./addr.ts";
 import { type Framed, Tag } from "./frame.ts";
 import { type Link } from "./link.ts";
-import { Rate } from "./rate.ts";
+import { Rate, Rates } from "./rate.ts";
 import {
 	fits, hashOf, maxLife, nearScope, newReply, readReply, readRequest, type Reply, type Request, slack, verifyReply, verifyRequest,
 } from "./request.ts";
@@ -82,7 +82,7 @@ export class Router {
 	readonly #hops = new Map<number, Flight>();
 	#lastHop = 0;
 	readonly #seen = new Seen(60_000, 8192);
-	readonly #sources = new Map<string, Rate>();
+	readonly #sources = new Rates(50, 200, maxSources);
 	readonly #rates = new WeakMap<Link, Rate>();
 	readonly #guarded = new Map<string, Guarded>(); // by source and id, the oldest first
 	readonly #guards = new Map<string, number>(); // how many of them are whose
@@ -209,7 +209,7 @@ export class Router {
 				return nak("bad_request");
 			}
 			// After the signature, so that nobody can use another's rate up.
-			if (!this.#allow(toHex(request.source))) return nak("busy");
+			if (!this.#sources.take(toHex(request.source))) return nak("busy");
 		}
 		const known = this.#flights.get(key);
 		if (known && !known.own && known.backs.length < maxBacks && known.backs.every((b) => b.link !== link)) {
@@ -223,16 +223,6 @@ export class Router {
 		this.#seen.add(key);
 		link.send([Tag.ack, hop]);
 		this.#forward(this.#flight({ key, request, source, attempt, own: undefined, backs: [{ link, hop }], ttl, budget }));
-	}
-
-	#allow(source: string): boolean {
-		let rate = this.#sources.get(source);
-		if (!rate) {
-			for (const [other, r] of this.#sources) if (this.#sources.size >= maxSources && r.full) this.#sources.delete(other);
-			if (this.#sources.size >= maxSources) return false;
-			this.#sources.set(source, (rate = new Rate(50, 200)));
-		}
-		return rate.take();
 	}
 
 	/** forward finds the next neighbour, or makes this node the end, or gives the request back. */
