@@ -33,6 +33,8 @@ class Market {
 	ran = 0;
 	/** due is what buyers say to a bill. */
 	due: Bytes = encode({ known: true });
+	/** fetches has modules fetched, which no buyer ever sends. */
+	fetches = false;
 	readonly handlers = new Map<string, Handler>();
 
 	private constructor(
@@ -51,13 +53,17 @@ class Market {
 			addr: await HashAddress.ofNode(signer.key), signer,
 			links: () => [] as Link[],
 			nearest: async (to) => to,
-			call: async () => this.due,
+			call: async (_, scope, __, signal) => {
+				if (scope === "market:due") return this.due;
+				return new Promise((_, reject) => signal!.addEventListener("abort", () => reject(new SeaError("cancelled", "given up"))));
+			},
 			handle: (scope, handler) => void (handler ? handlers.set(scope, handler) : handlers.delete(scope)),
 		};
 		const runner: Runner = {
 			steerable: false,
 			pause: () => {},
-			run: async (job) => {
+			run: async (job, blobs) => {
+				if (this.fetches) await blobs.open(job.module);
 				this.ran++;
 				const outcome: Outcome = { v: 1, end: "exit", code: 0, trap: "", stdout: emptyBlob, stderr: emptyBlob, files: [] };
 				const none = new Uint8Array(0);
@@ -243,5 +249,24 @@ test("bytes of any kind are refused, and nothing else", async (t) => {
 		}
 	}
 	assert.equal(m.ran, 0);
+	seller.close();
+});
+
+test("a buyer that never sends its job does not keep the others waiting", async (t) => {
+	t.mock.timers.enable({ apis: ["setTimeout"] });
+	const m = await Market.make();
+	const [a, b] = [await Customer.make(), await Customer.make()];
+	const seller = await m.seller();
+	m.fetches = true;
+	const request = await a.quoted(m);
+	const taken = a.ordered(m, request);
+	await soon();
+	assert.equal(await b.quoted(m), "busy");
+	t.mock.timers.tick(31_000);
+	assert.equal(await taken, "taken");
+	await soon();
+	assert.equal(await a.ordered(m, request), "inputs_missing");
+	m.fetches = false;
+	assert.equal(await b.ordered(m, await b.quoted(m)), "delivered");
 	seller.close();
 });

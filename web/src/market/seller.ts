@@ -40,6 +40,11 @@ const askRate = 15;
 const askBurst = 75;
 const maxAskers = 256;
 
+// A buyer's module and inputs are waited for so long, ms, and a second for so many
+// bytes: nothing else is sold meanwhile.
+const inputTime = 30_000;
+const inputRate = 64 << 10;
+
 // The first pause before a buyer is reminded of a bill, the last, and what is kept of a job that cost nothing, ms.
 const firstReminder = 5000;
 const lastReminder = 3_600_000;
@@ -355,10 +360,14 @@ export class Seller {
 	/** #perform runs a sale's job and delivers it. It never rejects. */
 	async #perform(s: Sale): Promise<void> {
 		this.changed();
+		const late = new AbortController();
+		const bytes = s.job.files.reduce((n, f) => n + f.size, s.job.module_size + s.job.stdin.size);
+		const timer = setTimeout(() => late.abort(), inputTime + (bytes / inputRate) * 1000);
 		try {
-			const result = await this.#engine.run(s.job, this.#inputs(s), {
+			const result = await this.#engine.run(s.job, this.#inputs(s, AbortSignal.any([s.stop.signal, late.signal])), {
 				signal: s.stop.signal,
 				begun: () => {
+					clearTimeout(timer);
 					s.state = "running";
 					s.changed();
 				},
@@ -379,20 +388,23 @@ export class Seller {
 			await this.#collect(s);
 		} catch (err) {
 			if (this.#closed) return;
-			s.refusal = await this.#refusal(s.order, s.buyer, failed(err)).catch(() => undefined);
+			const no = late.signal.aborted ? new Refused("inputs_missing", "the job's bytes did not come in time") : failed(err);
+			s.refusal = await this.#refusal(s.order, s.buyer, no).catch(() => undefined);
 			s.end("refused");
+		} finally {
+			clearTimeout(timer);
 		}
 		this.changed();
 	}
 
 	/** #inputs fetches a job's bytes from its buyer. */
-	#inputs(s: Sale): Blobs {
+	#inputs(s: Sale, signal: AbortSignal): Blobs {
 		const { job } = s;
 		const all: Blob[] = [{ hash: job.module, size: job.module_size }, job.stdin, ...job.files];
 		return {
 			open: async (hash) => {
 				const blob = all.find((b) => compare(b.hash, hash) === 0)!;
-				const b = await fetchBlob(this.#node, s.at, blob, s.stop.signal);
+				const b = await fetchBlob(this.#node, s.at, blob, signal);
 				s.input += BigInt(b.length);
 				s.changed();
 				return b;
