@@ -39,6 +39,26 @@ func TestPaidInParts(t *testing.T) {
 	}
 }
 
+// TestClocksApart has a job paid as it runs between ledgers whose clocks are two
+// minutes apart, one way and the other. What the market itself stamps is compared with
+// the clock of who wrote it only.
+func TestClocksApart(t *testing.T) {
+	for _, ahead := range []time.Duration{-time.Minute, time.Minute} {
+		t.Run(ahead.String(), func(t *testing.T) {
+			t.Parallel()
+			buyer, seller, _, _ := vouching(t)
+			buyer.ahead.Store(int64(ahead))
+			seller.ahead.Store(int64(-ahead))
+			paced(seller, testLimit)
+			j := buyer.run(longJob(buyer))
+			if j.State != Done || !j.Paid || j.Vouched == 0 {
+				t.Errorf("%s, %s (%s), paid %v, vouched %s", j.State, j.Reason, j.Error, j.Paid, j.Vouched)
+			}
+			agree(t, buyer, seller, j.Cost)
+		})
+	}
+}
+
 // newest is the newest sale.
 func (tr *trader) newest() Sale {
 	tr.t.Helper()
