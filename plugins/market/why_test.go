@@ -3,6 +3,7 @@ package market
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 
 	"github.com/peersea/sea/compute"
@@ -180,21 +181,18 @@ func TestPapersBounded(t *testing.T) {
 func TestLostElsewhere(t *testing.T) {
 	t.Parallel()
 	buyer, sellers := among(t, 2)
-	gone := make(chan *trader, 2)
+	gone := make(chan *trader, 1)
+	var met atomic.Bool
 	for _, s := range sellers {
 		s.engine.(*tricky).before = func(ctx context.Context) {
-			select {
-			case gone <- s:
-				if len(gone) == 1 { // the first to be ordered from hangs
-					<-ctx.Done()
-				}
-			default:
+			if met.CompareAndSwap(false, true) { // the first to be ordered from hangs
+				gone <- s
+				<-ctx.Done()
 			}
 		}
 	}
 	id := buyer.submit(primes(buyer, "100"))
 	bad := <-gone
-	gone <- nil // so that the other one is not the first
 	bad.halt()
 	j := buyer.wait(id)
 	if j.State != Done || j.Seller == bad.key.Entity() || !j.Paid || j.Spent != 0 {
