@@ -19,7 +19,7 @@ func marketsimSuite(ctx context.Context, report func(figure)) error {
 	spread := func(q func(float64) time.Duration) string { return fmt.Sprintf("p99 %.0f ms", ms(q(0.99))) }
 	report(figure{Name: "find_first_ms", Value: ms(r.First(0.5)), Unit: "ms", Against: spread(r.First)})
 	report(figure{Name: "find_ms", Value: ms(r.Later(0.5)), Unit: "ms", Against: spread(r.Later)})
-	report(figure{Name: "msgs_per_job", Value: float64(r.Messages) / float64(r.Jobs), Unit: "msgs", Against: fmt.Sprintf("%.1f look-ups, %.1f offers, %.1f asks", each(r.Lookups), each(r.Offers), each(r.Asks))})
+	report(figure{Name: "msgs_per_job", Value: float64(r.Messages) / float64(r.Jobs), Unit: "msgs", Against: fmt.Sprintf("%.1f look-ups, %.1f offers, %.1f asks, %.1f notices", each(r.Lookups), each(r.Offers), each(r.Asks), each(r.Notices))})
 	served := func(name string, r marketsim.Report) {
 		report(figure{Name: name, Value: 100 * float64(r.Served) / float64(r.Sellers), Unit: "%", Against: fmt.Sprintf("%d jobs, %d sellers; the busiest had %d", r.Jobs, r.Sellers, r.Most)})
 	}

@@ -171,8 +171,14 @@ func (m *Market) tryBuy(ctx context.Context, j *job, r *jobRecord) (no *Refused,
 // ask gets one seller's quote. When the seller lends less than the buyer's cap
 // and the buyer did not say how much fuel it needs, it asks once more for what
 // the seller lends. When the seller's offer, as it is remembered, does not suit, it
-// is looked at once more.
+// is looked at once more. A notice says what a stranger may owe: where that would
+// bound the fuel, the seller is asked what this node may.
 func (m *Market) ask(ctx context.Context, s Spec, k known) (quoted, *Refused) {
+	if k.Hint && s.Limits.Fuel == 0 && k.Offer.Room < s.MaxCredit {
+		if fresh, err := m.fetchOffer(ctx, k.At); err == nil && fresh.Sells {
+			k = fresh
+		}
+	}
 	for again := false; ; again = true {
 		q, room, no := m.askOnce(ctx, s, k)
 		unasked := len(q.ask.Body) == 0 // by what is remembered, which may be otherwise by now
@@ -183,7 +189,7 @@ func (m *Market) ask(ctx context.Context, s Spec, k known) (quoted, *Refused) {
 			k.Offer.Room = room
 			m.sellers.room(k.At, func(ledger.Amount) ledger.Amount { return room })
 			continue
-		case !unasked || no.Reason != RefusedCredit && time.Until(k.Expires) > pick.OfferAge-offerFresh:
+		case !unasked || !k.Hint && no.Reason != RefusedCredit && time.Until(k.Expires) > pick.OfferAge-offerFresh:
 			return q, no
 		}
 		fresh, err := m.fetchOffer(ctx, k.At)
@@ -217,7 +223,11 @@ func (m *Market) askOnce(ctx context.Context, s Spec, k known) (q quoted, room l
 		return q, room, refuse(Busy, "seller %s: %v", k.Seller.Short(), err)
 	}
 	if err != nil {
-		m.sellers.Forget(k.At)
+		if k.Hint { // it may have left, whatever others still show
+			m.sellers.Fail(k.At)
+		} else {
+			m.sellers.Forget(k.At)
+		}
 		return q, room, refuse(Unreachable, "seller %s cannot be asked: %v", k.Seller.Short(), err)
 	}
 	asked := q.ask.Hash(AskPurpose)

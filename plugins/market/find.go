@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/ledger"
 	"github.com/peersea/sea/node/addr"
 	"github.com/peersea/sea/node/rpc"
@@ -24,18 +25,22 @@ type known = pick.Known[Offer]
 type directory struct {
 	*pick.Directory[Offer]
 
-	mu     sync.Mutex
-	asking map[addr.Addr]*asking // whose offer is on its way
+	mu     sync.Mutex              // guards what follows
+	asking map[addr.Addr]*asking   // whose offer is on its way
+	liars  map[addr.Addr]time.Time // who has shown a false notice, until when it counts
 }
 
 func newDirectory() directory {
-	return directory{Directory: pick.NewDirectory[Offer](time.Now), asking: map[addr.Addr]*asking{}}
+	return directory{
+		Directory: pick.NewDirectory[Offer](time.Now), asking: map[addr.Addr]*asking{}, liars: map[addr.Addr]time.Time{},
+	}
 }
 
 // asking is a node that is being asked for its offer, by all who want it.
 type asking struct {
 	done chan struct{} // closed when the rest is set
 	k    known
+	near []known // the notices that it carries, if it is asked for them
 	err  error
 }
 
@@ -63,41 +68,66 @@ func (d *directory) room(at addr.Addr, change func(ledger.Amount) ledger.Amount)
 }
 
 // find returns the sellers among to, or, when to is empty, among the nodes with
-// whom this one has dealt well, that are linked, that have lately shown an offer
-// or that are found by asking the sea. It asks those for their offer of whom
-// none is remembered, and when it is patient waits for all of them. bad says
-// what came of the others.
+// whom this one has dealt well, that are linked, that have lately shown an offer,
+// that are near to one of these, or that are found by asking the sea. It asks those
+// for their offer of whom none is remembered, and when it is patient waits for all
+// of them. bad says what came of the others.
 func (m *Market) find(ctx context.Context, to []addr.Addr, patient bool) (sellers []known, bad []missed) {
-	where := slices.Clone(to)
-	if len(to) == 0 {
-		for _, w := range m.dealt.best() {
-			where = append(where, w.At)
-		}
-		for _, l := range m.node.Links() {
-			where = append(where, l.Peer.Addr)
-		}
-		where = append(where, m.sellers.seen()...)
+	if len(to) > 0 {
+		return m.offersOf(ctx, to, nil, true, patient)
 	}
-	sellers, bad = m.offersOf(ctx, where, len(to) > 0, patient)
-	if len(to) == 0 && !patient && (len(sellers) == 0 || m.sellers.Looking()) {
-		more, also := m.offersOf(ctx, m.lookAround(ctx), false, false)
-		sellers, bad = append(sellers, more...), append(bad, also...)
+	var where []addr.Addr
+	for _, w := range m.dealt.best() {
+		where = append(where, w.At)
 	}
-	slices.SortFunc(sellers, func(a, b known) int { return slices.Compare(a.At[:], b.At[:]) })
-	sellers = slices.CompactFunc(sellers, func(a, b known) bool { return a.At == b.At })
+	where = append(where, m.sellers.seen()...)
+	links, first := m.carriers()
+	if patient {
+		first = len(links)
+	}
+	sellers, bad = m.offersOf(ctx, where, links[:first], false, patient)
+	more := func(found []known, missed []missed) { sellers, bad = unite(sellers, found), append(bad, missed...) }
+	if !patient && len(sellers) < pick.MaxAsked && first < len(links) {
+		more(m.offersOf(ctx, nil, links[first:], false, false))
+	}
+	switch {
+	case patient:
+	case len(sellers) == 0 || len(sellers) < pick.MaxAsked && m.sellers.Looking():
+		more(m.offersOf(ctx, nil, m.lookAround(ctx, pick.Lookups), false, false))
+	case m.sellers.Looking(): // for the next job
+		m.spawn(func(ctx context.Context) {
+			m.offersOf(ctx, nil, m.lookAround(ctx, pick.FewLookups), false, true)
+		})
+	}
 	return sellers, bad
 }
 
-// lookAround asks the sea for nodes near to this one and near to random
-// addresses.
-func (m *Market) lookAround(ctx context.Context) []addr.Addr {
+// unite puts sellers together, each of them once: with its own answer rather than
+// its notice.
+func unite(all ...[]known) []known {
+	sellers := slices.Concat(all...)
+	slices.SortStableFunc(sellers, func(a, b known) int {
+		if c := slices.Compare(a.At[:], b.At[:]); c != 0 || a.Hint == b.Hint {
+			return c
+		} else if a.Hint {
+			return 1
+		}
+		return -1
+	})
+	return slices.CompactFunc(sellers, func(a, b known) bool { return a.At == b.At })
+}
+
+// lookAround asks the sea for nodes near to so many random addresses, and near to
+// this one when that is not few.
+func (m *Market) lookAround(ctx context.Context, lookups int) []addr.Addr {
 	ctx, cancel := context.WithTimeout(ctx, pick.OfferWait)
 	defer cancel()
-	targets := []addr.Addr{m.node.Addr()}
-	for range pick.Lookups {
-		var a addr.Addr
-		rand.Read(a[:])
-		targets = append(targets, a)
+	targets := make([]addr.Addr, lookups)
+	for i := range targets {
+		rand.Read(targets[i][:])
+	}
+	if lookups > pick.FewLookups {
+		targets = append(targets, m.node.Addr())
 	}
 	found := make(chan addr.Addr, len(targets))
 	for _, t := range targets {
@@ -119,24 +149,28 @@ func (m *Market) lookAround(ctx context.Context) []addr.Addr {
 	return all
 }
 
-// offersOf gets the offers of the nodes at where, from memory or from them, all
-// at once. When named they are all that is wanted, and what came of each is
-// said. Otherwise, unless it is patient, it does not wait long for the others
-// once there is an offer.
-func (m *Market) offersOf(ctx context.Context, where []addr.Addr, named, patient bool) (sellers []known, bad []missed) {
+// offersOf gets the offers of the nodes at where, and of carriers also what is near
+// them, from memory or from them, all at once. When named they are all that is
+// wanted, and what came of each is said. Otherwise, unless it is patient, it does
+// not wait long for the others once there is an offer.
+func (m *Market) offersOf(ctx context.Context, where, carriers []addr.Addr, named, patient bool) (sellers []known, bad []missed) {
 	type answer struct {
 		known
-		err error
+		near []known
+		err  error
 	}
-	answers := make(chan answer, len(where))
+	answers := make(chan answer, len(where)+len(carriers))
 	asked := map[addr.Addr]bool{m.node.Addr(): true}
 	open := 0
-	for _, at := range where {
+	var near []known
+	defer func() { sellers = unite(sellers, near) }()
+	for i, at := range slices.Concat(carriers, where) {
 		if asked[at] {
 			continue
 		}
 		asked[at] = true
-		if k, ok := m.sellers.Get(at); ok && (k.Sells || !named) {
+		carrier := i < len(carriers)
+		if k, ok := m.sellers.Get(at); ok && (k.Sells || !named) && !(k.Hint && (carrier || named)) {
 			if k.Sells {
 				sellers = append(sellers, k)
 			} else if k.Failed > 0 {
@@ -146,12 +180,12 @@ func (m *Market) offersOf(ctx context.Context, where []addr.Addr, named, patient
 		}
 		open++
 		ok := m.spawn(func(run context.Context) { // it may go on when we do not wait for it
-			k, err := m.askOffer(run, at)
+			k, near, err := m.askOffer(run, at, carrier)
 			k.At = at
-			answers <- answer{k, err}
+			answers <- answer{k, near, err}
 		})
 		if !ok {
-			answers <- answer{known{At: at}, ErrStopped}
+			answers <- answer{known: known{At: at}, err: ErrStopped}
 		}
 	}
 	var hurry <-chan time.Time
@@ -161,16 +195,17 @@ func (m *Market) offersOf(ctx context.Context, where []addr.Addr, named, patient
 	for ; open > 0; open-- {
 		select {
 		case a := <-answers:
+			near = append(near, a.near...)
 			switch {
 			case a.err != nil:
 				bad = append(bad, missed{a.At, a.err})
 			case a.Sells:
 				sellers = append(sellers, a.known)
-				if len(sellers) == 1 && !named && !patient {
-					hurry = time.After(pick.FirstOffers)
-				}
 			case named:
 				bad = append(bad, missed{a.At, refuse(NotSelling, "node %.10s: %s", a.At, a.Why)})
+			}
+			if hurry == nil && len(sellers)+len(near) > 0 && !named && !patient {
+				hurry = time.After(pick.FirstOffers)
 			}
 		case <-hurry:
 			return sellers, bad
@@ -181,9 +216,9 @@ func (m *Market) offersOf(ctx context.Context, where []addr.Addr, named, patient
 	return sellers, bad
 }
 
-// askOffer is fetchOffer for all who want a node's offer now, who wait for one
-// answer. It may take pick.OfferWait.
-func (m *Market) askOffer(ctx context.Context, at addr.Addr) (known, error) {
+// askOffer is fetchOffer, or of a carrier fetchNear, for all who want a node's offer
+// now, who wait for one answer. It may take pick.OfferWait.
+func (m *Market) askOffer(ctx context.Context, at addr.Addr, carrier bool) (k known, near []known, err error) {
 	d := &m.sellers
 	d.mu.Lock()
 	a := d.asking[at]
@@ -196,19 +231,23 @@ func (m *Market) askOffer(ctx context.Context, at addr.Addr) (known, error) {
 	if !mine {
 		select {
 		case <-a.done:
-			return a.k, a.err
+			return a.k, a.near, a.err
 		case <-ctx.Done():
-			return known{}, ctx.Err()
+			return known{}, nil, ctx.Err()
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, pick.OfferWait)
 	defer cancel()
-	a.k, a.err = m.fetchOffer(ctx, at)
+	if carrier {
+		a.k, a.near, a.err = m.fetchNear(ctx, at)
+	} else {
+		a.k, a.err = m.fetchOffer(ctx, at)
+	}
 	d.mu.Lock()
 	delete(d.asking, at)
 	d.mu.Unlock()
 	close(a.done)
-	return a.k, a.err
+	return a.k, a.near, a.err
 }
 
 // fetchOffer asks a node for its offer and remembers the answer.
@@ -227,8 +266,14 @@ func (m *Market) fetchOffer(ctx context.Context, at addr.Addr) (known, error) {
 		m.sellers.Fail(at)
 		return k, refuse(Unreachable, "node %.10s cannot be asked: %v", at, err)
 	}
-	k.Seller = answer.Offer.By
-	k.Offer, err = OpenOffer(answer.Offer)
+	return m.readOffer(at, answer.Offer)
+}
+
+// readOffer verifies and remembers what a node answered.
+func (m *Market) readOffer(at addr.Addr, st identity.Statement) (known, error) {
+	k := known{At: at, Seller: st.By, Expires: time.Now().Add(pick.OfferAge)}
+	o, err := OpenOffer(st)
+	k.Offer = o
 	if err == nil && addr.OfNode(k.Seller) != at {
 		err = errors.New("it is signed by another node")
 	}
@@ -239,7 +284,7 @@ func (m *Market) fetchOffer(ctx context.Context, at addr.Addr) (known, error) {
 		m.sellers.Fail(at)
 		return k, refuse(BadStatement, "the offer of node %.10s: %v", at, err)
 	}
-	k.Hash, k.Sells, k.Slots = answer.Offer.Hash(OfferPurpose), true, int(k.Offer.Free)
+	k.Hash, k.Sells, k.Slots = st.Hash(OfferPurpose), true, int(k.Offer.Free)
 	m.sellers.Put(k)
 	return k, nil
 }

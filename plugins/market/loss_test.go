@@ -473,23 +473,23 @@ func TestAskedTooOften(t *testing.T) {
 		m.selling.askers = map[identity.Entity]bucket{}
 		greedy, modest := identity.Entity{1}, identity.Entity{2}
 		for range askBurst {
-			if !m.allow(greedy) {
+			if !m.allow(greedy, 1) {
 				t.Fatal("stopped within its burst")
 			}
 		}
-		if m.allow(greedy) || !m.allow(modest) {
+		if m.allow(greedy, 1) || !m.allow(modest, 1) {
 			t.Error("one more was let through, or another was stopped")
 		}
 		time.Sleep(time.Second)
 		got := 0
-		for m.allow(greedy) {
+		for m.allow(greedy, 1) {
 			got++
 		}
 		if got != askRate {
 			t.Errorf("%d after a second, want %d", got, askRate)
 		}
 		for i := range 2 * maxAskers {
-			m.allow(identity.Entity{byte(i), byte(i >> 8), 3})
+			m.allow(identity.Entity{byte(i), byte(i >> 8), 3}, 1)
 		}
 		if n := len(m.selling.askers); n > maxAskers {
 			t.Errorf("%d are counted, want at most %d", n, maxAskers)

@@ -144,6 +144,8 @@ func (m *Market) Init(host *plugins.Host) error {
 		return fmt.Errorf("read sales: %w", err)
 	}
 	offerMethod.Handle(m.node, m.serveOffer)
+	nearMethod.Handle(m.node, m.serveNear)
+	noticeMethod.Handle(m.node, m.serveNotice)
 	askMethod.Handle(m.node, m.serveAsk)
 	orderMethod.Handle(m.node, m.serveOrder)
 	followMethod.Handle(m.node, m.serveFollow)

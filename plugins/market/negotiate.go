@@ -169,7 +169,7 @@ func (m *Market) askAll(ctx context.Context, s Spec, sellers []known) (all []quo
 				continue
 			}
 			if all = append(all, a.quoted); len(all) == 1 {
-				hurry = time.After(pick.FirstQuotes)
+				hurry = time.After(pick.FirstQuotes(sellers))
 			}
 		case <-hurry:
 			return all, refusals

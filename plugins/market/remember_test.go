@@ -63,7 +63,7 @@ type slowOffers struct {
 }
 
 func (n slowOffers) Call(ctx context.Context, to addr.Addr, scope string, body []byte) ([]byte, error) {
-	if wait := n.slow[to]; wait != nil && scope == offerMethod.Scope {
+	if wait := n.slow[to]; wait != nil && (scope == offerMethod.Scope || scope == nearMethod.Scope) {
 		select {
 		case <-wait:
 		case <-ctx.Done():

@@ -163,6 +163,7 @@ func (m *Market) startSeller() {
 	}
 	m.spawn(m.sweepSales)
 	m.spawn(m.keepShift)
+	m.spawn(m.announce)
 }
 
 // lookAt takes in what has come on a buyer's line, once for all that comes while
@@ -237,7 +238,7 @@ func (m *Market) serveOrder(ctx context.Context, from rpc.Peer, in orderRequest)
 	_, known := m.selling.kept[hash]
 	m.selling.Unlock()
 	if !known {
-		if !m.allow(from.Node) {
+		if !m.allow(from.Node, 1) {
 			return follow{}, rpc.Errorf(rpc.Busy, "asked too often; wait a second")
 		}
 		no, err := m.take(from, o, hash, in)
@@ -406,7 +407,7 @@ func (m *Market) serveFollow(ctx context.Context, from rpc.Peer, in followReques
 	if s == nil && known {
 		return m.followEnded(from, in)
 	}
-	if s == nil && !m.allow(from.Node) {
+	if s == nil && !m.allow(from.Node, 1) {
 		return follow{}, rpc.Errorf(rpc.Busy, "asked too often; wait a second")
 	}
 	if s == nil {
@@ -524,7 +525,7 @@ func (m *Market) partOf(o output, off uint64) ([]byte, error) {
 
 // serveCancel stops an order. What ran is delivered and billed as ever.
 func (m *Market) serveCancel(ctx context.Context, from rpc.Peer, in cancelRequest) (cancelAnswer, error) {
-	if !m.allow(from.Node) {
+	if !m.allow(from.Node, 1) {
 		return cancelAnswer{}, rpc.Errorf(rpc.Busy, "asked too often; wait a second")
 	}
 	c, err := OpenCancel(in.Cancel)

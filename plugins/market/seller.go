@@ -64,12 +64,16 @@ type seller struct {
 		turns     queue.Queue // those that wait for a slot
 		askers    map[identity.Entity]bucket
 		lines     map[identity.Entity]bool // lines that are looked at: whether more has come meanwhile
+		free      bool                     // whether a slot was, when that was last looked at
 		forgot    time.Time                // when old sales were last forgotten because there were too many
 
 		complained time.Time // when the log last heard of the policy program
 	}
 
 	rate rate
+
+	carried notices       // of neighbours
+	changed chan struct{} // of capacity 1: its own notice may be another one
 
 	looking sync.Mutex // held while the machine is looked at, before selling's lock
 	watch   *rest.Watch
@@ -81,8 +85,8 @@ type bucket struct {
 	at   time.Time
 }
 
-// allow takes one from peer's bucket.
-func (m *Market) allow(peer identity.Entity) bool {
+// allow takes so much from peer's bucket.
+func (m *Market) allow(peer identity.Entity, cost float64) bool {
 	now := time.Now()
 	m.selling.Lock()
 	defer m.selling.Unlock()
@@ -98,9 +102,9 @@ func (m *Market) allow(peer identity.Entity) bool {
 	}
 	b.left = min(askBurst, b.left+askRate*now.Sub(b.at).Seconds())
 	b.at = now
-	ok := b.left >= 1
+	ok := b.left >= cost
 	if ok {
-		b.left--
+		b.left -= cost
 	}
 	m.selling.askers[peer] = b
 	return ok
@@ -121,6 +125,7 @@ func (m *Market) initSeller() error {
 	if m.offered, err = m.book.store.Table("market/policy", version); err != nil {
 		return err
 	}
+	m.carried.of, m.changed = map[identity.Entity]*notice{}, make(chan struct{}, 1)
 	m.selling.lines = map[identity.Entity]bool{}
 	m.selling.policy = DefaultPolicy()
 	if m.cfg.Policy != nil {
@@ -183,6 +188,7 @@ func (m *Market) SetPolicy(p Policy) error {
 	}
 	m.wakeSlots()
 	m.selling.Unlock()
+	m.renotice()
 	m.look(context.Background())
 	return nil
 }
@@ -194,7 +200,7 @@ func (m *Market) OwnOffer() Offer { return m.offer(identity.Entity{}) }
 func (m *Market) offer(to identity.Entity) Offer {
 	p := m.Policy()
 	m.selling.Lock()
-	free := max(0, int(p.Slots)-m.selling.slots-m.selling.turns.Len())
+	free := m.freeLocked()
 	m.selling.Unlock()
 	strangers := m.credit.Strangers()
 	room := strangers.Room()
@@ -203,10 +209,15 @@ func (m *Market) offer(to identity.Entity) Offer {
 	}
 	now := time.Now()
 	return Offer{
-		For: to, Price: p.Price, PerGiB: p.PerGiB, Caps: p.Caps, Slowest: p.Slowest, Slots: p.Slots, Free: uint32(free),
+		For: to, Price: p.Price, PerGiB: p.PerGiB, Caps: p.Caps, Slowest: p.Slowest, Slots: p.Slots, Free: min(free, p.Slots),
 		Room: room, Strangers: strangers.Budget, Labels: p.Labels, Tariff: compute.Tariff1, Engine: m.cfg.Engine,
 		At: now.UnixMilli(), Until: now.Add(pick.OfferAge).UnixMilli(),
 	}
+}
+
+// freeLocked is how many jobs could begin now. It is called with the lock held.
+func (m *Market) freeLocked() uint32 {
+	return uint32(max(0, int(m.selling.policy.Slots)-m.selling.slots-m.selling.turns.Len()))
 }
 
 // room is how much more peer may come to owe now.
@@ -223,30 +234,39 @@ func (m *Market) room(peer identity.Entity) ledger.Amount {
 	return 0
 }
 
-func (m *Market) serveOffer(ctx context.Context, from rpc.Peer, _ offerRequest) (offerAnswer, error) {
+func (m *Market) serveOffer(_ context.Context, from rpc.Peer, _ offerRequest) (offerAnswer, error) {
 	p := m.policyFor(m.Policy(), from)
-	if !p.Selling || !m.credit.MaySell() {
-		return offerAnswer{}, rpc.Errorf(rpc.Refused, "this node does not sell")
-	}
-	no := m.resting(p)
-	if no == nil {
-		no = p.refusesPeer(from.Node, from.Entity)
-	}
-	if no != nil {
+	if no := m.sellsTo(p, from); no != nil {
 		return offerAnswer{}, rpc.Errorf(rpc.Refused, "%s", no.Text)
 	}
-	if !m.allow(from.Node) {
+	if !m.allow(from.Node, 1) {
 		return offerAnswer{}, rpc.Errorf(rpc.Busy, "asked too often; wait a second")
 	}
-	m.checkPaid(from.Node)
-	o := m.offer(from.Node)
-	o.Price, o.PerGiB = p.Price, p.PerGiB
-	st, err := o.Sign(m.key)
+	st, err := m.signOffer(p, from)
 	return offerAnswer{st}, err
 }
 
+// sellsTo says why nothing is sold to a peer now, nil when something may be.
+func (m *Market) sellsTo(p Policy, to rpc.Peer) *Refused {
+	if !p.Selling || !m.credit.MaySell() {
+		return refuse(NotSelling, "this node does not sell")
+	}
+	if no := m.resting(p); no != nil {
+		return no
+	}
+	return p.refusesPeer(to.Node, to.Entity)
+}
+
+// signOffer is the offer to a peer to whom something is sold.
+func (m *Market) signOffer(p Policy, to rpc.Peer) (identity.Statement, error) {
+	m.checkPaid(to.Node)
+	o := m.offer(to.Node)
+	o.Price, o.PerGiB = p.Price, p.PerGiB
+	return o.Sign(m.key)
+}
+
 func (m *Market) serveAsk(ctx context.Context, from rpc.Peer, in askRequest) (askAnswer, error) {
-	if !m.allow(from.Node) {
+	if !m.allow(from.Node, 1) {
 		return askAnswer{}, rpc.Errorf(rpc.Busy, "asked too often; wait a second")
 	}
 	a, job, err := OpenAsk(in.Ask)
@@ -409,11 +429,15 @@ func (m *Market) wakeSlots() {
 	for m.slotFree() {
 		t := m.selling.turns.Next(m.memoryLeft())
 		if t == nil {
-			return
+			break
 		}
 		m.selling.slots++
 		m.selling.memory += t.Size
 		close(t.Ready)
+	}
+	if free := m.freeLocked() > 0; free != m.selling.free {
+		m.selling.free = free
+		m.renotice()
 	}
 }
 

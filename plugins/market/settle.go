@@ -346,7 +346,7 @@ func ended(rec compute.Receipt, stop Reason, outcome []byte) (State, Reason, str
 // serveDue answers a seller that reminds us of a delivery: it is back, so a
 // trade that waits for it goes on.
 func (m *Market) serveDue(ctx context.Context, from rpc.Peer, in dueRequest) (dueAnswer, error) {
-	if !m.allow(from.Node) {
+	if !m.allow(from.Node, 1) {
 		return dueAnswer{}, rpc.Errorf(rpc.Busy, "asked too often; wait a second")
 	}
 	m.orders.Lock()

@@ -115,6 +115,7 @@ func (m *Market) holdAllLocked() {
 		s.pause(m.holdsLocked())
 	}
 	m.wakeSlots()
+	m.renotice()
 }
 
 // pause holds the sale's guest, or takes that back. It is called with selling's

@@ -40,11 +40,11 @@ type Caps struct {
 	InputBytes  uint64 `cbor:"input" json:"input_bytes"`
 }
 
-// An Offer is what a seller sells, made for the one who asked. It promises
-// nothing: a quote does.
+// An Offer is what a seller sells, made for the one who asked, or a notice, made
+// for anybody. It promises nothing: a quote does.
 type Offer struct {
-	// For is who asked.
-	For identity.Entity `cbor:"for" json:"-"`
+	// For is who asked; zero in a notice.
+	For identity.Entity `cbor:"for,omitzero" json:"-"`
 	Price
 	// PerGiB is how much more a Gfuel costs for each GiB of memory that the job
 	// may have, see PriceOf.

@@ -305,11 +305,13 @@ func FuzzMessage(f *testing.F) {
 		&orderRequest{order, quote, ask, cursor{1, 2, 3, 4, true, NoVoucher, 5, []byte{6}}}, &followRequest{identity.Hash{1}, cursor{}},
 		&follow{State: SaleDelivered, Fuel: 7, Stdout: []byte("x"), StdoutSize: 1, Receipt: &delivery, Delivery: &delivery, Outcome: []byte{1}},
 		&cancelRequest{cancel}, &dueRequest{identity.Hash{2}}, &dueAnswer{true},
+		&nearAnswer{&offer, []identity.Statement{offer, ask}}, &nearAnswer{Near: []identity.Statement{}}, &noticeRequest{offer},
 	}
 	fresh := func(kind uint8) any {
 		return []any{
 			&offerAnswer{}, &askRequest{}, &askAnswer{}, &askAnswer{}, &orderRequest{}, &followRequest{},
 			&follow{}, &cancelRequest{}, &dueRequest{}, &dueAnswer{},
+			&nearAnswer{}, &nearAnswer{}, &noticeRequest{},
 		}[int(kind)%len(kinds)]
 	}
 	for i, k := range kinds {

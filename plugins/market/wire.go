@@ -5,10 +5,12 @@ import (
 	"github.com/peersea/sea/node/rpc"
 )
 
-// The market's scopes. Offers and asks may be routed; orders and what follows
-// them go over a direct link.
+// The market's scopes. Offers, what is near, and asks may be routed; notices, and
+// orders and what follows them, go over a direct link.
 var (
 	offerMethod  = rpc.Method[offerRequest, offerAnswer]{Scope: "market:offer"}
+	nearMethod   = rpc.Method[nearRequest, nearAnswer]{Scope: "market:near"}
+	noticeMethod = rpc.Method[noticeRequest, noticeAnswer]{Scope: "market:notice"}
 	askMethod    = rpc.Method[askRequest, askAnswer]{Scope: "market:ask"}
 	orderMethod  = rpc.Method[orderRequest, follow]{Scope: "market:order"}
 	followMethod = rpc.Method[followRequest, follow]{Scope: "market:follow"}
@@ -34,6 +36,23 @@ type offerRequest struct{}
 type offerAnswer struct {
 	Offer identity.Statement `cbor:"offer"`
 }
+
+// nearRequest asks a node for its offer and for the notices that it carries.
+type nearRequest struct{}
+
+// nearAnswer has the node's own offer, if it sells to who asked, and at most
+// pick.MaxNear notices of sellers that are linked to it.
+type nearAnswer struct {
+	Offer *identity.Statement  `cbor:"offer"`
+	Near  []identity.Statement `cbor:"near"`
+}
+
+// noticeRequest leaves an offer for anybody with a neighbour of the seller's.
+type noticeRequest struct {
+	Offer identity.Statement `cbor:"offer"`
+}
+
+type noticeAnswer struct{}
 
 type askRequest struct {
 	Ask identity.Statement `cbor:"ask"`

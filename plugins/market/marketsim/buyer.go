@@ -20,7 +20,7 @@ type buyer struct {
 	w      *World
 	node   *simtest.Node
 	known  *pick.Directory[offer]
-	asking map[addr.Addr][]func(known) // whose offer is on its way
+	asking map[addr.Addr][]func([]known) // whose offer is on its way
 	memory pick.Memory
 	trust  map[identity.Entity]trust.Record
 	served map[identity.Entity]*dealt // by liar
@@ -31,7 +31,7 @@ type dealt struct{ jobs, believed int }
 
 func newBuyer(w *World, n *simtest.Node) *buyer {
 	return &buyer{
-		w: w, node: n, known: pick.NewDirectory[offer](w.now), asking: map[addr.Addr][]func(known){},
+		w: w, node: n, known: pick.NewDirectory[offer](w.now), asking: map[addr.Addr][]func([]known){},
 		trust: map[identity.Entity]trust.Record{}, served: map[identity.Entity]*dealt{},
 	}
 }

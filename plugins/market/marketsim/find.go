@@ -19,44 +19,81 @@ const (
 
 type known = pick.Known[offer]
 
-// find is the market's find: those that did well, the neighbours, those that were
-// seen, and now and then whom the sea names.
+// find is the market's find: those that did well, those that were seen, a few
+// neighbours and what is near them, and whom the sea names, mostly for the next job.
 func (b *buyer) find(patient bool, end func([]known)) {
 	var where []addr.Addr
 	for _, w := range b.memory.Best(b.w.now()) {
 		where = append(where, w.At)
-	}
-	for _, n := range b.node.Neighbours() {
-		where = append(where, n.Addr())
 	}
 	where = append(where, b.known.Seen()...)
 	for at := range b.asking {
 		where = append(where, at)
 	}
 	slices.SortFunc(where, compare)
-	all := func(found []known) {
-		slices.SortFunc(found, func(a, b known) int { return compare(a.At, b.At) })
-		end(slices.CompactFunc(found, func(a, b known) bool { return a.At == b.At }))
+	var links []addr.Addr
+	for _, n := range b.node.Neighbours() {
+		links = append(links, n.Addr())
 	}
-	b.offersOf(slices.Compact(where), patient, func(found []known) {
-		if patient || len(found) > 0 && !b.known.Looking() {
-			all(found)
-			return
+	b.w.rand.Shuffle(len(links), func(i, j int) { links[i], links[j] = links[j], links[i] })
+	first := min(len(links), pick.Carriers)
+	if patient {
+		first = len(links)
+	}
+	b.offersOf(slices.Compact(where), links[:first], patient, func(found []known) {
+		switch {
+		case patient:
+			end(found)
+		case len(found) < pick.MaxAsked && first < len(links):
+			b.offersOf(nil, links[first:], false, func(more []known) { b.lookOn(unite(found, more), end) })
+		default:
+			b.lookOn(found, end)
 		}
-		b.lookAround(func(where []addr.Addr) {
-			b.offersOf(where, false, func(more []known) { all(append(found, more...)) })
-		})
 	})
+}
+
+// lookOn looks around when there are few sellers, or for the next job.
+func (b *buyer) lookOn(found []known, end func([]known)) {
+	switch {
+	case len(found) == 0 || len(found) < pick.MaxAsked && b.known.Looking():
+		b.lookAround(pick.Lookups, func(where []addr.Addr) {
+			b.offersOf(nil, where, false, func(more []known) { end(unite(found, more)) })
+		})
+		return
+	case b.known.Looking():
+		b.lookAround(pick.FewLookups, func(where []addr.Addr) {
+			b.offersOf(nil, where, true, func([]known) {})
+		})
+	}
+	end(found)
+}
+
+// unite puts sellers together, each of them once: with its own answer rather than
+// its notice.
+func unite(all ...[]known) []known {
+	found := slices.Concat(all...)
+	slices.SortStableFunc(found, func(a, b known) int {
+		if c := compare(a.At, b.At); c != 0 || a.Hint == b.Hint {
+			return c
+		} else if a.Hint {
+			return 1
+		}
+		return -1
+	})
+	return slices.CompactFunc(found, func(a, b known) bool { return a.At == b.At })
 }
 
 func compare(a, b addr.Addr) int { return slices.Compare(a[:], b[:]) }
 
-// lookAround asks the sea for nodes near to this one and near to random
-// addresses.
-func (b *buyer) lookAround(end func([]addr.Addr)) {
-	targets := []addr.Addr{b.node.Addr()}
-	for range pick.Lookups {
+// lookAround asks the sea for nodes near to so many random addresses, and near to
+// this one when that is not few.
+func (b *buyer) lookAround(lookups int, end func([]addr.Addr)) {
+	var targets []addr.Addr
+	for range lookups {
 		targets = append(targets, b.w.sea.Random())
+	}
+	if lookups > pick.FewLookups {
+		targets = append(targets, b.node.Addr())
 	}
 	g := &gather[addr.Addr]{open: len(targets), end: func(all []addr.Addr) {
 		slices.SortFunc(all, compare)
@@ -75,29 +112,32 @@ func (b *buyer) lookAround(end func([]addr.Addr)) {
 	b.w.sea.After(pick.OfferWait, g.finish)
 }
 
-// offersOf gets the offers of the nodes at where, from memory or from them, all
-// at once. Unless it is patient it does not wait long for the others once there
-// is an offer.
-func (b *buyer) offersOf(where []addr.Addr, patient bool, end func([]known)) {
-	g := &gather[known]{open: 1, end: end}
+// offersOf gets the offers of the nodes at where, and of carriers also what is near
+// them, from memory or from them, all at once. Unless it is patient it does not wait
+// long for the others once there is an offer.
+func (b *buyer) offersOf(where, carriers []addr.Addr, patient bool, end func([]known)) {
+	g := &gather[[]known]{open: 1, end: func(all [][]known) { end(unite(all...)) }}
 	if !patient {
 		g.hurry = func() { b.w.sea.After(pick.FirstOffers, g.finish) }
 	}
-	for _, at := range where {
-		if k, ok := b.known.Get(at); ok {
+	asked := map[addr.Addr]bool{b.node.Addr(): true}
+	for i, at := range slices.Concat(carriers, where) {
+		if asked[at] {
+			continue
+		}
+		asked[at] = true
+		carrier := i < len(carriers)
+		if k, ok := b.known.Get(at); ok && !(k.Hint && carrier) {
 			if k.Sells {
 				g.open++
-				g.take(k)
+				g.take([]known{k})
 			}
 			continue
 		}
-		if at == b.node.Addr() {
-			continue
-		}
 		g.open++
-		b.askOffer(at, func(k known) {
-			if k.Sells {
-				g.take(k)
+		b.askOffer(at, carrier, func(all []known) {
+			if len(all) > 0 {
+				g.take(all)
 			} else {
 				g.none()
 			}
@@ -106,16 +146,21 @@ func (b *buyer) offersOf(where []addr.Addr, patient bool, end func([]known)) {
 	g.none()
 }
 
-// askOffer asks a node for its offer, once for all who want it now.
-func (b *buyer) askOffer(at addr.Addr, end func(known)) {
+// askOffer asks a node for its offer, and a carrier for what is near it, once for all
+// who want it now.
+func (b *buyer) askOffer(at addr.Addr, carrier bool, end func([]known)) {
 	if waiting := b.asking[at]; waiting != nil {
 		b.asking[at] = append(waiting, end)
 		return
 	}
-	b.asking[at] = []func(known){end}
+	b.asking[at] = []func([]known){end}
 	b.w.report.Offers++
+	var all []known
 	k := known{At: at, Why: "it does not sell"}
 	served := func() {
+		if carrier {
+			all = b.w.shown(at, b.node.Addr())
+		}
 		if s := b.w.sellers[at]; s != nil {
 			k.Seller, k.Sells, k.Offer, k.Slots, k.Why = s.node.Entity(), true, s.offer(), s.offer().free, ""
 		}
@@ -124,14 +169,20 @@ func (b *buyer) askOffer(at addr.Addr, end func(known)) {
 		waiting := b.asking[at]
 		delete(b.asking, at)
 		if answered {
+			for _, near := range all {
+				b.known.Hint(near)
+			}
 			k.Expires = b.w.now().Add(pick.OfferAge)
 			b.known.Put(k)
+			if k.Sells {
+				all = append(all, k)
+			}
 		} else {
 			b.known.Fail(at)
-			k.Sells = false
+			all = nil
 		}
 		for _, end := range waiting {
-			end(k)
+			end(all)
 		}
 	})
 }
@@ -168,7 +219,7 @@ func price(k known) ledger.Amount { return k.Offer.price }
 // waited for long.
 func (b *buyer) askAll(sellers []known, end func([]known)) {
 	g := &gather[known]{open: len(sellers), end: end}
-	g.hurry = func() { b.w.sea.After(pick.FirstQuotes, g.finish) }
+	g.hurry = func() { b.w.sea.After(pick.FirstQuotes(sellers), g.finish) }
 	if len(sellers) == 0 {
 		g.finish()
 	}

@@ -11,8 +11,8 @@ type Report struct {
 	Messages uint64 // of all nodes, also those that only carry
 
 	// Lookups, Offers and Asks are the calls that buyers made, Again how often
-	// nobody took a job and it was offered again.
-	Lookups, Offers, Asks, Again int
+	// nobody took a job and it was offered again. Notices are those of sellers.
+	Lookups, Offers, Asks, Again, Notices int
 
 	// Runs are those of sellers, Own those of buyers, that checked something.
 	Runs, Own int

@@ -32,6 +32,11 @@ type seller struct {
 	turns   queue.Queue
 	work    map[*queue.Turn]func()
 
+	near     []*simtest.Node // whom it tells
+	told     time.Time
+	saidFree bool
+	round    int
+
 	served int // runs
 }
 
@@ -63,9 +68,11 @@ func (s *seller) order(by *buyer, takes time.Duration, done func(claim)) bool {
 			s.served++
 			done(s.claim())
 			s.wake()
+			s.retell()
 		})
 	}
 	s.wake()
+	s.retell()
 	return true
 }
 

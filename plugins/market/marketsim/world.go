@@ -48,6 +48,7 @@ type World struct {
 	rand    *rand.Rand
 	nodes   map[addr.Addr]*simtest.Node
 	sellers map[addr.Addr]*seller
+	boards  map[addr.Addr]board
 	order   []*seller
 	buyers  []*buyer
 	left    int // jobs to be done
@@ -57,7 +58,7 @@ type World struct {
 
 // New makes a market in which nothing has been bought.
 func New(cfg Config) *World {
-	w := &World{cfg: cfg, sea: simtest.NewStatic(simtest.Config{Seed: cfg.Seed}, cfg.Nodes), nodes: map[addr.Addr]*simtest.Node{}, sellers: map[addr.Addr]*seller{}}
+	w := &World{cfg: cfg, sea: simtest.NewStatic(simtest.Config{Seed: cfg.Seed}, cfg.Nodes), nodes: map[addr.Addr]*simtest.Node{}, sellers: map[addr.Addr]*seller{}, boards: map[addr.Addr]board{}}
 	w.rand = w.sea.Rand()
 	nodes := w.sea.Live()
 	for i, at := range w.rand.Perm(len(nodes)) {
@@ -74,6 +75,9 @@ func New(cfg Config) *World {
 		}
 	}
 	w.left = cfg.Buyers * cfg.Jobs
+	for _, s := range w.order {
+		s.announce()
+	}
 	return w
 }
 

@@ -34,6 +34,7 @@ type Known[O any] struct {
 	Slots  int           // how many were free when it showed the offer
 	Sells  bool
 	Why    string // it does not, as it says
+	Hint   bool   // it is a notice, minutes old perhaps, which another node has shown
 
 	Expires time.Time
 	Failed  int // how often in a row it has not answered
@@ -86,6 +87,20 @@ func (d *Directory[O]) put(k Known[O]) {
 		d.makeRoom()
 	}
 	d.known[k.At] = &k
+}
+
+// Hint takes in a notice, unless more is known of the node: that its own answer
+// is not too old, or that it did not answer.
+func (d *Directory[O]) Hint(k Known[O]) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if old := d.known[k.At]; old != nil && !old.Hint && !d.clock().After(old.Expires) {
+		return
+	} else if old != nil {
+		k.ours, k.Failed = old.ours, old.Failed // until it has answered
+	}
+	k.Hint = true
+	d.put(k)
 }
 
 // makeRoom forgets what is too old, or else what will be first.

@@ -11,8 +11,11 @@ import (
 )
 
 const (
-	// Lookups is about how many random addresses the sea is asked.
-	Lookups = 20
+	// Lookups is how many random addresses the sea is asked for who is near, by
+	// a buyer that knows no more than MaxAsked sellers; FewLookups by one that
+	// does. Each answer brings the sellers near to it.
+	Lookups    = 20
+	FewLookups = 3
 
 	// OfferWait is how long one node may take to show its offer, FirstOffers
 	// how long others are waited for once there is one.
@@ -28,11 +31,22 @@ const (
 	// need not wait for a slot.
 	busyFactor = 2
 
-	// AskWait is how long a seller may take to answer, FirstQuotes how long
-	// others are waited for once there is a quote.
-	AskWait     = 10 * time.Second
-	FirstQuotes = 200 * time.Millisecond
+	// AskWait is how long a seller may take to answer, firstQuotes how long
+	// others are waited for once there is a quote, newcomersQuote the same when a
+	// newcomer has its turn: who is not linked takes longer to answer.
+	AskWait        = 10 * time.Second
+	firstQuotes    = 200 * time.Millisecond
+	newcomersQuote = 600 * time.Millisecond
 )
+
+// FirstQuotes is how long the others of those who are asked are waited for once
+// there is a quote.
+func FirstQuotes[O any](asked []Known[O]) time.Duration {
+	if slices.ContainsFunc(asked, func(k Known[O]) bool { return k.turn }) {
+		return newcomersQuote
+	}
+	return firstQuotes
+}
 
 // Prefer orders sellers: own machines, then by what the job would cost, which counts
 // busyFactor times where no slot is free, those that failed lately behind all
