@@ -1,4 +1,4 @@
-// A link whose other end asks, and does not read.
+// Links whose other end asks and does not read, or sends more than is read.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -58,4 +58,22 @@ test("answers that wait have a bound, beyond which calls are busy", async () => 
 	assert.ok(link.waiting > 15 << 20 && link.waiting < 17 << 20, `${link.waiting} bytes`);
 	assert.equal(link.alive.aborted, false);
 	link.end(0);
+});
+
+test("who sends crumbs is cut off before they fill the memory", async () => {
+	let closed = false;
+	let hear: (m: Bytes) => void = () => {};
+	const inbox = new Inbox({
+		lanes: 1, remote: "",
+		buffered: () => 0,
+		send: () => {},
+		drained: async () => {},
+		start: (message) => void (hear = (m) => message(m, 0)),
+		close: () => void (closed = true),
+	});
+	for (let n = 0; !closed; n++) {
+		assert.ok(n < 400_000, "they are kept without a bound");
+		hear(new Uint8Array(1));
+	}
+	assert.match(inbox.why, /more than it may/);
 });

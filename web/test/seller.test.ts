@@ -260,11 +260,11 @@ test("a buyer that never sends its job does not keep the others waiting", async 
 	m.fetches = true;
 	const request = await a.quoted(m);
 	const taken = a.ordered(m, request);
-	await soon();
+	while ([...seller.sales].length === 0) await soon(1);
 	assert.equal(await b.quoted(m), "busy");
 	t.mock.timers.tick(31_000);
 	assert.equal(await taken, "taken");
-	await soon();
+	while (![...seller.sales][0]!.ended) await soon(1);
 	assert.equal(await a.ordered(m, request), "inputs_missing");
 	m.fetches = false;
 	assert.equal(await b.ordered(m, await b.quoted(m)), "delivered");

@@ -94,6 +94,16 @@ export class Ledger {
 		return [...this.#accounts.values()].map((a) => this.#line(a));
 	}
 
+	/** owed sums what peers owe that never had a grant. */
+	owed(): bigint {
+		let sum = 0n;
+		for (const { mine, theirs } of this.#accounts.values()) {
+			const claim = mine.grant ? 0n : claimOf(theirs) - claimOf(mine);
+			if (claim > 0n) sum += claim;
+		}
+		return sum;
+	}
+
 	/** line is the one with peer. */
 	async line(peer: Bytes): Promise<Line> {
 		return this.#line(await this.account(peer));

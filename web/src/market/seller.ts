@@ -257,8 +257,7 @@ export class Seller {
 		const line = await this.#ledger.line(peer);
 		if (line.state !== "open") return 0n;
 		let held = 0n;
-		let crowd = 0n; // of all who never had a grant
-		for (const other of this.#ledger.lines()) if (!other.granted && other.claim > 0n) crowd += other.claim;
+		let crowd = this.#ledger.owed(); // by all who never had a grant
 		for (const { buyer, due } of this.#dues()) {
 			if (compare(buyer, peer) === 0) held += due;
 			if (!(await this.#ledger.line(buyer)).granted) crowd += due;

@@ -6,8 +6,10 @@ import { type Talk } from "./hello.ts";
 import { type Lane, type Wire } from "./wire.ts";
 
 // What a peer may send before it waits for us: bodies of calls (16 MiB), messages,
-// and room for all else. Who sends more is cut off.
+// and room for all else, each message counting so many bytes more than it has. Who sends
+// more is cut off.
 const maxWaiting = 24 << 20;
+const messageCost = 128;
 
 /** Inbox is the reading side of a wire, which it starts. */
 export class Inbox implements Talk {
@@ -21,7 +23,7 @@ export class Inbox implements Talk {
 	constructor(readonly wire: Wire) {
 		wire.start(
 			(message, lane) => {
-				this.#bytes += message.length;
+				this.#bytes += message.length + messageCost;
 				this.#waiting.push([message, lane]);
 				if (this.#bytes > maxWaiting) this.stop("the other side sends more than it may");
 				this.#wake();
@@ -44,7 +46,7 @@ export class Inbox implements Talk {
 			await new Promise<void>((resolve) => (this.#wake = resolve));
 		}
 		const next = this.#waiting.shift()!;
-		this.#bytes -= next[0].length;
+		this.#bytes -= next[0].length + messageCost;
 		return next;
 	}
 
