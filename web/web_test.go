@@ -21,8 +21,8 @@ const (
 // maxCore is how many bytes the core may have, minified and gzipped: a whole peer, that
 // routes for others and seals what it says. maxShop is what buying may add.
 const (
-	maxCore = 34 << 10
-	maxShop = 21 << 10
+	maxCore = 33 << 10
+	maxShop = 41 << 9
 )
 
 // TestNode runs the tests under test, each bundled with the sources, on Node. In

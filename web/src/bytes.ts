@@ -5,6 +5,12 @@ export type Bytes = Uint8Array<ArrayBuffer>;
 
 const encoder = new TextEncoder();
 
+/** none is no bytes. It stays inside: who is given its buffer could detach it. */
+export const none: Bytes = new Uint8Array(0);
+
+/** draw gives n random bytes. */
+export const draw = (n: number): Bytes => crypto.getRandomValues(new Uint8Array(n));
+
 /** utf8 gives the bytes of well-formed text. */
 export function utf8(text: string): Bytes {
 	return encoder.encode(text);
@@ -23,11 +29,8 @@ export function concat(...pieces: Uint8Array[]): Bytes {
 
 /** compare orders bytewise; what begins the other comes first. */
 export function compare(a: Uint8Array, b: Uint8Array): number {
-	const n = Math.min(a.length, b.length);
-	for (let i = 0; i < n; i++) {
-		if (a[i] !== b[i]) return a[i]! < b[i]! ? -1 : 1;
-	}
-	return Math.sign(a.length - b.length);
+	for (let i = 0; i < a.length && i < b.length; i++) if (a[i] !== b[i]) return a[i]! - b[i]!;
+	return a.length - b.length;
 }
 
 /** toHex gives lower-case digits. */
@@ -37,10 +40,8 @@ export function toHex(b: Uint8Array): string {
 
 /** fromHex reads lower-case digits; anything else gives undefined. */
 export function fromHex(text: string): Bytes | undefined {
-	if (text.length % 2 !== 0 || !/^[0-9a-f]*$/.test(text) || text.endsWith("\n")) return undefined;
-	const b = new Uint8Array(text.length / 2);
-	for (let i = 0; i < b.length; i++) b[i] = parseInt(text.slice(2 * i, 2 * i + 2), 16);
-	return b;
+	if (text.length % 2 || /[^0-9a-f]/.test(text)) return undefined;
+	return Uint8Array.from({ length: text.length / 2 }, (_, i) => parseInt(text.slice(2 * i, 2 * i + 2), 16));
 }
 
 /** sha256 hashes a copy of the pieces, one after the other. */

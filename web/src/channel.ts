@@ -5,8 +5,9 @@ import { type Bytes, compare } from "./bytes.ts";
 import { Emitter } from "./emitter.ts";
 import { SeaError } from "./error.ts";
 import { decode, encode, type Value } from "./identity/cbor.ts";
-import { HashAddress } from "./node/addr.ts";
-import { type Frame, isScope, Tag } from "./node/frame.ts";
+import { bytesOf, HashAddress } from "./node/addr.ts";
+import { type Frame, isScope } from "./node/frame.ts";
+import * as Tag from "./node/tag.ts";
 import { maxPublished, type Message } from "./node/gossip.ts";
 import { type Link } from "./node/link.ts";
 import { Lobby } from "./node/lobby.ts";
@@ -171,7 +172,7 @@ export class Channels implements Watcher {
 		if (f[0] < Tag.publish || f[0] > Tag.past) return;
 		const chan = f[1] as Bytes;
 		for (const room of this.#rooms.values()) {
-			if (compare(new Uint8Array(room.membership.at.getArrayBuffer()), chan) === 0) return room.membership.take(link, f);
+			if (compare(bytesOf(room.membership.at), chan) === 0) return room.membership.take(link, f);
 		}
 		if (f[0] !== Tag.leave) link.send([Tag.leave, chan]);
 	}

@@ -6,7 +6,7 @@ import { Emitter } from "./emitter.ts";
 import { SeaError } from "./error.ts";
 import { decode, encode, type Value } from "./identity/cbor.ts";
 import { type HashAddress } from "./node/addr.ts";
-import { Reason } from "./node/frame.ts";
+import * as Reason from "./node/reason.ts";
 import { type Link } from "./node/link.ts";
 import { type Node } from "./node/node.ts";
 

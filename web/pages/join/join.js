@@ -14,8 +14,8 @@ var __export = (target, all) => {
 };
 
 // ../src/bytes.ts
-function utf8(text2) {
-  return encoder.encode(text2);
+function utf8(text3) {
+  return encoder.encode(text3);
 }
 function concat(...pieces2) {
   const whole2 = new Uint8Array(pieces2.reduce((n, p) => n + p.length, 0));
@@ -27,29 +27,26 @@ function concat(...pieces2) {
   return whole2;
 }
 function compare(a, b) {
-  const n = Math.min(a.length, b.length);
-  for (let i = 0; i < n; i++) {
-    if (a[i] !== b[i]) return a[i] < b[i] ? -1 : 1;
-  }
-  return Math.sign(a.length - b.length);
+  for (let i = 0; i < a.length && i < b.length; i++) if (a[i] !== b[i]) return a[i] - b[i];
+  return a.length - b.length;
 }
 function toHex(b) {
   return Array.from(b, (x) => x.toString(16).padStart(2, "0")).join("");
 }
-function fromHex(text2) {
-  if (text2.length % 2 !== 0 || !/^[0-9a-f]*$/.test(text2) || text2.endsWith("\n")) return void 0;
-  const b = new Uint8Array(text2.length / 2);
-  for (let i = 0; i < b.length; i++) b[i] = parseInt(text2.slice(2 * i, 2 * i + 2), 16);
-  return b;
+function fromHex(text3) {
+  if (text3.length % 2 || /[^0-9a-f]/.test(text3)) return void 0;
+  return Uint8Array.from({ length: text3.length / 2 }, (_, i) => parseInt(text3.slice(2 * i, 2 * i + 2), 16));
 }
 async function sha256(...pieces2) {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", concat(...pieces2)));
 }
-var encoder;
+var encoder, none, draw;
 var init_bytes = __esm({
   "../src/bytes.ts"() {
     "use strict";
     encoder = new TextEncoder();
+    none = new Uint8Array(0);
+    draw = (n) => crypto.getRandomValues(new Uint8Array(n));
   }
 });
 
@@ -76,8 +73,8 @@ var init_error = __esm({
     ];
     SeaError = class extends Error {
       code;
-      constructor(code2, text2) {
-        super(text2);
+      constructor(code2, text3) {
+        super(text3);
         this.name = "SeaError";
         this.code = code2;
       }
@@ -105,7 +102,7 @@ function whole(r) {
 function refuse(what) {
   return new SeaError("cbor", `write: ${what}`);
 }
-function write(w, v, depth) {
+function write(w, v, depth2) {
   switch (typeof v) {
     case "boolean":
       return w.byte(v ? 245 : 244);
@@ -113,10 +110,10 @@ function write(w, v, depth) {
       return w.text(v);
     case "bigint":
       if (v >= 1n << 64n || v < -(1n << 63n)) throw refuse("an integer outside -2^63 \u2026 2^64-1");
-      return v < 0n ? w.head(Major.negative, -1n - v) : w.head(Major.uint, v);
+      return v < 0n ? w.head(negative, -1n - v) : w.head(uint, v);
     case "number":
       if (!Number.isSafeInteger(v) || Object.is(v, -0)) return w.float(v);
-      return v < 0 ? w.head(Major.negative, -1 - v) : w.head(Major.uint, v);
+      return v < 0 ? w.head(negative, -1 - v) : w.head(uint, v);
     case "object":
       break;
     default:
@@ -126,21 +123,21 @@ function write(w, v, depth) {
   if (v instanceof Float) return w.float(v.value);
   if (v instanceof Uint8Array) return w.bytes(v);
   if (v instanceof ArrayBuffer) return w.bytes(new Uint8Array(v));
-  if (depth === maxDepth) throw refuse(`more than ${maxDepth} levels deep`);
+  if (depth2 === maxDepth) throw refuse(`more than ${maxDepth} levels deep`);
   if (Array.isArray(v)) {
     if (v.length > maxElements) throw refuse(`${v.length} members, ${maxElements} at most`);
-    w.head(Major.array, v.length);
-    for (const member of v) write(w, member, depth + 1);
+    w.head(array, v.length);
+    for (const member of v) write(w, member, depth2 + 1);
     return;
   }
   const proto = Object.getPrototypeOf(v);
-  if (v instanceof Map) return pairs(w, [...v], depth + 1);
+  if (v instanceof Map) return pairs(w, [...v], depth2 + 1);
   if (proto !== Object.prototype && proto !== null) {
     throw refuse(`${v.constructor?.name ?? "this object"} has no encoding`);
   }
-  pairs(w, Object.entries(v).filter(([, member]) => member !== void 0), depth + 1);
+  pairs(w, Object.entries(v).filter(([, member]) => member !== void 0), depth2 + 1);
 }
-function pairs(w, all, depth) {
+function pairs(w, all, depth2) {
   if (all.length > maxElements) throw refuse(`${all.length} members, ${maxElements} at most`);
   const sorted = all.map(([name, member]) => {
     if (typeof name !== "string") throw refuse("map key is not text");
@@ -149,81 +146,79 @@ function pairs(w, all, depth) {
     return { key: key3.done(), member };
   });
   sorted.sort((a, b) => compare(a.key, b.key));
-  w.head(Major.map, sorted.length);
+  w.head(map, sorted.length);
   for (const { key: key3, member } of sorted) {
     w.raw(key3);
-    write(w, member, depth);
+    write(w, member, depth2);
   }
 }
-function read(r, depth) {
+function read(r, depth2) {
   const at2 = r.at;
   const { major, n } = r.head();
   switch (major) {
-    case Major.uint:
+    case uint:
       return n;
-    case Major.negative: {
+    case negative: {
       const v = -1n - BigInt(n);
       if (v < -(1n << 63n)) throw r.fail(at2, "integer below -2^63");
       return v >= Number.MIN_SAFE_INTEGER ? Number(v) : v;
     }
-    case Major.bytes:
+    case bytes:
       return r.take(at2, n).slice();
-    case Major.text:
+    case text:
       return r.text(at2, n);
-    case Major.tag:
+    case tag:
       throw r.fail(at2, `tag ${n}: tags are not used`);
-    case Major.simple:
+    case simple:
       return r.simple(at2);
   }
-  if (depth === maxDepth) throw r.fail(at2, `more than ${maxDepth} levels deep`);
+  if (depth2 === maxDepth) throw r.fail(at2, `more than ${maxDepth} levels deep`);
   if (n > maxElements) throw r.fail(at2, `${n} members, ${maxElements} at most`);
   const count3 = Number(n);
   const rest3 = r.b.length - r.at;
-  if (major === Major.array) {
+  if (major === array) {
     if (count3 > rest3) throw r.fail(at2, `array of ${count3} members in ${rest3} bytes`);
     const list2 = [];
-    for (let i = 0; i < count3; i++) list2.push(read(r, depth + 1));
+    for (let i = 0; i < count3; i++) list2.push(read(r, depth2 + 1));
     return list2;
   }
   if (count3 > rest3 / 2) throw r.fail(at2, `map of ${count3} pairs in ${rest3} bytes`);
-  return readPairs(r, count3, depth + 1);
+  return readPairs(r, count3, depth2 + 1);
 }
-function readPairs(r, count3, depth) {
-  const map2 = {};
+function readPairs(r, count3, depth2) {
+  const made = {};
   let last;
   for (let i = 0; i < count3; i++) {
     const at2 = r.at;
     const { major, n } = r.head();
-    if (major !== Major.text) throw r.fail(at2, "map key is not text");
+    if (major !== text) throw r.fail(at2, "map key is not text");
     const name = r.text(at2, n);
     const key3 = r.b.subarray(at2, r.at);
-    const order2 = last ? compare(key3, last) : 1;
-    if (order2 === 0) throw r.fail(at2, "map key comes twice");
-    if (order2 < 0) throw r.fail(at2, "map keys are out of order");
+    const order3 = last ? compare(key3, last) : 1;
+    if (order3 <= 0) throw r.fail(at2, order3 === 0 ? "map key comes twice" : "map keys are out of order");
     last = key3;
-    Object.defineProperty(map2, name, { value: read(r, depth), enumerable: true, writable: true, configurable: true });
+    Object.defineProperty(made, name, { value: read(r, depth2), enumerable: true, writable: true, configurable: true });
   }
-  return map2;
+  return made;
+}
+function ofHalf(bits2) {
+  const exponent = bits2 >> 10 & 31;
+  const mantissa = bits2 & 1023;
+  const sign2 = bits2 & 32768 ? -1 : 1;
+  if (exponent === 31) return mantissa ? NaN : sign2 * Infinity;
+  return sign2 * (exponent ? mantissa + 1024 : mantissa) * 2 ** (Math.max(exponent, 1) - 25);
 }
 function toHalf(f) {
-  if (Math.fround(f) !== f) return void 0;
-  const view = new DataView(new ArrayBuffer(4));
-  view.setFloat32(0, f);
-  const bits2 = view.getUint32(0);
+  const [bits2] = new Uint32Array(Float32Array.of(f).buffer);
   const sign2 = bits2 >>> 16 & 32768;
-  const exponent = (bits2 >>> 23 & 255) - 127;
-  const mantissa = bits2 & 8388607;
-  if (exponent === 128) return sign2 | 31744;
-  if (exponent > 15) return void 0;
-  if (exponent >= -14) return mantissa & 8191 ? void 0 : sign2 | exponent + 15 << 10 | mantissa >> 13;
-  if (exponent >= -24) {
-    const whole2 = mantissa | 8388608;
-    const drop = -1 - exponent;
-    return whole2 & (1 << drop) - 1 ? void 0 : sign2 | whole2 >> drop;
-  }
-  return f === 0 ? sign2 : void 0;
+  if (Number.isNaN(f)) return 32256;
+  if (Math.abs(f) === Infinity) return sign2 | 31744;
+  const exponent = Math.max((bits2 >>> 23 & 255) - 127, -14);
+  const mantissa = Math.abs(f) * 2 ** (10 - exponent);
+  if (exponent > 15 || mantissa % 1) return void 0;
+  return sign2 | (exponent + 14 << 10) + mantissa;
 }
-var maxDepth, maxElements, Float, Major, Writer, Reader, decoder;
+var maxDepth, maxElements, Float, uint, negative, bytes, text, array, map, tag, simple, Writer, Reader, decoder;
 var init_cbor = __esm({
   "../src/identity/cbor.ts"() {
     "use strict";
@@ -237,7 +232,14 @@ var init_cbor = __esm({
       }
       value;
     };
-    Major = { uint: 0, negative: 1, bytes: 2, text: 3, array: 4, map: 5, tag: 6, simple: 7 };
+    uint = 0;
+    negative = 1;
+    bytes = 2;
+    text = 3;
+    array = 4;
+    map = 5;
+    tag = 6;
+    simple = 7;
     Writer = class {
       #b = new Uint8Array(64);
       #n = 0;
@@ -274,20 +276,20 @@ var init_cbor = __esm({
         for (let i = size3 - 1, left = BigInt(n); i >= 0; i--, left >>= 8n) this.#b[at2 + i] = Number(left & 0xffn);
       }
       bytes(b) {
-        this.head(Major.bytes, b.length);
+        this.head(bytes, b.length);
         this.raw(b);
       }
       text(s2) {
         if (/\p{Surrogate}/u.test(s2)) throw refuse("text with half a surrogate pair");
         const b = utf8(s2);
-        this.head(Major.text, b.length);
+        this.head(text, b.length);
         this.raw(b);
       }
       /** float writes the shortest float that keeps f, and not-a-number as f97e00. */
       float(f) {
-        const half = Number.isNaN(f) ? 32256 : toHalf(f);
+        const half = toHalf(f);
         const size3 = half !== void 0 ? 2 : Math.fround(f) === f ? 4 : 8;
-        this.byte({ 2: 249, 4: 250, 8: 251 }[size3]);
+        this.byte(249 + (size3 >> 2));
         const at2 = this.#room(size3);
         const view = new DataView(this.#b.buffer);
         if (half !== void 0) view.setUint16(at2, half);
@@ -323,7 +325,7 @@ var init_cbor = __esm({
         const n = this.#uint(size3);
         this.at += size3;
         const least2 = [24, 256, 65536, 4294967296][info - 24];
-        if (major !== Major.simple && n < least2) throw this.fail(at2, `${n} is not written in the shortest way`);
+        if (major !== simple && n < least2) throw this.fail(at2, `${n} is not written in the shortest way`);
         return { major, n };
       }
       #uint(size3) {
@@ -356,41 +358,16 @@ var init_cbor = __esm({
       }
       #simple(at2) {
         const info = this.b[at2] & 31;
-        switch (info) {
-          case 20:
-            return false;
-          case 21:
-            return true;
-          case 22:
-            return null;
-          case 25:
-            return this.#half(at2);
-          case 26: {
-            const f = this.#view.getFloat32(at2 + 1);
-            if (Number.isNaN(f) || toHalf(f) !== void 0) throw this.fail(at2, "float is not written in the shortest way");
-            return f;
-          }
-          case 27: {
-            const f = this.#view.getFloat64(at2 + 1);
-            if (Number.isNaN(f) || Math.fround(f) === f) throw this.fail(at2, "float is not written in the shortest way");
-            return f;
-          }
+        if (info >= 20 && info <= 22) return [false, true, null][info - 20];
+        if (info < 25) throw this.fail(at2, `simple value ${info === 24 ? this.b[at2 + 1] : info}: only false, true and null are used`);
+        const view = this.#view;
+        const f = info === 25 ? ofHalf(view.getUint16(at2 + 1)) : info === 26 ? view.getFloat32(at2 + 1) : view.getFloat64(at2 + 1);
+        const w = new Writer();
+        w.float(f);
+        if (compare(w.done(), this.b.subarray(at2, this.at)) !== 0) {
+          throw this.fail(at2, info === 25 ? "not-a-number is not written as f97e00" : "float is not written in the shortest way");
         }
-        const n = info === 24 ? this.b[at2 + 1] : info;
-        throw this.fail(at2, `simple value ${n}: only false, true and null are used`);
-      }
-      #half(at2) {
-        const bits2 = this.#view.getUint16(at2 + 1);
-        const exponent = bits2 >> 10 & 31;
-        const mantissa = bits2 & 1023;
-        const sign2 = bits2 & 32768 ? -1 : 1;
-        if (exponent === 31 && mantissa !== 0) {
-          if (bits2 !== 32256) throw this.fail(at2, "not-a-number is not written as f97e00");
-          return NaN;
-        }
-        if (exponent === 31) return sign2 * Infinity;
-        if (exponent === 0) return sign2 * mantissa * 2 ** -24;
-        return sign2 * (mantissa + 1024) * 2 ** (exponent - 25);
+        return f;
       }
     };
     decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -404,14 +381,14 @@ function read2(b, shape4, name) {
 function wrong(name, why) {
   return new SeaError("cbor", `${name}: ${why}`);
 }
-var uint, wide, uint64, bytes, text, bool, orNull, list, tuple, map, optional, version;
+var uint2, wide, uint64, bytes2, text2, bool, orNull, list, tuple, map2, optional, version;
 var init_shape = __esm({
   "../src/identity/shape.ts"() {
     "use strict";
     init_bytes();
     init_error();
     init_cbor();
-    uint = (most2 = Number.MAX_SAFE_INTEGER) => (v, name) => {
+    uint2 = (most2 = Number.MAX_SAFE_INTEGER) => (v, name) => {
       if (typeof v !== "number" || !Number.isSafeInteger(v) || v < 0 || v > most2) {
         throw wrong(name, `not an integer from 0 to ${most2}`);
       }
@@ -424,13 +401,13 @@ var init_shape = __esm({
       if (typeof v !== "number" && typeof v !== "bigint" || v < 0) throw wrong(name, "not an integer from 0 to 2^64 - 1");
       return v;
     };
-    bytes = (least2, most2 = least2) => (v, name) => {
+    bytes2 = (least2, most2 = least2) => (v, name) => {
       if (!(v instanceof Uint8Array) || v.length < least2 || v.length > most2) {
         throw wrong(name, least2 === most2 ? `not ${least2} bytes` : `not ${least2} to ${most2} bytes`);
       }
       return v;
     };
-    text = (least2, most2) => (v, name) => {
+    text2 = (least2, most2) => (v, name) => {
       if (typeof v !== "string" || v.length > most2 || v.length * 3 < least2) throw wrong(name, "not a text of the right size");
       const n = utf8(v).length;
       if (n < least2 || n > most2) throw wrong(name, `a text of ${n} bytes, not ${least2} to ${most2}`);
@@ -449,7 +426,7 @@ var init_shape = __esm({
       if (!Array.isArray(v) || v.length !== shapes2.length) throw wrong(name, `not an array of ${shapes2.length}`);
       return shapes2.map((shape4, i) => shape4(v[i], `${name} ${i + 1}`));
     };
-    map = (fields) => (v, name) => {
+    map2 = (fields) => (v, name) => {
       if (v === null || typeof v !== "object" || Array.isArray(v) || v instanceof Uint8Array || v instanceof Float) throw wrong(name, "not a map");
       for (const key3 of Object.keys(v)) {
         if (!Object.hasOwn(fields, key3)) throw wrong(name, `a field ${JSON.stringify(key3.slice(0, 40))} that is not known here`);
@@ -496,7 +473,7 @@ async function load(what, b, blobs) {
 }
 function checkPath(p) {
   const all = p.split("/");
-  const clean2 = all.every((part) => part !== "" && part !== "." && part !== ".." && utf8(part).length <= maxName);
+  const clean2 = all.every((part2) => part2 !== "" && part2 !== "." && part2 !== ".." && utf8(part2).length <= maxName);
   if (!clean2 || p.includes("\0") || all.length > maxParts || utf8(p).length > maxPath) {
     throw invalid(`path ${JSON.stringify(p.slice(0, 80))} is not clean, or too long`);
   }
@@ -563,13 +540,29 @@ var init_blob = __esm({
       85
     ]);
     hashSize = 32;
-    parts = map({ hash: bytes(hashSize), size: uint(maxInputBytes) });
+    parts = map2({ hash: bytes2(hashSize), size: uint2(maxInputBytes) });
     emptyBlob = { hash: emptyHash, size: 0 };
     blob = (v, name) => {
       const b = parts(v, name);
       checkBlob(b, name);
       return b;
     };
+  }
+});
+
+// ../src/compute/most.ts
+var moduleBytes, jobBytes, fuel, memoryPages, outputBytes, files, depth, wallMillis;
+var init_most = __esm({
+  "../src/compute/most.ts"() {
+    "use strict";
+    moduleBytes = 64 << 20;
+    jobBytes = 48 << 10;
+    fuel = 1n << 62n;
+    memoryPages = 65535;
+    outputBytes = 1 << 30;
+    files = 1 << 14;
+    depth = 1 << 18;
+    wallMillis = 7 * 24 * 60 * 60 * 1e3;
   }
 });
 
@@ -595,11 +588,11 @@ function newJob(module, moduleSize) {
 function encodeJob(j) {
   checkJob(j);
   const b = encode(j);
-  if (b.length > Most.jobBytes) throw invalid(`job: ${b.length} bytes, at most ${Most.jobBytes}`);
+  if (b.length > jobBytes) throw invalid(`job: ${b.length} bytes, at most ${jobBytes}`);
   return b;
 }
 function decodeJob(b) {
-  if (b.length > Most.jobBytes) throw invalid(`job: ${b.length} bytes, at most ${Most.jobBytes}`);
+  if (b.length > jobBytes) throw invalid(`job: ${b.length} bytes, at most ${jobBytes}`);
   const j = read2(b, shape, "job");
   checkJob(j);
   return j;
@@ -609,19 +602,19 @@ function hashJob(j) {
 }
 function checkJob(j) {
   if (j.tariff !== tariff1) throw invalid(`job: tariff ${j.tariff}, only ${tariff1} is known`);
-  within("module_size", j.module_size, 8, Most.moduleBytes);
+  within("module_size", j.module_size, 8, moduleBytes);
   if (j.module.length !== hashSize || j.seed.length !== 32) throw invalid("job: module and seed have 32 bytes");
   if (j.entry !== void 0 && (j.entry === "" || utf8(j.entry).length > maxEntry || j.entry.startsWith(reserved))) {
     throw invalid(`job: an entry of 1 to ${maxEntry} bytes that does not begin with ${reserved}`);
   }
   within("start", j.start, 0, maxStart);
   const l = j.limits;
-  within("fuel", l.fuel, 1, Most.fuel);
-  within("memory_pages", l.memory_pages, 1, Most.memoryPages);
-  within("output_bytes", l.output_bytes, 0, Most.outputBytes);
-  within("files", l.files, 0, Most.files);
-  within("depth", l.depth, 1, Most.depth);
-  within("wall_ms", l.wall_ms, 1, Most.wallMillis);
+  within("fuel", l.fuel, 1, fuel);
+  within("memory_pages", l.memory_pages, 1, memoryPages);
+  within("output_bytes", l.output_bytes, 0, outputBytes);
+  within("files", l.files, 0, files);
+  within("depth", l.depth, 1, depth);
+  within("wall_ms", l.wall_ms, 1, wallMillis);
   checkStrings(j.args, j.env);
   checkBlob(j.stdin, "stdin");
   checkFiles(j);
@@ -665,7 +658,7 @@ function checkFiles(j) {
     throw invalid(`job: limit files is ${j.limits.files}, the inputs alone are ${j.files.length + folders.size}`);
   }
 }
-var tariff1, Most, maxEntry, maxArgs, maxArgBytes, maxInputs, maxStart, reserved, limits, file, shape;
+var tariff1, maxEntry, maxArgs, maxArgBytes, maxInputs, maxStart, reserved, limits, file, shape;
 var init_job = __esm({
   "../src/compute/job.ts"() {
     "use strict";
@@ -673,45 +666,36 @@ var init_job = __esm({
     init_cbor();
     init_shape();
     init_blob();
+    init_most();
     tariff1 = 1;
-    Most = {
-      moduleBytes: 64 << 20,
-      jobBytes: 48 << 10,
-      fuel: 1n << 62n,
-      memoryPages: 65535,
-      outputBytes: 1 << 30,
-      files: 1 << 14,
-      depth: 1 << 18,
-      wallMillis: 7 * 24 * 60 * 60 * 1e3
-    };
     maxEntry = 128;
     maxArgs = 256;
     maxArgBytes = 32 << 10;
     maxInputs = 512;
     maxStart = 1n << 62n;
     reserved = "sea:";
-    limits = map({
+    limits = map2({
       fuel: wide,
-      memory_pages: uint(Most.memoryPages),
-      output_bytes: uint(Most.outputBytes),
-      files: uint(Most.files),
-      depth: uint(Most.depth),
-      wall_ms: uint(Most.wallMillis)
+      memory_pages: uint2(memoryPages),
+      output_bytes: uint2(outputBytes),
+      files: uint2(files),
+      depth: uint2(depth),
+      wall_ms: uint2(wallMillis)
     });
-    file = map({ path: text(1, 1024), hash: bytes(hashSize), size: uint(maxInputBytes) });
-    shape = map({
+    file = map2({ path: text2(1, 1024), hash: bytes2(hashSize), size: uint2(maxInputBytes) });
+    shape = map2({
       v: version,
-      module: bytes(hashSize),
-      module_size: uint(Most.moduleBytes),
-      entry: optional(text(1, maxEntry)),
-      args: list(text(0, maxArgBytes), maxArgs),
-      env: list(text(0, maxArgBytes), maxArgs),
+      module: bytes2(hashSize),
+      module_size: uint2(moduleBytes),
+      entry: optional(text2(1, maxEntry)),
+      args: list(text2(0, maxArgBytes), maxArgs),
+      env: list(text2(0, maxArgBytes), maxArgs),
       stdin: blob,
       files: list(file, maxInputs),
       limits,
-      seed: bytes(32),
+      seed: bytes2(32),
       start: wide,
-      tariff: uint()
+      tariff: uint2()
     });
   }
 });
@@ -723,30 +707,29 @@ async function work(key3) {
   return first < 0 ? 8 * b.length : 8 * first + Math.clz32(b[first]) - 24;
 }
 function acceptable(key3) {
-  const y = key3.slice();
-  y[31] &= 127;
-  return compare(y.slice().reverse(), prime.slice().reverse()) < 0 && !smallOrder.some((s2) => compare(s2, y) === 0);
+  const y = BigInt.asUintN(255, BigInt(`0x${toHex(key3.slice().reverse())}`));
+  return y > 1n && y < prime - 1n && y !== order8 && y !== prime - order8;
 }
 function checkKey(b) {
   if (b.length !== keySize) throw new SeaError("key", `a key of ${b.length} bytes, want ${keySize}`);
   if (!acceptable(b)) throw new SeaError("key", "a key that is of small order or not canonical");
 }
-async function verify(key3, message2, signature) {
+async function verify(key3, message3, signature) {
   checkKey(key3);
   if (signature.length !== signatureSize) return false;
   const native = await importKey(key3);
-  if (native && await crypto.subtle.verify("Ed25519", native, signature, message2)) return true;
+  if (native && await crypto.subtle.verify("Ed25519", native, signature, message3)) return true;
   if (waiting >= maxWaiting) return false;
   waiting++;
-  const mine = turn.then(() => verifySlowly(key3, message2, signature)).finally(() => waiting--);
+  const mine = turn.then(() => verifySlowly(key3, message3, signature)).finally(() => waiting--);
   turn = mine.then(({ took }) => new Promise((resolve) => setTimeout(resolve, took)), () => {
   });
   return (await mine).holds;
 }
-async function verifySlowly(key3, message2, signature) {
+async function verifySlowly(key3, message3, signature) {
   const { verifyAsync } = await import("@noble/ed25519");
   const began = performance.now();
-  const holds = await verifyAsync(signature, message2, key3, { zip215: true });
+  const holds = await verifyAsync(signature, message3, key3, { zip215: true });
   return { holds, took: performance.now() - began };
 }
 async function importKey(key3) {
@@ -756,7 +739,7 @@ async function importKey(key3) {
     return void 0;
   }
 }
-var keySize, signatureSize, Pair, prime, smallOrder, maxWaiting, waiting, turn;
+var keySize, signatureSize, Pair, prime, order8, maxWaiting, waiting, turn;
 var init_ed25519 = __esm({
   "../src/identity/ed25519.ts"() {
     "use strict";
@@ -795,23 +778,17 @@ var init_ed25519 = __esm({
       /** fromSeed is the pair of RFC 8032's private key, 32 bytes. */
       static async fromSeed(seed) {
         const head2 = fromHex("302e020100300506032b657004220420");
-        const open3 = await crypto.subtle.importKey("pkcs8", concat(head2, seed), "Ed25519", true, ["sign"]);
-        const { x } = await crypto.subtle.exportKey("jwk", open3);
-        const text2 = atob(x.replaceAll("-", "+").replaceAll("_", "/"));
-        return _Pair.of(Uint8Array.from(text2, (c) => c.charCodeAt(0)), open3);
+        const open4 = await crypto.subtle.importKey("pkcs8", concat(head2, seed), "Ed25519", true, ["sign"]);
+        const { x } = await crypto.subtle.exportKey("jwk", open4);
+        const text3 = atob(x.replaceAll("-", "+").replaceAll("_", "/"));
+        return _Pair.of(Uint8Array.from(text3, (c) => c.charCodeAt(0)), open4);
       }
-      async sign(message2) {
-        return new Uint8Array(await crypto.subtle.sign("Ed25519", this.secret, message2));
+      async sign(message3) {
+        return new Uint8Array(await crypto.subtle.sign("Ed25519", this.secret, message3));
       }
     };
-    prime = fromHex("edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f");
-    smallOrder = [
-      "0000000000000000000000000000000000000000000000000000000000000000",
-      "0100000000000000000000000000000000000000000000000000000000000000",
-      "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-      "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
-      "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"
-    ].map((text2) => fromHex(text2));
+    prime = 2n ** 255n - 19n;
+    order8 = 0x05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826n;
     maxWaiting = 64;
     waiting = 0;
     turn = Promise.resolve();
@@ -820,7 +797,7 @@ var init_ed25519 = __esm({
 
 // ../src/identity/statement.ts
 function input(purpose3, body4) {
-  if (!/^[a-z0-9/:._-]{1,64}$/.test(purpose3) || purpose3.endsWith("\n")) {
+  if (!/^[a-z0-9/:._-]{1,64}$/.test(purpose3)) {
     throw new SeaError("purpose", `bad purpose ${JSON.stringify(purpose3.slice(0, 80))}`);
   }
   if (body4.length > maxBody) throw new SeaError("length", `a statement's body has more than ${maxBody} bytes`);
@@ -836,7 +813,7 @@ var init_statement = __esm({
     init_ed25519();
     init_shape();
     maxBody = 1 << 20;
-    parts2 = tuple(bytes(keySize), bytes(0, maxBody), bytes(signatureSize));
+    parts2 = tuple(bytes2(keySize), bytes2(0, maxBody), bytes2(signatureSize));
     Statement = class _Statement {
       constructor(by, body4, sig2) {
         this.by = by;
@@ -848,9 +825,9 @@ var init_statement = __esm({
       sig;
       /** sign makes signer's statement. SeaError "purpose" or "length". */
       static async sign(signer, purpose3, body4) {
-        const said = input(purpose3, body4);
-        if (said.length === 32) throw new SeaError("length", "a statement of 32 bytes, purpose included, is not signed");
-        return new _Statement(signer.key, body4, await signer.sign(said));
+        const said2 = input(purpose3, body4);
+        if (said2.length === 32) throw new SeaError("length", "a statement of 32 bytes, purpose included, is not signed");
+        return new _Statement(signer.key, body4, await signer.sign(said2));
       }
       /** decode reads what encode wrote. It checks the form and the key, not the signature. */
       static decode(b) {
@@ -906,7 +883,7 @@ function checkOutcome(o) {
   if (o.end === "trap" !== (o.trap !== "")) throw invalid(`end ${o.end} with trap ${JSON.stringify(o.trap)}`);
   checkBlob(o.stdout, "stdout");
   checkBlob(o.stderr, "stderr");
-  if (o.files.length > Most.files) throw invalid(`${o.files.length} files, at most ${Most.files}`);
+  if (o.files.length > files) throw invalid(`${o.files.length} files, at most ${files}`);
   let total = o.stdout.size + o.stderr.size;
   const folders = /* @__PURE__ */ new Set();
   for (const f of o.files) {
@@ -919,7 +896,7 @@ function checkOutcome(o) {
     total += f.size;
   }
   checkSorted(o.files.map((f) => f.path));
-  if (total > Most.outputBytes) throw invalid(`${total} bytes of output, at most ${Most.outputBytes}`);
+  if (total > outputBytes) throw invalid(`${total} bytes of output, at most ${outputBytes}`);
 }
 var ends, trapWords, maxOutcomeBytes, word, end, code, outFile, shape2;
 var init_result = __esm({
@@ -929,7 +906,7 @@ var init_result = __esm({
     init_cbor();
     init_shape();
     init_blob();
-    init_job();
+    init_most();
     ends = ["exit", "trap", "out_of_fuel", "output_limit", "interrupted"];
     trapWords = [
       "unreachable",
@@ -950,15 +927,15 @@ var init_result = __esm({
       if (typeof v !== "number" || v !== (v | 0) || Object.is(v, -0)) throw invalid(`${name}: not a number of 32 bits`);
       return v;
     };
-    outFile = map({ path: text(1, 1024), dir: bool, hash: bytes(hashSize), size: uint(Most.outputBytes) });
-    shape2 = map({
+    outFile = map2({ path: text2(1, 1024), dir: bool, hash: bytes2(hashSize), size: uint2(outputBytes) });
+    shape2 = map2({
       v: version,
       end,
       code,
       trap: word(["", ...trapWords]),
       stdout: blob,
       stderr: blob,
-      files: list(outFile, Most.files)
+      files: list(outFile, files)
     });
   }
 });
@@ -980,7 +957,7 @@ async function openReceipt(s2) {
   return decodeReceipt(await s2.open(receiptPurpose));
 }
 function checkReceipt(r) {
-  if (r.fuel > Most.fuel) throw invalid(`receipt: fuel is ${r.fuel}, at most ${Most.fuel} is possible`);
+  if (r.fuel > fuel) throw invalid(`receipt: fuel is ${r.fuel}, at most ${fuel} is possible`);
   if (r.tariff !== tariff1) throw invalid(`receipt: tariff ${r.tariff}, only ${tariff1} is known`);
   checkEnd(r.end, r.code);
 }
@@ -993,18 +970,19 @@ var init_receipt = __esm({
     init_statement();
     init_blob();
     init_job();
+    init_most();
     init_result();
     receiptPurpose = "sea/receipt/1";
-    shape3 = map({
+    shape3 = map2({
       v: version,
-      job: bytes(hashSize),
-      result: bytes(hashSize),
+      job: bytes2(hashSize),
+      result: bytes2(hashSize),
       end,
       code,
       fuel: wide,
-      peak_pages: uint(Most.memoryPages),
-      tariff: uint(),
-      engine: text(0, 128)
+      peak_pages: uint2(memoryPages),
+      tariff: uint2(),
+      engine: text2(0, 128)
     });
   }
 });
@@ -1043,7 +1021,10 @@ var init_emitter = __esm({
 });
 
 // ../src/node/addr.ts
-var size, bits, HashAddress;
+function checkBit(what, bit, most2) {
+  if (!Number.isInteger(bit) || bit < 0 || bit > most2) throw new RangeError(`${what} bit ${bit}, not 0 to ${most2}`);
+}
+var size, bits, HashAddress, wrong2, bytesOf, joined, split;
 var init_addr = __esm({
   "../src/node/addr.ts"() {
     "use strict";
@@ -1065,14 +1046,12 @@ var init_addr = __esm({
       static from(data) {
         if (typeof data !== "string") {
           const b2 = new Uint8Array(data);
-          if (b2.length !== size) throw new SeaError("address", `not an address: ${b2.length} bytes, want ${size}`);
+          if (b2.length !== size) throw wrong2(`${b2.length} bytes, want ${size}`);
           return new _HashAddress(b2.slice());
         }
-        if (data.length !== 2 * size) {
-          throw new SeaError("address", `not an address: ${data.length} characters, want ${2 * size}`);
-        }
+        if (data.length !== 2 * size) throw wrong2(`${data.length} characters, want ${2 * size}`);
         const b = fromHex(data);
-        if (!b) throw new SeaError("address", "not an address: a character is not a lower-case hex digit");
+        if (!b) throw wrong2("a character is not a lower-case hex digit");
         return new _HashAddress(b);
       }
       /** ofNode is where the node with this key is. */
@@ -1088,23 +1067,15 @@ var init_addr = __esm({
        * addr.flip(j).randomise(j + 1) has logDist j to addr.
        */
       randomise(startBit) {
-        if (!Number.isInteger(startBit) || startBit < 0 || startBit > bits) {
-          throw new RangeError(`randomise from bit ${startBit}, not 0 to ${bits}`);
-        }
-        const drawn = crypto.getRandomValues(new Uint8Array(size));
-        const whole2 = startBit >> 3;
-        drawn.set(this.#b.subarray(0, whole2));
-        if (startBit % 8 !== 0) {
-          const mask = 255 >> startBit % 8;
-          drawn[whole2] = this.#b[whole2] & ~mask | drawn[whole2] & mask;
-        }
-        return new _HashAddress(drawn);
+        checkBit("randomise from", startBit, bits);
+        return new _HashAddress(draw(size).map((drawn, i) => {
+          const kept = 65280 >> Math.min(Math.max(startBit - 8 * i, 0), 8);
+          return this.#b[i] & kept | drawn & ~kept;
+        }));
       }
       /** flip turns one bit, 0 to 223, over. */
       flip(bit) {
-        if (!Number.isInteger(bit) || bit < 0 || bit >= bits) {
-          throw new RangeError(`flip of bit ${bit}, not 0 to ${bits - 1}`);
-        }
+        checkBit("flip of", bit, bits - 1);
         const b = this.#b.slice();
         b[bit >> 3] ^= 128 >> bit % 8;
         return new _HashAddress(b);
@@ -1133,12 +1104,12 @@ var init_addr = __esm({
       dist(other) {
         const first = this.logDist(other);
         if (first === bits) return 0;
-        let window3 = 0;
+        let window4 = 0;
         for (let i = 0; i < 4; i++) {
           const at2 = (first >> 3) + i;
-          window3 = window3 * 256 + (at2 < size ? this.#b[at2] ^ other.#b[at2] : 0);
+          window4 = window4 * 256 + (at2 < size ? this.#b[at2] ^ other.#b[at2] : 0);
         }
-        return Math.floor(window3 / 2 ** (8 - first % 8)) * 2 ** (103 - first);
+        return Math.floor(window4 / 2 ** (8 - first % 8)) * 2 ** (103 - first);
       }
       /** logDist is the index of the first bit that differs, 0 to 223; 224 for equal addresses. */
       logDist(other) {
@@ -1153,25 +1124,26 @@ var init_addr = __esm({
        * 0 if a is nearer, above if b is, 0 only if they are equal.
        */
       compareTo(a, b) {
-        for (let i = 0; i < size; i++) {
-          const d = (this.#b[i] ^ a.#b[i]) - (this.#b[i] ^ b.#b[i]);
-          if (d !== 0) return d;
-        }
-        return 0;
+        const at2 = a.logDist(b) >> 3;
+        return (this.#b[at2] ^ a.#b[at2]) - (this.#b[at2] ^ b.#b[at2]);
       }
     };
+    wrong2 = (why) => new SeaError("address", `not an address: ${why}`);
+    bytesOf = (a) => new Uint8Array(a.getArrayBuffer());
+    joined = (all) => concat(...all.map(bytesOf));
+    split = (b) => Array.from({ length: b.length / size }, (_, i) => HashAddress.from(b.subarray(size * i, size * i + size)));
   }
 });
 
 // ../src/node/frame.ts
 function decodeFrame(b) {
   const v = decodeExact(b);
-  const tag = Array.isArray(v) ? v[0] : void 0;
-  if (typeof tag !== "number" || !Object.hasOwn(shapes, tag)) throw new SeaError("frame", `tag ${String(tag)} is not known here`);
-  const members2 = shapes[tag];
-  return [tag, ...members2(v.slice(1), `frame ${tag}`)];
+  const tag2 = Array.isArray(v) ? v[0] : void 0;
+  if (typeof tag2 !== "number" || !Object.hasOwn(shapes, tag2)) throw new SeaError("frame", `tag ${String(tag2)} is not known here`);
+  const members2 = shapes[tag2];
+  return [tag2, ...members2(v.slice(1), `frame ${tag2}`)];
 }
-var maxBody2, maxStatement, maxFrame, maxPiece, maxSigned, scopeForm, isScope, scope, body, word2, channel, pieces, ids, members, Tag, shapes, encodeFrame, Reason;
+var maxBody2, maxStatement, maxFrame, maxPiece, maxSigned, scopeForm, isScope, scope, body, word2, channel, pieces, ids, members, shapes, encodeFrame;
 var init_frame = __esm({
   "../src/node/frame.ts"() {
     "use strict";
@@ -1184,16 +1156,16 @@ var init_frame = __esm({
     maxPiece = (16 << 10) - 17;
     maxSigned = 66048;
     scopeForm = /^[a-z0-9./:_-]{1,64}$/;
-    isScope = (text2) => scopeForm.test(text2) && !text2.endsWith("\n");
+    isScope = (text3) => scopeForm.test(text3);
     scope = (v, name) => {
       if (typeof v !== "string" || !isScope(v)) throw new SeaError("frame", `${name} is no scope`);
       return v;
     };
-    body = bytes(0, maxBody2);
-    word2 = uint(2 ** 32 - 1);
-    channel = bytes(28);
+    body = bytes2(0, maxBody2);
+    word2 = uint2(2 ** 32 - 1);
+    channel = bytes2(28);
     pieces = (size3, least2, most2) => {
-      const whole2 = bytes(least2 * size3, most2 * size3);
+      const whole2 = bytes2(least2 * size3, most2 * size3);
       return (v, name) => {
         const b = whole2(v, name);
         if (b.length % size3) throw new SeaError("frame", `${name}: ${b.length} bytes are not pieces of ${size3}`);
@@ -1202,113 +1174,107 @@ var init_frame = __esm({
     };
     ids = pieces(16, 0, 64);
     members = pieces(28, 0, 8);
-    Tag = {
-      welcome: 0,
-      ping: 1,
-      pong: 2,
-      close: 3,
-      credit: 4,
-      part: 5,
-      open: 6,
-      message: 7,
-      request: 8,
-      reply: 9,
-      cancel: 10,
-      routed: 11,
-      ack: 12,
-      nak: 13,
-      answer: 14,
-      need: 15,
-      elsewhere: 16,
-      relay: 24,
-      relayCredit: 25,
-      relayEnd: 26,
-      publish: 32,
-      have: 33,
-      graft: 34,
-      prune: 35,
-      neighbour: 36,
-      partner: 37,
-      leave: 38,
-      walk: 39,
-      shuffle: 40,
-      shuffled: 41,
-      past: 42
-    };
     shapes = {
-      0: tuple(text(0, 256)),
+      0: tuple(text2(0, 256)),
       // observed
       1: tuple(uint64),
       // number
       2: tuple(uint64),
-      3: tuple(word2, text(0, 256)),
+      3: tuple(word2, text2(0, 256)),
       // reason, text
-      4: tuple(uint(1 << 21)),
+      4: tuple(uint2(1 << 21)),
       // bytes
-      5: tuple(uint64, uint(maxFrame), bytes(1, maxPiece)),
+      5: tuple(uint64, uint2(maxFrame), bytes2(1, maxPiece)),
       // id, left, data
       6: tuple(),
       7: tuple(scope, body),
       8: tuple(uint64, scope, body),
       // id
-      9: tuple(uint64, word2, text(0, 256), body),
+      9: tuple(uint64, word2, text2(0, 256), body),
       // id, code, text
       10: tuple(uint64),
       // id
-      11: tuple(uint64, uint(24), uint(2), uint(4), bytes(1, maxStatement)),
+      11: tuple(uint64, uint2(24), uint2(2), uint2(4), bytes2(1, maxStatement)),
       // hop, ttl, attempt, budget
       12: tuple(uint64),
       // hop
-      13: tuple(uint64, word2, uint(4)),
+      13: tuple(uint64, word2, uint2(4)),
       // hop, code, budget
-      14: tuple(uint(2), bytes(1, maxStatement)),
+      14: tuple(uint2(2), bytes2(1, maxStatement)),
       // attempt
-      15: tuple(uint(2)),
+      15: tuple(uint2(2)),
       // need
-      16: tuple(text(0, 1024)),
+      16: tuple(text2(0, 1024)),
       // URLs, one a line
-      24: tuple(uint64, uint(1), uint(17408), bytes(1, 8192)),
+      24: tuple(uint64, uint2(1), uint2(17408), bytes2(1, 8192)),
       // stream, out, left, data
-      25: tuple(uint64, uint(1), uint(65536)),
-      26: tuple(uint64, uint(1)),
-      32: tuple(channel, uint(1), bytes(32), bytes(1, maxSigned), bytes(64)),
+      25: tuple(uint64, uint2(1), uint2(65536)),
+      26: tuple(uint64, uint2(1)),
+      32: tuple(channel, uint2(1), bytes2(32), bytes2(1, maxSigned), bytes2(64)),
       // past, author, body, signature
       33: tuple(channel, ids),
       34: tuple(channel, ids),
       35: tuple(channel),
-      36: tuple(channel, uint(2), ids),
+      36: tuple(channel, uint2(2), ids),
       // want
-      37: tuple(channel, uint(1), ids, members),
+      37: tuple(channel, uint2(1), ids, members),
       // yes
       38: tuple(channel),
-      39: tuple(channel, bytes(28), uint(6)),
+      39: tuple(channel, bytes2(28), uint2(6)),
       // who, ttl
       40: tuple(channel, pieces(28, 1, 6), members),
       // path
       41: tuple(channel, pieces(28, 0, 6), members),
-      42: tuple(channel, uint(16))
+      42: tuple(channel, uint2(16))
       // want
     };
     encodeFrame = (f) => encode(f);
-    Reason = {
-      none: 0,
-      offline: 1,
-      duplicate: 2,
-      replaced: 3,
-      full: 4,
-      broken: 5,
-      silent: 6,
-      refused: 7,
-      expired: 8,
-      unwanted: 9
-    };
+  }
+});
+
+// ../src/node/tag.ts
+var welcome, ping, pong, close, credit, part, open, message, request, reply, cancel, routed, ack, nak, answer, need, elsewhere, relay, relayCredit, relayEnd, publish, have, graft, prune, neighbour, partner, leave, walk, shuffle, shuffled, past;
+var init_tag = __esm({
+  "../src/node/tag.ts"() {
+    "use strict";
+    welcome = 0;
+    ping = 1;
+    pong = 2;
+    close = 3;
+    credit = 4;
+    part = 5;
+    open = 6;
+    message = 7;
+    request = 8;
+    reply = 9;
+    cancel = 10;
+    routed = 11;
+    ack = 12;
+    nak = 13;
+    answer = 14;
+    need = 15;
+    elsewhere = 16;
+    relay = 24;
+    relayCredit = 25;
+    relayEnd = 26;
+    publish = 32;
+    have = 33;
+    graft = 34;
+    prune = 35;
+    neighbour = 36;
+    partner = 37;
+    leave = 38;
+    walk = 39;
+    shuffle = 40;
+    shuffled = 41;
+    past = 42;
   }
 });
 
 // ../src/node/gossip.ts
 async function newPublish(signer, m) {
   const s2 = await Statement.sign(signer, publishPurpose, encode({ v: 1, ...m }));
-  return [Tag.publish, m.chan, 0, s2.by, s2.body, s2.sig];
+  return [publish, m.chan, 0, s2.by, s2.body, s2.sig];
 }
 async function idOf(f) {
   return toHex((await signed(f).hash(publishPurpose)).subarray(0, 16));
@@ -1342,22 +1308,39 @@ var init_gossip = __esm({
     init_statement();
     init_addr();
     init_frame();
+    init_tag();
     maxPublished = 64 << 10;
     maxSkew = 12e4;
     publishPurpose = "sea/publish/1";
     memberPurpose = "sea/member/1";
     recordLife = 9e4;
-    messageBody = map({
+    messageBody = map2({
       v: version,
-      iat: uint(),
-      net: text(0, 1 << 17),
+      iat: uint2(),
+      net: text2(0, 1 << 17),
       num: uint64,
-      body: bytes(0, maxPublished),
-      chan: bytes(28),
-      scope: text(1, 64)
+      body: bytes2(0, maxPublished),
+      chan: bytes2(28),
+      scope: text2(1, 64)
     });
-    recordBody = map({ v: version, iat: uint(), net: text(0, 256), chan: bytes(28), every: uint(86400) });
+    recordBody = map2({ v: version, iat: uint2(), net: text2(0, 256), chan: bytes2(28), every: uint2(86400) });
     signed = ([, , , author, body4, sig2]) => new Statement(author, body4, sig2);
+  }
+});
+
+// ../src/node/reason.ts
+var offline, duplicate, replaced, full, broken, silent, refused, unwanted;
+var init_reason = __esm({
+  "../src/node/reason.ts"() {
+    "use strict";
+    offline = 1;
+    duplicate = 2;
+    replaced = 3;
+    full = 4;
+    broken = 5;
+    silent = 6;
+    refused = 7;
+    unwanted = 9;
   }
 });
 
@@ -1382,7 +1365,7 @@ function check(c) {
   const bad3 = (why) => new SeaError("certificate", `bad certificate: ${why}`);
   checkKey(c.node);
   c.can.forEach((word3, i) => {
-    if (!/^[a-z0-9:-]{1,32}$/.test(word3) || word3.endsWith("\n")) throw bad3(`word ${i + 1} is not 1 to 32 of a-z, 0-9, : and -`);
+    if (!/^[a-z0-9:-]{1,32}$/.test(word3)) throw bad3(`word ${i + 1} is not 1 to 32 of a-z, 0-9, : and -`);
     if (i > 0 && word3 <= c.can[i - 1]) throw bad3("words are not sorted, or one comes twice");
   });
   if (c.budget >= 1n << 62n) throw bad3("budget is 2^62 or more");
@@ -1397,10 +1380,10 @@ var init_cert = __esm({
     init_ed25519();
     init_shape();
     purpose = "sea/cert/1";
-    body2 = map({
+    body2 = map2({
       v: version,
-      node: bytes(32),
-      can: list(text(1, 32), 16),
+      node: bytes2(32),
+      can: list(text2(1, 32), 16),
       budget: wide,
       from: wide,
       until: wide,
@@ -1416,7 +1399,7 @@ async function signContact(signer, c) {
 async function openContact(signed3, net, now) {
   const { v: _, ...c } = read2(await signed3.open(purpose2), body3, "contact record");
   const bad3 = (why) => new SeaError("contact", `contact record: ${why}`);
-  if (![...c.urls, ...c.caps].every((s2) => /^[!-~]+$/.test(s2) && !s2.endsWith("\n"))) throw bad3("a URL or word with other characters");
+  if (![...c.urls, ...c.caps].every((s2) => /^[!-~]+$/.test(s2))) throw bad3("a URL or word with other characters");
   if (c.caps.some((word3, i) => i > 0 && word3 <= c.caps[i - 1])) throw bad3("capabilities are not sorted");
   if (c.exp < c.iat || c.exp - c.iat > maxLife) throw bad3("it holds for no time, or too long");
   if (c.net !== net) throw bad3("it is of another network");
@@ -1434,15 +1417,15 @@ var init_contact = __esm({
     purpose2 = "sea/contact/1";
     slack = 10 * 6e4;
     maxLife = 7 * 24 * 36e5;
-    body3 = map({
+    body3 = map2({
       v: version,
-      exp: uint(),
-      iat: uint(),
-      key: bytes(32),
-      net: text(1, 64),
-      caps: list(text(1, 32), 16),
-      seal: bytes(32),
-      urls: list(text(1, 256), 4)
+      exp: uint2(),
+      iat: uint2(),
+      key: bytes2(32),
+      net: text2(1, 64),
+      caps: list(text2(1, 32), 16),
+      seal: bytes2(32),
+      urls: list(text2(1, 256), 4)
     });
   }
 });
@@ -1469,12 +1452,11 @@ function nonceOf(n, bulk = false) {
   view.setUint32(8, n % 2 ** 32);
   return b;
 }
-var none, tagSize, Cipher, Handshake;
+var tagSize, Cipher, Handshake;
 var init_noise = __esm({
   "../src/node/noise.ts"() {
     "use strict";
     init_bytes();
-    none = new Uint8Array(0);
     tagSize = 16;
     Cipher = class _Cipher {
       constructor(key3) {
@@ -1537,11 +1519,11 @@ var init_noise = __esm({
         return concat(...pieces2);
       }
       /** read gives the payload of the other side's next message, or rejects. */
-      async read(message2) {
+      async read(message3) {
         let at2 = 0;
         const take2 = (n) => {
-          if (message2.length < at2 + n) throw new Error("a handshake message is too short");
-          return message2.slice(at2, at2 += n);
+          if (message3.length < at2 + n) throw new Error("a handshake message is too short");
+          return message3.slice(at2, at2 += n);
         };
         if (this.#step < 2) {
           this.#theirEphemeral = take2(32);
@@ -1552,7 +1534,7 @@ var init_noise = __esm({
           this.theirs = await this.#decrypt(take2(32 + tagSize));
           await this.#mixKey(this.ephemeral.secret, this.theirs);
         }
-        const payload2 = await this.#decrypt(message2.slice(at2));
+        const payload2 = await this.#decrypt(message3.slice(at2));
         this.#step++;
         return payload2;
       }
@@ -1603,15 +1585,15 @@ var init_wire = __esm({
 });
 
 // ../src/node/hello.ts
-function readRefusal(message2) {
-  if (message2[0] !== 0 || message2.length > 1024) return void 0;
-  const [reason2, said] = read2(message2.subarray(1), refusal, "refusal");
-  return new Refused(reason2, said);
+function readRefusal(message3) {
+  if (message3[0] !== 0 || message3.length > 1024) return void 0;
+  const [reason2, said2] = read2(message3.subarray(1), refusal, "refusal");
+  return new Refused(reason2, said2);
 }
 async function initiate(party, talk2, decide) {
   const noise = await Handshake.begin(true, prologue(party), party.keys);
   return telling(talk2, async () => {
-    talk2.send(concat(versionByte, await noise.write(new Uint8Array(0))));
+    talk2.send(concat(versionByte, await noise.write(none)));
     const proof = await prove(party, noise, await hear(talk2));
     await decide(proof);
     talk2.send(concat(versionByte, await noise.write(says(party))));
@@ -1637,29 +1619,29 @@ async function telling(talk2, shake) {
     return await shake();
   } catch (err) {
     if (err instanceof SeaError && !(err instanceof Refused && !err.ours)) {
-      const reason2 = err instanceof Refused ? err.reason : Reason.refused;
+      const reason2 = err instanceof Refused ? err.reason : refused;
       talk2.send(concat(new Uint8Array(1), encode([reason2, err.message.slice(0, 80)])));
     }
     throw err;
   }
 }
 async function hear(talk2) {
-  const message2 = await talk2.next();
-  const refused = readRefusal(message2);
-  if (refused) throw refused;
-  if (message2[0] !== 1) throw new SeaError("handshake", `version ${message2[0]} is not known here, this node speaks version 1`);
-  if (message2.length > maxPayload + 97) throw new SeaError("handshake", "a handshake message is too long");
-  return message2.slice(1);
+  const message3 = await talk2.next();
+  const refused2 = readRefusal(message3);
+  if (refused2) throw refused2;
+  if (message3[0] !== 1) throw new SeaError("handshake", `version ${message3[0]} is not known here, this node speaks version 1`);
+  if (message3.length > maxPayload + 97) throw new SeaError("handshake", "a handshake message is too long");
+  return message3.slice(1);
 }
-async function opened(noise, message2) {
+async function opened(noise, message3) {
   try {
-    return await noise.read(message2);
+    return await noise.read(message3);
   } catch {
     throw new SeaError("handshake", "a handshake message does not verify (another network, or bytes were changed)");
   }
 }
-async function prove(party, noise, message2) {
-  const b = await opened(noise, message2);
+async function prove(party, noise, message3) {
+  const b = await opened(noise, message3);
   const bad3 = (why) => new SeaError("handshake", why);
   if (b.length > maxPayload) throw bad3("a hello that is too long");
   const [signed3, certificate, clock2, run3, agent] = read2(b, payload, "hello");
@@ -1684,20 +1666,20 @@ var init_hello = __esm({
     init_statement();
     init_addr();
     init_contact();
-    init_frame();
+    init_reason();
     init_noise();
     init_wire();
     versionByte = Uint8Array.of(1);
     maxPayload = 4096;
     maxSkew2 = 10 * 6e4;
-    payload = tuple(statement, orNull(statement), uint(), bytes(8), text(0, 64));
-    refusal = tuple(uint(2 ** 32 - 1), text(0, 256));
+    payload = tuple(statement, orNull(statement), uint2(), bytes2(8), text2(0, 64));
+    refusal = tuple(uint2(2 ** 32 - 1), text2(0, 256));
     Refused = class extends SeaError {
-      constructor(reason2, text2, ours = false, elsewhere = []) {
-        super("handshake", `${ours ? "refused" : "the other side refused"}, reason ${reason2}${text2 && ": "}${text2}`);
+      constructor(reason2, text3, ours = false, elsewhere2 = []) {
+        super("handshake", `${ours ? "refused" : "the other side refused"}, reason ${reason2}${text3 && ": "}${text3}`);
         this.reason = reason2;
         this.ours = ours;
-        this.elsewhere = elsewhere;
+        this.elsewhere = elsewhere2;
       }
       reason;
       ours;
@@ -1723,10 +1705,10 @@ var init_hello = __esm({
         return concat(versionByte, await this.out.seal(nonceOf(this.#out[lane]++, lane === 1), frame, versionByte));
       }
       /** open gives the frame. It rejects with SeaError when a message was changed, lost, repeated or moved. */
-      async open(message2, lane) {
-        if (message2[0] !== 1 || message2.length > maxMessage - 1024) throw new SeaError("frame", "not a sealed message of version 1");
+      async open(message3, lane) {
+        if (message3[0] !== 1 || message3.length > maxMessage - 1024) throw new SeaError("frame", "not a sealed message of version 1");
         try {
-          return await this.into.open(nonceOf(this.#in[lane]++, lane === 1), message2.subarray(1), versionByte);
+          return await this.into.open(nonceOf(this.#in[lane]++, lane === 1), message3.subarray(1), versionByte);
         } catch {
           throw new SeaError("frame", "a sealed message does not open");
         }
@@ -1746,9 +1728,9 @@ var init_inbox = __esm({
       constructor(wire) {
         this.wire = wire;
         wire.start(
-          (message2, lane) => {
-            this.#bytes += message2.length;
-            this.#waiting.push([message2, lane]);
+          (message3, lane) => {
+            this.#bytes += message3.length;
+            this.#waiting.push([message3, lane]);
             if (this.#bytes > maxWaiting2) this.stop("the other side sends more than it may");
             this.#wake();
           },
@@ -1778,13 +1760,13 @@ var init_inbox = __esm({
         this.#bytes -= next[0].length;
         return next;
       }
-      send(message2) {
-        this.wire.send(message2, 0);
+      send(message3) {
+        this.wire.send(message3, 0);
       }
       async next() {
-        const [message2, lane] = await this.take() ?? [];
-        if (!message2 || lane !== 0) throw new SeaError("handshake", this.why || "a message on the wrong lane");
-        return message2;
+        const [message3, lane] = await this.take() ?? [];
+        if (!message3 || lane !== 0) throw new SeaError("handshake", this.why || "a message on the wrong lane");
+        return message3;
       }
     };
   }
@@ -1794,7 +1776,7 @@ var init_inbox = __esm({
 function* cut(id, frame) {
   for (let at2 = 0; at2 < frame.length; at2 += piece) {
     const data = frame.subarray(at2, at2 + piece);
-    yield [Tag.part, id, frame.length - at2 - data.length, data];
+    yield [part, id, frame.length - at2 - data.length, data];
   }
 }
 var maxOpen, piece, mayBeCut, Joiner;
@@ -1804,30 +1786,31 @@ var init_parts = __esm({
     init_bytes();
     init_error();
     init_frame();
+    init_tag();
     maxOpen = 4;
     piece = 16348;
-    mayBeCut = /* @__PURE__ */ new Set([Tag.message, Tag.request, Tag.reply, Tag.routed, Tag.answer, Tag.publish]);
+    mayBeCut = /* @__PURE__ */ new Set([message, request, reply, routed, answer, publish]);
     Joiner = class {
       #next = 0;
       #open = /* @__PURE__ */ new Map();
       /** add gives the frame when a part was its last. SeaError "frame" when the part may not come now. */
       add([, id, left, data]) {
-        const wrong3 = (why) => new SeaError("frame", `part of frame ${id}: ${why}`);
+        const wrong4 = (why) => new SeaError("frame", `part of frame ${id}: ${why}`);
         let whole2 = this.#open.get(id);
         if (!whole2) {
           const size3 = left + data.length;
-          if (id !== this.#next || this.#open.size === maxOpen) throw wrong3("it may not begin now");
-          if (size3 > maxFrame) throw wrong3("too large");
+          if (id !== this.#next || this.#open.size === maxOpen) throw wrong4("it may not begin now");
+          if (size3 > maxFrame) throw wrong4("too large");
           this.#next++;
           this.#open.set(id, whole2 = { left: size3, size: size3, pieces: [] });
         }
-        if (left !== whole2.left - data.length) throw wrong3("a gap or an overlap");
+        if (left !== whole2.left - data.length) throw wrong4("a gap or an overlap");
         whole2.left = left;
         whole2.pieces.push(data);
         if (left > 0) return void 0;
         this.#open.delete(id);
         const f = decodeFrame(concat(...whole2.pieces));
-        if (whole2.size <= maxPiece || !mayBeCut.has(f[0])) throw wrong3("a frame that is not cut");
+        if (whole2.size <= maxPiece || !mayBeCut.has(f[0])) throw wrong4("a frame that is not cut");
         return f;
       }
     };
@@ -1835,13 +1818,15 @@ var init_parts = __esm({
 });
 
 // ../src/node/outbox.ts
-var high, Outbox;
+var high, inOrder, Outbox;
 var init_outbox = __esm({
   "../src/node/outbox.ts"() {
     "use strict";
     init_frame();
+    init_tag();
     init_parts();
     high = 256 << 10;
+    inOrder = /* @__PURE__ */ new Set([message, relay, relayEnd]);
     Outbox = class {
       constructor(session, wire, failed4) {
         this.session = session;
@@ -1873,7 +1858,7 @@ var init_outbox = __esm({
         if (this.#closed) return;
         const waiting2 = { bytes: encodeFrame(f), gone };
         this.waiting += waiting2.bytes.length;
-        if (f[0] === Tag.message) this.#messages.push(waiting2);
+        if (inOrder.has(f[0])) this.#messages.push(waiting2);
         else if (waiting2.bytes.length > maxPiece) this.#large.push(waiting2);
         else this.#small.push(waiting2);
         this.#wake();
@@ -1944,7 +1929,7 @@ var init_outbox = __esm({
       }
       /** parts takes its number when the first part goes. */
       *#parts(frame) {
-        for (const part of cut(this.#id++, frame)) yield encodeFrame(part);
+        for (const part2 of cut(this.#id++, frame)) yield encodeFrame(part2);
       }
     };
   }
@@ -1954,44 +1939,172 @@ var init_outbox = __esm({
 function failed(err) {
   const code2 = err instanceof SeaError ? rpcCodes.indexOf(err.code) : -1;
   const known2 = code2 > 0;
-  return { code: known2 ? code2 : 1, text: known2 ? clip(err.message) : "", body: new Uint8Array(0) };
+  return { code: known2 ? code2 : 1, text: known2 ? clip(err.message) : "", body: none };
 }
-function result({ code: code2, text: text2, body: body4 }) {
+function result({ code: code2, text: text3, body: body4 }) {
   if (code2 === 0) return body4;
   const name = rpcCodes[code2] ?? "internal";
-  throw new SeaError(name, text2 ? clean(text2) : `the other side answered: ${name.replace("_", " ")}`);
+  throw new SeaError(name, text3 ? clean(text3) : `the other side answered: ${name.replace("_", " ")}`);
 }
-function clip(text2) {
+function clip(text3) {
   const encoded = new Uint8Array(256);
-  const { read: read3 } = new TextEncoder().encodeInto(text2.replace(/\p{Surrogate}/gu, "?"), encoded);
-  return text2.replace(/\p{Surrogate}/gu, "?").slice(0, read3);
+  const { read: read3 } = new TextEncoder().encodeInto(text3.replace(/\p{Surrogate}/gu, "?"), encoded);
+  return text3.replace(/\p{Surrogate}/gu, "?").slice(0, read3);
 }
-function clean(text2) {
-  return text2.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "?");
+function clean(text3) {
+  return text3.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "?");
 }
 var done;
 var init_rpc = __esm({
   "../src/node/rpc.ts"() {
     "use strict";
+    init_bytes();
     init_error();
     done = (body4) => ({ code: 0, text: "", body: body4 });
   }
 });
 
+// ../src/node/stream.ts
+var maxPiece2, window, pieceCost, quarter, maxStreams, Stream;
+var init_stream = __esm({
+  "../src/node/stream.ts"() {
+    "use strict";
+    init_bytes();
+    init_error();
+    init_tag();
+    init_wire();
+    maxPiece2 = 8192;
+    window = 1 << 16;
+    pieceCost = 64;
+    quarter = window >> 2;
+    maxStreams = 16;
+    Stream = class {
+      /** The relay has said its number for the connection. SeaError "busy" when the link has too many. */
+      constructor(link, id) {
+        this.link = link;
+        this.id = id;
+        if (link.streams.has(id) || link.streams.size >= maxStreams) throw new SeaError("busy", "too many connections over one relay");
+        link.streams.set(id, this);
+      }
+      link;
+      id;
+      lanes = 1;
+      remote = "";
+      #unsent = [];
+      #credit = window;
+      #rooms = [];
+      #closing = false;
+      #pieces = [];
+      // of the message that comes
+      #left = 0;
+      // of it
+      #owed = 0;
+      // that came, without credit yet
+      #message = (_) => {
+      };
+      #ended = (_) => {
+      };
+      #why = "";
+      /** buffered has no measure but the other end's window: while that is full nothing more should come. */
+      buffered() {
+        return this.#unsent.length > 0 ? Infinity : 0;
+      }
+      /** send: see Wire. */
+      send(message3) {
+        if (this.#why || this.#closing) return;
+        this.#unsent.push(message3);
+        this.#flow();
+      }
+      /** drained: see Wire. */
+      async drained() {
+        while (!this.#why && this.#unsent.length > 0) await new Promise((room) => this.#rooms.push(room));
+      }
+      /** start: see Wire. */
+      start(message3, ended) {
+        this.#ended = ended;
+        this.#message = (m) => message3(m, 0);
+        if (this.#why) ended(this.#why);
+      }
+      /** close: see Wire. */
+      close() {
+        this.#closing = true;
+        this.#flow();
+      }
+      /** frame takes what the relay has passed on. */
+      frame(f) {
+        switch (f[0]) {
+          case relay:
+            return this.#take(f[3], f[4]);
+          case relayCredit:
+            this.#credit = Math.min(this.#credit + f[3], window);
+            return this.#flow();
+          case relayEnd:
+            return this.end("the relayed connection ended");
+        }
+      }
+      /** end ends the stream at once. */
+      end(why) {
+        if (this.#why) return;
+        this.#why = why;
+        this.link.streams.delete(this.id);
+        this.link.send([relayEnd, this.id, 0]);
+        this.#room();
+        this.#ended(why);
+      }
+      #flow() {
+        for (let message3; (message3 = this.#unsent[0]) && !this.#why; ) {
+          const cost2 = message3.length + Math.ceil(message3.length / maxPiece2) * pieceCost;
+          if (this.#credit < cost2) return;
+          this.#credit -= cost2;
+          this.#unsent.shift();
+          for (let at2 = 0; at2 < message3.length; at2 += maxPiece2) {
+            const piece3 = message3.subarray(at2, at2 + maxPiece2);
+            this.link.send([relay, this.id, 0, message3.length - at2 - piece3.length, piece3]);
+          }
+        }
+        this.#room();
+        if (this.#closing) this.end("closed on this side");
+      }
+      #room() {
+        for (const room of this.#rooms.splice(0)) room();
+      }
+      /** take joins a piece. What does not follow, or is more than the window, ends the stream. */
+      #take(left, data) {
+        const size3 = data.length + left;
+        this.#owed += data.length + pieceCost;
+        if ((this.#left ? size3 !== this.#left : size3 > maxMessage) || this.#owed > window) return this.end("the relay passed on what does not fit");
+        this.#pieces.push(data);
+        this.#left = left;
+        if (left > 0) return;
+        const message3 = concat(...this.#pieces);
+        this.#pieces = [];
+        if (this.#owed >= quarter) {
+          this.link.send([relayCredit, this.id, 0, this.#owed]);
+          this.#owed = 0;
+        }
+        if (!this.#closing) this.#message(message3);
+      }
+    };
+  }
+});
+
 // ../src/node/link.ts
-var maxCalls, maxCallBytes, window, quarter, maxUnsent, messageCost, maxStrikes, maxUnread, maxFrames, lastWait, Link;
+var maxCalls, maxCallBytes, window2, quarter2, maxUnsent, messageCost, maxStrikes, maxUnread, maxFrames, lastWait, Link;
 var init_link = __esm({
   "../src/node/link.ts"() {
     "use strict";
+    init_bytes();
     init_error();
     init_frame();
+    init_reason();
+    init_tag();
     init_outbox();
     init_parts();
     init_rpc();
     maxCalls = 256;
     maxCallBytes = 16 << 20;
-    window = 1 << 20;
-    quarter = window >> 2;
+    window2 = 1 << 20;
+    quarter2 = window2 >> 2;
     maxUnsent = 8 << 20;
     messageCost = 64;
     maxStrikes = 2;
@@ -2015,6 +2128,8 @@ var init_link = __esm({
       /** used tells that an application at this end wants the link, greeted that one at the other end does. */
       used = false;
       greeted = false;
+      /** streams are this side's ends of connections that the peer relays, by its numbers. Their bound is Stream's. */
+      streams = /* @__PURE__ */ new Map();
       /** why is the reason in words, once it has ended. */
       why = "";
       #owner;
@@ -2047,7 +2162,7 @@ var init_link = __esm({
         this.peer = session.peer;
         this.initiator = session.initiator;
         this.key = session.peer.addr.toString();
-        this.#outbox = new Outbox(session, inbox.wire, (err) => this.end(Reason.broken, String(err)));
+        this.#outbox = new Outbox(session, inbox.wire, (err) => this.end(broken, String(err)));
       }
       get addr() {
         return this.peer.addr;
@@ -2062,16 +2177,24 @@ var init_link = __esm({
       }
       /** busy tells whether anybody uses the link. */
       get busy() {
-        return this.used || this.greeted || this.#calls.size + this.#serving.size > 0;
+        return this.used || this.greeted || this.#calls.size + this.#serving.size + this.streams.size > 0;
+      }
+      /** wire is what it goes over. */
+      get wire() {
+        return this.#inbox.wire;
+      }
+      /** relays tells whether the peer relays connections for us: nothing is relayed twice. */
+      get relays() {
+        return !this.wire.relayed && this.peer.record.caps.includes("relay");
       }
       /** remote is the peer's address as the wire shows it, or "". */
       get remote() {
-        return this.#inbox.wire.remote;
+        return this.wire.remote;
       }
       /** send sends a frame, unless the link has ended. gone is called when the wire has all of it. */
       send(f, gone) {
         if (this.alive.aborted) return;
-        if (this.waiting > maxUnread || this.#outbox.frames > maxFrames) return this.end(Reason.silent, "the other side does not read");
+        if (this.waiting > maxUnread || this.#outbox.frames > maxFrames) return this.end(silent, "the other side does not read");
         this.#outbox.push(f, gone);
       }
       /** run takes frames until the wire ends. */
@@ -2079,20 +2202,20 @@ var init_link = __esm({
         for (let got; got = await this.#inbox.take(); ) {
           if (this.alive.aborted) continue;
           try {
-            const [message2, lane] = got;
-            const f = decodeFrame(await this.session.open(message2, lane));
+            const [message3, lane] = got;
+            const f = decodeFrame(await this.session.open(message3, lane));
             this.heard = Date.now();
-            const whole2 = f[0] === Tag.part ? this.#joiner.add(f) : f;
+            const whole2 = f[0] === part ? this.#joiner.add(f) : f;
             if (whole2) this.#take(whole2);
           } catch (err) {
-            this.end(Reason.broken, err instanceof SeaError ? err.message : "an error here");
+            this.end(broken, err instanceof SeaError ? err.message : "an error here");
           }
         }
         this.#ended(this.#inbox.why);
       }
       /** end closes the link and tells the peer why. */
-      end(reason2, text2 = "") {
-        this.#ended(text2 || `ended with reason ${reason2}`, [Tag.close, reason2, text2.slice(0, 80)]);
+      end(reason2, text3 = "") {
+        this.#ended(text3 || `ended with reason ${reason2}`, [close, reason2, text3.slice(0, 80)]);
       }
       #ended(why, last) {
         if (this.alive.aborted) return;
@@ -2106,15 +2229,16 @@ var init_link = __esm({
           clearTimeout(timer);
           stop();
         });
-        for (const answer4 of this.#calls.values()) answer4({ code: 5, text: `the link ended: ${why}`, body: new Uint8Array(0) });
+        for (const answer5 of this.#calls.values()) answer5({ code: 5, text: `the link ended: ${why}`, body: none });
         for (const serving of this.#serving.values()) serving.abort();
-        for (const message2 of this.#messages.splice(0)) message2.failed(new SeaError("unreachable", `the link ended: ${why}`));
+        for (const message3 of this.#messages.splice(0)) message3.failed(new SeaError("unreachable", `the link ended: ${why}`));
         for (const { heard } of this.#pinged.values()) heard(Infinity);
+        for (const stream of this.streams.values()) stream.end("the link to the relay ended");
         this.#owner.down(this);
       }
       /** strike counts what an honest peer does not send; the third ends the link. */
       strike(why) {
-        if (++this.#strikes > maxStrikes) this.end(Reason.broken, why);
+        if (++this.#strikes > maxStrikes) this.end(broken, why);
       }
       /** ping gives the round trip in ms; it rejects when the link ends or nothing comes within wait ms. */
       ping(wait = 5e3) {
@@ -2130,7 +2254,7 @@ var init_link = __esm({
           const timer = setTimeout(over, wait, Infinity);
           if (this.alive.aborted || this.#pinged.size > 64) return over(Infinity);
           this.#pinged.set(n, { at: performance.now(), heard: over });
-          this.send([Tag.ping, n]);
+          this.send([ping, n]);
         });
       }
       /** measured smooths a round trip in, ms. */
@@ -2146,27 +2270,27 @@ var init_link = __esm({
         if (this.#calls.size >= maxCalls || this.#callBytes + body4.length > maxCallBytes) throw new SeaError("busy", "too many calls over one link");
         const id = this.#ids++;
         this.#callBytes += body4.length;
-        const cancel2 = () => {
-          this.send([Tag.cancel, id]);
-          this.#calls.get(id)?.({ code: 13, text: "", body: new Uint8Array(0) });
+        const cancel4 = () => {
+          this.send([cancel, id]);
+          this.#calls.get(id)?.({ code: 13, text: "", body: none });
         };
-        signal?.addEventListener("abort", cancel2);
+        signal?.addEventListener("abort", cancel4);
         try {
           return result(
             await new Promise((resolve) => {
               this.#calls.set(id, resolve);
-              this.send([Tag.request, id, scope2, body4]);
+              this.send([request, id, scope2, body4]);
             })
           );
         } finally {
-          signal?.removeEventListener("abort", cancel2);
+          signal?.removeEventListener("abort", cancel4);
           this.#calls.delete(id);
           this.#callBytes -= body4.length;
         }
       }
       /** open tells the peer, once, that an application talks. */
       open() {
-        if (!this.used) this.send([Tag.open]);
+        if (!this.used) this.send([open]);
         this.used = true;
       }
       /**
@@ -2182,14 +2306,14 @@ var init_link = __esm({
           const cost2 = scope2.length + body4.length + messageCost;
           if (this.#unsent + cost2 > maxUnsent) return failed4(new SeaError("busy", "too much waits to be sent: wait for send"));
           this.#unsent += cost2;
-          this.#messages.push({ f: [Tag.message, scope2, body4], cost: cost2, begun: begun2, failed: failed4 });
+          this.#messages.push({ f: [message, scope2, body4], cost: cost2, begun: begun2, failed: failed4 });
           this.#flow();
         });
       }
       /** flow sends as many messages as the peer's window takes. */
       #flow() {
         for (let m; m = this.#messages[0]; ) {
-          if (this.#sent + m.cost > window && this.#sent >= quarter) return;
+          if (this.#sent + m.cost > window2 && this.#sent >= quarter2) return;
           this.#messages.shift();
           this.#sent += m.cost;
           this.#unsent -= m.cost;
@@ -2199,40 +2323,45 @@ var init_link = __esm({
       }
       #take(f) {
         switch (f[0]) {
-          case Tag.ping:
-            return this.send([Tag.pong, f[1]]);
-          case Tag.pong: {
+          case ping:
+            return this.send([pong, f[1]]);
+          case pong: {
             const p = this.#pinged.get(f[1]);
             return p?.heard(performance.now() - p.at);
           }
-          case Tag.close:
+          case close:
             this.#closing = true;
             return this.end(f[1], clean(f[2]));
-          case Tag.credit:
+          case credit:
             if (f[1] > this.#sent) throw new SeaError("frame", "credit for more than was sent");
             this.#sent -= f[1];
             return this.#flow();
-          case Tag.open:
+          case open:
             return this.#greet();
-          case Tag.message: {
+          case message: {
             const cost2 = f[1].length + f[2].length + messageCost;
-            if (this.#owed + cost2 > window && this.#owed >= quarter) throw new SeaError("frame", "more messages than the window takes");
+            if (this.#owed + cost2 > window2 && this.#owed >= quarter2) throw new SeaError("frame", "more messages than the window takes");
             this.#owed += cost2;
             this.#greet();
             return void this.#owner.message(this, f[1], f[2]).then(() => this.#credit(cost2));
           }
-          case Tag.request:
+          case request:
             if (this.#serving.has(f[1])) throw new SeaError("frame", "a request with an id that is under way");
             return void this.#request(f);
-          case Tag.reply:
+          case reply:
             return this.#calls.get(f[1])?.({ code: f[2], text: f[3], body: f[4] });
-          case Tag.cancel:
+          case cancel:
             return this.#serving.get(f[1])?.abort();
-          case Tag.need:
+          case need:
             this.theirs = f[1];
             break;
-          case Tag.welcome:
-          case Tag.part:
+          case relay:
+          case relayCredit:
+          case relayEnd:
+            if (f[2] === 1) this.streams.get(f[1])?.frame(f);
+            return;
+          case welcome:
+          case part:
             throw new SeaError("frame", "a frame that may not come now");
         }
         this.#owner.frame(this, f);
@@ -2246,19 +2375,19 @@ var init_link = __esm({
       /** credit opens the peer's window again for what was taken. */
       #credit(cost2) {
         this.#taken += cost2;
-        if (this.#taken < quarter) return;
+        if (this.#taken < quarter2) return;
         this.#owed -= this.#taken;
-        this.send([Tag.credit, this.#taken]);
+        this.send([credit, this.#taken]);
         this.#taken = 0;
       }
       async #request([, id, scope2, body4]) {
-        const reply = (o2, gone) => this.send([Tag.reply, id, o2.code, o2.text, o2.body], gone);
+        const reply2 = (o2, gone) => this.send([reply, id, o2.code, o2.text, o2.body], gone);
         const busy = failed(new SeaError("busy", "too many calls over one link"));
-        if (this.#serving.size >= maxCalls || this.#servingBytes + body4.length > maxCallBytes) return reply(busy);
+        if (this.#serving.size >= maxCalls || this.#servingBytes + body4.length > maxCallBytes) return reply2(busy);
         const cancelled = new AbortController();
         this.#serving.set(id, cancelled);
-        let bytes2 = body4.length;
-        this.#servingBytes += bytes2;
+        let bytes3 = body4.length;
+        this.#servingBytes += bytes3;
         let o;
         try {
           o = done(await this.#owner.serve(this, scope2, body4));
@@ -2266,17 +2395,28 @@ var init_link = __esm({
         } catch (err) {
           o = failed(err);
         }
-        if (this.#servingBytes - bytes2 + o.body.length > maxCallBytes) o = busy;
-        this.#servingBytes += o.body.length - bytes2;
-        bytes2 = o.body.length;
+        if (this.#servingBytes - bytes3 + o.body.length > maxCallBytes) o = busy;
+        this.#servingBytes += o.body.length - bytes3;
+        bytes3 = o.body.length;
         const over = () => {
           this.#serving.delete(id);
-          this.#servingBytes -= bytes2;
+          this.#servingBytes -= bytes3;
         };
         if (cancelled.signal.aborted) over();
-        else reply(o, over);
+        else reply2(o, over);
       }
     };
+  }
+});
+
+// ../src/node/chance.ts
+var about, any, shuffle2;
+var init_chance = __esm({
+  "../src/node/chance.ts"() {
+    "use strict";
+    about = (ms) => ms * (0.8 + 0.4 * Math.random());
+    any = (list2) => list2[Math.floor(Math.random() * list2.length)];
+    shuffle2 = (list2) => list2.map((x) => [Math.random(), x]).sort(([a], [b]) => a - b).map(([, x]) => x);
   }
 });
 
@@ -2286,6 +2426,7 @@ var init_bootstrap = __esm({
   "../src/node/bootstrap.ts"() {
     "use strict";
     init_error();
+    init_chance();
     init_hello();
     pauseFirst = 1e3;
     pauseLast = 6e4;
@@ -2325,7 +2466,7 @@ var init_bootstrap = __esm({
           this.entered(b.link);
         } catch (err) {
           b.pause = Math.min(Math.max(2 * b.pause, pauseFirst), pauseLast);
-          b.until = Date.now() + b.pause * (0.8 + 0.4 * Math.random());
+          b.until = Date.now() + about(b.pause);
           throw err;
         } finally {
           b.dialling = false;
@@ -2348,8 +2489,198 @@ var init_bootstrap = __esm({
   }
 });
 
+// ../src/node/handover.ts
+var moved, openWait, Handover;
+var init_handover = __esm({
+  "../src/node/handover.ts"() {
+    "use strict";
+    moved = new Uint8Array(1);
+    openWait = 15e3;
+    Handover = class {
+      constructor(old) {
+        this.old = old;
+      }
+      old;
+      lanes = 1;
+      #next;
+      // this side has moved to it
+      #followed = false;
+      // and the other side has
+      #late;
+      #over = false;
+      #message = (_, _lane) => {
+      };
+      #ended = (_) => {
+      };
+      /** seeking tells that a direct way is being looked for. */
+      seeking = false;
+      /** relayed tells whether this side sends over the relay. */
+      get relayed() {
+        return !this.#next;
+      }
+      /** remote: see Wire. */
+      get remote() {
+        return this.#way.remote;
+      }
+      get #way() {
+        return this.#next ?? this.old;
+      }
+      /** buffered: see Wire. */
+      buffered() {
+        return this.#way.buffered(0);
+      }
+      /** send: see Wire. */
+      send(message3) {
+        this.#way.send(message3, 0);
+      }
+      /** drained: see Wire. */
+      drained() {
+        return this.#way.drained(0);
+      }
+      /** move sends everything from now on over next, which it takes over. */
+      move(next) {
+        if (this.#over || this.#next) return next.close();
+        this.old.send(moved, 0);
+        this.#next = next;
+        this.#follow();
+      }
+      /** start: see Wire. */
+      start(message3, ended) {
+        this.#message = message3;
+        this.#ended = ended;
+        this.old.start(
+          (m) => {
+            if (m.length !== 1) return this.#followed || message3(m, 0);
+            this.#followed = true;
+            this.#late = setTimeout(() => this.#end("the other side moved to a way that does not open here"), openWait);
+            this.#follow();
+          },
+          (why) => this.#followed || this.#end(why)
+        );
+      }
+      /** close: see Wire. */
+      close() {
+        this.old.close();
+        this.#next?.close();
+        this.#end("closed on this side");
+      }
+      /** follow reads on from the direct way when both sides have moved, and lets the old one go. */
+      #follow() {
+        const next = this.#next;
+        if (!next || !this.#followed) return;
+        clearTimeout(this.#late);
+        this.old.close();
+        next.start(
+          (m, lane) => lane === 0 ? this.#message(m, 0) : this.close(),
+          (why) => this.#end(why)
+        );
+      }
+      #end(why) {
+        if (this.#over) return;
+        this.#over = true;
+        clearTimeout(this.#late);
+        this.old.close();
+        this.#next?.close();
+        this.#ended(why);
+      }
+    };
+  }
+});
+
+// ../src/node/relayed.ts
+async function relayTo(reach3, to, direct, hurry) {
+  const answer5 = await reach3.callFrom(to, void 0, "sea:relays", new Uint8Array(0));
+  const relays = read2(answer5, named, "relays")[0].map((a) => HashAddress.from(a));
+  relays.sort((a, b) => Number(!reach3.link(a)) - Number(!reach3.link(b)));
+  const failures = [];
+  for (const relay2 of relays) {
+    try {
+      if (relay2.equals(to) || relay2.equals(reach3.addr)) throw new SeaError("refused", "no peer relays for itself");
+      const by = reach3.link(relay2) ?? await direct(relay2);
+      if (!by.relays) throw new SeaError("unavailable", "it does not relay");
+      const [id] = read2(await by.call("sea:relay", encode([new Uint8Array(to.getArrayBuffer())]), AbortSignal.timeout(relayWait)), given, "stream");
+      const wire = new Handover(new Stream(by, id));
+      const link = await reach3.greet(wire, to);
+      if (link.wire === wire && reach3.negotiator && link.peer.record.caps.includes("rtc")) void seek(reach3, link, wire, hurry);
+      return link;
+    } catch (err) {
+      failures.push(`relay ${relay2}: ${err instanceof Error ? err.message : String(err)}`);
+    }
+  }
+  throw new SeaError("unreachable", failures.join("; ") || `no neighbour of ${to} relays`);
+}
+function relayedTo(reach3, by, body4) {
+  if (!by.relays) throw new SeaError("refused", "only from a neighbour that says it relays");
+  const [id, from2] = read2(body4, coming, "connection");
+  reach3.welcome(new Handover(new Stream(by, id)), HashAddress.from(from2)).catch(() => {
+  });
+  return new Uint8Array(0);
+}
+async function seek(reach3, link, wire, now) {
+  for (; ; now = false) {
+    if (!now) await pause(link.alive);
+    if (link.alive.aborted || !wire.relayed) return;
+    const offer3 = await reach3.negotiator.offer(link.remote).catch(() => void 0);
+    if (!offer3) continue;
+    try {
+      const answer5 = await link.call("sea:rtc", encode([offer3.bytes]), AbortSignal.any([link.alive, AbortSignal.timeout(iceWait)]));
+      wire.move(await offer3.accept(read2(answer5, described, "answer")[0]));
+    } catch {
+      offer3.close();
+    }
+  }
+}
+function pause(alive) {
+  return new Promise((resolve) => {
+    const over = () => {
+      clearTimeout(timer);
+      alive.removeEventListener("abort", over);
+      resolve();
+    };
+    const timer = setTimeout(over, seekEvery);
+    alive.addEventListener("abort", over);
+  });
+}
+async function directTo(reach3, { wire, remote }, body4) {
+  if (!(wire instanceof Handover) || !wire.relayed) throw new SeaError("refused", "there is a link already");
+  if (!reach3.negotiator) throw new SeaError("unavailable", "there is no WebRTC here");
+  if (wire.seeking) throw new SeaError("refused", "an offer is being answered");
+  wire.seeking = true;
+  try {
+    const answer5 = await reach3.negotiator.answer(read2(body4, described, "offer")[0], remote);
+    void answer5.wire().then((next) => wire.move(next)).catch(() => {
+    }).finally(() => wire.seeking = false);
+    return encode([answer5.bytes]);
+  } catch (err) {
+    wire.seeking = false;
+    throw err;
+  }
+}
+var relayWait, iceWait, seekEvery, named, given, coming;
+var init_relayed = __esm({
+  "../src/node/relayed.ts"() {
+    "use strict";
+    init_error();
+    init_cbor();
+    init_shape();
+    init_addr();
+    init_connect();
+    init_handover();
+    init_stream();
+    relayWait = 1e4;
+    iceWait = 15e3;
+    seekEvery = 6e4;
+    named = tuple(list(bytes2(28), 4));
+    given = tuple(uint64);
+    coming = tuple(uint64, bytes2(28));
+  }
+});
+
 // ../src/node/connect.ts
-var iceWait, strangerWait, maxAnswering, described, Connector;
+function said(err) {
+  return err instanceof Error ? err.message : String(err);
+}
+var iceWait2, strangerWait, maxAnswering, directAlone, described, Connector;
 var init_connect = __esm({
   "../src/node/connect.ts"() {
     "use strict";
@@ -2357,10 +2688,13 @@ var init_connect = __esm({
     init_error();
     init_cbor();
     init_shape();
-    iceWait = 15e3;
+    init_addr();
+    init_relayed();
+    iceWait2 = 15e3;
     strangerWait = 4e3;
     maxAnswering = 16;
-    described = tuple(bytes(1, 16384));
+    directAlone = 3e3;
+    described = tuple(bytes2(1, 16384));
     Connector = class {
       constructor(reach3) {
         this.reach = reach3;
@@ -2380,50 +2714,78 @@ var init_connect = __esm({
         }
         return dial;
       }
+      /** to finds a node and links to it, directly or, when that fails or takes long, over a relay. The first link is taken. */
       async #to(a, first) {
         const { urls } = await this.reach.find(a, first);
+        const over = new AbortController();
+        const direct = this.#direct(a, first, urls, over.signal);
+        let late;
+        const slow = new Promise((resolve) => late = setTimeout(resolve, directAlone));
+        let failed4 = false;
+        try {
+          const link = await Promise.race([direct, slow]).catch(() => void (failed4 = true));
+          if (link) return link;
+          const relayed = relayTo(this.reach, a, async (relay2) => {
+            const { urls: urls2 } = await this.reach.find(relay2, void 0);
+            return this.#direct(relay2, void 0, urls2, over.signal);
+          }, !failed4);
+          return await Promise.any([direct, relayed]);
+        } catch (err) {
+          const reasons = err instanceof AggregateError ? err.errors : [err];
+          throw new SeaError("unreachable", `no link to ${a}: ${reasons.map(said).join("; ")}`);
+        } finally {
+          clearTimeout(late);
+          over.abort();
+        }
+      }
+      /** direct tries one way after the other, until over aborts. */
+      async #direct(a, first, urls, over) {
         const failures = [];
-        const ways = [() => this.#negotiate(a, first)];
+        const ways = [() => this.#negotiate(a, first, over)];
         for (const url of urls.filter((u) => u.startsWith("wss://"))) {
           ways.push(async () => this.reach.greet(await this.reach.dial(url, strangerWait), a));
         }
         for (const way of ways) {
+          if (over.aborted) break;
           try {
             return await way();
           } catch (err) {
-            failures.push(err instanceof Error ? err.message : String(err));
+            failures.push(said(err));
           }
         }
-        throw new SeaError("unreachable", `no link to ${a}: ${failures.join("; ")}`);
+        throw new SeaError("unreachable", failures.join("; "));
       }
       /** negotiate offers WebRTC. Of two that offer to each other at once the smaller address's offer is taken. */
-      async #negotiate(to, first) {
+      async #negotiate(to, first, over) {
         const { negotiator } = this.reach;
         if (!negotiator) throw new SeaError("unavailable", "there is no WebRTC here");
         const key3 = to.toString();
         if (this.#offers.has(key3)) return this.#yield(to, "the other side's offer is being answered");
-        const offer2 = await negotiator.offer(this.#towards(to)?.remote ?? "");
-        const mine = { issued: 0, withdrawn: false, close: () => offer2.close() };
+        const offer3 = await negotiator.offer(this.#towards(to)?.remote ?? "");
+        const mine = { issued: 0, withdrawn: false, close: () => offer3.close() };
         if (this.#offers.has(key3)) {
-          offer2.close();
+          offer3.close();
           return this.#yield(to, "the other side's offer is being answered");
         }
         this.#offers.set(key3, mine);
+        const stop = () => offer3.close();
+        over.addEventListener("abort", stop);
         try {
-          const body4 = await this.reach.callFrom(to, first, "sea:rtc", encode([offer2.bytes]));
-          const [answer4] = read2(body4, described, "answer");
-          return await this.reach.greet(await offer2.accept(answer4), to);
+          const body4 = await this.reach.callFrom(to, first, "sea:rtc", encode([offer3.bytes]));
+          const [answer5] = read2(body4, described, "answer");
+          return await this.reach.greet(await offer3.accept(answer5), to);
         } catch (err) {
-          offer2.close();
+          offer3.close();
           if (!mine.withdrawn && !(err instanceof SeaError && err.code === "refused")) throw err;
           return this.#yield(to, String(err));
         } finally {
+          over.removeEventListener("abort", stop);
           if (this.#offers.get(key3) === mine) this.#offers.delete(key3);
         }
       }
       /** yield waits for the link that the other side makes. */
       async #yield(to, why) {
-        const link = await this.reach.linked(to, iceWait);
+        const link = await this.reach.linked(to, iceWait2);
         if (link) return link;
         throw new SeaError("unreachable", why);
       }
@@ -2435,7 +2797,7 @@ var init_connect = __esm({
       async offered(from2, via, issued, body4) {
         const { negotiator } = this.reach;
         if (!negotiator) throw new SeaError("unavailable", "there is no WebRTC here");
-        const [offer2] = read2(body4, described, "offer");
+        const [offer3] = read2(body4, described, "offer");
         const old = this.reach.link(from2);
         if (old) {
           if (await old.ping(2e3).then(() => true, () => false)) throw new SeaError("refused", "there is a link already");
@@ -2444,7 +2806,7 @@ var init_connect = __esm({
         const key3 = from2.toString();
         const other = this.#offers.get(key3);
         if (other) {
-          const smaller = compare(new Uint8Array(this.reach.addr.getArrayBuffer()), new Uint8Array(from2.getArrayBuffer())) < 0;
+          const smaller = compare(bytesOf(this.reach.addr), bytesOf(from2)) < 0;
           if (other.issued === 0 ? smaller : issued <= other.issued) throw new SeaError("refused", "another offer is on its way");
           other.withdrawn = true;
           other.close();
@@ -2454,21 +2816,21 @@ var init_connect = __esm({
         const place2 = { issued, withdrawn: false, close: () => {
         } };
         this.#offers.set(key3, place2);
-        const leave = () => {
+        const leave2 = () => {
           if (this.#offers.get(key3) === place2) this.#offers.delete(key3);
         };
         try {
-          const answer4 = await negotiator.answer(offer2, via?.remote ?? "");
-          place2.close = () => answer4.close();
+          const answer5 = await negotiator.answer(offer3, via?.remote ?? "");
+          place2.close = () => answer5.close();
           if (place2.withdrawn) {
-            answer4.close();
+            answer5.close();
             throw new SeaError("refused", "a later offer is being answered");
           }
-          void answer4.wire().then((wire) => this.reach.welcome(wire, from2)).catch(() => {
-          }).finally(leave);
-          return encode([answer4.bytes]);
+          void answer5.wire().then((wire) => this.reach.welcome(wire, from2)).catch(() => {
+          }).finally(leave2);
+          return encode([answer5.bytes]);
         } catch (err) {
-          leave();
+          leave2();
           throw err;
         }
       }
@@ -2508,8 +2870,8 @@ function readReply(b) {
   const { v: _, ...r } = read2(signed3.body, replyBody, "reply");
   return { ...r, by: signed3.by, signed: signed3, encoded: b };
 }
-async function fits(reply, request2) {
-  return reply.net === request2.net && compare(reply.id, request2.id) === 0 && compare(reply.to, request2.source) === 0 && compare(reply.req, await hashOf(request2)) === 0 && (request2.scope === nearScope || (await HashAddress.ofNode(reply.by)).equals(request2.to));
+async function fits(reply2, request3) {
+  return reply2.net === request3.net && compare(reply2.id, request3.id) === 0 && compare(reply2.to, request3.source) === 0 && compare(reply2.req, await hashOf(request3)) === 0 && (request3.scope === nearScope || (await HashAddress.ofNode(reply2.by)).equals(request3.to));
 }
 var maxLife2, slack2, nearScope, contactScope, sealedScope, requestPurpose, replyPurpose, notShape, requestBody, replyBody, verifyRequest, hashOf, verifyReply;
 var init_request = __esm({
@@ -2529,30 +2891,30 @@ var init_request = __esm({
     requestPurpose = "sea/rpc/1";
     replyPurpose = "sea/reply/1";
     notShape = (v, name) => {
-      const b = bytes(0, 28)(v, name);
+      const b = bytes2(0, 28)(v, name);
       if (b.length === 28 ? b.every((x) => x === 0) : b.length > 0) throw new SeaError("cbor", `${name}: no address`);
       return b;
     };
-    requestBody = map({
+    requestBody = map2({
       v: version,
-      id: bytes(16),
-      to: bytes(28),
-      exp: uint(),
-      iat: uint(),
-      net: text(0, 1 << 20),
+      id: bytes2(16),
+      to: bytes2(28),
+      exp: uint2(),
+      iat: uint2(),
+      net: text2(0, 1 << 20),
       not: notShape,
-      body: bytes(0, 66816),
-      scope: text(0, 64)
+      body: bytes2(0, 66816),
+      scope: text2(0, 64)
     });
-    replyBody = map({
+    replyBody = map2({
       v: version,
-      id: bytes(16),
-      to: bytes(32),
-      net: text(0, 1 << 20),
-      req: bytes(32),
-      body: bytes(0, 66816),
-      code: uint(2 ** 32 - 1),
-      text: text(0, 256)
+      id: bytes2(16),
+      to: bytes2(32),
+      net: text2(0, 1 << 20),
+      req: bytes2(32),
+      body: bytes2(0, 66816),
+      code: uint2(2 ** 32 - 1),
+      text: text2(0, 256)
     });
     verifyRequest = (r) => r.signed.open(requestPurpose);
     hashOf = (r) => r.signed.hash(requestPurpose);
@@ -2561,7 +2923,7 @@ var init_request = __esm({
 });
 
 // ../src/node/rate.ts
-var Rate;
+var Rate, Rates;
 var init_rate = __esm({
   "../src/node/rate.ts"() {
     "use strict";
@@ -2595,6 +2957,29 @@ var init_rate = __esm({
         const now = performance.now();
         this.#left = Math.min(this.burst, this.#left + (now - this.#at) / 1e3 * this.perSecond);
         this.#at = now;
+      }
+    };
+    Rates = class {
+      constructor(perSecond, burst, most2) {
+        this.perSecond = perSecond;
+        this.burst = burst;
+        this.most = most2;
+      }
+      perSecond;
+      burst;
+      most;
+      #all = /* @__PURE__ */ new Map();
+      /** take tells whether one had a token, and takes it. While most are remembered who took some lately, others have none. */
+      take(key3) {
+        let rate = this.#all.get(key3);
+        if (!rate) {
+          if (this.#all.size >= this.most) {
+            for (const [other, r] of this.#all) if (r.full) this.#all.delete(other);
+          }
+          if (this.#all.size >= this.most) return false;
+          this.#all.set(key3, rate = new Rate(this.perSecond, this.burst));
+        }
+        return rate.take();
       }
     };
   }
@@ -2635,8 +3020,8 @@ var init_seen = __esm({
 });
 
 // ../src/node/router.ts
-function keyOf(request2, attempt) {
-  return `${toHex(request2.source)}${toHex(request2.id)}${attempt}`;
+function keyOf(request3, attempt) {
+  return `${toHex(request3.source)}${toHex(request3.id)}${attempt}`;
 }
 var flightLife, maxFlights, maxBacks, keptFor, maxKept, alternates, warm, minAckWait, maxAckWait, callWait, retryWait, maxTTL, maxAttempt, maxBudget, maxSources, maxGuarded, guardShare, maxReplies, maxServing, Router;
 var init_router = __esm({
@@ -2646,7 +3031,7 @@ var init_router = __esm({
     init_error();
     init_ed25519();
     init_addr();
-    init_frame();
+    init_tag();
     init_rate();
     init_request();
     init_rpc();
@@ -2679,7 +3064,7 @@ var init_router = __esm({
       #hops = /* @__PURE__ */ new Map();
       #lastHop = 0;
       #seen = new Seen(6e4, 8192);
-      #sources = /* @__PURE__ */ new Map();
+      #sources = new Rates(50, 200, maxSources);
       #rates = /* @__PURE__ */ new WeakMap();
       #guarded = /* @__PURE__ */ new Map();
       // by source and id, the oldest first
@@ -2709,8 +3094,8 @@ var init_router = __esm({
        * after 3 s and 6 s or when an attempt fails through others, and gives the reply
        * within 10 s. first, when it is given, is where the first attempt begins.
        */
-      ask(request2, first) {
-        const { to } = request2;
+      ask(request3, first) {
+        const { to } = request3;
         const used = [];
         let attempt = 0;
         let flying = 0;
@@ -2721,7 +3106,7 @@ var init_router = __esm({
             clearTimeout(end2);
             clearTimeout(retry);
             for (let i = 0; i <= maxAttempt; i++) {
-              const f = this.#flights.get(keyOf(request2, i));
+              const f = this.#flights.get(keyOf(request3, i));
               if (f?.own) this.#drop(f);
             }
             tell();
@@ -2730,8 +3115,8 @@ var init_router = __esm({
             clearTimeout(retry);
             if (attempt < maxAttempt) retry = setTimeout(next, retryWait);
             flying++;
-            this.#begin(request2, attempt, used.slice(), attempt === 0 ? first : void 0, {
-              done: (reply) => finish(() => resolve(reply)),
+            this.#begin(request3, attempt, used.slice(), attempt === 0 ? first : void 0, {
+              done: (reply2) => finish(() => resolve(reply2)),
               failed: (code2) => {
                 flying--;
                 if (flying > 0) return;
@@ -2751,13 +3136,13 @@ var init_router = __esm({
       /** draft is a request without its signature. */
       draft(to, scope2, body4, not) {
         const iat = Date.now();
-        return { id: crypto.getRandomValues(new Uint8Array(16)), to, iat, exp: iat + maxLife2, net: this.site.network, not, body: body4, scope: scope2 };
+        return { id: draw(16), to, iat, exp: iat + maxLife2, net: this.site.network, not, body: body4, scope: scope2 };
       }
-      #begin(request2, attempt, avoid, first, own) {
-        const key3 = keyOf(request2, attempt);
+      #begin(request3, attempt, avoid, first, own) {
+        const key3 = keyOf(request3, attempt);
         if (this.#flights.size >= maxFlights) return own.failed(rpcCodes.indexOf("busy"));
         this.#seen.add(key3);
-        this.#forward(this.#flight({ key: key3, request: request2, source: this.site.addr, attempt, own, backs: [], ttl: maxTTL, budget: maxBudget }), avoid, first);
+        this.#forward(this.#flight({ key: key3, request: request3, source: this.site.addr, attempt, own, backs: [], ttl: maxTTL, budget: maxBudget }), avoid, first);
       }
       #flight(f) {
         const made = {
@@ -2775,55 +3160,46 @@ var init_router = __esm({
       }
       /** routed takes a request from a neighbour. */
       async routed(link, [, hop, ttl, attempt, budget, statement2]) {
-        const nak = (code2) => link.send([Tag.nak, hop, rpcCodes.indexOf(code2), budget]);
-        let request2;
+        const nak2 = (code2) => link.send([nak, hop, rpcCodes.indexOf(code2), budget]);
+        let request3;
         try {
-          request2 = readRequest(statement2);
+          request3 = readRequest(statement2);
         } catch (err) {
           link.strike(String(err));
-          return nak("bad_request");
+          return nak2("bad_request");
         }
-        const key3 = keyOf(request2, attempt);
-        const source = await HashAddress.ofNode(request2.source);
-        if (request2.net !== this.site.network) return nak("refused");
-        if (await work(request2.source) < this.site.work) {
+        const key3 = keyOf(request3, attempt);
+        const source = await HashAddress.ofNode(request3.source);
+        if (request3.net !== this.site.network) return nak2("refused");
+        if (await work(request3.source) < this.site.work) {
           link.strike("the source's key has too little work");
-          return nak("refused");
+          return nak2("refused");
         }
         let rate = this.#rates.get(link);
         if (!rate) this.#rates.set(link, rate = new Rate(50, 200));
-        if (!rate.take()) return nak("busy");
-        if (Date.now() - request2.exp > slack2) return nak("expired");
+        if (!rate.take()) return nak2("busy");
+        if (Date.now() - request3.exp > slack2) return nak2("expired");
         if (!this.#seen.has(key3)) {
           try {
-            await verifyRequest(request2);
+            await verifyRequest(request3);
           } catch (err) {
             link.strike(String(err));
-            return nak("bad_request");
+            return nak2("bad_request");
           }
-          if (!this.#allow(toHex(request2.source))) return nak("busy");
+          if (!this.#sources.take(toHex(request3.source))) return nak2("busy");
         }
         const known2 = this.#flights.get(key3);
         if (known2 && !known2.own && known2.backs.length < maxBacks && known2.backs.every((b) => b.link !== link)) {
           known2.backs.push({ link, hop });
-          link.send([Tag.ack, hop]);
-          if (known2.reply) link.send([Tag.answer, attempt, known2.reply.encoded]);
+          link.send([ack, hop]);
+          if (known2.reply) link.send([answer, attempt, known2.reply.encoded]);
           return;
         }
-        if (this.#seen.has(key3)) return nak("replayed");
-        if (this.#flights.size >= maxFlights) return nak("busy");
+        if (this.#seen.has(key3)) return nak2("replayed");
+        if (this.#flights.size >= maxFlights) return nak2("busy");
         this.#seen.add(key3);
-        link.send([Tag.ack, hop]);
-        this.#forward(this.#flight({ key: key3, request: request2, source, attempt, own: void 0, backs: [{ link, hop }], ttl, budget }));
-      }
-      #allow(source) {
-        let rate = this.#sources.get(source);
-        if (!rate) {
-          for (const [other, r] of this.#sources) if (this.#sources.size >= maxSources && r.full) this.#sources.delete(other);
-          if (this.#sources.size >= maxSources) return false;
-          this.#sources.set(source, rate = new Rate(50, 200));
-        }
-        return rate.take();
+        link.send([ack, hop]);
+        this.#forward(this.#flight({ key: key3, request: request3, source, attempt, own: void 0, backs: [{ link, hop }], ttl, budget }));
       }
       /** forward finds the next neighbour, or makes this node the end, or gives the request back. */
       #forward(f, avoid = [], first) {
@@ -2839,7 +3215,7 @@ var init_router = __esm({
           this.site.suspect(next);
           this.#another(f);
         }, Math.min(Math.max(4 * next.rtt, minAckWait), maxAckWait));
-        next.send([Tag.routed, f.hop, f.ttl - 1, f.attempt, f.budget, f.request.encoded]);
+        next.send([routed, f.hop, f.ttl - 1, f.attempt, f.budget, f.request.encoded]);
         f.own?.handed(next);
       }
       /** next is the best neighbour that was not tried. */
@@ -2866,7 +3242,7 @@ var init_router = __esm({
         this.#drop(f);
         const code2 = rpcCodes.indexOf("unreachable");
         f.own?.failed(code2);
-        for (const { link, hop } of f.backs) link.send([Tag.nak, hop, code2, f.budget]);
+        for (const { link, hop } of f.backs) link.send([nak, hop, code2, f.budget]);
       }
       #another(f) {
         this.#unhop(f);
@@ -2899,40 +3275,40 @@ var init_router = __esm({
       /** answer takes a reply from a neighbour. */
       async answer(link, [, attempt, statement2]) {
         try {
-          const reply = readReply(statement2);
-          const f = this.#flights.get(`${toHex(reply.to)}${toHex(reply.id)}${attempt}`);
+          const reply2 = readReply(statement2);
+          const f = this.#flights.get(`${toHex(reply2.to)}${toHex(reply2.id)}${attempt}`);
           if (!f || f.reply || !f.tried.includes(link)) return;
-          await verifyReply(reply);
-          if (!await fits(reply, f.request)) throw new SeaError("bad_request", "a reply that fits no request");
-          this.#answered(f, reply);
+          await verifyReply(reply2);
+          if (!await fits(reply2, f.request)) throw new SeaError("bad_request", "a reply that fits no request");
+          this.#answered(f, reply2);
         } catch (err) {
           link.strike(String(err));
         }
       }
-      #answered(f, reply) {
+      #answered(f, reply2) {
         if (f.reply || this.#flights.get(f.key) !== f) return;
         this.#drop(f);
-        if (f.own) return f.own.done(reply);
-        f.reply = reply;
-        for (const { link } of f.backs) link.send([Tag.answer, f.attempt, reply.encoded]);
-        if (this.#flights.size > maxFlights / 2 || reply.encoded.length > maxKept) return;
+        if (f.own) return f.own.done(reply2);
+        f.reply = reply2;
+        for (const { link } of f.backs) link.send([answer, f.attempt, reply2.encoded]);
+        if (this.#flights.size > maxFlights / 2 || reply2.encoded.length > maxKept) return;
         this.#flights.set(f.key, f);
         f.over = setTimeout(() => this.#drop(f), keptFor);
       }
       /** arrive makes this node the end of the path. */
       #arrive(f) {
         this.#unhop(f);
-        void this.#judge(f).then((reply) => this.#answered(f, reply));
+        void this.#judge(f).then((reply2) => this.#answered(f, reply2));
       }
       /** judge keeps a request from being carried out twice. */
       async #judge(f) {
-        const { request: request2 } = f;
-        const refuse2 = (code2, text2) => this.#reply(request2, failed(new SeaError(code2, text2)));
+        const { request: request3 } = f;
+        const refuse2 = (code2, text3) => this.#reply(request3, failed(new SeaError(code2, text3)));
         const now = Date.now();
-        if (now - request2.exp > slack2 || request2.iat - now > slack2) return refuse2("expired", "the request expired, or is dated ahead; compare the clocks");
-        const hash3 = toHex(await hashOf(request2));
-        const source = toHex(request2.source);
-        const name = source + toHex(request2.id);
+        if (now - request3.exp > slack2 || request3.iat - now > slack2) return refuse2("expired", "the request expired, or is dated ahead; compare the clocks");
+        const hash3 = toHex(await hashOf(request3));
+        const source = toHex(request3.source);
+        const name = source + toHex(request3.id);
         const known2 = this.#guarded.get(name);
         if (known2?.hash === hash3 && known2.reply) return known2.reply;
         if (known2) return refuse2("replayed", "the request was carried out before, or another one had this id");
@@ -2943,17 +3319,17 @@ var init_router = __esm({
         const held = this.#guards.get(source) ?? 0;
         if (held > (maxGuarded - this.#guarded.size) / guardShare || this.#serving >= maxServing) return refuse2("busy", "too many requests");
         this.#serving++;
-        const guarded = { hash: hash3, until: request2.exp + slack2, reply: void 0, size: 0 };
+        const guarded = { hash: hash3, until: request3.exp + slack2, reply: void 0, size: 0 };
         this.#guarded.set(name, guarded);
         this.#guards.set(source, held + 1);
-        const carried = this.site.carryOut(request2, f.backs[0]?.link).then(
-          (says2) => this.#reply(request2, says2),
-          (err) => this.#reply(request2, failed(err))
+        const carried = this.site.carryOut(request3, f.backs[0]?.link).then(
+          (says2) => this.#reply(request3, says2),
+          (err) => this.#reply(request3, failed(err))
         );
         guarded.reply = carried;
-        const reply = await carried.finally(() => this.#serving--);
+        const reply2 = await carried.finally(() => this.#serving--);
         if (this.#guarded.get(name) === guarded) {
-          guarded.size = reply.encoded.length;
+          guarded.size = reply2.encoded.length;
           this.#replies += guarded.size;
           for (const old of this.#guarded.values()) {
             if (this.#replies <= maxReplies) break;
@@ -2962,7 +3338,7 @@ var init_router = __esm({
             old.size = 0;
           }
         }
-        return reply;
+        return reply2;
       }
       #unguard(name) {
         const { size: size3 } = this.#guarded.get(name);
@@ -2973,8 +3349,8 @@ var init_router = __esm({
         if (left > 0) this.#guards.set(source, left);
         else this.#guards.delete(source);
       }
-      async #reply(request2, says2) {
-        return newReply(this.site.signer, { ...says2, id: request2.id, to: request2.source, net: request2.net, req: await hashOf(request2) });
+      async #reply(request3, says2) {
+        return newReply(this.site.signer, { ...says2, id: request3.id, to: request3.source, net: request3.net, req: await hashOf(request3) });
       }
     };
   }
@@ -3008,14 +3384,14 @@ async function openCall(keys, r) {
   }
 }
 async function schedule(dh, enc, to) {
-  const prk = await extract(kem, none2, "eae_prk", dh);
+  const prk = await extract(kem, none, "eae_prk", dh);
   const shared = await expand(kem, prk, "shared_secret", concat(enc, to), 32);
   const context = concat(
     new Uint8Array(1),
-    await extract(suite, none2, "psk_id_hash", none2),
-    await extract(suite, none2, "info_hash", utf8("sea/seal/1"))
+    await extract(suite, none, "psk_id_hash", none),
+    await extract(suite, none, "info_hash", utf8("sea/seal/1"))
   );
-  const secret = await extract(suite, shared, "secret", none2);
+  const secret = await extract(suite, shared, "secret", none);
   const exporter = await expand(suite, secret, "exp", context, 32);
   return {
     cipher: await Cipher.of(await expand(suite, secret, "key", context, 32)),
@@ -3027,7 +3403,7 @@ async function expand(id, prk, label, info, n) {
   const made = await hmac(prk, Uint8Array.of(0, n), utf8("HPKE-v1"), id, utf8(label), info, Uint8Array.of(1));
   return made.slice(0, n);
 }
-var maxRouted, none2, kem, suite, inside, outcome, bound, Answers, extract;
+var maxRouted, kem, suite, inside, outcome, bound, Answers, extract;
 var init_sealed = __esm({
   "../src/node/sealed.ts"() {
     "use strict";
@@ -3039,11 +3415,10 @@ var init_sealed = __esm({
     init_frame();
     init_noise();
     maxRouted = 64 << 10;
-    none2 = new Uint8Array(0);
     kem = concat(utf8("KEM"), Uint8Array.of(0, 32));
     suite = concat(utf8("HPKE"), Uint8Array.of(0, 32, 0, 1, 0, 2));
-    inside = tuple(text(1, 64), bytes(0, maxRouted), orNull(statement));
-    outcome = tuple(uint(2 ** 32 - 1), text(0, 256), bytes(0, maxRouted));
+    inside = tuple(text2(1, 64), bytes2(0, maxRouted), orNull(statement));
+    outcome = tuple(uint2(2 ** 32 - 1), text2(0, 256), bytes2(0, maxRouted));
     bound = (r) => encode([r.net, r.source, r.to.getArrayBuffer(), r.id, r.iat, r.exp]);
     Answers = class {
       constructor(cipher) {
@@ -3051,16 +3426,16 @@ var init_sealed = __esm({
       }
       cipher;
       /** seal closes an answer to the request with this hash. */
-      async seal(request2, o) {
-        const nonce = crypto.getRandomValues(new Uint8Array(12));
-        return concat(nonce, await this.cipher.seal(nonce, encode([o.code, o.text, o.body]), request2));
+      async seal(request3, o) {
+        const nonce = draw(12);
+        return concat(nonce, await this.cipher.seal(nonce, encode([o.code, o.text, o.body]), request3));
       }
       /** open rejects with SeaError "bad_request" when it is none. */
-      async open(request2, body4) {
+      async open(request3, body4) {
         try {
-          const plain = await this.cipher.open(body4.slice(0, 12), body4.subarray(12), request2);
-          const [code2, said, answer4] = read2(plain, outcome, "sealed answer");
-          return { code: code2, text: said, body: answer4 };
+          const plain = await this.cipher.open(body4.slice(0, 12), body4.subarray(12), request3);
+          const [code2, said2, answer5] = read2(plain, outcome, "sealed answer");
+          return { code: code2, text: said2, body: answer5 };
         } catch {
           throw new SeaError("bad_request", `the answer does not open (${body4.length - 12 - tagSize} bytes)`);
         }
@@ -3072,19 +3447,19 @@ var init_sealed = __esm({
 
 // ../src/node/settle.ts
 async function welcomed(session, inbox) {
-  let elsewhere = [];
+  let elsewhere2 = [];
   for (; ; ) {
-    const message2 = await inbox.next();
-    const refused = readRefusal(message2);
-    if (refused) throw refused;
-    const f = decodeFrame(await session.open(message2, 0));
+    const message3 = await inbox.next();
+    const refused2 = readRefusal(message3);
+    if (refused2) throw refused2;
+    const f = decodeFrame(await session.open(message3, 0));
     switch (f[0]) {
-      case Tag.welcome:
+      case welcome:
         return;
-      case Tag.close:
-        throw new Refused(f[1], clean(f[2]), false, elsewhere);
-      case Tag.elsewhere:
-        elsewhere = f[1].split("\n");
+      case close:
+        throw new Refused(f[1], clean(f[2]), false, elsewhere2);
+      case elsewhere:
+        elsewhere2 = f[1].split("\n");
         break;
       default:
         throw new SeaError("handshake", "another frame instead of a welcome");
@@ -3097,7 +3472,10 @@ var init_settle = __esm({
     "use strict";
     init_bytes();
     init_error();
+    init_addr();
     init_frame();
+    init_reason();
+    init_tag();
     init_hello();
     init_inbox();
     init_rpc();
@@ -3123,12 +3501,12 @@ var init_settle = __esm({
           });
           await welcomed(session, inbox);
           this.#unclaim(to, claim);
-          if (claim.lost || this.home.link(to)) throw new Refused(Reason.duplicate, "", true);
+          if (claim.lost || this.home.link(to)) throw new Refused(duplicate, "", true);
           return this.home.add(session, inbox);
         } catch (err) {
           inbox.stop(String(err));
           if (to) this.#unclaim(to, claim);
-          if (to && (claim.lost || err instanceof Refused && err.reason === Reason.duplicate)) {
+          if (to && (claim.lost || err instanceof Refused && err.reason === duplicate)) {
             const other = await this.home.linked(to, yieldWait);
             if (other) return other;
           }
@@ -3149,12 +3527,12 @@ var init_settle = __esm({
           try {
             await this.#decide(session.peer, want, claim);
           } catch (err) {
-            if (err instanceof Refused) inbox.send(await session.seal(encodeFrame([Tag.close, err.reason, ""]), 0));
+            if (err instanceof Refused) inbox.send(await session.seal(encodeFrame([close, err.reason, ""]), 0));
             throw err;
           }
-          const welcome = await session.seal(encodeFrame([Tag.welcome, wire.remote]), 0);
+          const welcome2 = await session.seal(encodeFrame([welcome, wire.remote]), 0);
           if (claim.lost || inbox.why) throw new SeaError("handshake", inbox.why || "another link came first");
-          inbox.send(welcome);
+          inbox.send(welcome2);
           return this.home.add(session, inbox);
         } catch (err) {
           inbox.stop(String(err));
@@ -3166,11 +3544,11 @@ var init_settle = __esm({
       }
       /** claim decides whether a dialled peer may know who this is. */
       #claim({ addr }, want, claim) {
-        const refuse2 = (reason2, text2 = "") => new Refused(reason2, text2, true);
-        if (addr.equals(this.home.addr)) throw refuse2(Reason.refused, "this is the same node");
-        if (want && !addr.equals(want)) throw refuse2(Reason.unwanted, "another node was looked for");
-        if (this.home.link(addr) || this.#claims.has(addr.toString())) throw refuse2(Reason.duplicate);
-        if (!this.home.room(this.#claims.size)) throw refuse2(Reason.full);
+        const refuse2 = (reason2, text3 = "") => new Refused(reason2, text3, true);
+        if (addr.equals(this.home.addr)) throw refuse2(refused, "this is the same node");
+        if (want && !addr.equals(want)) throw refuse2(unwanted, "another node was looked for");
+        if (this.home.link(addr) || this.#claims.has(addr.toString())) throw refuse2(duplicate);
+        if (!this.home.room(this.#claims.size)) throw refuse2(full);
         this.#claims.set(addr.toString(), claim);
       }
       #unclaim(a, claim) {
@@ -3178,24 +3556,24 @@ var init_settle = __esm({
       }
       /** decide says whether a peer that dialled is welcome, and ends an older link to it. */
       async #decide(peer, want, claim) {
-        const refuse2 = (reason2, text2 = "") => new Refused(reason2, text2, true);
+        const refuse2 = (reason2, text3 = "") => new Refused(reason2, text3, true);
         const { addr } = peer;
-        if (addr.equals(this.home.addr)) throw refuse2(Reason.refused, "this is the same node");
-        if (!addr.equals(want)) throw refuse2(Reason.unwanted, "another node was looked for");
+        if (addr.equals(this.home.addr)) throw refuse2(refused, "this is the same node");
+        if (!addr.equals(want)) throw refuse2(unwanted, "another node was looked for");
         const old = this.home.link(addr);
         if (old) {
           const lives = await old.ping(probeWait).then(() => true, () => false);
-          if (lives && compare(old.peer.run, peer.run) === 0) throw refuse2(Reason.duplicate);
-          old.end(Reason.replaced);
+          if (lives && compare(old.peer.run, peer.run) === 0) throw refuse2(duplicate);
+          old.end(replaced);
         }
         const rival = this.#claims.get(addr.toString());
         if (rival) {
-          const smaller = compare(new Uint8Array(this.home.addr.getArrayBuffer()), new Uint8Array(addr.getArrayBuffer())) < 0;
-          if (!rival.ours || smaller) throw refuse2(Reason.duplicate);
+          const smaller = compare(bytesOf(this.home.addr), bytesOf(addr)) < 0;
+          if (!rival.ours || smaller) throw refuse2(duplicate);
           rival.lost = true;
           rival.inbox.stop("the other side's dialling was taken");
         }
-        if (!this.home.room(this.#claims.size)) throw refuse2(Reason.full);
+        if (!this.home.room(this.#claims.size)) throw refuse2(full);
         this.#claims.set(addr.toString(), claim);
       }
     };
@@ -3273,20 +3651,16 @@ var init_table = __esm({
 });
 
 // ../src/node/upkeep.ts
-function shuffle(list2) {
-  for (let i = list2.length - 1; i > 0; i--) {
-    const j = Math.floor(Math.random() * (i + 1));
-    [list2[i], list2[j]] = [list2[j], list2[i]];
-  }
-  return list2;
-}
-var askEvery, askSiblings, fillEvery, fillYoung, youngFor, selfFirst, selfLast, rejoinEvery, missFirst, missLast, maxMissed, maxLinking, maxLooks, maxTold, jump, doubtFor, sayLess, nearWait, Upkeep, about;
+var askEvery, askSiblings, fillEvery, fillYoung, youngFor, selfFirst, selfLast, rejoinEvery, missFirst, missLast, maxMissed, maxLinking, maxLooks, maxTold, jump, doubtFor, sayLess, nearWait, Upkeep;
 var init_upkeep = __esm({
   "../src/node/upkeep.ts"() {
     "use strict";
+    init_bytes();
     init_error();
     init_addr();
-    init_frame();
+    init_chance();
+    init_reason();
+    init_tag();
     init_table();
     askEvery = 3e4;
     askSiblings = 2;
@@ -3365,12 +3739,12 @@ var init_upkeep = __esm({
         for (const link of table.all) this.#watch(link, now, table);
         if (now >= this.#askAt) {
           this.#askAt = now + about(askEvery);
-          for (const link of shuffle(table.siblings.slice()).slice(0, askSiblings)) void this.#ask(link);
+          for (const link of shuffle2(table.siblings).slice(0, askSiblings)) void this.#ask(link);
         }
         if (now >= this.#selfAt) {
           this.#selfIn = Math.min(2 * this.#selfIn, selfLast);
           this.#selfAt = now + about(this.#selfIn);
-          void this.#lookSelf(shuffle(table.all.slice(table.all.length >> 1))[0]);
+          void this.#lookSelf(any(table.all.slice(table.all.length >> 1)));
         }
         if (now >= this.#fillAt) this.#fill(table, now);
         if (now >= this.#rejoinAt) {
@@ -3378,44 +3752,41 @@ var init_upkeep = __esm({
           this.node.rejoin();
         }
         this.#weigh(table);
-        for (const link of table.excess(now)) link.end(Reason.unwanted);
+        for (const link of table.excess(now)) link.end(unwanted);
       }
       /** doubt ends a link that gives no sign of life in time. */
       async doubt(link, wait = doubtFor) {
         const before = link.heard;
         await link.ping(wait).catch(() => {
-          if (link.heard === before) link.end(Reason.silent);
+          if (link.heard === before) link.end(silent);
         });
       }
       /** near answers a neighbour: who is near to it, or to an address. */
       near(link, body4) {
         const to = body4.length > 0 ? HashAddress.from(body4) : link.addr;
-        const found2 = this.table().nearest(to, link.addr, maxTold);
-        const out = new Uint8Array(28 * found2.length);
-        found2.forEach((l, i) => out.set(new Uint8Array(l.addr.getArrayBuffer()), 28 * i));
-        return out;
+        return joined(this.table().nearest(to, link.addr, maxTold).map((l) => l.addr));
       }
       /** watch pings a silent link, and gives it up. One that is used is watched closely, one that is not needed hardly. */
       #watch(link, now, table) {
         const [idle, dead] = link.busy ? [7e3, 15e3] : link.ours >= 2 ? [2e4, 28e3] : [55e3, 12e4];
-        const silent = now - link.heard;
-        if (silent > dead) return link.end(Reason.silent);
-        if (silent < idle || silent - idle > 1500) return;
+        const silent2 = now - link.heard;
+        if (silent2 > dead) return link.end(silent);
+        if (silent2 < idle || silent2 - idle > 1500) return;
         if (table.siblings.includes(link)) void this.#ask(link);
         else void link.ping().catch(() => {
         });
       }
       #weigh(table) {
         const now = Date.now();
-        for (const [link, need] of table.weigh()) {
-          link.ours = need;
-          const said = this.#said.get(link) ?? { need: 2, since: now };
-          if (need === said.need) said.since = now;
-          else if (need > said.need || now - said.since > sayLess) {
-            link.send([Tag.need, need]);
-            said.need = need;
+        for (const [link, need2] of table.weigh()) {
+          link.ours = need2;
+          const said2 = this.#said.get(link) ?? { need: 2, since: now };
+          if (need2 === said2.need) said2.since = now;
+          else if (need2 > said2.need || now - said2.since > sayLess) {
+            link.send([need, need2]);
+            said2.need = need2;
           }
-          this.#said.set(link, said);
+          this.#said.set(link, said2);
         }
       }
       /** ask asks a neighbour who is near to this node. */
@@ -3435,12 +3806,13 @@ var init_upkeep = __esm({
         }
       }
       async #nearOf(link, to) {
-        const b = await link.call("sea:near", new Uint8Array(to?.getArrayBuffer() ?? new ArrayBuffer(0)), AbortSignal.timeout(nearWait));
+        const b = await link.call("sea:near", to ? bytesOf(to) : none, AbortSignal.timeout(nearWait));
         if (b.length % 28 || b.length > 28 * maxTold) {
-          link.strike("sea:near: an answer of the wrong length");
-          throw new SeaError("bad_request", "sea:near: an answer of the wrong length");
+          const err = new SeaError("bad_request", "sea:near: an answer of the wrong length");
+          link.strike(String(err));
+          throw err;
         }
-        return Array.from({ length: b.length / 28 }, (_, i) => HashAddress.from(b.slice(28 * i, 28 * i + 28)));
+        return split(b);
       }
       async #lookSelf(first) {
         try {
@@ -3455,8 +3827,8 @@ var init_upkeep = __esm({
       #fill(table, now) {
         this.#fillAt = now + about(now - this.#joined < youngFor ? fillYoung : fillEvery);
         for (let bucket = 0; bucket <= table.depth && this.#looks < maxLooks; bucket++) {
-          const pause = this.#missed.get(`bucket ${bucket}`);
-          if (table.wants(bucket, this.#making(bucket)) && !(pause && now < pause.until)) {
+          const pause2 = this.#missed.get(`bucket ${bucket}`);
+          if (table.wants(bucket, this.#making(bucket)) && !(pause2 && now < pause2.until)) {
             this.#looks++;
             void this.#fillOne(table, bucket).finally(() => this.#looks--);
           }
@@ -3464,11 +3836,11 @@ var init_upkeep = __esm({
       }
       async #fillOne(table, bucket) {
         const deeper = table.all.filter((l) => table.bucket(l.addr) > bucket);
-        const first = shuffle(deeper.length > 0 ? deeper : table.all.slice())[0];
+        const first = any(deeper.length > 0 ? deeper : table.all);
         const target = table.target(bucket);
         try {
-          const named = (await this.#nearOf(first, target)).filter((a) => table.bucket(a) === bucket && !this.node.link(a) && !this.#isMissed(a));
-          const to = named[0] ?? await this.node.nearestTo(target, first);
+          const named2 = (await this.#nearOf(first, target)).filter((a) => table.bucket(a) === bucket && !this.node.link(a) && !this.#isMissed(a));
+          const to = named2[0] ?? await this.node.nearestTo(target, first);
           if (table.bucket(to) === bucket && !this.node.link(to)) return await this.#link(to, first);
           this.#miss(`bucket ${bucket}`, fillEvery, selfLast);
         } catch {
@@ -3499,11 +3871,10 @@ var init_upkeep = __esm({
           for (const [other, { until }] of this.#missed) if (until < now) this.#missed.delete(other);
         }
         if (this.#missed.size >= maxMissed) return;
-        const pause = Math.min(Math.max(2 * (this.#missed.get(key3)?.pause ?? 0), first), last);
-        this.#missed.set(key3, { until: now + pause, pause });
+        const pause2 = Math.min(Math.max(2 * (this.#missed.get(key3)?.pause ?? 0), first), last);
+        this.#missed.set(key3, { until: now + pause2, pause: pause2 });
       }
     };
-    about = (ms) => ms * (0.8 + 0.4 * Math.random());
   }
 });
 
@@ -3548,8 +3919,8 @@ var init_websocket = __esm({
       buffered() {
         return this.#socket.bufferedAmount;
       }
-      send(message2) {
-        if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(message2);
+      send(message3) {
+        if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(message3);
       }
       async drained() {
         const enough = this.#socket.bufferedAmount / 2;
@@ -3557,9 +3928,9 @@ var init_websocket = __esm({
           await new Promise((resolve) => setTimeout(resolve, pollEvery));
         }
       }
-      start(message2, ended) {
+      start(message3, ended) {
         this.#socket.onmessage = ({ data }) => {
-          if (data instanceof ArrayBuffer && data.byteLength > 0 && data.byteLength <= maxMessage) message2(new Uint8Array(data), 0);
+          if (data instanceof ArrayBuffer && data.byteLength > 0 && data.byteLength <= maxMessage) message3(new Uint8Array(data), 0);
           else this.close();
         };
         const closed = (code2) => {
@@ -3598,7 +3969,7 @@ function within2(signal, work3) {
     work3.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
   });
 }
-var recordLife2, dialWait, maxLinks, maxContacts, contactAnswer, Node2, Stale;
+var recordLife2, dialWait, maxLinks, maxContacts, maxRelaysNamed, contactAnswer, Node2, Stale;
 var init_node = __esm({
   "../src/node/node.ts"() {
     "use strict";
@@ -3613,11 +3984,13 @@ var init_node = __esm({
     init_bootstrap();
     init_connect();
     init_contact();
-    init_frame();
+    init_reason();
+    init_tag();
     init_hello();
     init_link();
     init_noise();
     init_request();
+    init_relayed();
     init_router();
     init_rpc();
     init_sealed();
@@ -3628,6 +4001,7 @@ var init_node = __esm({
     dialWait = 1e4;
     maxLinks = 80;
     maxContacts = 1024;
+    maxRelaysNamed = 4;
     contactAnswer = tuple(statement, orNull(statement));
     Node2 = class _Node {
       addr;
@@ -3669,11 +4043,17 @@ var init_node = __esm({
           const link = this.#direct(from2, body4, body4.length === 0);
           return this.#upkeep.near(link, body4);
         });
+        this.#own("sea:relays", () => {
+          const relays = [...this.links()].filter((l) => l.relays).slice(0, maxRelaysNamed);
+          return encode([relays.map((l) => new Uint8Array(l.addr.getArrayBuffer()))]);
+        });
+        this.#own("sea:relayed", (body4, from2) => relayedTo(this, this.#direct(from2, body4, true), body4));
+        this.#own("sea:rtc", (body4, from2) => directTo(this, this.#direct(from2, body4, true), body4));
         this.#own("sea:silent", (body4, from2) => {
           this.#direct(from2, body4, false);
           const of = this.link(HashAddress.from(body4));
           if (of && Date.now() - of.heard > 3e3) void this.#upkeep.doubt(of);
-          return new Uint8Array(0);
+          return none;
         });
       }
       /** create makes a node that is offline. */
@@ -3685,7 +4065,7 @@ var init_node = __esm({
           work: o.work ?? 12,
           keys,
           certificate: o.certificate ?? null,
-          run: crypto.getRandomValues(new Uint8Array(8)),
+          run: draw(8),
           agent: o.agent ?? "peersea",
           record: await contactOf(o, keys, seal)
         };
@@ -3725,7 +4105,7 @@ var init_node = __esm({
       offline() {
         clearInterval(this.#ticker);
         this.#ticker = this.#bootstraps = void 0;
-        for (const link of [...this.#links.values()]) link.end(Reason.offline);
+        for (const link of [...this.#links.values()]) link.end(offline);
         this.negotiator?.close();
         this.#router.stop();
       }
@@ -3770,13 +4150,13 @@ var init_node = __esm({
         }
       }
       async #callSealed(contact, to, first, scope2, body4) {
-        const draft = this.#router.draft(to, sealedScope, new Uint8Array(0));
+        const draft = this.#router.draft(to, sealedScope, none);
         const sealed = await sealCall(contact.seal, { ...draft, source: this.signer.key }, { scope: scope2, body: body4, certificate: this.certificate });
-        const request2 = await newRequest(this.signer, { ...draft, body: sealed.body });
-        const reply = await this.#router.ask(request2, first);
-        if (reply.code === 10) throw new Stale("expired", reply.text || "the call does not open there");
-        if (reply.code !== 0) result({ ...reply, body: new Uint8Array(0) });
-        return result(await sealed.answers.open(await hashOf(request2), reply.body));
+        const request3 = await newRequest(this.signer, { ...draft, body: sealed.body });
+        const reply2 = await this.#router.ask(request3, first);
+        if (reply2.code === 10) throw new Stale("expired", reply2.text || "the call does not open there");
+        if (reply2.code !== 0) result({ ...reply2, body: none });
+        return result(await sealed.answers.open(await hashOf(request3), reply2.body));
       }
       /** nearest gives the address of the node nearest to another, which may be this one, asked first at a neighbour. */
       async nearest(to, first) {
@@ -3793,9 +4173,9 @@ var init_node = __esm({
       /** ask asks for a contact record: of the node at to, or of the other node nearest to it. */
       async #ask(to, scope2, first) {
         this.#mustBeOnline();
-        const draft = this.#router.draft(to, scope2, new Uint8Array(0), scope2 === nearScope ? this.addr : void 0);
-        const reply = await this.#router.ask(await newRequest(this.signer, draft), first);
-        return this.#learn(result({ ...reply }), reply.by);
+        const draft = this.#router.draft(to, scope2, none, scope2 === nearScope ? this.addr : void 0);
+        const reply2 = await this.#router.ask(await newRequest(this.signer, draft), first);
+        return this.#learn(result({ ...reply2 }), reply2.by);
       }
       /** learn reads a contact record that by has shown. */
       async #learn(body4, by) {
@@ -3815,7 +4195,7 @@ var init_node = __esm({
       async find(to, first) {
         if (first && !first.addr.equals(to)) {
           try {
-            const body4 = await first.call(contactScope, new Uint8Array(to.getArrayBuffer()), AbortSignal.timeout(5e3));
+            const body4 = await first.call(contactScope, bytesOf(to), AbortSignal.timeout(5e3));
             const contact2 = await this.#learn(body4);
             if ((await HashAddress.ofNode(contact2.by)).equals(to)) return contact2;
           } catch {
@@ -3871,7 +4251,7 @@ var init_node = __esm({
         if (!this.#ticker) return false;
         if (this.#links.size + claims < maxLinks) return true;
         const least2 = [...this.links()].filter((l) => !l.busy && l.ours === 0 && l.theirs === 0).sort((a, b) => b.since - a.since)[0];
-        least2?.end(Reason.full);
+        least2?.end(full);
         return least2 !== void 0;
       }
       add(session, inbox) {
@@ -3907,13 +4287,13 @@ var init_node = __esm({
       }
       frame(link, f) {
         switch (f[0]) {
-          case Tag.routed:
+          case routed:
             return void this.#router.routed(link, f);
-          case Tag.ack:
+          case ack:
             return this.#router.acked(link, f[1]);
-          case Tag.nak:
+          case nak:
             return this.#router.naked(link, f);
-          case Tag.answer:
+          case answer:
             return void this.#router.answer(link, f);
         }
         for (const w of [...this.watchers]) w.frame?.(link, f);
@@ -3923,27 +4303,26 @@ var init_node = __esm({
         return this.#serve(scope2, body4, { addr, node: node2, entity: await entityOf(link.peer), direct: true });
       }
       async #serve(scope2, body4, from2) {
-        if (scope2 === "sea:rtc") throw new SeaError("refused", "there is a link already");
         const handler = this.#handlers.get(scope2);
         if (!handler) throw new SeaError("no_handler", `scope ${scope2} is not served here`);
         return handler(body4, from2);
       }
       /** carryOut does what a routed request to this node asks. */
-      async carryOut(request2, via) {
-        const addr = await HashAddress.ofNode(request2.source);
-        if (request2.scope !== sealedScope) return done(this.#about(request2.body, { addr, node: request2.source, entity: request2.source, direct: false }));
-        const { call, answers } = await openCall(this.#seal, request2);
+      async carryOut(request3, via) {
+        const addr = await HashAddress.ofNode(request3.source);
+        if (request3.scope !== sealedScope) return done(this.#about(request3.body, { addr, node: request3.source, entity: request3.source, direct: false }));
+        const { call, answers } = await openCall(this.#seal, request3);
         let says2;
         try {
           if (!call) throw new SeaError("bad_request", "a sealed call that cannot be read");
-          const from2 = { addr, node: request2.source, entity: await acting(request2.source, call.certificate, Date.now()), direct: false };
-          const body4 = call.scope === "sea:rtc" ? await this.#connector.offered(addr, via, request2.iat, call.body) : await this.#serve(call.scope, call.body, from2);
+          const from2 = { addr, node: request3.source, entity: await acting(request3.source, call.certificate, Date.now()), direct: false };
+          const body4 = call.scope === "sea:rtc" ? await this.#connector.offered(addr, via, request3.iat, call.body) : await this.#serve(call.scope, call.body, from2);
           if (body4.length > maxRouted) throw new SeaError("too_large", `the answer has ${body4.length} bytes, a routed one at most ${maxRouted}`);
           says2 = done(body4);
         } catch (err) {
           says2 = failed(err);
         }
-        return done(await answers.seal(await hashOf(request2), says2));
+        return done(await answers.seal(await hashOf(request3), says2));
       }
       /** about answers sea:nearest and sea:contact: with this node's record, or over a link with a neighbour's. */
       #about(body4, from2) {
@@ -3981,7 +4360,7 @@ var init_node = __esm({
 });
 
 // ../src/node/lobby.ts
-var maxRooms, maxRecords, maxRoomsOf, maxAnswer, maxCopies, recordLife3, placeWait, request, answer, Lobby;
+var maxRooms, maxRecords, maxRoomsOf, maxAnswer, maxCopies, recordLife3, placeWait, request2, answer2, Lobby;
 var init_lobby = __esm({
   "../src/node/lobby.ts"() {
     "use strict";
@@ -4001,8 +4380,8 @@ var init_lobby = __esm({
     maxCopies = 3;
     recordLife3 = 9e4;
     placeWait = 15e3;
-    request = tuple(bytes(28), bytes(28), bool, orNull(statement));
-    answer = tuple(uint(), list(statement, maxAnswer));
+    request2 = tuple(bytes2(28), bytes2(28), bool, orNull(statement));
+    answer2 = tuple(uint2(), list(statement, maxAnswer));
     Lobby = class {
       constructor(node2) {
         this.node = node2;
@@ -4010,7 +4389,7 @@ var init_lobby = __esm({
       }
       node;
       #rooms = /* @__PURE__ */ new Map();
-      #rates = /* @__PURE__ */ new Map();
+      #rates = new Rates(50, 200, maxRooms);
       /** lookUp announces this node, each every seconds, at a channel's places, and gives members and about how many there are. */
       async lookUp(id, every) {
         const at2 = await places(id);
@@ -4038,8 +4417,8 @@ var init_lobby = __esm({
         const body4 = encode([chan, place2.getArrayBuffer(), false, record2.value()]);
         const there = await this.node.nearest(place2);
         const self = { addr: this.node.addr, node: this.node.signer.key, entity: this.node.signer.key, direct: true };
-        const reply = there.equals(this.node.addr) ? await this.#serve(body4, self) : await this.node.call(there, "sea:members", body4, AbortSignal.timeout(placeWait));
-        return read2(reply, answer, "sea:members");
+        const reply2 = there.equals(this.node.addr) ? await this.#serve(body4, self) : await this.node.call(there, "sea:members", body4, AbortSignal.timeout(placeWait));
+        return read2(reply2, answer2, "sea:members");
       }
       async #check(r, chan) {
         if (await work(r.by) < this.node.work) throw new SeaError("bad_request", "the member's key has too little work");
@@ -4047,17 +4426,8 @@ var init_lobby = __esm({
       }
       /** serve answers at this meeting place. */
       async #serve(body4, from2) {
-        const key3 = toHex(from2.node);
-        let rate = this.#rates.get(key3);
-        if (!rate) {
-          if (this.#rates.size >= maxRooms) {
-            for (const [other, r] of this.#rates) if (r.full) this.#rates.delete(other);
-          }
-          if (this.#rates.size >= maxRooms) throw new SeaError("busy", "too many requests");
-          this.#rates.set(key3, rate = new Rate(50, 200));
-        }
-        if (!rate.take()) throw new SeaError("busy", "too many requests");
-        const [chan, at2, copy, record2] = read2(body4, request, "sea:members");
+        if (!this.#rates.take(toHex(from2.node))) throw new SeaError("busy", "too many requests");
+        const [chan, at2, copy, record2] = read2(body4, request2, "sea:members");
         const place2 = HashAddress.from(at2);
         if (record2) {
           if (copy ? !from2.direct : compare(record2.by, from2.node) !== 0) throw new SeaError("refused", "the record is another node's");
@@ -4111,10 +4481,7 @@ function remember(list2, key3, ms) {
   if (list2.size >= maxRemembered) list2.delete(list2.keys().next().value);
   list2.set(key3, Date.now() + ms);
 }
-function shuffle2(list2) {
-  return list2.map((x) => [Math.random(), x]).sort(([a], [b]) => a - b).map(([, x]) => x);
-}
-var active, maxActive, maxPassive, maxSuitors, maxLed, maxOurs, maxWalk, maxSample, floodMax, aliveEvery, deadAfter, dialWait2, answerWait, pauseAsking, goneFor, fresh, failedFor, shuffleEvery, announceEvery, firstLookup, firstGraft, nextGraft, maxStored, maxStoredBytes, maxWanted, maxIDs, maxRemembered, maxAuthors, maxRoom, Want, Rates, Membership, about2, random, join, split;
+var active, maxActive, maxPassive, maxSuitors, maxLed, maxOurs, maxWalk, maxSample, floodMax, aliveEvery, deadAfter, dialWait2, answerWait, pauseAsking, goneFor, fresh, failedFor, shuffleEvery, announceEvery, firstLookup, firstGraft, nextGraft, maxStored, maxStoredBytes, maxWanted, maxIDs, maxRemembered, maxAuthors, maxRoom, Want, Rates2, Membership;
 var init_membership = __esm({
   "../src/node/membership.ts"() {
     "use strict";
@@ -4122,7 +4489,8 @@ var init_membership = __esm({
     init_error();
     init_ed25519();
     init_addr();
-    init_frame();
+    init_chance();
+    init_tag();
     init_gossip();
     init_rate();
     init_seen();
@@ -4156,7 +4524,7 @@ var init_membership = __esm({
     maxAuthors = 1024;
     maxRoom = 256 << 10;
     Want = { room: 0, needed: 1, fresh: 2 };
-    Rates = class {
+    Rates2 = class {
       link = new Rate(1e3, 2e3);
       walks = new Rate(4, 32);
       asks = new Rate(1, 16);
@@ -4170,7 +4538,7 @@ var init_membership = __esm({
         this.id = id;
         this.at = at2;
         this.hearer = hearer;
-        this.#chan = new Uint8Array(at2.getArrayBuffer());
+        this.#chan = bytesOf(at2);
       }
       node;
       lobby;
@@ -4194,7 +4562,7 @@ var init_membership = __esm({
       #wanted = /* @__PURE__ */ new Map();
       #number = Math.floor(Math.random() * 2 ** 48);
       #askAt = 0;
-      #shuffleAt = Date.now() + about2(shuffleEvery);
+      #shuffleAt = Date.now() + about(shuffleEvery);
       #lookAt = 0;
       #pause = firstLookup;
       #met = false;
@@ -4224,7 +4592,7 @@ var init_membership = __esm({
       /** leave tells the partners. */
       leave() {
         this.#over = true;
-        for (const p of this.#partners.values()) p.link.send([Tag.leave, this.#chan]);
+        for (const p of this.#partners.values()) p.link.send([leave, this.#chan]);
         this.#partners.clear();
       }
       /** lost takes a link out that has ended. */
@@ -4236,16 +4604,16 @@ var init_membership = __esm({
         const now = Date.now();
         for (const p of [...this.#partners.values()]) {
           if (now - p.heard >= deadAfter) {
-            p.link.send([Tag.leave, this.#chan]);
+            p.link.send([leave, this.#chan]);
             this.#lose(p.link.key);
             this.#remember(p.link.addr);
-          } else if (now - p.spoke >= aliveEvery) this.#send(p.link, [Tag.have, this.#chan, new Uint8Array(0)]);
+          } else if (now - p.spoke >= aliveEvery) this.#send(p.link, [have, this.#chan, none]);
         }
         for (const [key3, s2] of this.#suitors) if (now >= s2.until) this.#fail(key3);
         for (const list2 of [this.#gone, this.#failed]) for (const [key3, until] of list2) if (now >= until) list2.delete(key3);
         this.#graft(now);
         if (now >= this.#shuffleAt) {
-          this.#shuffleAt = now + about2(shuffleEvery);
+          this.#shuffleAt = now + about(shuffleEvery);
           this.#trade();
         }
         if (now >= this.#lookAt) void this.#look(now);
@@ -4256,34 +4624,34 @@ var init_membership = __esm({
         const p = this.#partners.get(link.key);
         if (p) p.heard = Date.now();
         switch (f[0]) {
-          case Tag.neighbour:
+          case neighbour:
             return this.#neighbour(link, f);
-          case Tag.partner:
+          case partner:
             return this.#answered(link, f);
-          case Tag.leave:
+          case leave:
             return this.#left(link);
-          case Tag.publish:
+          case publish:
             return void this.#published(link, f).catch((err) => link.strike(String(err)));
         }
         if (!p) {
-          if (!this.#suitors.has(link.key) && !this.#gone.has(link.key)) link.send([Tag.leave, this.#chan]);
+          if (!this.#suitors.has(link.key) && !this.#gone.has(link.key)) link.send([leave, this.#chan]);
           return;
         }
         switch (f[0]) {
-          case Tag.have:
+          case have:
             return this.#have(p, f[2]);
-          case Tag.graft:
+          case graft:
             return this.#grafted(p, f[2]);
-          case Tag.prune:
+          case prune:
             p.lazy = true;
             return;
-          case Tag.walk:
+          case walk:
             return this.#walk(p, HashAddress.from(f[2]), f[3]);
-          case Tag.shuffle:
+          case shuffle:
             return this.#shuffled(p, split(f[2]), f[3]);
-          case Tag.shuffled:
+          case shuffled:
             return this.#traded(p, split(f[2]), f[3]);
-          case Tag.past:
+          case past:
             return this.#past(p, f[2]);
         }
       }
@@ -4316,7 +4684,7 @@ var init_membership = __esm({
             if (this.#over || this.#suitors.get(key3) !== suitor) return;
             suitor.dialed = true;
             suitor.until = Date.now() + answerWait;
-            link.send([Tag.neighbour, this.#chan, want, want === Want.fresh ? new Uint8Array(0) : this.#since(fresh)]);
+            link.send([neighbour, this.#chan, want, want === Want.fresh ? none : this.#since(fresh)]);
           },
           () => this.#suitors.get(key3) === suitor && this.#fail(key3)
         );
@@ -4325,7 +4693,7 @@ var init_membership = __esm({
         return key3 !== this.node.addr.toString() && !this.#partners.has(key3) && !this.#suitors.has(key3) && !this.#failed.has(key3);
       }
       #pick(from2) {
-        return random([...from2].filter((a) => this.#mayCourt(a.toString())));
+        return any([...from2].filter((a) => this.#mayCourt(a.toString())));
       }
       #fail(key3) {
         this.#suitors.delete(key3);
@@ -4338,31 +4706,31 @@ var init_membership = __esm({
         const known2 = this.#partners.has(link.key);
         if (!known2 && want === Want.room && this.#partners.size >= maxActive) {
           this.#remember(link.addr);
-          return link.send([Tag.partner, this.#chan, 0, new Uint8Array(0), members2]);
+          return link.send([partner, this.#chan, 0, none, members2]);
         }
         this.#join(link, false);
-        this.#send(link, [Tag.partner, this.#chan, 1, want === Want.fresh ? new Uint8Array(0) : this.#since(fresh), members2]);
+        this.#send(link, [partner, this.#chan, 1, want === Want.fresh ? none : this.#since(fresh), members2]);
         this.#news(this.#partners.get(link.key), ids2);
         if (want !== Want.fresh || known2) return;
         const led = shuffle2([...this.#partners.values()].filter((p) => p.link !== link)).slice(0, active - 1);
-        for (const p of led) this.#send(p.link, [Tag.walk, this.#chan, new Uint8Array(link.addr.getArrayBuffer()), maxWalk]);
+        for (const p of led) this.#send(p.link, [walk, this.#chan, bytesOf(link.addr), maxWalk]);
       }
       #answered(link, [, , yes, ids2, members2]) {
         const suitor = this.#suitors.get(link.key);
         if (!suitor?.dialed) {
-          if (yes === 1 && !this.#partners.has(link.key)) link.send([Tag.leave, this.#chan]);
+          if (yes === 1 && !this.#partners.has(link.key)) link.send([leave, this.#chan]);
           return;
         }
         for (const a of split(members2)) this.#remember(a);
         if (yes === 0) {
           this.#suitors.delete(link.key);
           this.#remember(link.addr);
-          this.#askAt = Date.now() + about2(pauseAsking);
+          this.#askAt = Date.now() + about(pauseAsking);
           return;
         }
         this.#join(link, !suitor.led);
         const p = this.#partners.get(link.key);
-        if (!p.lazy) this.#send(link, [Tag.graft, this.#chan, new Uint8Array(0)]);
+        if (!p.lazy) this.#send(link, [graft, this.#chan, none]);
         this.#news(p, ids2);
       }
       #join(link, ours) {
@@ -4383,8 +4751,8 @@ var init_membership = __esm({
         const all = [...this.#partners.values()];
         const kept = all.filter((p2) => p2.ours).length > maxOurs ? [] : all.filter((p2) => p2.ours);
         const may = all.filter((p2) => !kept.includes(p2));
-        const p = random(may.filter((q) => q.lazy)) ?? random(may);
-        p.link.send([Tag.leave, this.#chan]);
+        const p = any(may.filter((q) => q.lazy)) ?? any(may);
+        p.link.send([leave, this.#chan]);
         remember(this.#gone, p.link.key, goneFor);
         this.#lose(p.link.key);
         this.#remember(p.link.addr);
@@ -4395,7 +4763,7 @@ var init_membership = __esm({
         remember(this.#gone, link.key, goneFor);
         this.#lose(link.key);
         this.#remember(link.addr);
-        this.#askAt = Math.max(this.#askAt, Date.now() + about2(pauseAsking / (this.#partners.size === 0 ? 2 : 8)));
+        this.#askAt = Math.max(this.#askAt, Date.now() + about(pauseAsking / (this.#partners.size === 0 ? 2 : 8)));
       }
       #lose(key3) {
         const lost = this.#partners.get(key3);
@@ -4404,43 +4772,43 @@ var init_membership = __esm({
         this.#passive.delete(key3);
         if (!lost) return;
         if (this.#partners.size === 0) this.hearer.partners(false);
-        const lazy = lost.lazy ? void 0 : random([...this.#partners.values()].filter((p) => p.lazy));
+        const lazy = lost.lazy ? void 0 : any([...this.#partners.values()].filter((p) => p.lazy));
         if (!lazy) return;
         lazy.lazy = false;
-        this.#send(lazy.link, [Tag.graft, this.#chan, new Uint8Array(0)]);
+        this.#send(lazy.link, [graft, this.#chan, none]);
       }
       #remember(a) {
         const key3 = a.toString();
         if (key3 === this.node.addr.toString() || this.#partners.has(key3)) return;
-        if (this.#passive.size >= maxPassive) this.#passive.delete(random([...this.#passive.keys()]));
+        if (this.#passive.size >= maxPassive) this.#passive.delete(any([...this.#passive.keys()]));
         this.#passive.set(key3, a);
       }
       #walk(from2, who2, ttl) {
         if (who2.equals(this.node.addr) || !this.#ratesOf(from2.link).walks.take()) return;
         if (ttl === maxWalk / 2) this.#remember(who2);
-        const next = random([...this.#partners.values()].filter((p) => p !== from2 && !p.link.addr.equals(who2)));
-        if (ttl > 0 && next) return this.#send(next.link, [Tag.walk, this.#chan, new Uint8Array(who2.getArrayBuffer()), ttl - 1]);
+        const next = any([...this.#partners.values()].filter((p) => p !== from2 && !p.link.addr.equals(who2)));
+        if (ttl > 0 && next) return this.#send(next.link, [walk, this.#chan, bytesOf(who2), ttl - 1]);
         if (this.#suitors.size - this.#courted() < maxLed) this.#court(who2, Want.room, true);
       }
       #trade() {
-        const p = random([...this.#partners.values()]);
+        const p = any([...this.#partners.values()]);
         if (!p) return;
         this.#trading = true;
-        this.#send(p.link, [Tag.shuffle, this.#chan, new Uint8Array(this.node.addr.getArrayBuffer()), this.#sample(maxSample - 1, p.link.addr)]);
+        this.#send(p.link, [shuffle, this.#chan, bytesOf(this.node.addr), this.#sample(maxSample - 1, p.link.addr)]);
       }
       #shuffled(from2, path, members2) {
         const on = (a) => path.some((b) => b.equals(a));
         if (!path.at(-1).equals(from2.link.addr) || on(this.node.addr) || !this.#ratesOf(from2.link).walks.take()) return;
-        const next = random([...this.#partners.values()].filter((p) => !on(p.link.addr)));
-        if (path.length < maxWalk && next) return this.#send(next.link, [Tag.shuffle, this.#chan, join([...path, this.node.addr]), members2]);
-        this.#send(from2.link, [Tag.shuffled, this.#chan, join(path.slice(0, -1)), this.#sample(maxSample, path[0])]);
+        const next = any([...this.#partners.values()].filter((p) => !on(p.link.addr)));
+        if (path.length < maxWalk && next) return this.#send(next.link, [shuffle, this.#chan, joined([...path, this.node.addr]), members2]);
+        this.#send(from2.link, [shuffled, this.#chan, joined(path.slice(0, -1)), this.#sample(maxSample, path[0])]);
         for (const a of [path[0], ...split(members2)]) this.#remember(a);
       }
       #traded(from2, path, members2) {
         const last = path.at(-1);
         if (last) {
           const p = this.#partners.get(last.toString());
-          if (p && this.#ratesOf(from2.link).walks.take()) this.#send(p.link, [Tag.shuffled, this.#chan, join(path.slice(0, -1)), members2]);
+          if (p && this.#ratesOf(from2.link).walks.take()) this.#send(p.link, [shuffled, this.#chan, joined(path.slice(0, -1)), members2]);
           return;
         }
         if (this.#trading) for (const a of split(members2)) this.#remember(a);
@@ -4448,11 +4816,11 @@ var init_membership = __esm({
       }
       #sample(n, not) {
         const all = [...[...this.#partners.values()].map((p) => p.link.addr), ...this.#passive.values()];
-        return join(shuffle2(all.filter((a) => !a.equals(not))).slice(0, n));
+        return joined(shuffle2(all.filter((a) => !a.equals(not))).slice(0, n));
       }
       async #look(now) {
         const every = Math.min(announceEvery * Math.max(1, Math.floor(this.#count / 64)), 864e5);
-        if (this.#partners.size > 0) this.#lookAt = now + about2(every);
+        if (this.#partners.size > 0) this.#lookAt = now + about(every);
         else {
           this.#lookAt = now + this.#pause;
           this.#pause = Math.min(2 * this.#pause, announceEvery);
@@ -4469,9 +4837,9 @@ var init_membership = __esm({
       }
       // What is said.
       async #published(link, f) {
-        const [, , past, author, body4] = f;
-        if (!this.#partners.has(link.key) && !this.#suitors.has(link.key) && !this.#gone.has(link.key)) return link.send([Tag.leave, this.#chan]);
-        if (past === 1) return;
+        const [, , past2, author, body4] = f;
+        if (!this.#partners.has(link.key) && !this.#suitors.has(link.key) && !this.#gone.has(link.key)) return link.send([leave, this.#chan]);
+        if (past2 === 1) return;
         const id = await idOf(f);
         const p = this.#partners.get(link.key);
         const large2 = body4.length > floodMax;
@@ -4479,7 +4847,7 @@ var init_membership = __esm({
           this.#came(id);
           if (p && large2) {
             p.lazy = true;
-            this.#send(link, [Tag.prune, this.#chan]);
+            this.#send(link, [prune, this.#chan]);
           }
           return;
         }
@@ -4509,7 +4877,7 @@ var init_membership = __esm({
       #spread(id, f, from2) {
         for (const p of this.#partners.values()) {
           if (p.link === from2) continue;
-          if (p.lazy && f[4].length > floodMax) this.#send(p.link, [Tag.have, this.#chan, fromHex(id)]);
+          if (p.lazy && f[4].length > floodMax) this.#send(p.link, [have, this.#chan, fromHex(id)]);
           else this.#give(p.link, f);
         }
       }
@@ -4574,7 +4942,7 @@ var init_membership = __esm({
         }
         for (const [p, ids2] of asks) {
           p.lazy = false;
-          this.#send(p.link, [Tag.graft, this.#chan, concat(...ids2.map((id) => fromHex(id)))]);
+          this.#send(p.link, [graft, this.#chan, concat(...ids2.map((id) => fromHex(id)))]);
         }
       }
       #grafted(p, ids2) {
@@ -4589,7 +4957,7 @@ var init_membership = __esm({
         if (!rates.walks.take() || want === 0) return;
         for (const { f } of [...this.#store.values()].slice(-want)) {
           if (!rates.gifts.take(f[4].length)) return;
-          this.#give(p.link, [Tag.publish, f[1], 1, f[3], f[4], f[5]]);
+          this.#give(p.link, [publish, f[1], 1, f[3], f[4], f[5]]);
         }
       }
       #send(link, f) {
@@ -4599,14 +4967,10 @@ var init_membership = __esm({
       }
       #ratesOf(link) {
         let rates = this.#rates.get(link);
-        if (!rates) this.#rates.set(link, rates = new Rates());
+        if (!rates) this.#rates.set(link, rates = new Rates2());
         return rates;
       }
     };
-    about2 = (ms) => ms * (0.8 + 0.4 * Math.random());
-    random = (list2) => list2[Math.floor(Math.random() * list2.length)];
-    join = (path) => concat(...path.map((a) => new Uint8Array(a.getArrayBuffer())));
-    split = (b) => Array.from({ length: b.length / 28 }, (_, i) => HashAddress.from(b.slice(28 * i, 28 * i + 28)));
   }
 });
 
@@ -4621,6 +4985,7 @@ var init_channel = __esm({
     init_cbor();
     init_addr();
     init_frame();
+    init_tag();
     init_gossip();
     init_lobby();
     init_membership();
@@ -4751,12 +5116,12 @@ var init_channel = __esm({
         for (const room of this.#rooms.values()) room.membership.lost(link);
       }
       frame(link, f) {
-        if (f[0] < Tag.publish || f[0] > Tag.past) return;
+        if (f[0] < publish || f[0] > past) return;
         const chan = f[1];
         for (const room of this.#rooms.values()) {
-          if (compare(new Uint8Array(room.membership.at.getArrayBuffer()), chan) === 0) return room.membership.take(link, f);
+          if (compare(bytesOf(room.membership.at), chan) === 0) return room.membership.take(link, f);
         }
-        if (f[0] !== Tag.leave) link.send([Tag.leave, chan]);
+        if (f[0] !== leave) link.send([leave, chan]);
       }
     };
   }
@@ -4770,7 +5135,7 @@ var init_connection = __esm({
     init_emitter();
     init_error();
     init_cbor();
-    init_frame();
+    init_reason();
     Connection = class extends Emitter {
       /** Connections are made by Sea.connect. */
       constructor(node2, remote, link, left) {
@@ -4796,6 +5161,10 @@ var init_connection = __esm({
       connected() {
         return this.#link !== void 0 && !this.#over;
       }
+      /** relayed tells whether what is sent goes over another peer at this moment, sealed: there is no direct way yet. */
+      relayed() {
+        return this.#link?.wire.relayed ?? false;
+      }
       /** ready resolves when the peer is connected and rejects when it cannot be, with the reasons. */
       async ready() {
         await this.#known;
@@ -4816,7 +5185,7 @@ var init_connection = __esm({
       disconnect() {
         const link = this.#link;
         this.#end();
-        if (link && !link.used && [...this.node.links()].length > 1) link.end(Reason.unwanted);
+        if (link && !link.used && [...this.node.links()].length > 1) link.end(unwanted);
       }
       /** take gives a message to those who listen. Bytes that are no CBOR come as they are. */
       take(link, scope2, body4) {
@@ -4884,10 +5253,10 @@ async function load2(name, i, work3) {
     db.close();
   }
 }
-function done2(request2) {
+function done2(request3) {
   return new Promise((resolve, reject) => {
-    request2.onsuccess = () => resolve(request2.result);
-    request2.onerror = () => reject(request2.error);
+    request3.onsuccess = () => resolve(request3.result);
+    request3.onerror = () => reject(request3.error);
   });
 }
 var maxKeys;
@@ -4901,16 +5270,16 @@ var init_keys = __esm({
 });
 
 // ../src/node/rtcaddress.ts
-function parseIP(text2) {
-  if (/[^\da-f:.]/i.test(text2)) return void 0;
-  const four = /^\d+(\.\d+){3}$/.test(text2);
+function parseIP(text3) {
+  if (/[^\da-f:.]/i.test(text3)) return void 0;
+  const four = /^\d+(\.\d+){3}$/.test(text3);
   let host;
   try {
-    host = new URL(`http://${four ? text2 : `[${text2}]`}`).hostname;
+    host = new URL(`http://${four ? text3 : `[${text3}]`}`).hostname;
   } catch {
     return void 0;
   }
-  if (four) return host === text2 ? new Uint8Array(text2.split(".").map(Number)) : void 0;
+  if (four) return host === text3 ? new Uint8Array(text3.split(".").map(Number)) : void 0;
   const [head2, tail] = host.slice(1, -1).split("::").map((half) => half ? half.split(":") : []);
   const words = [...head2, ...new Array(8 - head2.length - (tail ?? []).length).fill("0"), ...tail ?? []];
   return new Uint8Array(words.map((word3) => parseInt(word3, 16)).flatMap((word3) => [word3 >> 8, word3 & 255]));
@@ -5024,14 +5393,14 @@ var init_rtcdescription = __esm({
     maxCandidates = 16;
     Kind = { offer: 1, answer: 2 };
     types = ["", "host", "srflx"];
-    candidate = tuple(uint(2), bytes(4, 16), uint(65535), uint(2 ** 31 - 1));
-    description = tuple(version, uint(), text(4, 256), text(22, 256), bytes(32), list(candidate, maxCandidates));
+    candidate = tuple(uint2(2), bytes2(4, 16), uint2(65535), uint2(2 ** 31 - 1));
+    description = tuple(version, uint2(), text2(4, 256), text2(22, 256), bytes2(32), list(candidate, maxCandidates));
     bad = (why) => new SeaError("description", `bad offer or answer: ${why}`);
   }
 });
 
 // ../src/node/rtclane.ts
-var laneWindow, overhead, quantum, high2, low, maxQueue, bye, RtcLane, cost, wrong2;
+var laneWindow, overhead, quantum, high2, low, maxQueue, bye, RtcLane, cost, wrong3;
 var init_rtclane = __esm({
   "../src/node/rtclane.ts"() {
     "use strict";
@@ -5066,9 +5435,9 @@ var init_rtclane = __esm({
        * broken is called with what the other side did wrong, gone when it has said
        * bye. Neither ends the lane: its owner does.
        */
-      constructor(channel3, broken, gone) {
+      constructor(channel3, broken2, gone) {
         this.#channel = channel3;
-        this.#broken = broken;
+        this.#broken = broken2;
         this.#gone = gone;
         channel3.bufferedAmountLowThreshold = low;
         channel3.onbufferedamountlow = () => this.#flush();
@@ -5083,12 +5452,12 @@ var init_rtclane = __esm({
         return this.#queued + this.#channel.bufferedAmount;
       }
       /** send queues a message, or sends it if the window has room. */
-      send(message2) {
+      send(message3) {
         if (this.#state !== "open") return;
-        if (wrong2(message2)) return this.#broken(wrong2(message2));
-        if (this.#queued + message2.length > maxQueue) return this.#broken("more was sent than the wire takes");
-        this.#queue.push(message2);
-        this.#queued += message2.length;
+        if (wrong3(message3)) return this.#broken(wrong3(message3));
+        if (this.#queued + message3.length > maxQueue) return this.#broken("more was sent than the wire takes");
+        this.#queue.push(message3);
+        this.#queued += message3.length;
         this.#flush();
       }
       /** drained resolves when there is room, or the lane has ended. */
@@ -5101,7 +5470,7 @@ var init_rtclane = __esm({
       /** start gives the messages that have come, and each that comes. */
       start(deliver) {
         this.#deliver = deliver;
-        for (const message2 of this.#held.splice(0)) this.#take(message2);
+        for (const message3 of this.#held.splice(0)) this.#take(message3);
       }
       /** leave sends bye after all that is queued; nothing is sent or given after it. */
       leave() {
@@ -5120,10 +5489,10 @@ var init_rtclane = __esm({
       }
       #flush() {
         while (this.#queue.length > 0 && cost(this.#queue[0]) <= this.#credit && this.#channel.bufferedAmount <= high2) {
-          const message2 = this.#queue.shift();
-          this.#queued -= message2.length;
-          this.#credit -= cost(message2);
-          this.#write(message2);
+          const message3 = this.#queue.shift();
+          this.#queued -= message3.length;
+          this.#credit -= cost(message3);
+          this.#write(message3);
         }
         if (this.#state === "leaving" && this.#queue.length === 0) {
           this.#state = "left";
@@ -5137,38 +5506,38 @@ var init_rtclane = __esm({
         } catch {
         }
       }
-      #message(message2) {
-        if (wrong2(message2)) return wrong2(message2);
-        this.#open += cost(message2);
+      #message(message3) {
+        if (wrong3(message3)) return wrong3(message3);
+        this.#open += cost(message3);
         if (this.#open > laneWindow) return "more came than the window takes";
-        if (this.#deliver) this.#take(message2);
-        else this.#held.push(message2);
+        if (this.#deliver) this.#take(message3);
+        else this.#held.push(message3);
         return "";
       }
-      #take(message2) {
-        this.#taken += cost(message2);
+      #take(message3) {
+        this.#taken += cost(message3);
         if (this.#taken >= quantum && (this.#state === "open" || this.#state === "leaving")) {
           this.#write(String(this.#taken));
           this.#open -= this.#taken;
           this.#taken = 0;
         }
-        this.#deliver(message2);
+        this.#deliver(message3);
       }
-      #text(text2) {
-        if (text2 === bye) {
+      #text(text3) {
+        if (text3 === bye) {
           this.#over = true;
           this.#gone();
           return "";
         }
-        const n = /^[1-9][0-9]{0,6}$/.test(text2) ? Number(text2) : 0;
+        const n = /^[1-9][0-9]{0,6}$/.test(text3) ? Number(text3) : 0;
         if (n === 0 || n > laneWindow - this.#credit) return "text that is neither credit nor bye";
         this.#credit += n;
         this.#flush();
         return "";
       }
     };
-    cost = (message2) => message2.length + overhead;
-    wrong2 = (message2) => message2.length < 1 || message2.length > maxMessage ? `a message of ${message2.length} bytes` : "";
+    cost = (message3) => message3.length + overhead;
+    wrong3 = (message3) => message3.length < 1 || message3.length > maxMessage ? `a message of ${message3.length} bytes` : "";
   }
 });
 
@@ -5190,7 +5559,7 @@ var init_rtcpeer = __esm({
       constructor(stun, policy) {
         this.policy = policy;
         this.#gone = new Promise((_, fail) => this.#fail = fail);
-        this.opened = Promise.race([new Promise((open3) => this.#settle = open3), this.#gone]);
+        this.opened = Promise.race([new Promise((open4) => this.#settle = open4), this.#gone]);
         this.opened.catch(() => {
         });
         const pc = new RTCPeerConnection({ iceServers: stun.map((at2) => ({ urls: `stun:${at2}` })) });
@@ -5257,17 +5626,17 @@ var init_rtcpeer = __esm({
         return this.#lanes[lane].buffered;
       }
       /** send: see Wire. */
-      send(message2, lane) {
-        this.#lanes[lane].send(message2);
+      send(message3, lane) {
+        this.#lanes[lane].send(message3);
       }
       /** drained: see Wire. */
       drained(lane) {
         return this.#lanes[lane].drained();
       }
       /** start: see Wire. */
-      start(message2, ended) {
+      start(message3, ended) {
         this.#ended = ended;
-        this.#lanes.forEach((lane, i) => lane.start((m) => message2(m, i)));
+        this.#lanes.forEach((lane, i) => lane.start((m) => message3(m, i)));
         if (this.#why) this.#ended(this.#why);
       }
       /** close says bye and ends the connection, at once if it is not open, within a second if it is. */
@@ -5333,16 +5702,16 @@ var init_rtcpeer = __esm({
 });
 
 // ../src/node/rtc.ts
-function parsePlace(text2) {
-  const [, v6, host = v6, port, hex = ""] = /^sea:\/\/(?:\[(.+)\]|([0-9.]+)):([1-9][0-9]{0,4})\/#([0-9a-f]{64})$/.exec(text2) ?? [];
+function parsePlace(text3) {
+  const [, v6, host = v6, port, hex = ""] = /^sea:\/\/(?:\[(.+)\]|([0-9.]+)):([1-9][0-9]{0,4})\/#([0-9a-f]{64})$/.exec(text3) ?? [];
   const ip = parseIP(host ?? "");
   if (!ip || formatIP(ip) !== host || v6 !== void 0 !== (ip.length === 16) || Number(port) > 65535) {
-    throw new SeaError("address", `not a sea://IP:PORT/#HASH address: ${text2.slice(0, 128)}`);
+    throw new SeaError("address", `not a sea://IP:PORT/#HASH address: ${text3.slice(0, 128)}`);
   }
   return { ip, port: Number(port), hash: fromHex(hex) };
 }
 function iceName() {
-  return btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(15))));
+  return btoa(String.fromCharCode(...draw(15)));
 }
 var maxHalfOpen, Rtc;
 var init_rtc = __esm({
@@ -5372,9 +5741,9 @@ var init_rtc = __esm({
         const peer = this.#peer(this.#offers, this.stun, policyVia(via));
         return {
           bytes: encodeDescription(await peer.describe(Kind.offer)),
-          accept: async (answer4) => {
+          accept: async (answer5) => {
             try {
-              await peer.hear(parseDescription(answer4, Kind.answer));
+              await peer.hear(parseDescription(answer5, Kind.answer));
             } catch (err) {
               peer.close();
               throw err;
@@ -5385,8 +5754,8 @@ var init_rtc = __esm({
         };
       }
       /** answer takes the other side's offer, which came over a link to via. */
-      async answer(offer2, via) {
-        const d = parseDescription(offer2, Kind.offer);
+      async answer(offer3, via) {
+        const d = parseDescription(offer3, Kind.offer);
         const peer = this.#peer(this.#answers, this.stun, policyVia(via));
         await peer.hear(d);
         return {
@@ -5443,7 +5812,7 @@ function unpack(b, layout, what) {
   r.end();
   return v;
 }
-var maxAmount, maxSeq, maxTick, Unpacker, raw, hash, key, sig, small, large, amount, side, maybe, flag, many, struct, headed, record, message, isZero, zero;
+var maxAmount, maxSeq, maxTick, Unpacker, raw, hash, key, sig, small, large, amount, side, maybe, flag, many, struct, headed, record, message2, isZero, zero;
 var init_format = __esm({
   "../src/ledger/format.ts"() {
     "use strict";
@@ -5520,11 +5889,11 @@ var init_format = __esm({
         for (const v of all) layout.write(pieces2, v);
       }
     });
-    struct = (fields, wrong3 = () => void 0) => ({
+    struct = (fields, wrong4 = () => void 0) => ({
       read(r) {
         const v = {};
         for (const [name, layout] of Object.entries(fields)) v[name] = layout.read(r);
-        const why = wrong3(v);
+        const why = wrong4(v);
         if (why) throw r.fail(why);
         return v;
       },
@@ -5545,10 +5914,23 @@ var init_format = __esm({
         layout.write(pieces2, v);
       }
     });
-    record = (fields, wrong3) => headed(struct(fields, wrong3), 1);
-    message = (type, layout) => headed(layout, 1, type);
+    record = (fields, wrong4) => headed(struct(fields, wrong4), 1);
+    message2 = (type, layout) => headed(layout, 1, type);
     isZero = (b) => b.every((x) => x === 0);
     zero = () => new Uint8Array(32);
+  }
+});
+
+// ../src/ledger/kind.ts
+var pay, lock2, settle2, void_, fold;
+var init_kind = __esm({
+  "../src/ledger/kind.ts"() {
+    "use strict";
+    pay = 1;
+    lock2 = 2;
+    settle2 = 3;
+    void_ = 4;
+    fold = 5;
   }
 });
 
@@ -5560,13 +5942,13 @@ function lineOf(a, b) {
 function sideOf(a, b) {
   return compare(a, b) > 0 ? 1 : 0;
 }
-var Kind2, entry, head, headPurpose;
+var entry, head, headPurpose;
 var init_entry = __esm({
   "../src/ledger/entry.ts"() {
     "use strict";
     init_bytes();
     init_format();
-    Kind2 = { pay: 1, lock: 2, settle: 3, void: 4, fold: 5 };
+    init_kind();
     entry = record(
       {
         line: hash,
@@ -5590,8 +5972,8 @@ var init_entry = __esm({
       },
       (e) => {
         const first = e.seq === 1n;
-        const moves = e.kind === Kind2.pay || e.kind === Kind2.settle || e.kind === Kind2.fold;
-        return first !== isZero(e.prev) && "prev is zero for the first entry and for no other" || e.cum + e.held > maxAmount && "cum and held are 2^62 or more together" || moves && e.cum < e.amount && "cum is below amount" || e.kind === Kind2.lock && e.held < e.amount && "held is below amount in a LOCK" || first && e.kind !== Kind2.pay && e.kind !== Kind2.lock && "the first entry is neither PAY nor LOCK" || first && e.cum + e.held !== e.amount && "cum or held is not amount in the first entry" || isZero(e.ref) && "ref is zero: a payment names what it is for" || e.kind === Kind2.pay !== isZero(e.body) && "body hash is zero for PAY and for no other kind";
+        const moves = e.kind === pay || e.kind === settle2 || e.kind === fold;
+        return first !== isZero(e.prev) && "prev is zero for the first entry and for no other" || e.cum + e.held > maxAmount && "cum and held are 2^62 or more together" || moves && e.cum < e.amount && "cum is below amount" || e.kind === lock2 && e.held < e.amount && "held is below amount in a LOCK" || first && e.kind !== pay && e.kind !== lock2 && "the first entry is neither PAY nor LOCK" || first && e.cum + e.held !== e.amount && "cum or held is not amount in the first entry" || isZero(e.ref) && "ref is zero: a payment names what it is for" || e.kind === pay !== isZero(e.body) && "body hash is zero for PAY and for no other kind";
       }
     );
     head = struct({ entry, sig });
@@ -5667,12 +6049,12 @@ function readItem(r) {
   const end2 = r.at;
   const [name, layout] = bodies[e.kind] ?? [];
   const b = name ? { [name]: layout.read(r) } : {};
-  const about4 = b.voucher ?? b.voiding?.release;
-  if (about4 && (compare(about4.line, e.line) !== 0 || about4.side !== e.side)) throw r.fail(`the body of entry ${e.seq} is about another half-chain`);
+  const about3 = b.voucher ?? b.voiding?.release;
+  if (about3 && (compare(about3.line, e.line) !== 0 || about3.side !== e.side)) throw r.fail(`the body of entry ${e.seq} is about another half-chain`);
   if (b.voiding?.release && compare(b.voiding.release.lock, b.voiding.lock) !== 0) throw r.fail(`the release of entry ${e.seq} is of another lock`);
   return { entry: e, bytes: r.b.slice(at2, end2), body: b, bodyBytes: r.b.slice(end2, r.at) };
 }
-async function open({ items, sig: sig2 }) {
+async function open2({ items, sig: sig2 }) {
   const hashes = await Promise.all(items.map((i) => sha256(i.bytes)));
   for (const [i, { entry: e, bodyBytes }] of items.entries()) {
     const bad3 = (why) => new SeaError("bad_request", `entry ${e.seq}: ${why}`);
@@ -5691,13 +6073,14 @@ var init_run = __esm({
     init_bytes();
     init_error();
     init_entry();
+    init_kind();
     init_format();
     init_lock();
     bodies = {
-      [Kind2.lock]: ["terms", terms],
-      [Kind2.fold]: ["voucher", voucher],
-      [Kind2.settle]: ["settlement", settlement],
-      [Kind2.void]: ["voiding", voiding]
+      [lock2]: ["terms", terms],
+      [fold]: ["voucher", voucher],
+      [settle2]: ["settlement", settlement],
+      [void_]: ["voiding", voiding]
     };
     count = small(2, 1, 64);
     found = {
@@ -5749,7 +6132,7 @@ async function move(t, e, b) {
   const id = b.voucher?.lock ?? b.settlement?.lock ?? b.voiding?.lock;
   if (!id) {
     if (mostOf(t) + e.amount > maxAmount) return "all that is promised would be 2^62 or more";
-    if (e.kind === Kind2.pay) return { ...t, cum: t.cum + e.amount };
+    if (e.kind === pay) return { ...t, cum: t.cum + e.amount };
     if (Object.keys(t.locks).length >= maxLocks) return `${maxLocks} locks are not closed`;
     return { ...t, held: t.held + e.amount };
   }
@@ -5791,7 +6174,7 @@ var init_tally = __esm({
   "../src/ledger/tally.ts"() {
     "use strict";
     init_bytes();
-    init_entry();
+    init_kind();
     init_format();
     maxLocks = 64;
     empty = () => ({ epoch: 1, seq: 0n, cum: 0n, held: 0n, tip: zero(), locks: {} });
@@ -5819,8 +6202,8 @@ async function begun(self, peer) {
     reason: ""
   };
 }
-function saidOf(h2, lock2) {
-  const b = h2.said[toHex(lock2)];
+function saidOf(h2, lock3) {
+  const b = h2.said[toHex(lock3)];
   return b && unpack(b, voucher, "voucher");
 }
 function dueOf(h2, k) {
@@ -5831,8 +6214,8 @@ function claimOf(h2) {
   return Object.values(h2.tally.locks).reduce((sum, k) => sum + dueOf(h2, k), h2.tally.cum);
 }
 function standing(h2, tally) {
-  const said = Object.fromEntries(Object.entries(h2.said).filter(([lock2]) => lock2 in tally.locks));
-  return { ...h2, tally, said };
+  const said2 = Object.fromEntries(Object.entries(h2.said).filter(([lock3]) => lock3 in tally.locks));
+  return { ...h2, tally, said: said2 };
 }
 function saying(h2, v, b) {
   return (saidOf(h2, v.lock)?.cum ?? 0n) >= v.cum ? h2 : { ...h2, said: { ...h2.said, [toHex(v.lock)]: b } };
@@ -5859,10 +6242,10 @@ var init_account = __esm({
 });
 
 // ../src/ledger/store.ts
-function done3(request2) {
+function done3(request3) {
   return new Promise((resolve, reject) => {
-    request2.onsuccess = () => resolve(request2.result);
-    request2.onerror = () => reject(request2.error);
+    request3.onsuccess = () => resolve(request3.result);
+    request3.onerror = () => reject(request3.error);
   });
 }
 var MemoryStore, IdbStore, turnKey;
@@ -5900,9 +6283,9 @@ var init_store = __esm({
       #broken;
       /** open opens the store of a name, and makes it the first time. */
       static async open(name) {
-        const request2 = indexedDB.open(name, 1);
-        request2.onupgradeneeded = () => request2.result.createObjectStore("ledger");
-        const db = await done3(request2);
+        const request3 = indexedDB.open(name, 1);
+        request3.onupgradeneeded = () => request3.result.createObjectStore("ledger");
+        const db = await done3(request3);
         const turn2 = await done3(db.transaction("ledger").objectStore("ledger").get(turnKey));
         return new _IdbStore(db, turn2 ?? 0);
       }
@@ -5960,7 +6343,7 @@ var init_book = __esm({
     "use strict";
     init_bytes();
     init_error();
-    init_entry();
+    init_kind();
     init_format();
     init_run();
     maxParts2 = 64;
@@ -6027,7 +6410,7 @@ var init_book = __esm({
       /** runs are those of a half-chain from the one with entry seq on, most at most. */
       async runs(line, side2, seq, most2) {
         const all = await this.store.list(runKey(line, side2, seq), runKey(line, side2, (1n << 64n) - 1n), most2);
-        return Promise.all(all.map(([, b]) => open(unpack(b, found, "run"))));
+        return Promise.all(all.map(([, b]) => open2(unpack(b, found, "run"))));
       }
       /** held is entry seq of a half-chain with the run that it is in, undefined of a peer's that is forgotten. */
       async held(line, side2, seq) {
@@ -6046,7 +6429,7 @@ var init_book = __esm({
         return [`proof/${toHex(line)}`, { v: 1, held: held && pack(run, held), shown: pack(run, shown2) }];
       }
     };
-    pays = ({ kind: kind2 }) => kind2 !== Kind2.lock && kind2 !== Kind2.void;
+    pays = ({ kind: kind2 }) => kind2 !== lock2 && kind2 !== void_;
     runKey = (line, side2, seq) => `run/${toHex(line)}/${side2}/${seq.toString(16).padStart(16, "0")}`;
     paidKey = (line, side2, ref) => `ref/${toHex(line)}/${side2}/${toHex(ref)}`;
   }
@@ -6059,8 +6442,8 @@ function mustSign(a) {
 function lockFor(h2, ref) {
   return Object.values(h2.tally.locks).find((k) => compare(k.ref, ref) === 0);
 }
-function mustLock(h2, lock2) {
-  const k = findLock(h2.tally, lock2);
+function mustLock(h2, lock3) {
+  const k = findLock(h2.tally, lock3);
   if (!k) throw new SeaError("not_found", "there is no such lock, or it is closed");
   return k;
 }
@@ -6074,6 +6457,7 @@ var init_ledger = __esm({
     init_account();
     init_book();
     init_entry();
+    init_kind();
     init_format();
     init_grant();
     init_lock();
@@ -6151,7 +6535,7 @@ var init_ledger = __esm({
           if (before.parts > 0 && before.sum !== amount3) throw bad2(`${before.sum} micro-credits were paid for it before`);
           if (before.parts > 0) return;
           if (lockFor(d.account.mine, ref)) throw bad2("there is a lock for it");
-          await this.#write(d, [{ kind: Kind2.pay, amount: amount3, ref, body: {} }]);
+          await this.#write(d, [{ kind: pay, amount: amount3, ref, body: {} }]);
         });
       }
       /**
@@ -6166,19 +6550,19 @@ var init_ledger = __esm({
             return k.id;
           }
           if ((await this.book.paid(d.account.line, d.account.mine.side, ref)).parts > 0) throw bad2("it was paid for before");
-          await this.#write(d, [{ kind: Kind2.lock, amount: amount3, ref, body: { terms: terms2 } }]);
+          await this.#write(d, [{ kind: lock2, amount: amount3, ref, body: { terms: terms2 } }]);
           return d.account.mine.tally.tip;
         });
       }
       /** voucher promises cum of a lock of ours. It is kept when it is given; one that is not higher is the one before. */
-      voucher(peer, lock2, cum, fuel2) {
+      voucher(peer, lock3, cum, fuel3) {
         return this.change(peer, async (d) => {
           const { mine, line } = d.account;
-          const k = mustLock(mine, lock2);
+          const k = mustLock(mine, lock3);
           mustSign(d.account);
-          const before = saidOf(mine, lock2);
+          const before = saidOf(mine, lock3);
           if (before && before.cum >= cum) return before;
-          const draft = { line, side: mine.side, lock: lock2, cum, fuel: fuel2, quote: k.terms.quote, sig: zero64() };
+          const draft = { line, side: mine.side, lock: lock3, cum, fuel: fuel3, quote: k.terms.quote, sig: zero64() };
           if (cum < 1n || !fits3(draft, k)) throw bad2("the lock has no room for the voucher");
           const v = { ...draft, sig: await this.#sign(voucherPurpose, signed2(voucher, draft)) };
           d.account = { ...d.account, mine: saying(mine, v, pack(voucher, v)) };
@@ -6190,34 +6574,34 @@ var init_ledger = __esm({
        * takes the rest back: with the payee's release, or when the lock has expired. A
        * lock that is closed is not touched.
        */
-      async fold(peer, lock2, release2) {
+      async fold(peer, lock3, release2) {
         if (release2) {
           const a = await this.account(peer);
-          const of = compare(release2.line, a.line) === 0 && release2.side === a.mine.side && compare(release2.lock, lock2) === 0;
+          const of = compare(release2.line, a.line) === 0 && release2.side === a.mine.side && compare(release2.lock, lock3) === 0;
           if (!of) throw bad2("the release is of another lock");
           await new Statement(peer, signed2(release, release2), release2.sig).open(releasePurpose);
         }
-        await this.change(peer, (d) => this.foldIn(d, lock2, release2));
+        await this.change(peer, (d) => this.foldIn(d, lock3, release2));
       }
       /** foldIn is fold within a change, of a release that was verified. */
-      async foldIn(d, lock2, release2) {
+      async foldIn(d, lock3, release2) {
         const { mine } = d.account;
-        const k = findLock(mine.tally, lock2);
+        const k = findLock(mine.tally, lock3);
         if (!k) return;
-        const due2 = dueOf(mine, k);
-        if (release2 && release2.cum > k.folded + due2) throw bad2("the release is above what was promised");
+        const due3 = dueOf(mine, k);
+        if (release2 && release2.cum > k.folded + due3) throw bad2("the release is above what was promised");
         const moves = [];
-        if (due2 > 0n) moves.push({ kind: Kind2.fold, amount: due2, ref: k.ref, body: { voucher: saidOf(mine, lock2) } });
-        const over = restOf(k) === due2;
+        if (due3 > 0n) moves.push({ kind: fold, amount: due3, ref: k.ref, body: { voucher: saidOf(mine, lock3) } });
+        const over = restOf(k) === due3;
         if (!over && (release2 || !k.void && this.#tick() >= k.terms.expiry)) {
-          moves.push({ kind: Kind2.void, amount: restOf(k) - due2, ref: k.ref, body: { voiding: { lock: lock2, release: release2 ?? null } } });
+          moves.push({ kind: void_, amount: restOf(k) - due3, ref: k.ref, body: { voiding: { lock: lock3, release: release2 ?? null } } });
         }
         if (moves.length > 0) await this.#write(d, moves);
       }
       /** settleIn pays a lock of ours out by its preimage, within a change. */
-      async settleIn(d, lock2, preimage) {
-        const k = findLock(d.account.mine.tally, lock2);
-        if (k) await this.#write(d, [{ kind: Kind2.settle, amount: k.amount, ref: k.ref, body: { settlement: { lock: lock2, preimage } } }]);
+      async settleIn(d, lock3, preimage) {
+        const k = findLock(d.account.mine.tally, lock3);
+        if (k) await this.#write(d, [{ kind: settle2, amount: k.amount, ref: k.ref, body: { settlement: { lock: lock3, preimage } } }]);
       }
       /** takeVoucher keeps a voucher that the peer signed, if it is the highest of its lock. */
       async takeVoucher(peer, b) {
@@ -6231,11 +6615,11 @@ var init_ledger = __esm({
         });
       }
       /** release signs that the peer may close a lock of its once cum of it is folded: not below what is claimed of it. */
-      async release(peer, lock2, cum) {
+      async release(peer, lock3, cum) {
         const { theirs, line } = await this.account(peer);
-        const k = mustLock(theirs, lock2);
+        const k = mustLock(theirs, lock3);
         if (cum > k.amount || cum < k.folded + dueOf(theirs, k)) throw bad2("the release is below what is claimed, or above the lock");
-        const draft = { line, side: theirs.side, lock: lock2, cum, sig: zero64() };
+        const draft = { line, side: theirs.side, lock: lock3, cum, sig: zero64() };
         return pack(release, { ...draft, sig: await this.#sign(releasePurpose, signed2(release, draft)) });
       }
       /** grant lets peer owe up to limit until expiry, Unix seconds, 0 for ever. The same again changes nothing. */
@@ -6339,10 +6723,10 @@ var init_ledger = __esm({
 });
 
 // ../src/ledger/message.ts
-function about3(r, line, parts3) {
+function about2(r, line, parts3) {
   if (parts3.some((p) => p && compare(p.line, line) !== 0)) throw r.fail("it has something of another line");
 }
-var maxMessage2, maxPush, maxShown, maxRuns, recovery, things, thing, shown, rest, positionFields, position, pushOf, push, pushRead, pushed, ack;
+var maxMessage2, maxPush, maxShown, maxRuns, recovery, things, thing, shown, rest, positionFields, position, pushOf, push, pushRead, pushed, ack2;
 var init_message = __esm({
   "../src/ledger/message.ts"() {
     "use strict";
@@ -6379,28 +6763,28 @@ var init_message = __esm({
       write: (pieces2, all) => void (all.length > 0 && shown.write(pieces2, all))
     };
     positionFields = struct({ line: hash, head: maybe(head), grant: maybe(grant), shown: rest });
-    position = message(1, {
+    position = message2(1, {
       read(r) {
         const p = positionFields.read(r);
         const things2 = p.shown.map((x) => x.type === 1 ? x.voucher : x.type === 2 ? x.release : x.type === 4 ? x.recovery : null);
-        about3(r, p.line, [p.head?.entry, p.grant, ...things2]);
+        about2(r, p.line, [p.head?.entry, p.grant, ...things2]);
         return p;
       },
       write: (pieces2, v) => positionFields.write(pieces2, v)
     });
-    pushOf = (layout) => message(2, struct({ line: hash, grant: maybe(grant), runs: many(small(2, 0, maxRuns), layout) }));
+    pushOf = (layout) => message2(2, struct({ line: hash, grant: maybe(grant), runs: many(small(2, 0, maxRuns), layout) }));
     push = pushOf(run);
     pushRead = pushOf(found);
     pushed = {
       read(r) {
         if (r.b.length > maxPush) throw r.fail(`it has ${r.b.length} bytes, ${maxPush} at most`);
         const p = pushRead.read(r);
-        about3(r, p.line, [p.grant, ...p.runs.map((x) => x.items[0].entry)]);
+        about2(r, p.line, [p.grant, ...p.runs.map((x) => x.items[0].entry)]);
         return p;
       },
       write: (pieces2, v) => pushRead.write(pieces2, v)
     };
-    ack = message(
+    ack2 = message2(
       3,
       struct(
         { line: hash, seq: large(0n, maxSeq), tip: hash, grant: large(0n, maxSeq), terms: hash },
@@ -6411,9 +6795,9 @@ var init_message = __esm({
 });
 
 // ../src/ledger/receive.ts
-async function takePush(l, peer, message2) {
-  const p = unpack(message2, pushed, "push");
-  const runs = await Promise.all(p.runs.map(open));
+async function takePush(l, peer, message3) {
+  const p = unpack(message3, pushed, "push");
+  const runs = await Promise.all(p.runs.map(open2));
   const { line, theirs } = await l.account(peer);
   const stranger = (why) => new SeaError("refused", `not about the line with this peer: ${why}`);
   if (compare(p.line, line) !== 0) throw stranger("another line");
@@ -6425,14 +6809,14 @@ async function takePush(l, peer, message2) {
     const before = d.account;
     const fresh2 = [];
     for (const r of runs) {
-      const wrong3 = await takeRun(l, d, r, fresh2);
-      if (wrong3 === "gap") break;
-      if (wrong3) return dispute(l, d, before, wrong3, r);
+      const wrong4 = await takeRun(l, d, r, fresh2);
+      if (wrong4 === "gap") break;
+      if (wrong4) return dispute(l, d, before, wrong4, r);
     }
     if (p.grant) takeGrant(d, p.grant);
     const { theirs: now } = d.account;
     if (fresh2.length > 0) d.drops.push(...await l.book.trim(line, now.side, now.tally.seq, d.puts));
-    return answer2(d.account);
+    return answer3(d.account);
   });
 }
 async function verify2(l, peer, grant2, runs) {
@@ -6491,9 +6875,9 @@ function takeGrant(d, g) {
   }
   d.account = { ...d.account, theirs: { ...theirs, grant: pack(grant, g) } };
 }
-async function answer2({ line, theirs }) {
+async function answer3({ line, theirs }) {
   const g = grantOf(theirs);
-  return pack(ack, {
+  return pack(ack2, {
     line,
     seq: theirs.tally.seq,
     tip: theirs.tally.tip,
@@ -6537,8 +6921,8 @@ async function positionFor(l, peer) {
   }
   return pack(position, { line, head: head2, grant: grantOf(theirs), shown: shown2 });
 }
-async function comparePosition(l, peer, message2) {
-  const p = unpack(message2, position, "position");
+async function comparePosition(l, peer, message3) {
+  const p = unpack(message3, position, "position");
   const { line, mine } = await l.account(peer);
   if (compare(p.line, line) !== 0) throw new SeaError("refused", "the position is of another line");
   if (p.head) {
@@ -6565,7 +6949,7 @@ async function comparePosition(l, peer, message2) {
     const { acked } = d.account;
     if (acked.seq !== seq || acked.grant !== grant2) d.account = { ...d.account, acked: { seq, grant: grant2 } };
   });
-  for (const x of p.shown) await answer3(l, peer, x);
+  for (const x of p.shown) await answer4(l, peer, x);
 }
 async function isLost(l, { line, mine }, { head: head2 }) {
   if (!head2) return false;
@@ -6582,7 +6966,7 @@ async function takeGrant2(l, d, { grant: grant2 }) {
     await l.grantIn(d, ours.seq + 1n, grant2.limit < ours.limit ? grant2.limit : ours.limit, ours.expiry);
   }
 }
-async function answer3(l, peer, x) {
+async function answer4(l, peer, x) {
   if (x.type === 4) return;
   if (x.type === 2) return l.fold(peer, x.release.lock, x.release);
   if (x.type === 1) await new Statement(l.key, signed2(voucher, x.voucher), x.voucher.sig).open(voucherPurpose);
@@ -6595,8 +6979,8 @@ async function answer3(l, peer, x) {
       return l.settleIn(d, x.lock, x.preimage);
     }
     if (x.voucher.side !== mine.side || !fits3(x.voucher, k)) throw new SeaError("refused", "the voucher does not fit its lock");
-    const said = saying(mine, x.voucher, pack(voucher, x.voucher));
-    if (said !== mine) d.account = { ...d.account, mine: said };
+    const said2 = saying(mine, x.voucher, pack(voucher, x.voucher));
+    if (said2 !== mine) d.account = { ...d.account, mine: said2 };
     if (k.void || k.folded > 0n) await l.foldIn(d, k.id, void 0);
   });
 }
@@ -6612,8 +6996,8 @@ async function outboxFor(l, peer, room) {
   }
   return pack(push, { line: a.line, grant: ours && ours.seq > a.acked.grant ? ours : null, runs });
 }
-async function takeAck(l, peer, message2) {
-  const got = unpack(message2, ack, "ack");
+async function takeAck(l, peer, message3) {
+  const got = unpack(message3, ack2, "ack");
   await l.change(peer, async (d) => {
     const { line, mine, acked } = d.account;
     const other = (why) => new OutOfStep(why);
@@ -6773,7 +7157,7 @@ var init_credit = __esm({
       }
       /** deliver empties the outbox for one peer, however often that takes. It never rejects. */
       async #deliver(p) {
-        let pause = minPause;
+        let pause2 = minPause;
         for (; ; ) {
           p.again = false;
           let failed4;
@@ -6787,7 +7171,7 @@ var init_credit = __esm({
           }
           p.offline = failed4 instanceof SeaError && failed4.code === "offline";
           await new Promise((resolve) => {
-            const timer = p.offline ? void 0 : setTimeout(resolve, pause * (1 + Math.random()) / 2);
+            const timer = p.offline ? void 0 : setTimeout(resolve, pause2 * (1 + Math.random()) / 2);
             p.wake = () => {
               clearTimeout(timer);
               resolve();
@@ -6795,7 +7179,7 @@ var init_credit = __esm({
           });
           p.wake = void 0;
           if (this.#closed) return;
-          pause = p.again ? minPause : Math.min(2 * pause, maxPause);
+          pause2 = p.again ? minPause : Math.min(2 * pause2, maxPause);
         }
       }
       /** attempt meets the peer if need be, and pushes until it has all. */
@@ -6836,15 +7220,15 @@ var init_credit = __esm({
 });
 
 // ../src/market/price.ts
-function costOf(p, fuel2) {
-  const cost2 = p.fee + up(fuel2 * p.price, gfuel);
+function costOf(p, fuel3) {
+  const cost2 = p.fee + up(fuel3 * p.price, gfuel);
   return cost2 < maxSum ? cost2 : void 0;
 }
-function covers(p, credit, most2) {
-  if (credit < p.fee) return 0n;
+function covers(p, credit2, most2) {
+  if (credit2 < p.fee) return 0n;
   if (p.price === 0n) return most2;
-  const fuel2 = (credit - p.fee) * gfuel / p.price;
-  return fuel2 < most2 ? fuel2 : most2;
+  const fuel3 = (credit2 - p.fee) * gfuel / p.price;
+  return fuel3 < most2 ? fuel3 : most2;
 }
 function withMemory(p, gib, pages) {
   const price = p.price + up(gib * BigInt(pages), pagesPerGiB);
@@ -6864,14 +7248,14 @@ var init_price = __esm({
 
 // ../src/market/reason.ts
 var Refused2;
-var init_reason = __esm({
+var init_reason2 = __esm({
   "../src/market/reason.ts"() {
     "use strict";
     init_error();
     Refused2 = class extends SeaError {
       reason;
-      constructor(reason2, text2) {
-        super("job", text2 || reason2);
+      constructor(reason2, text3) {
+        super("job", text3 || reason2);
         this.reason = reason2;
       }
     };
@@ -6889,19 +7273,19 @@ async function specOf(module, o) {
   };
   const { hash: hash3 } = await blob2(module);
   const timeout = o.timeout ?? 6e5;
-  const files = await Promise.all(Object.entries(o.files ?? {}).map(async ([path, data]) => ({ path, ...await blob2(data) })));
-  files.sort((a, b) => compare(utf8(a.path), utf8(b.path)));
-  const fuel2 = BigInt(o.fuel ?? 0);
+  const files2 = await Promise.all(Object.entries(o.files ?? {}).map(async ([path, data]) => ({ path, ...await blob2(data) })));
+  files2.sort((a, b) => compare(utf8(a.path), utf8(b.path)));
+  const fuel3 = BigInt(o.fuel ?? 0);
   const job = {
     ...newJob(hash3, module.length),
     ...o.entry !== void 0 && { entry: o.entry },
     args: o.args ?? [],
     env: o.env ?? [],
     stdin: await blob2(o.stdin ?? ""),
-    files,
+    files: files2,
     seed: o.seed ?? new Uint8Array(32),
     start: o.start ?? 0n,
-    limits: { ...defaultLimits(), ...o.limits, fuel: fuel2 || 1n, wall_ms: Math.min(Math.max(1, Math.ceil(timeout)), Most.wallMillis) }
+    limits: { ...defaultLimits(), ...o.limits, fuel: fuel3 || 1n, wall_ms: Math.min(Math.max(1, Math.ceil(timeout)), wallMillis) }
   };
   try {
     encodeJob(job);
@@ -6911,7 +7295,7 @@ async function specOf(module, o) {
   return {
     job,
     blobs: [...blobs.values()],
-    fuel: fuel2,
+    fuel: fuel3,
     timeout,
     options: o,
     maxCredit: microOf(o.maxCredit ?? 10),
@@ -6930,9 +7314,10 @@ var init_spec = __esm({
     init_bytes();
     init_blob();
     init_job();
+    init_most();
     init_error();
     init_price();
-    init_reason();
+    init_reason2();
     blobsOf = (s2) => ({
       async open(hash3) {
         const [, b] = s2.blobs.find(([blob2]) => compare(blob2.hash, hash3) === 0) ?? [];
@@ -6940,7 +7325,7 @@ var init_spec = __esm({
         return b;
       }
     });
-    jobFor = (s2, fuel2) => ({ ...s2.job, limits: { ...s2.job.limits, fuel: fuel2 } });
+    jobFor = (s2, fuel3) => ({ ...s2.job, limits: { ...s2.job.limits, fuel: fuel3 } });
     hashOf2 = (job) => sha256(encodeJob(job));
   }
 });
@@ -6951,7 +7336,7 @@ function sign(form, signer, body4) {
   check2(form, b);
   return Statement.sign(signer, form.purpose, b);
 }
-async function open2(form, s2) {
+async function open3(form, s2) {
   return check2(form, await s2.open(form.purpose));
 }
 function check2(form, b) {
@@ -6962,10 +7347,10 @@ function check2(form, b) {
 }
 function badLabels(labels) {
   const names = labels.map((l) => /^([a-z0-9._-]+)=[a-zA-Z0-9._-]*$/.exec(l)?.[1]);
-  const wrong3 = names.some((n, i) => n === void 0 || labels[i].endsWith("\n") || i > 0 && n <= names[i - 1]);
-  return wrong3 && "labels are not sorted NAME=VALUE";
+  const wrong4 = names.some((n, i) => n === void 0 || labels[i].endsWith("\n") || i > 0 && n <= names[i - 1]);
+  return wrong4 && "labels are not sorted NAME=VALUE";
 }
-var maxSlots, maxSlowest, leastQuantum, within3, amount2, hash2, slowest, offerShape, offer, askShape, ask, quoteShape, quote, reason, refusalShape, refusal2, orderShape, order, stops, deliveryShape, delivery, cancelShape, cancel;
+var maxSlots, maxSlowest, leastQuantum, within3, amount2, hash2, slowest, offerShape, offer, askShape, ask, quoteShape, quote, reason, refusalShape, refusal2, orderShape, order, stops, deliveryShape, delivery, cancelShape, cancel2;
 var init_statement2 = __esm({
   "../src/market/statement.ts"() {
     "use strict";
@@ -6984,9 +7369,9 @@ var init_statement2 = __esm({
       return n;
     };
     amount2 = within3(0n, maxSum - 1n);
-    hash2 = bytes(32);
+    hash2 = bytes2(32);
     slowest = optional(within3(1n, maxSlowest));
-    offerShape = map({
+    offerShape = map2({
       v: version,
       /** for is the entity that asked. */
       for: hash2,
@@ -6994,37 +7379,37 @@ var init_statement2 = __esm({
       price: amount2,
       /** gib is how much more 10^9 fuel cost for each GiB of memory that a job may have. */
       gib: optional(amount2),
-      caps: map({ fuel: wide, pages: uint(2 ** 32 - 1), output: wide, wall: wide, module: wide, input: wide }),
-      slots: uint(maxSlots),
-      free: uint(maxSlots),
+      caps: map2({ fuel: wide, pages: uint2(2 ** 32 - 1), output: wide, wall: wide, module: wide, input: wide }),
+      slots: uint2(maxSlots),
+      free: uint2(maxSlots),
       /** room is how much more the asker may come to owe, strangers the budget of all of them together. */
       room: amount2,
       strangers: amount2,
       slowest,
-      labels: optional(list(text(2, 64), 16)),
-      tariff: uint(),
-      engine: text(0, 128),
-      at: uint(),
-      until: uint()
+      labels: optional(list(text2(2, 64), 16)),
+      tariff: uint2(),
+      engine: text2(0, 128),
+      at: uint2(),
+      until: uint2()
     });
     offer = {
       purpose: "sea/offer/1",
       shape: offerShape,
       wrong: (o) => o.free > o.slots && "more slots are free than there are" || clean(o.engine) !== o.engine && "the engine's name has control characters" || o.until < o.at && "it holds at no time" || badLabels(o.labels ?? [])
     };
-    askShape = map({
+    askShape = map2({
       v: version,
       /** offer is the hash of the offer it answers, zeros when none was seen. */
       offer: hash2,
       to: hash2,
-      job: bytes(1, 48 << 10),
+      job: bytes2(1, 48 << 10),
       /** credit is the most that the job may cost, price the most that 10^9 fuel may. */
       credit: amount2,
       price: amount2,
-      nonce: bytes(16)
+      nonce: bytes2(16)
     });
     ask = { purpose: "sea/ask/1", shape: askShape };
-    quoteShape = map({
+    quoteShape = map2({
       v: version,
       ask: hash2,
       job: hash2,
@@ -7035,36 +7420,36 @@ var init_statement2 = __esm({
       quantum: optional(within3(leastQuantum, (1n << 64n) - 1n)),
       ceiling: amount2,
       /** until is when it ends, by the seller's clock. */
-      until: uint()
+      until: uint2()
     });
     quote = { purpose: "sea/quote/1", shape: quoteShape };
     reason = (v, name) => {
-      const word3 = text(1, 32)(v, name);
+      const word3 = text2(1, 32)(v, name);
       if (!/^[a-z_]+$/.test(word3) || word3.endsWith("\n")) throw new SeaError("cbor", `${name}: not a word of a-z and _`);
       return word3;
     };
-    refusalShape = map({ v: version, of: hash2, reason, text: text(0, 256), room: amount2 });
+    refusalShape = map2({ v: version, of: hash2, reason, text: text2(0, 256), room: amount2 });
     refusal2 = {
       purpose: "sea/refusal/1",
       shape: refusalShape,
       wrong: (r) => clean(r.text) !== r.text && "the text has control characters"
     };
-    orderShape = map({ v: version, quote: hash2, at: uint() });
+    orderShape = map2({ v: version, quote: hash2, at: uint2() });
     order = { purpose: "sea/order/1", shape: orderShape };
     stops = ["too_slow", "no_voucher", "credit_limit", "revoked"];
-    deliveryShape = map({ v: version, order: hash2, receipt: hash2, cost: amount2, reason: optional(reason) });
+    deliveryShape = map2({ v: version, order: hash2, receipt: hash2, cost: amount2, reason: optional(reason) });
     delivery = {
       purpose: "sea/delivery/1",
       shape: deliveryShape,
       wrong: (d) => d.reason !== void 0 && !stops.includes(d.reason) && `the job was stopped for the reason ${d.reason}`
     };
-    cancelShape = map({ v: version, order: hash2 });
-    cancel = { purpose: "sea/cancel/1", shape: cancelShape };
+    cancelShape = map2({ v: version, order: hash2 });
+    cancel2 = { purpose: "sea/cancel/1", shape: cancelShape };
   }
 });
 
 // ../src/market/wire.ts
-var Scope, followBytes, followMillis, state, offerAnswer, askAnswer, follow, cursor, cursorShape, askRequest, orderRequest, followRequest, cancelRequest, dueAnswer, due, get;
+var followBytes, followMillis, state, offerAnswer, askAnswer, follow, cursor, cursorShape, askRequest, orderRequest, followRequest, cancelRequest, dueAnswer, due, get;
 var init_wire2 = __esm({
   "../src/market/wire.ts"() {
     "use strict";
@@ -7073,38 +7458,29 @@ var init_wire2 = __esm({
     init_result();
     init_statement();
     init_statement2();
-    Scope = {
-      offer: "market:offer",
-      ask: "market:ask",
-      order: "market:order",
-      follow: "market:follow",
-      cancel: "market:cancel",
-      due: "market:due",
-      get: "storage:get"
-    };
     followBytes = 256 << 10;
     followMillis = 25e3;
     state = (v, name) => {
       if (typeof v !== "string" || !["taken", "running", "delivered", "paid", "refused"].includes(v)) throw new SeaError("cbor", `${name}: not a state`);
       return v;
     };
-    offerAnswer = map({ offer: statement });
-    askAnswer = map({ quote: orNull(statement), refusal: orNull(statement) });
-    follow = map({
+    offerAnswer = map2({ offer: statement });
+    askAnswer = map2({ quote: orNull(statement), refusal: orNull(statement) });
+    follow = map2({
       state,
       fuel: wide,
       held: optional(reason),
       input: wide,
-      stdout: bytes(0, followBytes),
-      stderr: bytes(0, followBytes),
+      stdout: bytes2(0, followBytes),
+      stderr: bytes2(0, followBytes),
       stdout_size: wide,
       stderr_size: wide,
       refusal: orNull(statement),
       receipt: orNull(statement),
       delivery: orNull(statement),
-      release: optional(bytes(1, 1024)),
-      outcome: bytes(0, followBytes),
-      outcome_size: uint(maxOutcomeBytes)
+      release: optional(bytes2(1, 1024)),
+      outcome: bytes2(0, followBytes),
+      outcome_size: uint2(maxOutcomeBytes)
     });
     cursor = {
       stdout: wide,
@@ -7113,17 +7489,32 @@ var init_wire2 = __esm({
       input: wide,
       running: bool,
       held: optional(reason),
-      wait: uint(),
-      voucher: optional(bytes(1, 1024))
+      wait: uint2(),
+      voucher: optional(bytes2(1, 1024))
     };
-    cursorShape = map(cursor);
-    askRequest = map({ ask: statement });
-    orderRequest = map({ order: statement, quote: statement, ask: statement, ...cursor });
-    followRequest = map({ order: bytes(32), ...cursor });
-    cancelRequest = map({ cancel: statement });
-    dueAnswer = map({ known: bool });
-    due = map({ order: bytes(32) });
-    get = map({ hash: bytes(32), offset: wide, size: uint(followBytes) });
+    cursorShape = map2(cursor);
+    askRequest = map2({ ask: statement });
+    orderRequest = map2({ order: statement, quote: statement, ask: statement, ...cursor });
+    followRequest = map2({ order: bytes2(32), ...cursor });
+    cancelRequest = map2({ cancel: statement });
+    dueAnswer = map2({ known: bool });
+    due = map2({ order: bytes2(32) });
+    get = map2({ hash: bytes2(32), offset: wide, size: uint2(followBytes) });
+  }
+});
+
+// ../src/market/scope.ts
+var offer2, ask2, order2, follow2, cancel3, due2, get2;
+var init_scope = __esm({
+  "../src/market/scope.ts"() {
+    "use strict";
+    offer2 = "market:offer";
+    ask2 = "market:ask";
+    order2 = "market:order";
+    follow2 = "market:follow";
+    cancel3 = "market:cancel";
+    due2 = "market:due";
+    get2 = "storage:get";
   }
 });
 
@@ -7141,38 +7532,38 @@ async function offersOf(node2, where) {
   once.delete(node2.addr.toString());
   const all = [];
   await new Promise((resolve) => {
-    let open3 = once.size;
-    if (open3 === 0) resolve();
+    let open4 = once.size;
+    if (open4 === 0) resolve();
     for (const at2 of once.values()) {
       void offerOf(node2, at2).then((k) => {
         all.push(k);
         setTimeout(resolve, afterFirst);
       }).catch(() => {
-      }).finally(() => --open3 === 0 && resolve());
+      }).finally(() => --open4 === 0 && resolve());
     }
   });
   return all.slice();
 }
 async function offerOf(node2, at2) {
-  const b = await node2.call(at2, Scope.offer, encode({}), AbortSignal.timeout(offerTime));
-  const said = read2(b, offerAnswer, "offer").offer;
-  if (!(await HashAddress.ofNode(said.by)).equals(at2)) throw new SeaError("refused", "the offer is another's");
-  return { at: at2, seller: said.by, offer: await open2(offer, said), hash: await said.hash(offer.purpose) };
+  const b = await node2.call(at2, offer2, encode({}), AbortSignal.timeout(offerTime));
+  const said2 = read2(b, offerAnswer, "offer").offer;
+  if (!(await HashAddress.ofNode(said2.by)).equals(at2)) throw new SeaError("refused", "the offer is another's");
+  return { at: at2, seller: said2.by, offer: await open3(offer, said2), hash: await said2.hash(offer.purpose) };
 }
 async function quotesOf(node2, s2, sellers, left) {
   const ranked = sort(sellers, (k) => priceFor(s2, k.offer));
   const quotes = [];
-  const refused = [];
+  const refused2 = [];
   for (let i = 0; i < ranked.length && quotes.length === 0; i += askAtOnce) {
-    const asked = ranked.slice(i, i + askAtOnce).map((k) => askSeller(node2, s2, k, left).then((q) => void quotes.push(q), (err) => void refused.push(refusedOf(err))));
+    const asked = ranked.slice(i, i + askAtOnce).map((k) => askSeller(node2, s2, k, left).then((q) => void quotes.push(q), (err) => void refused2.push(refusedOf(err))));
     await Promise.all(asked);
   }
-  return { quotes: sort(quotes, (q) => q.quote), refused };
+  return { quotes: sort(quotes, (q) => q.quote), refused: refused2 };
 }
 function sort(all, price) {
   const drawn = all.map((v) => ({ v, p: price(v), by: Math.random() }));
-  const order2 = (a, b) => a < b ? -1 : a > b ? 1 : 0;
-  return drawn.sort((a, b) => order2(a.p.price, b.p.price) || order2(a.p.fee, b.p.fee) || a.by - b.by).map(({ v }) => v);
+  const order3 = (a, b) => a < b ? -1 : a > b ? 1 : 0;
+  return drawn.sort((a, b) => order3(a.p.price, b.p.price) || order3(a.p.fee, b.p.fee) || a.by - b.by).map(({ v }) => v);
 }
 function refusedOf(err) {
   if (err instanceof Refused2) return err;
@@ -7190,7 +7581,7 @@ async function askSeller(node2, s2, k, left) {
 async function askOnce(node2, s2, k, left) {
   const job = jobFor(s2, fuelFor(s2, k.offer, left));
   within4(job, k.offer);
-  const ask2 = await sign(ask, node2.signer, {
+  const ask3 = await sign(ask, node2.signer, {
     offer: k.hash,
     to: k.seller,
     job: encodeJob(job),
@@ -7198,20 +7589,20 @@ async function askOnce(node2, s2, k, left) {
     price: s2.maxPrice,
     nonce: crypto.getRandomValues(new Uint8Array(16))
   });
-  const answer4 = read2(await node2.call(k.at, Scope.ask, encode({ ask: ask2.value() }), AbortSignal.timeout(askTime)), askAnswer, "answer");
-  const asked = await ask2.hash(ask.purpose);
-  const by = answer4.quote ?? answer4.refusal;
-  if (!by || answer4.quote && answer4.refusal || compare(by.by, k.seller) !== 0) throw new Refused2("bad_statement", "the seller answered neither yes nor no");
-  if (answer4.refusal) {
-    const no = await open2(refusal2, answer4.refusal);
+  const answer5 = read2(await node2.call(k.at, ask2, encode({ ask: ask3.value() }), AbortSignal.timeout(askTime)), askAnswer, "answer");
+  const asked = await ask3.hash(ask.purpose);
+  const by = answer5.quote ?? answer5.refusal;
+  if (!by || answer5.quote && answer5.refusal || compare(by.by, k.seller) !== 0) throw new Refused2("bad_statement", "the seller answered neither yes nor no");
+  if (answer5.refusal) {
+    const no = await open3(refusal2, answer5.refusal);
     if (compare(no.of, asked) !== 0) throw new Refused2("bad_statement", "the refusal is not of what was asked");
     throw no.reason === "refused_credit" ? new Lends(no.text, no.room) : new Refused2(no.reason, no.text);
   }
-  const quote2 = await open2(quote, by);
+  const quote2 = await open3(quote, by);
   const fits4 = compare(quote2.ask, asked) === 0 && compare(quote2.job, await hashOf2(job)) === 0;
   if (!fits4 || quote2.ceiling !== costOf(quote2, job.limits.fuel)) throw new Refused2("bad_statement", "the quote is not for what was asked");
   if (quote2.ceiling > left || quote2.price > s2.maxPrice) throw new Refused2("refused_price", "the quote is above what was allowed");
-  return { ...k, ask: ask2, quoted: by, quote: quote2, job };
+  return { ...k, ask: ask3, quoted: by, quote: quote2, job };
 }
 function fuelFor(s2, o, left) {
   const p = priceFor(s2, o);
@@ -7220,16 +7611,16 @@ function fuelFor(s2, o, left) {
     if ((costOf(p, s2.fuel) ?? left + 1n) > left) throw new Refused2("refused_price", `${s2.fuel} fuel would cost more than ${left} micro-credits`);
     return s2.fuel;
   }
-  const full = covers(p, left, 1n << 62n);
-  if (full === 0n) throw new Refused2("refused_price", `the fee is ${p.fee} micro-credits, the cap is ${left}`);
-  const lent = covers(p, least(left, o.room), full);
-  if (lent === 0n || lent < full / leastPart) throw new Refused2("refused_credit", `it lets us owe ${o.room} micro-credits more`);
+  const full2 = covers(p, left, 1n << 62n);
+  if (full2 === 0n) throw new Refused2("refused_price", `the fee is ${p.fee} micro-credits, the cap is ${left}`);
+  const lent = covers(p, least(left, o.room), full2);
+  if (lent === 0n || lent < full2 / leastPart) throw new Refused2("refused_credit", `it lets us owe ${o.room} micro-credits more`);
   return least(lent, o.caps.fuel);
 }
 function within4(job, { caps }) {
   const { limits: limits2 } = job;
   const input2 = job.files.reduce((sum, f) => sum + f.size, job.stdin.size);
-  const wrong3 = [
+  const wrong4 = [
     ["fuel", limits2.fuel, caps.fuel],
     ["memory", limits2.memory_pages, caps.pages],
     ["output", limits2.output_bytes, caps.output],
@@ -7237,7 +7628,7 @@ function within4(job, { caps }) {
     ["module_too_large", job.module_size, caps.module],
     ["input_too_large", input2, caps.input]
   ];
-  for (const [reason2, want, most2] of wrong3) if (BigInt(want) > BigInt(most2)) throw new Refused2(reason2, `${want} is more than the seller's ${most2}`);
+  for (const [reason2, want, most2] of wrong4) if (BigInt(want) > BigInt(most2)) throw new Refused2(reason2, `${want} is more than the seller's ${most2}`);
 }
 var offerTime, afterFirst, askTime, lookups, askAtOnce, leastPart, priceFor, Lends;
 var init_find = __esm({
@@ -7250,10 +7641,11 @@ var init_find = __esm({
     init_shape();
     init_addr();
     init_price();
-    init_reason();
+    init_reason2();
     init_spec();
     init_statement2();
     init_wire2();
+    init_scope();
     offerTime = 1e4;
     afterFirst = 300;
     askTime = 2e4;
@@ -7262,8 +7654,8 @@ var init_find = __esm({
     leastPart = 100n;
     priceFor = (s2, o) => withMemory(o, o.gib ?? 0n, s2.job.limits.memory_pages);
     Lends = class extends Refused2 {
-      constructor(text2, room) {
-        super("refused_credit", text2);
+      constructor(text3, room) {
+        super("refused_credit", text3);
         this.room = room;
       }
       room;
@@ -7280,17 +7672,17 @@ async function fetchBlob(node2, from2, { hash: hash3, size: size3 }, signal) {
       const i = next++;
       const most2 = Math.min(followBytes, size3 - i * followBytes);
       const until = AbortSignal.any([signal, AbortSignal.timeout(pieceTime)]);
-      const piece3 = await node2.call(from2, Scope.get, encode({ hash: hash3, offset: i * followBytes, size: most2 }), until);
+      const piece3 = await node2.call(from2, get2, encode({ hash: hash3, offset: i * followBytes, size: most2 }), until);
       if (piece3.length !== most2) throw new Refused2("bad_output", "a piece of the output has another size than was said");
       pieces2[i] = piece3;
     }
   };
-  await Promise.all(Array.from({ length: window2 }, worker2));
+  await Promise.all(Array.from({ length: window3 }, worker2));
   const whole2 = concat(...pieces2);
   if (compare(await sha256(whole2), hash3) !== 0) throw new Refused2("bad_output", "the output has another hash than was said");
   return whole2;
 }
-var window2, pieceTime, Shelf;
+var window3, pieceTime, Shelf;
 var init_shelf = __esm({
   "../src/market/shelf.ts"() {
     "use strict";
@@ -7298,9 +7690,10 @@ var init_shelf = __esm({
     init_error();
     init_cbor();
     init_shape();
-    init_reason();
+    init_reason2();
     init_wire2();
-    window2 = 4;
+    init_scope();
+    window3 = 4;
     pieceTime = 6e4;
     Shelf = class {
       #shared = /* @__PURE__ */ new Map();
@@ -7326,7 +7719,7 @@ var init_shelf = __esm({
       /** serve answers storage:get. Whoever a blob was not shared with learns the same as if it were not there. */
       serve = (body4, from2) => {
         if (!from2.direct) throw new SeaError("refused", "blobs are served over direct links only; connect first");
-        const asked = read2(body4, get, Scope.get);
+        const asked = read2(body4, get, get2);
         if (asked.size < 1) throw new SeaError("bad_request", "no bytes are asked for");
         const one = [...this.#shared.get(toHex(asked.hash)) ?? []].find((s2) => compare(s2.peer, from2.node) === 0);
         if (!one) throw new SeaError("not_found", "no such blob for you");
@@ -7346,20 +7739,20 @@ var init_purse = __esm({
     init_lock();
     init_tally();
     init_price();
-    init_reason();
+    init_reason2();
     fastest = 32n * gfuel;
     lockTime = 3600;
     Purse = class {
-      constructor(ledger2, seller2, order2, quoted, quote2, fuel2, until) {
+      constructor(ledger2, seller2, order3, quoted, quote2, fuel3, until) {
         this.ledger = ledger2;
         this.seller = seller2;
-        this.order = order2;
+        this.order = order3;
         this.quoted = quoted;
         this.quote = quote2;
         this.until = until;
         const q = quote2.quantum ?? 0n;
-        this.#quantum = fuel2 > q ? q : 0n;
-        this.#most = fuel2 - q;
+        this.#quantum = fuel3 > q ? q : 0n;
+        this.#most = fuel3 - q;
       }
       ledger;
       seller;
@@ -7388,24 +7781,24 @@ var init_purse = __esm({
           const expiry2 = BigInt(Math.floor(this.until / 1e4) + lockTime / 10);
           this.lock = await this.ledger.lock(this.seller, this.quote.ceiling, this.order, { expiry: expiry2, quote: this.quoted, hash: zero() });
         }
-        const due2 = least(shown2, this.#most);
-        if (due2 <= this.#covered || shown2 - this.#covered < this.#quantum) return;
-        const can = Number(due2 * 1000n / fastest) - (performance.now() - this.#began);
+        const due3 = least(shown2, this.#most);
+        if (due3 <= this.#covered || shown2 - this.#covered < this.#quantum) return;
+        const can = Number(due3 * 1000n / fastest) - (performance.now() - this.#began);
         if (can > 0) {
           this.pause = Math.ceil(can);
           return;
         }
-        const cost2 = costOf(this.quote, due2);
-        this.newest = pack(voucher, await this.ledger.voucher(this.seller, this.lock, cost2, due2));
+        const cost2 = costOf(this.quote, due3);
+        this.newest = pack(voucher, await this.ledger.voucher(this.seller, this.lock, cost2, due3));
         this.vouched = cost2;
-        this.#covered = due2;
+        this.#covered = due3;
       }
       /** pay pays the bill, out of the lock if there is one, and gives what was paid in all. It may be called again. */
-      async pay(bill, fuel2, release2) {
+      async pay(bill, fuel3, release2) {
         const paid = async () => (await this.ledger.paid(this.seller, this.order)).ours;
-        const open3 = this.lock && findLock((await this.ledger.account(this.seller)).mine.tally, this.lock);
-        if (open3) {
-          if (await paid() < bill) await this.ledger.voucher(this.seller, open3.id, bill, fuel2);
+        const open4 = this.lock && findLock((await this.ledger.account(this.seller)).mine.tally, this.lock);
+        if (open4) {
+          if (await paid() < bill) await this.ledger.voucher(this.seller, open4.id, bill, fuel3);
           if (bill > this.vouched) this.vouched = bill;
           await this.fold(release2);
         } else if (bill > 0n && await paid() < bill) {
@@ -7447,10 +7840,11 @@ var init_trade = __esm({
     init_find();
     init_price();
     init_purse();
-    init_reason();
+    init_reason2();
     init_shelf();
     init_statement2();
     init_wire2();
+    init_scope();
     patience = 3e4;
     firstPause = 50;
     lastPause = 3e3;
@@ -7487,12 +7881,12 @@ var init_trade = __esm({
       #cancelled;
       #released;
       // until when the release is waited for
-      constructor(node2, ledger2, q, sink, stop, order2, hash3, quoted, until) {
+      constructor(node2, ledger2, q, sink, stop, order3, hash3, quoted, until) {
         this.#node = node2;
         this.#sink = sink;
         this.#q = q;
         this.#stop = stop;
-        this.#order = order2;
+        this.#order = order3;
         this.hash = hash3;
         this.#purse = new Purse(ledger2, q.seller, hash3, quoted, q.quote, q.job.limits.fuel, until);
       }
@@ -7500,8 +7894,8 @@ var init_trade = __esm({
       static async begin(node2, ledger2, q, sink, stop, until) {
         await node2.connect(q.at);
         const quoted = await q.quoted.hash(quote.purpose);
-        const order2 = await sign(order, node2.signer, { quote: quoted, at: Date.now() });
-        return new _Trade(node2, ledger2, q, sink, stop, order2, await order2.hash(order.purpose), quoted, until);
+        const order3 = await sign(order, node2.signer, { quote: quoted, at: Date.now() });
+        return new _Trade(node2, ledger2, q, sink, stop, order3, await order3.hash(order.purpose), quoted, until);
       }
       /** run follows the order to its end. It rejects with Refused when nothing comes of it; nothing is paid then but what was vouched. */
       async run() {
@@ -7514,7 +7908,7 @@ var init_trade = __esm({
       }
       /** next gets the seller's next word, whatever happens to the link meanwhile. */
       async #next() {
-        for (let pause = firstPause; ; pause = Math.min(2 * pause, lastPause)) {
+        for (let pause2 = firstPause; ; pause2 = Math.min(2 * pause2, lastPause)) {
           try {
             const f = await this.#call();
             this.#last = Date.now();
@@ -7526,7 +7920,7 @@ var init_trade = __esm({
             this.#taken = false;
             if (Date.now() - this.#last > patience) throw new Refused2("seller_lost", `the seller did not come back: ${no.message}`);
           }
-          await this.#wait(pause);
+          await this.#wait(pause2);
           await this.#node.connect(this.#q.at).catch(() => {
           });
         }
@@ -7554,8 +7948,8 @@ var init_trade = __esm({
         };
         const late = AbortSignal.timeout(wait + patience);
         const signal = this.#cancelled ? late : AbortSignal.any([late, this.#stop]);
-        const { ask: ask2, quoted, at: at2 } = this.#q;
-        const [scope2, body4] = this.#taken ? [Scope.follow, encode({ order: this.hash, ...cursor2 })] : [Scope.order, encode({ order: this.#order.value(), quote: quoted.value(), ask: ask2.value(), ...cursor2 })];
+        const { ask: ask3, quoted, at: at2 } = this.#q;
+        const [scope2, body4] = this.#taken ? [follow2, encode({ order: this.hash, ...cursor2 })] : [order2, encode({ order: this.#order.value(), quote: quoted.value(), ask: ask3.value(), ...cursor2 })];
         const f = read2(await this.#node.call(at2, scope2, body4, signal), follow, scope2);
         this.#taken = true;
         return f;
@@ -7568,9 +7962,9 @@ var init_trade = __esm({
           if (Date.now() - this.#cancelled > patience) throw why;
           return false;
         }
-        const st = await sign(cancel, this.#node.signer, { order: this.hash });
+        const st = await sign(cancel2, this.#node.signer, { order: this.hash });
         try {
-          await this.#node.call(this.#q.at, Scope.cancel, encode({ cancel: st.value() }), AbortSignal.timeout(patience));
+          await this.#node.call(this.#q.at, cancel3, encode({ cancel: st.value() }), AbortSignal.timeout(patience));
         } catch {
           if (Date.now() - this.#last > patience) throw why;
           return false;
@@ -7622,7 +8016,7 @@ var init_trade = __esm({
         let r;
         let d;
         try {
-          [r, d] = [await openReceipt(receipt), await open2(delivery, delivery2)];
+          [r, d] = [await openReceipt(receipt), await open3(delivery, delivery2)];
         } catch (err) {
           throw new Refused2("bad_receipt", refusedOf(err).message);
         }
@@ -7633,24 +8027,24 @@ var init_trade = __esm({
         if (!await same(stdout, outcome3.stdout) || !await same(stderr, outcome3.stderr)) {
           throw new Refused2("bad_output", "stdout or stderr is not what the receipt says");
         }
-        const files = await this.#files(outcome3);
+        const files2 = await this.#files(outcome3);
         if (!await this.#sink.verified(receipt)) throw new Refused2("mismatch", "a second run came to something else than the seller signed");
         this.#shown = r.fuel;
         const cost2 = await this.#purse.pay(d.cost, r.fuel, f.release);
         this.#say("paid");
-        const { end: end2, code: code2, fuel: fuel2, peak_pages, engine: engine2 } = r;
+        const { end: end2, code: code2, fuel: fuel3, peak_pages, engine: engine2 } = r;
         const { fee, price } = this.#q.quote;
         return {
           end: end2,
           code: code2,
-          fuel: fuel2,
+          fuel: fuel3,
           peak_pages,
           engine: engine2,
           trap: outcome3.trap,
           reason: d.reason ?? "",
           stdout,
           stderr,
-          files,
+          files: files2,
           cost: cost2,
           fee,
           price,
@@ -7693,17 +8087,17 @@ var init_trade = __esm({
         return o;
       }
       async #files(o) {
-        const files = new Array(o.files.length);
+        const files2 = new Array(o.files.length);
         let next = 0;
         const worker2 = async () => {
-          while (next < files.length) {
+          while (next < files2.length) {
             const i = next++;
             const { path, dir, hash: hash3, size: size3 } = o.files[i];
-            files[i] = { path, dir, data: size3 > 0 ? await this.#fetch({ hash: hash3, size: size3 }) : new Uint8Array(0) };
+            files2[i] = { path, dir, data: size3 > 0 ? await this.#fetch({ hash: hash3, size: size3 }) : new Uint8Array(0) };
           }
         };
         await Promise.all(Array.from({ length: filesAtOnce }, worker2));
-        return files;
+        return files2;
       }
       /** fetch gets a blob, over as many links as it takes. */
       async #fetch(b) {
@@ -7722,7 +8116,7 @@ var init_trade = __esm({
       }
       /** refused is what a seller's no to the order means; what was vouched is paid. */
       async #refused(st, release2) {
-        const no = await open2(refusal2, st).catch(() => void 0);
+        const no = await open3(refusal2, st).catch(() => void 0);
         if (!no || compare(st.by, this.#q.seller) !== 0 || compare(no.of, this.hash) !== 0) return new Refused2("bad_statement", "the refusal is not of this order");
         if (release2) await this.#purse.fold(release2);
         return new Refused2(no.reason, no.text);
@@ -7771,11 +8165,12 @@ var init_buyer = __esm({
     init_cbor();
     init_shape();
     init_find();
-    init_reason();
+    init_reason2();
     init_shelf();
     init_spec();
     init_trade();
     init_wire2();
+    init_scope();
     maxTries = 5;
     maxDropped = 5;
     firstBusy = 200;
@@ -7793,13 +8188,13 @@ var init_buyer = __esm({
         this.#shelf = shelf;
         this.#node = node2;
         this.#ledger = ledger2;
-        node2.handle(Scope.get, this.#shelf.serve);
-        node2.handle(Scope.due, async (body4, from2) => {
-          const { order: order2 } = read2(body4, due, Scope.due);
-          const t = this.#trades.get(toHex(order2));
+        node2.handle(get2, this.#shelf.serve);
+        node2.handle(due2, async (body4, from2) => {
+          const { order: order3 } = read2(body4, due, due2);
+          const t = this.#trades.get(toHex(order3));
           const ours = t !== void 0 && compare(t.seller, from2.node) === 0;
           if (ours) t.trade.poke?.();
-          return encode({ known: ours || (await ledger2.paid(from2.node, order2)).ours > 0n });
+          return encode({ known: ours || (await ledger2.paid(from2.node, order3)).ours > 0n });
         });
       }
       /** shelf is what sellers fetch from. */
@@ -7808,8 +8203,8 @@ var init_buyer = __esm({
       }
       /** close serves no more. Sellers of jobs that are being bought cannot fetch their inputs any more. */
       close() {
-        this.#node.handle(Scope.get, void 0);
-        this.#node.handle(Scope.due, void 0);
+        this.#node.handle(get2, void 0);
+        this.#node.handle(due2, void 0);
       }
       /** sellers are those that are found now, with what they offer. */
       sellers() {
@@ -7818,19 +8213,19 @@ var init_buyer = __esm({
       /** run buys the run of a module, a WebAssembly program for WASI preview 1. */
       run(module, options = {}) {
         const stop = new AbortController();
-        const cancel2 = () => stop.abort();
+        const cancel4 = () => stop.abort();
         const stdout = new Tap();
         const stderr = new Tap();
         const done4 = this.#buy(module, options, stop, { stdout, stderr }).finally(() => {
-          options.signal?.removeEventListener("abort", cancel2);
+          options.signal?.removeEventListener("abort", cancel4);
           stdout.end();
           stderr.end();
         });
-        options.signal?.addEventListener("abort", cancel2);
-        if (options.signal?.aborted) cancel2();
+        options.signal?.addEventListener("abort", cancel4);
+        if (options.signal?.aborted) cancel4();
         done4.catch(() => {
         });
-        return { stdout: stdout.stream, stderr: stderr.stream, done: done4, cancel: cancel2 };
+        return { stdout: stdout.stream, stderr: stderr.stream, done: done4, cancel: cancel4 };
       }
       async #buy(module, options, stop, taps) {
         const s2 = await specOf(module, options);
@@ -7838,15 +8233,15 @@ var init_buyer = __esm({
         const late = setTimeout(() => stop.abort(), s2.timeout);
         const say2 = (p) => options.progress?.(p);
         const avoid = /* @__PURE__ */ new Set();
-        let [spent, tries2, drops, pause] = [0n, 0, 0, firstBusy];
+        let [spent, tries2, drops, pause2] = [0n, 0, 0, firstBusy];
         let last;
         try {
           for (; ; ) {
             if (stop.signal.aborted) throw new Refused2(Date.now() < until ? "cancelled" : "timeout", "nothing was ordered");
             say2({ state: "asking", fuel: 0n, vouched: spent });
-            const { quotes, refused } = await this.#quotes(s2, avoid, s2.maxCredit - spent);
-            if (quotes.length + refused.length === 0 && last) throw last;
-            let no = worst(refused);
+            const { quotes, refused: refused2 } = await this.#quotes(s2, avoid, s2.maxCredit - spent);
+            if (quotes.length + refused2.length === 0 && last) throw last;
+            let no = worst(refused2);
             let again = false;
             for (const q of quotes) {
               const trade = await this.#begin(s2, q, taps, say2, stop.signal, until).catch((err) => refusedOf(err));
@@ -7871,8 +8266,8 @@ var init_buyer = __esm({
             if (quotes.length === 0 && no.reason !== "busy") throw no;
             if (again) continue;
             say2({ state: "asking", fuel: 0n, vouched: spent, why: no.message });
-            await rest2(pause, stop.signal);
-            pause = Math.min(2 * pause, lastBusy);
+            await rest2(pause2, stop.signal);
+            pause2 = Math.min(2 * pause2, lastBusy);
           }
         } finally {
           clearTimeout(late);
@@ -7999,7 +8394,7 @@ var init_sea = __esm({
       async #make() {
         const signer = this.#options.signer ?? await loadPair(this.#options.work ?? 12);
         const node2 = await Node2.create({ ...this.#options, signer });
-        for (const [scope2, answer4] of this.#handlers) this.#serve(node2, scope2, answer4);
+        for (const [scope2, answer5] of this.#handlers) this.#serve(node2, scope2, answer5);
         this.#channels = new Channels(node2);
         node2.watchers.add({
           up: () => [...node2.links()].length === 1 && void this.emit("online"),
@@ -8042,15 +8437,15 @@ var init_sea = __esm({
         this.#node?.offline();
       }
       /** handle answers calls of a scope, 1 to 64 of a-z 0-9 - . / : _, with what answer returns or its promise gives. */
-      handle(scope2, answer4) {
-        this.#handlers.set(scope2, answer4);
-        if (this.#node) this.#serve(this.#node, scope2, answer4);
+      handle(scope2, answer5) {
+        this.#handlers.set(scope2, answer5);
+        if (this.#node) this.#serve(this.#node, scope2, answer5);
       }
-      #serve(node2, scope2, answer4) {
+      #serve(node2, scope2, answer5) {
         node2.handle(scope2, async (body4, from2) => {
           const args2 = decode(body4);
           if (!Array.isArray(args2)) throw new SeaError("bad_request", `${scope2} takes a list of arguments`);
-          const value = await answer4.apply({ from: from2.addr }, args2);
+          const value = await answer5.apply({ from: from2.addr }, args2);
           return encode(value ?? null);
         });
       }
@@ -8066,8 +8461,8 @@ var init_sea = __esm({
           if (!(target instanceof HashAddress)) throw new SeaError("bad_request", "sea:nearest takes an address");
           return node2.nearest(target, node2.link(to));
         }
-        const answer4 = await node2.call(to, scope2, encode(args2));
-        return answer4.length === 0 ? null : decode(answer4);
+        const answer5 = await node2.call(to, scope2, encode(args2));
+        return answer5.length === 0 ? null : decode(answer5);
       }
       /** connect begins a connection to a peer. Wait for its "connect", or for ready. */
       connect(remoteId) {
@@ -8145,14 +8540,14 @@ var Result = class {
   engine;
   /** receipt is what its runner signs. */
   async receipt() {
-    const { end: end2, code: code2, fuel: fuel2, pages } = this.done;
+    const { end: end2, code: code2, fuel: fuel3, pages } = this.done;
     return {
       v: 1,
       job: this.job,
       result: await hashOutcome(this.outcome),
       end: end2,
       code: code2,
-      fuel: fuel2,
+      fuel: fuel3,
       peak_pages: pages,
       tariff: this.tariff,
       engine: this.engine
@@ -8184,8 +8579,8 @@ var Engine = class {
     return this.#cells !== void 0;
   }
   /** share holds guests to a part of a core, 0.001 to 1, from now on. It does nothing where the engine is not steerable. */
-  share(part) {
-    if (this.#cells) Atomics.store(this.#cells, Cell.share, Math.min(wholeShare, Math.max(1, Math.round(part * wholeShare))));
+  share(part2) {
+    if (this.#cells) Atomics.store(this.#cells, Cell.share, Math.min(wholeShare, Math.max(1, Math.round(part2 * wholeShare))));
   }
   /** pause has the guest stand still, its time with it, or go on. It does nothing where the engine is not steerable. */
   pause(still) {
@@ -8204,16 +8599,16 @@ var Engine = class {
     try {
       const own = decodeJob(encodeJob(job));
       const hash3 = await hashJob(own);
-      const order2 = {
+      const order3 = {
         job: own,
         module: await load("the module", { hash: own.module, size: own.module_size }, blobs),
         stdin: await load("stdin", own.stdin, blobs),
         files: [],
         stopAt: live.stopAt ?? 0n
       };
-      for (const f of own.files) order2.files.push(await load(`input file ${f.path}`, f, blobs));
+      for (const f of own.files) order3.files.push(await load(`input file ${f.path}`, f, blobs));
       if (this.#closed || live.signal?.aborted) throw new SeaError("cancelled", "the job was cancelled before it began");
-      const done4 = await this.#do(order2, live);
+      const done4 = await this.#do(order3, live);
       return new Result(hash3, own.tariff, done4, await outcomeOf(done4), engineName());
     } finally {
       this.#busy = false;
@@ -8224,7 +8619,7 @@ var Engine = class {
     this.#closed = true;
     this.#end(new SeaError("cancelled", "the engine was closed"));
   }
-  #do(order2, live) {
+  #do(order3, live) {
     const stop = () => this.#stop();
     return new Promise((resolve, reject) => {
       this.#run = {
@@ -8232,12 +8627,12 @@ var Engine = class {
         reject,
         live,
         began: false,
-        wall: order2.job.limits.wall_ms,
+        wall: order3.job.limits.wall_ms,
         belt: this.#belt(compileMillis, "compiling the module took too long")
       };
       if (this.#cells) Atomics.compareExchange(this.#cells, Cell.state, State.stop, State.run);
       live.signal?.addEventListener("abort", stop);
-      this.#thread().postMessage(order2);
+      this.#thread().postMessage(order3);
     }).finally(() => live.signal?.removeEventListener("abort", stop));
   }
   #thread() {
@@ -8252,20 +8647,20 @@ var Engine = class {
     worker2.postMessage(setup);
     return this.#worker = worker2;
   }
-  #said(said) {
+  #said(said2) {
     const run3 = this.#run;
     if (!run3) return;
-    if ("fuel" in said) return run3.live.progress?.(said.fuel);
+    if ("fuel" in said2) return run3.live.progress?.(said2.fuel);
     clearTimeout(run3.belt);
-    if ("begun" in said) {
+    if ("begun" in said2) {
       run3.began = true;
       run3.live.begun?.();
       return this.#time(run3);
     }
-    if ("failed" in said) return this.#end(new SeaError("engine", said.failed));
+    if ("failed" in said2) return this.#end(new SeaError("engine", said2.failed));
     this.#run = void 0;
-    if ("done" in said) run3.resolve(said.done);
-    else run3.reject(new SeaError("module", said.refused));
+    if ("done" in said2) run3.resolve(said2.done);
+    else run3.reject(new SeaError("module", said2.refused));
   }
   /** #time sees to it that a guest ends with its time, which stands still while it is paused. */
   #time(run3) {
@@ -8301,12 +8696,12 @@ var Engine = class {
   }
 };
 async function outcomeOf(d) {
-  const files = [];
+  const files2 = [];
   for (const f of d.files) {
     const { hash: hash3, size: size3 } = f.dir ? emptyBlob : await blobOf(f.data);
-    files.push({ path: f.path, dir: f.dir, hash: hash3, size: size3 });
+    files2.push({ path: f.path, dir: f.dir, hash: hash3, size: size3 });
   }
-  return { v: 1, end: d.end, code: d.code, trap: d.trap, stdout: await blobOf(d.stdout), stderr: await blobOf(d.stderr), files };
+  return { v: 1, end: d.end, code: d.code, trap: d.trap, stdout: await blobOf(d.stdout), stderr: await blobOf(d.stderr), files: files2 };
 }
 function engineName() {
   const agent = globalThis.navigator?.userAgent ?? "";
@@ -8380,16 +8775,16 @@ init_shape();
 init_rpc();
 init_rate();
 init_price();
-init_reason();
+init_reason2();
 
 // ../src/market/sale.ts
 init_result();
 init_wire2();
 var runningMillis = 100;
-var none3 = new Uint8Array(0);
+var none2 = new Uint8Array(0);
 var Sale = class {
-  constructor(order2, buyer2, at2, job, quote2, quoted) {
-    this.order = order2;
+  constructor(order3, buyer2, at2, job, quote2, quoted) {
+    this.order = order3;
     this.buyer = buyer2;
     this.at = at2;
     this.job = job;
@@ -8418,9 +8813,9 @@ var Sale = class {
   /** unshare takes back what the buyer may fetch of its output. */
   unshare = () => {
   };
-  #stdout = none3;
-  #stderr = none3;
-  #outcome = none3;
+  #stdout = none2;
+  #stderr = none2;
+  #outcome = none2;
   #waiting = /* @__PURE__ */ new Set();
   /** open is whether it still runs, or waits to. */
   get open() {
@@ -8453,7 +8848,7 @@ var Sale = class {
   /** end lets go of its output. */
   end(state2) {
     this.unshare();
-    this.#stdout = this.#stderr = this.#outcome = none3;
+    this.#stdout = this.#stderr = this.#outcome = none2;
     this.state = state2;
     this.changed();
   }
@@ -8461,15 +8856,15 @@ var Sale = class {
   async follow(c) {
     const until = performance.now() + Math.min(c.wait, followMillis);
     for (let over = false; ; ) {
-      const { state: state2, fuel: fuel2, input: input2, held } = this;
+      const { state: state2, fuel: fuel3, input: input2, held } = this;
       const stdout = piece2(this.#stdout, c.stdout);
       const stderr = piece2(this.#stderr, c.stderr);
       const left = until - performance.now();
-      const news = stdout.length + stderr.length > 0 || fuel2 > c.fuel || input2 > c.input || held !== (c.held ?? "");
+      const news = stdout.length + stderr.length > 0 || fuel3 > c.fuel || input2 > c.input || held !== (c.held ?? "");
       if (over || left <= 0 || this.delivery || this.refusal || news) {
         return {
           state: state2,
-          fuel: fuel2,
+          fuel: fuel3,
           input: input2,
           stdout,
           stderr,
@@ -8478,7 +8873,7 @@ var Sale = class {
           refusal: this.refusal?.value() ?? null,
           receipt: this.receipt?.value() ?? null,
           delivery: this.delivery?.value() ?? null,
-          outcome: this.#outcome.length > followBytes ? none3 : this.#outcome,
+          outcome: this.#outcome.length > followBytes ? none2 : this.#outcome,
           outcome_size: this.#outcome.length,
           ...held && { held }
         };
@@ -8501,7 +8896,7 @@ var Sale = class {
   }
 };
 function piece2(b, from2) {
-  if (from2 >= BigInt(b.length)) return none3;
+  if (from2 >= BigInt(b.length)) return none2;
   return b.slice(Number(from2), Number(from2) + followBytes);
 }
 
@@ -8509,14 +8904,20 @@ function piece2(b, from2) {
 init_shelf();
 init_statement2();
 init_wire2();
+init_scope();
 var offerTime2 = 3e4;
 var quoteTime = 12e4;
 var maxSales = 256;
 var maxUnpaid = 16;
 var maxLost = 1024;
 var lostTime2 = 7 * 24 * 36e5;
-var signRate = 20;
-var signBurst = 100;
+var signRate = 40;
+var signBurst = 200;
+var askRate = 15;
+var askBurst = 75;
+var maxAskers = 256;
+var inputTime = 3e4;
+var inputRate = 64 << 10;
 var firstReminder = 5e3;
 var lastReminder = 36e5;
 var freeTime = 6e4;
@@ -8544,6 +8945,7 @@ var Seller = class {
   // by order in hex, the oldest first: maxLost
   #began = Date.now();
   #rate = new Rate(signRate, signBurst);
+  #askers = new Rates(askRate, askBurst, maxAskers);
   #paid = (peer) => void this.#look(peer);
   #rest = "";
   #closed = false;
@@ -8554,22 +8956,26 @@ var Seller = class {
     this.#ledger = ledger2;
     this.#engine = engine2;
     this.#shelf = shelf;
-    node2.handle(Scope.get, shelf.serve);
-    node2.handle(Scope.offer, async (_, from2) => encode({ offer: (await this.#offer(from2)).value() }));
-    node2.handle(Scope.ask, async (body4, from2) => encode(await this.#ask(body4, from2)));
-    node2.handle(Scope.order, (body4, from2) => this.#order(body4, from2));
-    node2.handle(Scope.follow, async (body4, from2) => {
-      const { order: order2, ...cursor2 } = read2(body4, followRequest, Scope.follow);
-      const s2 = this.#sales.get(toHex(order2));
-      if (!s2) return this.#no(order2, new Refused2("unknown_order", "this node has no such order"));
+    node2.handle(get2, shelf.serve);
+    node2.handle(offer2, async (_, from2) => encode({ offer: (await this.#offer(from2)).value() }));
+    node2.handle(ask2, async (body4, from2) => encode(await this.#ask(body4, from2)));
+    node2.handle(order2, (body4, from2) => this.#order(body4, from2));
+    node2.handle(follow2, async (body4, from2) => {
+      const { order: order3, ...cursor2 } = read2(body4, followRequest, follow2);
+      const s2 = this.#sales.get(toHex(order3));
+      if (!s2) {
+        this.#allow(from2);
+        return this.#no(order3, new Refused2("unknown_order", "this node has no such order"));
+      }
       if (compare(s2.buyer, from2.node) !== 0 || !from2.direct) throw new SeaError("refused", "the order is somebody else's");
       return encode(await s2.follow(cursor2));
     });
-    node2.handle(Scope.cancel, async (body4, from2) => {
-      const { cancel: cancel2 } = read2(body4, cancelRequest, Scope.cancel);
-      const { order: order2 } = await open2(cancel, cancel2);
-      const s2 = this.#sales.get(toHex(order2));
-      if (!s2 || compare(cancel2.by, from2.node) !== 0 || compare(s2.buyer, from2.node) !== 0) throw new SeaError("refused", "the order is somebody else's");
+    node2.handle(cancel3, async (body4, from2) => {
+      this.#allow(from2);
+      const { cancel: cancel4 } = read2(body4, cancelRequest, cancel3);
+      const { order: order3 } = await open3(cancel2, cancel4);
+      const s2 = this.#sales.get(toHex(order3));
+      if (!s2 || compare(cancel4.by, from2.node) !== 0 || compare(s2.buyer, from2.node) !== 0) throw new SeaError("refused", "the order is somebody else's");
       s2.stop.abort();
       return encode({});
     });
@@ -8593,7 +8999,7 @@ var Seller = class {
   /** close sells no more; a job that runs is refused, and bills are not waited for. */
   close() {
     this.#closed = true;
-    for (const scope2 of [Scope.offer, Scope.ask, Scope.order, Scope.follow, Scope.cancel]) this.#node.handle(scope2, void 0);
+    for (const scope2 of [offer2, ask2, order2, follow2, cancel3]) this.#node.handle(scope2, void 0);
     this.#ledger.watchers.delete(this.#paid);
     for (const s2 of this.#sales.values()) {
       s2.stop.abort();
@@ -8603,7 +9009,7 @@ var Seller = class {
   // ---- offers and quotes
   async #offer(from2) {
     if (this.#rest) throw new SeaError("refused", `nothing is sold now: ${this.#rest}`);
-    this.#allow();
+    this.#allow(from2);
     const { price, gib, strangers, caps } = this.terms;
     const now = Date.now();
     return sign(offer, this.#node.signer, {
@@ -8630,11 +9036,11 @@ var Seller = class {
     });
   }
   async #ask(body4, from2) {
-    this.#allow();
-    const { ask: ask2 } = read2(body4, askRequest, Scope.ask);
-    const a = await open2(ask, ask2);
-    if (compare(ask2.by, from2.node) !== 0 || compare(a.to, this.#node.signer.key) !== 0) throw new SeaError("refused", "the ask is from or for somebody else");
-    const asked = await ask2.hash(ask.purpose);
+    this.#allow(from2);
+    const { ask: ask3 } = read2(body4, askRequest, ask2);
+    const a = await open3(ask, ask3);
+    if (compare(ask3.by, from2.node) !== 0 || compare(a.to, this.#node.signer.key) !== 0) throw new SeaError("refused", "the ask is from or for somebody else");
+    const asked = await ask3.hash(ask.purpose);
     try {
       const job = jobOf(a.job);
       const price = withMemory(this.terms.price, this.terms.gib, job.limits.memory_pages);
@@ -8673,8 +9079,8 @@ var Seller = class {
     const all = [...this.#sales.values()];
     return all.some((s2) => s2.open) || all.filter((s2) => s2.state === "delivered").length >= maxUnpaid;
   }
-  #allow() {
-    if (!this.#rate.take()) throw new SeaError("busy", "asked too often; wait a second");
+  #allow(from2) {
+    if (!this.#askers.take(toHex(from2.node)) || !this.#rate.take()) throw new SeaError("busy", "asked too often; wait a second");
   }
   /** #room is how much more a peer may come to owe now, what is set aside for its jobs and what it never paid taken off. */
   async #room(peer) {
@@ -8683,9 +9089,9 @@ var Seller = class {
     let held = 0n;
     let crowd = 0n;
     for (const other of this.#ledger.lines()) if (!other.granted && other.claim > 0n) crowd += other.claim;
-    for (const { buyer: buyer2, due: due2 } of this.#dues()) {
-      if (compare(buyer2, peer) === 0) held += due2;
-      if (!(await this.#ledger.line(buyer2)).granted) crowd += due2;
+    for (const { buyer: buyer2, due: due3 } of this.#dues()) {
+      if (compare(buyer2, peer) === 0) held += due3;
+      if (!(await this.#ledger.line(buyer2)).granted) crowd += due3;
     }
     if (!line.granted && this.#lost.size >= maxLost) crowd = this.terms.strangers;
     const lent = line.granted ? line.theyMayOwe - line.claim - held : this.terms.strangers - crowd;
@@ -8696,9 +9102,9 @@ var Seller = class {
   /** #dues are what buyers have to pay for sales, and were to pay for those that are written off. */
   #dues() {
     const now = Date.now();
-    for (const [order2, l] of this.#lost) if (l.until < now) this.#lost.delete(order2);
-    const open3 = [...this.#sales.values()].filter((s2) => !s2.ended);
-    return [...open3.map((s2) => ({ buyer: s2.buyer, due: s2.delivery ? s2.cost : s2.quote.ceiling })), ...this.#lost.values()];
+    for (const [order3, l] of this.#lost) if (l.until < now) this.#lost.delete(order3);
+    const open4 = [...this.#sales.values()].filter((s2) => !s2.ended);
+    return [...open4.map((s2) => ({ buyer: s2.buyer, due: s2.delivery ? s2.cost : s2.quote.ceiling })), ...this.#lost.values()];
   }
   async #afford(peer, cost2) {
     const room = await this.#room(peer);
@@ -8711,20 +9117,20 @@ var Seller = class {
   // ---- orders
   async #order(body4, from2) {
     if (!from2.direct) throw new SeaError("refused", "orders are taken over direct links only; connect first");
-    const { order: order2, quote: quote2, ask: ask2, ...cursor2 } = read2(body4, orderRequest, Scope.order);
-    const o = await open2(order, order2);
-    if (compare(order2.by, from2.node) !== 0) throw new SeaError("refused", "the order is from somebody else");
-    const hash3 = await order2.hash(order.purpose);
+    const { order: order3, quote: quote2, ask: ask3, ...cursor2 } = read2(body4, orderRequest, order2);
+    if (compare(order3.by, from2.node) !== 0) throw new SeaError("refused", "the order is from somebody else");
+    const hash3 = await order3.hash(order.purpose);
     const known2 = this.#sales.get(toHex(hash3));
     if (known2) return encode(await known2.follow(cursor2));
-    this.#allow();
-    const [q, a] = [await open2(quote, quote2), await open2(ask, ask2)];
+    this.#allow(from2);
+    const o = await open3(order, order3);
+    const [q, a] = [await open3(quote, quote2), await open3(ask, ask3)];
     const quoted = await quote2.hash(quote.purpose);
     const job = jobOf(a.job);
     const mine = this.#node.signer.key;
     let s2;
     try {
-      const fits4 = compare(quote2.by, mine) === 0 && compare(o.quote, quoted) === 0 && compare(q.ask, await ask2.hash(ask.purpose)) === 0 && compare(ask2.by, from2.node) === 0 && compare(a.to, mine) === 0 && compare(q.job, await hashJob(job)) === 0;
+      const fits4 = compare(quote2.by, mine) === 0 && compare(o.quote, quoted) === 0 && compare(q.ask, await ask3.hash(ask.purpose)) === 0 && compare(ask3.by, from2.node) === 0 && compare(a.to, mine) === 0 && compare(q.job, await hashJob(job)) === 0;
       if (!fits4) throw new Refused2("unknown_quote", "this node gave no such quote for that");
       if (Date.now() > q.until) throw new Refused2("expired", "the quote is too old");
       if (q.until < this.#began + quoteTime) throw new Refused2("unknown_quote", "the quote is of an earlier run");
@@ -8762,35 +9168,39 @@ var Seller = class {
     return this.#quotes.delete(toHex(old.quoted));
   }
   /** #no is a follow that is a refusal. */
-  async #no(order2, no, peer = this.#node.signer.key) {
-    const none4 = new Uint8Array(0);
+  async #no(order3, no, peer = this.#node.signer.key) {
+    const none3 = new Uint8Array(0);
     return encode({
       state: "refused",
       fuel: 0,
       input: 0,
-      stdout: none4,
-      stderr: none4,
+      stdout: none3,
+      stderr: none3,
       stdout_size: 0,
       stderr_size: 0,
-      refusal: (await this.#refusal(order2, peer, no)).value(),
+      refusal: (await this.#refusal(order3, peer, no)).value(),
       receipt: null,
       delivery: null,
-      outcome: none4,
+      outcome: none3,
       outcome_size: 0
     });
   }
   /** #perform runs a sale's job and delivers it. It never rejects. */
   async #perform(s2) {
     this.changed();
+    const late = new AbortController();
+    const bytes3 = s2.job.files.reduce((n, f) => n + f.size, s2.job.module_size + s2.job.stdin.size);
+    const timer = setTimeout(() => late.abort(), inputTime + bytes3 / inputRate * 1e3);
     try {
-      const result2 = await this.#engine.run(s2.job, this.#inputs(s2), {
+      const result2 = await this.#engine.run(s2.job, this.#inputs(s2, AbortSignal.any([s2.stop.signal, late.signal])), {
         signal: s2.stop.signal,
         begun: () => {
+          clearTimeout(timer);
           s2.state = "running";
           s2.changed();
         },
-        progress: (fuel2) => {
-          s2.fuel = fuel2;
+        progress: (fuel3) => {
+          s2.fuel = fuel3;
           s2.changed();
         }
       });
@@ -8800,25 +9210,28 @@ var Seller = class {
       const delivery2 = await sign(delivery, signer, { order: s2.order, receipt: await receipt.hash(receiptPurpose), cost: cost2 });
       if (this.#closed) return;
       s2.deliver(result2, receipt, delivery2, cost2);
-      const files = result2.outcome.files.map((f, i) => [f, result2.done.files[i].data]).filter(([f]) => f.size > 0);
-      s2.unshare = this.#shelf.share(s2.buyer, [[await outcomeBlob(result2, s2.outcome), s2.outcome], ...files]);
+      const files2 = result2.outcome.files.map((f, i) => [f, result2.done.files[i].data]).filter(([f]) => f.size > 0);
+      s2.unshare = this.#shelf.share(s2.buyer, [[await outcomeBlob(result2, s2.outcome), s2.outcome], ...files2]);
       this.changed();
       await this.#collect(s2);
     } catch (err) {
       if (this.#closed) return;
-      s2.refusal = await this.#refusal(s2.order, s2.buyer, failed3(err)).catch(() => void 0);
+      const no = late.signal.aborted ? new Refused2("inputs_missing", "the job's bytes did not come in time") : failed3(err);
+      s2.refusal = await this.#refusal(s2.order, s2.buyer, no).catch(() => void 0);
       s2.end("refused");
+    } finally {
+      clearTimeout(timer);
     }
     this.changed();
   }
   /** #inputs fetches a job's bytes from its buyer. */
-  #inputs(s2) {
+  #inputs(s2, signal) {
     const { job } = s2;
     const all = [{ hash: job.module, size: job.module_size }, job.stdin, ...job.files];
     return {
       open: async (hash3) => {
         const blob2 = all.find((b2) => compare(b2.hash, hash3) === 0);
-        const b = await fetchBlob(this.#node, s2.at, blob2, s2.stop.signal);
+        const b = await fetchBlob(this.#node, s2.at, blob2, signal);
         s2.input += BigInt(b.length);
         s2.changed();
         return b;
@@ -8831,11 +9244,11 @@ var Seller = class {
       await sleep(freeTime);
       if (!s2.ended) s2.end("paid");
     }
-    for (let pause = firstReminder; pause <= lastReminder && !s2.ended && !this.#closed; pause *= 2) {
+    for (let pause2 = firstReminder; pause2 <= lastReminder && !s2.ended && !this.#closed; pause2 *= 2) {
       await this.#look(s2.buyer);
-      for (let left = pause; left > 0 && !s2.ended && !this.#closed; left -= firstReminder) await sleep(Math.min(left, firstReminder));
+      for (let left = pause2; left > 0 && !s2.ended && !this.#closed; left -= firstReminder) await sleep(Math.min(left, firstReminder));
       if (s2.ended || this.#closed) return;
-      if (await this.#remind(s2, pause) === false) break;
+      if (await this.#remind(s2, pause2) === false) break;
     }
     if (s2.ended) return;
     this.#lost.set(toHex(s2.order), { buyer: s2.buyer, due: s2.cost, until: Date.now() + lostTime2 });
@@ -8844,15 +9257,15 @@ var Seller = class {
   /** #remind asks a buyer whether it knows of a bill; undefined when it does not say. */
   async #remind(s2, ms) {
     try {
-      return read2(await this.#node.call(s2.at, Scope.due, encode({ order: s2.order }), AbortSignal.timeout(ms)), dueAnswer, Scope.due).known;
+      return read2(await this.#node.call(s2.at, due2, encode({ order: s2.order }), AbortSignal.timeout(ms)), dueAnswer, due2).known;
     } catch {
       return void 0;
     }
   }
   /** #look ends the sales that a buyer has paid, and strikes out what it pays late. */
   async #look(buyer2) {
-    for (const [order2, l] of this.#lost) {
-      if (compare(l.buyer, buyer2) === 0 && (await this.#ledger.paid(buyer2, fromHex(order2))).theirs >= l.due) this.#lost.delete(order2);
+    for (const [order3, l] of this.#lost) {
+      if (compare(l.buyer, buyer2) === 0 && (await this.#ledger.paid(buyer2, fromHex(order3))).theirs >= l.due) this.#lost.delete(order3);
     }
     for (const s2 of this.#sales.values()) {
       if (s2.state !== "delivered" || compare(s2.buyer, buyer2) !== 0) continue;
@@ -8873,14 +9286,14 @@ async function outcomeBlob(result2, outcome3) {
   return { hash: (await result2.receipt()).result, size: outcome3.length };
 }
 function failed3(err) {
-  const text2 = err instanceof Error ? err.message : String(err);
+  const text3 = err instanceof Error ? err.message : String(err);
   const code2 = err instanceof SeaError ? err.code : "engine";
-  if (code2 === "module") return new Refused2("module_invalid", text2);
-  if (code2 === "engine" || code2 === "busy") return new Refused2("engine_failed", text2);
-  return code2 === "cancelled" ? new Refused2("cancelled", text2) : new Refused2("inputs_missing", text2);
+  if (code2 === "module") return new Refused2("module_invalid", text3);
+  if (code2 === "engine" || code2 === "busy") return new Refused2("engine_failed", text3);
+  return code2 === "cancelled" ? new Refused2("cancelled", text3) : new Refused2("inputs_missing", text3);
 }
-function clip2(text2) {
-  return clean(text2).replace(/[^ -~]/g, "?").slice(0, 256);
+function clip2(text3) {
+  return clean(text3).replace(/[^ -~]/g, "?").slice(0, 256);
 }
 function sleep(ms) {
   return new Promise((resolve) => setTimeout(resolve, ms));
@@ -8891,11 +9304,11 @@ init_spec();
 
 // src/dom.ts
 var handlers = /* @__PURE__ */ new WeakMap();
-function h(tag, props, ...children) {
-  return fill(document.createElement(tag), props, children);
+function h(tag2, props, ...children) {
+  return fill(document.createElement(tag2), props, children);
 }
-function s(tag, props, ...children) {
-  return fill(document.createElementNS("http://www.w3.org/2000/svg", tag), props, children);
+function s(tag2, props, ...children) {
+  return fill(document.createElementNS("http://www.w3.org/2000/svg", tag2), props, children);
 }
 function fill(el, props, children) {
   for (const [name, value] of Object.entries(props ?? {})) {
@@ -8986,7 +9399,7 @@ function scaled(n, base, prefixes) {
   }
   return `${i === 0 || n >= 100 ? Math.round(n) : n.toPrecision(3)} ${prefixes[i]}`;
 }
-var fuel = (n) => `${scaled(n, 1e3, ["", "k", "M", "G", "T"])}fuel`;
+var fuel2 = (n) => `${scaled(n, 1e3, ["", "k", "M", "G", "T"])}fuel`;
 function rtt(micros) {
   if (micros <= 0) return "\u2013";
   const ms = micros / 1e3;
@@ -9003,7 +9416,7 @@ function tile(label, value, note2, kind2 = "") {
   return h("div", { class: `tile ${kind2}` }, h("dt", null, label), h("dd", null, h("strong", null, value), note2 ? h("span", null, note2) : null));
 }
 var tiles = (...all) => h("dl", { class: "tiles" }, all);
-var pill = (text2, tone) => h("span", { class: `pill ${tone}` }, text2);
+var pill = (text3, tone) => h("span", { class: `pill ${tone}` }, text3);
 var tones = {
   queued: "calm",
   asking: "busy",
@@ -9062,26 +9475,26 @@ function reach2(ms) {
 }
 var at = (angle, r) => [middle + Math.sin(angle) * r, middle - Math.cos(angle) * r];
 var place = (p) => at(bearing(p.address), reach2(p.rtt_us / 1e3));
-function sonar(map2, chosen = "") {
-  const peers2 = new Map(map2.peers.map((p) => [p.address, p]));
+function sonar(map3, chosen = "") {
+  const peers2 = new Map(map3.peers.map((p) => [p.address, p]));
   const beyond = /* @__PURE__ */ new Set();
   const ties = [];
-  for (const [from2, near] of Object.entries(map2.near)) {
+  for (const [from2, near] of Object.entries(map3.near)) {
     const a = peers2.get(from2);
     if (!a) continue;
     for (const to of near) {
       const b = peers2.get(to);
-      if (to === map2.address || b && from2 > to && map2.near[to]?.includes(from2)) continue;
+      if (to === map3.address || b && from2 > to && map3.near[to]?.includes(from2)) continue;
       const [x1, y1] = place(a);
       const [x2, y2] = b ? place(b) : at(bearing(to), rim - 8);
       if (!b) beyond.add(to);
       ties.push(s("path", { class: "tie", d: `M${x1.toFixed(1)} ${y1.toFixed(1)}Q${middle} ${middle} ${x2.toFixed(1)} ${y2.toFixed(1)}` }));
     }
   }
-  const [mx, my] = at(bearing(map2.address), rim);
+  const [mx, my] = at(bearing(map3.address), rim);
   return s(
     "svg",
-    { class: "sonar", viewBox: `0 0 ${size2} ${size2}`, role: "group", "aria-label": `${map2.peers.length} neighbours, by address and by round trip` },
+    { class: "sonar", viewBox: `0 0 ${size2} ${size2}`, role: "group", "aria-label": `${map3.peers.length} neighbours, by address and by round trip` },
     s(
       "defs",
       null,
@@ -9109,11 +9522,11 @@ function sonar(map2, chosen = "") {
       const [cx, cy] = at(bearing(to), rim - 8);
       return s("circle", { class: "beyond", cx, cy, r: 3.5 }, s("title", null, `${short(to)}, known by a neighbour`));
     }),
-    map2.peers.map((p) => {
+    map3.peers.map((p) => {
       const [x, y] = place(p);
       return s("line", { class: `link ${kind(p)}`, x1: middle, y1: middle, x2: x, y2: y });
     }),
-    map2.peers.map((p) => {
+    map3.peers.map((p) => {
       const [x, y] = place(p);
       const r = 7 + Math.min(9, Math.log2(1 + (p.sent_bytes + p.received_bytes) / 4096));
       return s(
@@ -9157,28 +9570,28 @@ var share = 50;
 var program;
 var run2;
 var lines = [];
-async function join2() {
+async function join() {
   if (!isSecureContext) throw new Error("Browsers give pages their cryptography over https:// or on this very machine only. Open this page there.");
   const sea2 = new Sea();
   node = await sea2.node();
   ({ ledger, buyer } = await sea2.shop());
-  ledger.watchers.add(draw);
-  sea2.on("online", draw);
-  sea2.on("offline", draw);
+  ledger.watchers.add(draw2);
+  sea2.on("online", draw2);
+  sea2.on("offline", draw2);
   await sea2.goOnline(location.origin.replace(/^http/, "ws"));
   channel2 = sea2.join(channelName);
   channel2.on("connect", () => note("Somebody else is here."));
   channel2.on("disconnect", () => note("Nobody else is here any more."));
-  channel2.on("say", (text2, from2) => {
-    if (typeof text2 === "string") add({ at: Date.now(), from: from2.toString(), text: text2.slice(0, longest) });
+  channel2.on("say", (text3, from2) => {
+    if (typeof text3 === "string") add({ at: Date.now(), from: from2.toString(), text: text3.slice(0, longest) });
   });
-  draw();
+  draw2();
 }
-var note = (text2) => add({ at: Date.now(), text: text2 });
+var note = (text3) => add({ at: Date.now(), text: text3 });
 function add(line) {
   lines.push(line);
   if (lines.length > most) lines.shift();
-  draw();
+  draw2();
   const list2 = document.querySelector(".said");
   if (list2) list2.scrollTop = list2.scrollHeight;
 }
@@ -9196,7 +9609,7 @@ function peers() {
     received_bytes: 0
   }));
 }
-function draw() {
+function draw2() {
   const near = peers();
   const here = node?.addr.toString() ?? "";
   show(
@@ -9245,11 +9658,11 @@ function talk() {
 function say(e) {
   e.preventDefault();
   const input2 = e.currentTarget.elements.namedItem("text");
-  const text2 = input2.value.trim();
-  if (!text2 || !channel2 || !node) return;
+  const text3 = input2.value.trim();
+  if (!text3 || !channel2 || !node) return;
   input2.value = "";
-  add({ at: Date.now(), from: node.addr.toString(), text: text2 });
-  channel2.send("say", text2).catch((err) => note(`Not said: ${err instanceof Error ? err.message : String(err)}`));
+  add({ at: Date.now(), from: node.addr.toString(), text: text3 });
+  channel2.send("say", text3).catch((err) => note(`Not said: ${err instanceof Error ? err.message : String(err)}`));
 }
 function work2(online) {
   const busy = run2 !== void 0 && !run2.bought && !run2.trouble;
@@ -9277,7 +9690,7 @@ function outcome2(r) {
       "div",
       { class: "progress", role: "status" },
       meter(Number(at2?.fuel ?? 0n), r.n * 60, "progress"),
-      h("span", null, at2 ? `${at2.state}${at2.fuel > 0n ? `, ${fuel(Number(at2.fuel))}` : ""}${at2.why ? ` (${at2.why})` : ""}` : "asking")
+      h("span", null, at2 ? `${at2.state}${at2.fuel > 0n ? `, ${fuel2(Number(at2.fuel))}` : ""}${at2.why ? ` (${at2.why})` : ""}` : "asking")
     );
   }
   return [
@@ -9296,9 +9709,9 @@ function outcome2(r) {
   ];
 }
 async function fetched(name) {
-  const answer4 = await fetch(name);
-  if (!answer4.ok) throw new Error(`${name}: the node answered ${answer4.status}`);
-  return new Uint8Array(await answer4.arrayBuffer());
+  const answer5 = await fetch(name);
+  if (!answer5.ok) throw new Error(`${name}: the node answered ${answer5.status}`);
+  return new Uint8Array(await answer5.arrayBuffer());
 }
 function buy(e) {
   e.preventDefault();
@@ -9306,21 +9719,21 @@ function buy(e) {
   const select = e.currentTarget.elements.namedItem("n");
   const r = { n: Number(select.value) };
   run2 = r;
-  draw();
+  draw2();
   program ??= fetched("primes.wasm");
   program.then((module) => buyer.run(module, { args: args(r.n), maxCredit: cap, progress: (p) => {
     r.progress = p;
-    draw();
+    draw2();
   } }).done).then((bought) => {
     r.bought = bought;
   }, (err) => {
     r.trouble = err instanceof Error ? err.message : String(err);
-  }).then(draw);
+  }).then(draw2);
 }
 var args = (n) => ["primes", String(n)];
 async function recompute(r) {
   r.again = "running";
-  draw();
+  draw2();
   try {
     checker ??= engine();
     const module = await program;
@@ -9331,7 +9744,7 @@ async function recompute(r) {
     delete r.again;
     note(`The bill was not recomputed: ${err instanceof Error ? err.message : String(err)}`);
   }
-  draw();
+  draw2();
 }
 async function engine() {
   const rewriter = await WebAssembly.compile(await fetched("meter.wasm"));
@@ -9352,7 +9765,7 @@ function sell(online) {
         h("input", { type: "range", min: 10, max: 100, step: 10, value: share, "aria-label": "Share of a core, in percent", oninput: (e) => {
           share = Number(e.currentTarget.value);
           void worker?.then((w) => w.share(share / 100));
-          draw();
+          draw2();
         } }),
         h("span", { class: "share" }, `${share} % of a core`),
         h("button", { type: "button", disabled: !online || !ledger || !buyer, "aria-pressed": String(selling), onclick: () => void toggle() }, selling ? "Stop" : "Sell")
@@ -9364,7 +9777,7 @@ function sell(online) {
           { "data-key": toHex(s2.order) },
           who(toHex(s2.buyer)),
           statePill(s2.state),
-          h("span", { class: "faint" }, `${fuel(Number(s2.fuel))}${s2.cost > 0n ? ` \xB7 ${credits(Number(s2.cost))}` : ""}`)
+          h("span", { class: "faint" }, `${fuel2(Number(s2.fuel))}${s2.cost > 0n ? ` \xB7 ${credits(Number(s2.cost))}` : ""}`)
         )))
       ] : null
     )
@@ -9372,18 +9785,18 @@ function sell(online) {
 }
 async function toggle() {
   selling = !selling;
-  draw();
+  draw2();
   try {
     worker ??= engine();
     const w = await worker;
     w.share(share / 100);
     if (!seller) {
       seller = new Seller(node, ledger, w, buyer.shelf);
-      seller.changed = draw;
+      seller.changed = draw2;
       const rest3 = new Rest({ hidden: true, battery: typeof navigator.getBattery === "function" }, (why) => {
         resting = why;
         seller.rest(why || (selling ? "" : "paused"));
-        draw();
+        draw2();
       });
       resting = rest3.why;
     }
@@ -9393,13 +9806,13 @@ async function toggle() {
     worker = void 0;
     note(`Nothing is sold: ${err instanceof Error ? err.message : String(err)}`);
   }
-  draw();
+  draw2();
 }
-draw();
-join2().catch((err) => {
+draw2();
+join().catch((err) => {
   trouble = err instanceof Error ? err.message : String(err);
-  draw();
+  draw2();
 });
 setInterval(() => {
-  if (!document.hidden) draw();
+  if (!document.hidden) draw2();
 }, 2e3);

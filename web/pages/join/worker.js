@@ -1,8 +1,8 @@
 // ../src/error.ts
 var SeaError = class extends Error {
   code;
-  constructor(code, text3) {
-    super(text3);
+  constructor(code, text4) {
+    super(text4);
     this.name = "SeaError";
     this.code = code;
   }
@@ -10,8 +10,9 @@ var SeaError = class extends Error {
 
 // ../src/bytes.ts
 var encoder = new TextEncoder();
-function utf8(text3) {
-  return encoder.encode(text3);
+var none = new Uint8Array(0);
+function utf8(text4) {
+  return encoder.encode(text4);
 }
 function concat(...pieces) {
   const whole3 = new Uint8Array(pieces.reduce((n, p) => n + p.length, 0));
@@ -23,11 +24,8 @@ function concat(...pieces) {
   return whole3;
 }
 function compare(a, b) {
-  const n = Math.min(a.length, b.length);
-  for (let i = 0; i < n; i++) {
-    if (a[i] !== b[i]) return a[i] < b[i] ? -1 : 1;
-  }
-  return Math.sign(a.length - b.length);
+  for (let i = 0; i < a.length && i < b.length; i++) if (a[i] !== b[i]) return a[i] - b[i];
+  return a.length - b.length;
 }
 
 // ../src/identity/cbor.ts
@@ -39,7 +37,13 @@ var Float = class {
   }
   value;
 };
-var Major = { uint: 0, negative: 1, bytes: 2, text: 3, array: 4, map: 5, tag: 6, simple: 7 };
+var uint = 0;
+var negative = 1;
+var bytes = 2;
+var text = 3;
+var array = 4;
+var tag = 6;
+var simple = 7;
 function decodeExact(b) {
   return whole(new Reader(b, true));
 }
@@ -48,56 +52,115 @@ function whole(r) {
   if (r.at !== r.b.length) throw r.fail(r.at, `${r.b.length - r.at} bytes after the value`);
   return v;
 }
-function read(r, depth) {
+function refuse(what) {
+  return new SeaError("cbor", `write: ${what}`);
+}
+function read(r, depth2) {
   const at = r.at;
   const { major, n } = r.head();
   switch (major) {
-    case Major.uint:
+    case uint:
       return n;
-    case Major.negative: {
+    case negative: {
       const v = -1n - BigInt(n);
       if (v < -(1n << 63n)) throw r.fail(at, "integer below -2^63");
       return v >= Number.MIN_SAFE_INTEGER ? Number(v) : v;
     }
-    case Major.bytes:
+    case bytes:
       return r.take(at, n).slice();
-    case Major.text:
+    case text:
       return r.text(at, n);
-    case Major.tag:
+    case tag:
       throw r.fail(at, `tag ${n}: tags are not used`);
-    case Major.simple:
+    case simple:
       return r.simple(at);
   }
-  if (depth === maxDepth) throw r.fail(at, `more than ${maxDepth} levels deep`);
+  if (depth2 === maxDepth) throw r.fail(at, `more than ${maxDepth} levels deep`);
   if (n > maxElements) throw r.fail(at, `${n} members, ${maxElements} at most`);
   const count = Number(n);
   const rest = r.b.length - r.at;
-  if (major === Major.array) {
+  if (major === array) {
     if (count > rest) throw r.fail(at, `array of ${count} members in ${rest} bytes`);
     const list2 = [];
-    for (let i = 0; i < count; i++) list2.push(read(r, depth + 1));
+    for (let i = 0; i < count; i++) list2.push(read(r, depth2 + 1));
     return list2;
   }
   if (count > rest / 2) throw r.fail(at, `map of ${count} pairs in ${rest} bytes`);
-  return readPairs(r, count, depth + 1);
+  return readPairs(r, count, depth2 + 1);
 }
-function readPairs(r, count, depth) {
-  const map2 = {};
+function readPairs(r, count, depth2) {
+  const made2 = {};
   let last;
   for (let i = 0; i < count; i++) {
     const at = r.at;
     const { major, n } = r.head();
-    if (major !== Major.text) throw r.fail(at, "map key is not text");
+    if (major !== text) throw r.fail(at, "map key is not text");
     const name2 = r.text(at, n);
     const key = r.b.subarray(at, r.at);
     const order = last ? compare(key, last) : 1;
-    if (order === 0) throw r.fail(at, "map key comes twice");
-    if (order < 0) throw r.fail(at, "map keys are out of order");
+    if (order <= 0) throw r.fail(at, order === 0 ? "map key comes twice" : "map keys are out of order");
     last = key;
-    Object.defineProperty(map2, name2, { value: read(r, depth), enumerable: true, writable: true, configurable: true });
+    Object.defineProperty(made2, name2, { value: read(r, depth2), enumerable: true, writable: true, configurable: true });
   }
-  return map2;
+  return made2;
 }
+var Writer = class {
+  #b = new Uint8Array(64);
+  #n = 0;
+  /** done gives what was written; nothing may be written after it. */
+  done() {
+    return this.#b.subarray(0, this.#n);
+  }
+  #room(n) {
+    const at = this.#n;
+    if (at + n > this.#b.length) {
+      const larger = new Uint8Array(Math.max(at + n, 2 * this.#b.length));
+      larger.set(this.#b);
+      this.#b = larger;
+    }
+    this.#n += n;
+    return at;
+  }
+  byte(x) {
+    const at = this.#room(1);
+    this.#b[at] = x;
+  }
+  raw(b) {
+    const at = this.#room(b.length);
+    this.#b.set(b, at);
+  }
+  /** head writes a head in its shortest form. n is 0 … 2^64-1. */
+  head(major, n) {
+    const m = major << 5;
+    if (n < 24) return this.byte(m | Number(n));
+    const power = n < 256 ? 0 : n < 65536 ? 1 : n < 4294967296 ? 2 : 3;
+    this.byte(m | 24 + power);
+    const size = 1 << power;
+    const at = this.#room(size);
+    for (let i = size - 1, left = BigInt(n); i >= 0; i--, left >>= 8n) this.#b[at + i] = Number(left & 0xffn);
+  }
+  bytes(b) {
+    this.head(bytes, b.length);
+    this.raw(b);
+  }
+  text(s) {
+    if (/\p{Surrogate}/u.test(s)) throw refuse("text with half a surrogate pair");
+    const b = utf8(s);
+    this.head(text, b.length);
+    this.raw(b);
+  }
+  /** float writes the shortest float that keeps f, and not-a-number as f97e00. */
+  float(f) {
+    const half = toHalf(f);
+    const size = half !== void 0 ? 2 : Math.fround(f) === f ? 4 : 8;
+    this.byte(249 + (size >> 2));
+    const at = this.#room(size);
+    const view = new DataView(this.#b.buffer);
+    if (half !== void 0) view.setUint16(at, half);
+    else if (size === 4) view.setFloat32(at, f);
+    else view.setFloat64(at, f);
+  }
+};
 var Reader = class {
   constructor(b, exact = false) {
     this.b = b;
@@ -126,7 +189,7 @@ var Reader = class {
     const n = this.#uint(size);
     this.at += size;
     const least2 = [24, 256, 65536, 4294967296][info - 24];
-    if (major !== Major.simple && n < least2) throw this.fail(at, `${n} is not written in the shortest way`);
+    if (major !== simple && n < least2) throw this.fail(at, `${n} is not written in the shortest way`);
     return { major, n };
   }
   #uint(size) {
@@ -159,220 +222,73 @@ var Reader = class {
   }
   #simple(at) {
     const info = this.b[at] & 31;
-    switch (info) {
-      case 20:
-        return false;
-      case 21:
-        return true;
-      case 22:
-        return null;
-      case 25:
-        return this.#half(at);
-      case 26: {
-        const f = this.#view.getFloat32(at + 1);
-        if (Number.isNaN(f) || toHalf(f) !== void 0) throw this.fail(at, "float is not written in the shortest way");
-        return f;
-      }
-      case 27: {
-        const f = this.#view.getFloat64(at + 1);
-        if (Number.isNaN(f) || Math.fround(f) === f) throw this.fail(at, "float is not written in the shortest way");
-        return f;
-      }
+    if (info >= 20 && info <= 22) return [false, true, null][info - 20];
+    if (info < 25) throw this.fail(at, `simple value ${info === 24 ? this.b[at + 1] : info}: only false, true and null are used`);
+    const view = this.#view;
+    const f = info === 25 ? ofHalf(view.getUint16(at + 1)) : info === 26 ? view.getFloat32(at + 1) : view.getFloat64(at + 1);
+    const w = new Writer();
+    w.float(f);
+    if (compare(w.done(), this.b.subarray(at, this.at)) !== 0) {
+      throw this.fail(at, info === 25 ? "not-a-number is not written as f97e00" : "float is not written in the shortest way");
     }
-    const n = info === 24 ? this.b[at + 1] : info;
-    throw this.fail(at, `simple value ${n}: only false, true and null are used`);
-  }
-  #half(at) {
-    const bits = this.#view.getUint16(at + 1);
-    const exponent = bits >> 10 & 31;
-    const mantissa = bits & 1023;
-    const sign = bits & 32768 ? -1 : 1;
-    if (exponent === 31 && mantissa !== 0) {
-      if (bits !== 32256) throw this.fail(at, "not-a-number is not written as f97e00");
-      return NaN;
-    }
-    if (exponent === 31) return sign * Infinity;
-    if (exponent === 0) return sign * mantissa * 2 ** -24;
-    return sign * (mantissa + 1024) * 2 ** (exponent - 25);
+    return f;
   }
 };
 var decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+function ofHalf(bits) {
+  const exponent = bits >> 10 & 31;
+  const mantissa = bits & 1023;
+  const sign = bits & 32768 ? -1 : 1;
+  if (exponent === 31) return mantissa ? NaN : sign * Infinity;
+  return sign * (exponent ? mantissa + 1024 : mantissa) * 2 ** (Math.max(exponent, 1) - 25);
+}
 function toHalf(f) {
-  if (Math.fround(f) !== f) return void 0;
-  const view = new DataView(new ArrayBuffer(4));
-  view.setFloat32(0, f);
-  const bits = view.getUint32(0);
+  const [bits] = new Uint32Array(Float32Array.of(f).buffer);
   const sign = bits >>> 16 & 32768;
-  const exponent = (bits >>> 23 & 255) - 127;
-  const mantissa = bits & 8388607;
-  if (exponent === 128) return sign | 31744;
-  if (exponent > 15) return void 0;
-  if (exponent >= -14) return mantissa & 8191 ? void 0 : sign | exponent + 15 << 10 | mantissa >> 13;
-  if (exponent >= -24) {
-    const whole3 = mantissa | 8388608;
-    const drop = -1 - exponent;
-    return whole3 & (1 << drop) - 1 ? void 0 : sign | whole3 >> drop;
-  }
-  return f === 0 ? sign : void 0;
+  if (Number.isNaN(f)) return 32256;
+  if (Math.abs(f) === Infinity) return sign | 31744;
+  const exponent = Math.max((bits >>> 23 & 255) - 127, -14);
+  const mantissa = Math.abs(f) * 2 ** (10 - exponent);
+  if (exponent > 15 || mantissa % 1) return void 0;
+  return sign | (exponent + 14 << 10) + mantissa;
 }
 
 // ../src/identity/shape.ts
-function read2(b, shape2, name2) {
-  return shape2(decodeExact(b), name2);
+function read2(b, shape, name2) {
+  return shape(decodeExact(b), name2);
 }
 function wrong(name2, why) {
   return new SeaError("cbor", `${name2}: ${why}`);
 }
-var uint = (most = Number.MAX_SAFE_INTEGER) => (v, name2) => {
-  if (typeof v !== "number" || !Number.isSafeInteger(v) || v < 0 || v > most) {
-    throw wrong(name2, `not an integer from 0 to ${most}`);
-  }
-  return v;
-};
-var wide = (v, name2) => {
-  return BigInt(uint64(v, name2));
-};
-var uint64 = (v, name2) => {
-  if (typeof v !== "number" && typeof v !== "bigint" || v < 0) throw wrong(name2, "not an integer from 0 to 2^64 - 1");
-  return v;
-};
-var bytes = (least2, most = least2) => (v, name2) => {
+var bytes2 = (least2, most = least2) => (v, name2) => {
   if (!(v instanceof Uint8Array) || v.length < least2 || v.length > most) {
     throw wrong(name2, least2 === most ? `not ${least2} bytes` : `not ${least2} to ${most} bytes`);
   }
   return v;
 };
-var text = (least2, most) => (v, name2) => {
+var text2 = (least2, most) => (v, name2) => {
   if (typeof v !== "string" || v.length > most || v.length * 3 < least2) throw wrong(name2, "not a text of the right size");
   const n = utf8(v).length;
   if (n < least2 || n > most) throw wrong(name2, `a text of ${n} bytes, not ${least2} to ${most}`);
   return v;
 };
-var list = (shape2, most) => (v, name2) => {
+var list = (shape, most) => (v, name2) => {
   if (!Array.isArray(v) || v.length > most) throw wrong(name2, `not a list of at most ${most}`);
-  return v.map((member, i) => shape2(member, `${name2} ${i + 1}`));
+  return v.map((member, i) => shape(member, `${name2} ${i + 1}`));
 };
 var tuple = (...shapes) => (v, name2) => {
   if (!Array.isArray(v) || v.length !== shapes.length) throw wrong(name2, `not an array of ${shapes.length}`);
-  return shapes.map((shape2, i) => shape2(v[i], `${name2} ${i + 1}`));
-};
-var map = (fields) => (v, name2) => {
-  if (v === null || typeof v !== "object" || Array.isArray(v) || v instanceof Uint8Array || v instanceof Float) throw wrong(name2, "not a map");
-  for (const key of Object.keys(v)) {
-    if (!Object.hasOwn(fields, key)) throw wrong(name2, `a field ${JSON.stringify(key.slice(0, 40))} that is not known here`);
-  }
-  const made2 = {};
-  for (const [key, shape2] of Object.entries(fields)) {
-    const member = shape2(Object.hasOwn(v, key) ? v[key] : void 0, `${name2}: ${key}`);
-    if (member !== void 0) made2[key] = member;
-  }
-  return made2;
-};
-var optional = (shape2) => (v, name2) => {
-  if (v === void 0) return void 0;
-  const zero = v === 0 || v === "" || v === false || v === null || (v instanceof Uint8Array || Array.isArray(v)) && v.length === 0;
-  if (zero) throw wrong(name2, "a zero value is written");
-  return shape2(v, name2);
-};
-var version = (v, name2) => {
-  if (v !== 1) throw wrong(name2, `version ${String(v)} is not known here`);
-  return 1;
+  return shapes.map((shape, i) => shape(v[i], `${name2} ${i + 1}`));
 };
 
-// ../src/compute/blob.ts
-var maxInputBytes = 1 << 30;
-var emptyHash = new Uint8Array([
-  227,
-  176,
-  196,
-  66,
-  152,
-  252,
-  28,
-  20,
-  154,
-  251,
-  244,
-  200,
-  153,
-  111,
-  185,
-  36,
-  39,
-  174,
-  65,
-  228,
-  100,
-  155,
-  147,
-  76,
-  164,
-  149,
-  153,
-  27,
-  120,
-  82,
-  184,
-  85
-]);
-var hashSize = 32;
-var parts = map({ hash: bytes(hashSize), size: uint(maxInputBytes) });
-var blob = (v, name2) => {
-  const b = parts(v, name2);
-  checkBlob(b, name2);
-  return b;
-};
-function checkBlob(b, name2) {
-  if (b.hash.length !== hashSize || !Number.isSafeInteger(b.size) || b.size < 0 || b.size > maxInputBytes) {
-    throw invalid(`${name2}: not a hash and up to ${maxInputBytes} bytes`);
-  }
-  if (b.size === 0 !== (compare(b.hash, emptyHash) === 0)) {
-    throw invalid(`${name2}: hash and size disagree about being empty`);
-  }
-}
-function invalid(why) {
-  return new SeaError("invalid", why);
-}
-
-// ../src/compute/job.ts
-var Most = {
-  moduleBytes: 64 << 20,
-  jobBytes: 48 << 10,
-  fuel: 1n << 62n,
-  memoryPages: 65535,
-  outputBytes: 1 << 30,
-  files: 1 << 14,
-  depth: 1 << 18,
-  wallMillis: 7 * 24 * 60 * 60 * 1e3
-};
-var maxEntry = 128;
-var maxArgs = 256;
-var maxArgBytes = 32 << 10;
-var maxInputs = 512;
-var maxStart = 1n << 62n;
-var limits = map({
-  fuel: wide,
-  memory_pages: uint(Most.memoryPages),
-  output_bytes: uint(Most.outputBytes),
-  files: uint(Most.files),
-  depth: uint(Most.depth),
-  wall_ms: uint(Most.wallMillis)
-});
-var file = map({ path: text(1, 1024), hash: bytes(hashSize), size: uint(maxInputBytes) });
-var shape = map({
-  v: version,
-  module: bytes(hashSize),
-  module_size: uint(Most.moduleBytes),
-  entry: optional(text(1, maxEntry)),
-  args: list(text(0, maxArgBytes), maxArgs),
-  env: list(text(0, maxArgBytes), maxArgs),
-  stdin: blob,
-  files: list(file, maxInputs),
-  limits,
-  seed: bytes(32),
-  start: wide,
-  tariff: uint()
-});
+// ../src/compute/most.ts
+var moduleBytes = 64 << 20;
+var jobBytes = 48 << 10;
+var fuel = 1n << 62n;
+var outputBytes = 1 << 30;
+var files = 1 << 14;
+var depth = 1 << 18;
+var wallMillis = 7 * 24 * 60 * 60 * 1e3;
 
 // ../src/compute/wasi/errno.ts
 var Errno = class {
@@ -486,10 +402,10 @@ var Tree = class {
     node.parent = folder;
   }
   #input({ path: path2, data }) {
-    const parts2 = path2.split("/");
+    const parts = path2.split("/");
     let folder = this.root;
-    parts2.forEach((name2, i) => {
-      const last = i === parts2.length - 1;
+    parts.forEach((name2, i) => {
+      const last = i === parts.length - 1;
       let node = folder.kids.get(name2);
       if (!node) {
         node = new Node(name2, this.#ino(), !last, false);
@@ -514,10 +430,10 @@ var Tree = class {
     if (path2[0] === "/") throw NOTCAPABLE;
     let place = { folder: from, name: null, node: from, slash: false };
     let climbed = 0;
-    const parts2 = path2.split("/");
-    parts2.forEach((name2, i) => {
+    const parts = path2.split("/");
+    parts.forEach((name2, i) => {
       if (name2 === "") {
-        place.slash = i === parts2.length - 1;
+        place.slash = i === parts.length - 1;
         return;
       }
       const at = place.node;
@@ -543,13 +459,13 @@ var Tree = class {
     if (place.name === null) throw INVAL;
     if (!place.folder.parent) throw NOENT;
     if (!place.folder.writable) throw ROFS;
-    let parts2 = 0;
-    let bytes2 = 0;
+    let parts = 0;
+    let bytes3 = 0;
     for (let n = place.folder; n !== this.root; n = n.parent) {
-      parts2++;
-      bytes2 += n.bytes.length + 1;
+      parts++;
+      bytes3 += n.bytes.length + 1;
     }
-    if (parts2 + 1 + reach.parts > maxParts || bytes2 + utf8(place.name).length + reach.bytes > maxPath) {
+    if (parts + 1 + reach.parts > maxParts || bytes3 + utf8(place.name).length + reach.bytes > maxPath) {
       throw NAMETOOLONG;
     }
     return place.name;
@@ -702,10 +618,10 @@ var Spans = class {
   #list = [];
   /** size is how many bytes they have together. */
   size = 0;
-  add(bytes2) {
-    if (bytes2.length === 0) return;
-    this.#list.push(bytes2);
-    this.size += bytes2.length;
+  add(bytes3) {
+    if (bytes3.length === 0) return;
+    this.#list.push(bytes3);
+    this.size += bytes3.length;
   }
   /** bytes are copies of the first n. */
   bytes(n) {
@@ -720,10 +636,10 @@ var Spans = class {
     return all3;
   }
   /** fill puts the bytes into the spans. */
-  fill(bytes2) {
+  fill(bytes3) {
     let done = 0;
     for (const span of this.#list) {
-      const piece = bytes2.subarray(done, done + span.length);
+      const piece = bytes3.subarray(done, done + span.length);
       span.set(piece);
       done += piece.length;
     }
@@ -939,17 +855,17 @@ var World = class {
   }
   // ---- what is written
   /** say writes to stdout or stderr what there is room for. */
-  say(to, bytes2) {
-    this.pay(bytes2.length);
-    const fits = bytes2.slice(0, this.#room);
+  say(to, bytes3) {
+    this.pay(bytes3.length);
+    const fits = bytes3.slice(0, this.#room);
     this.#bytes += fits.length;
     if (fits.length > 0) this[to].push(fits);
-    if (fits.length < bytes2.length) throw new Stop("output_limit");
+    if (fits.length < bytes3.length) throw new Stop("output_limit");
   }
   /** print writes to stdout as one call without its bound. */
-  print(bytes2) {
+  print(bytes3) {
     this.begin();
-    this.say("stdout", bytes2);
+    this.say("stdout", bytes3);
   }
   get #room() {
     return this.#outputBytes - this.#bytes;
@@ -1045,7 +961,7 @@ function noSocket(w, _m, fd) {
   w.get(fd);
   throw NOTSOCK;
 }
-var file2 = {
+var file = {
   fd_advise(w, _m, fd, _offset, _len, advice) {
     positioned(w.get(fd));
     if (advice > 5) throw INVAL;
@@ -1267,10 +1183,10 @@ var path = {
 
 // ../src/compute/wasi/text.ts
 function strings(w, m, list2, pointers, buf) {
-  const bytes2 = total(list2);
+  const bytes3 = total(list2);
   m.span(pointers, list2.length * 4);
-  m.span(buf, bytes2);
-  w.pay(list2.length * 4 + bytes2);
+  m.span(buf, bytes3);
+  w.pay(list2.length * 4 + bytes3);
   for (const s of list2) {
     m.put32(pointers, buf);
     m.span(buf, s.length).set(s);
@@ -1285,7 +1201,7 @@ function sizes(m, list2, count, size) {
 function total(list2) {
   return list2.reduce((n, s) => n + s.length, 0);
 }
-var text2 = {
+var text3 = {
   args_get: (w, m, pointers, buf) => strings(w, m, w.args, pointers, buf),
   args_sizes_get: (w, m, count, size) => sizes(m, w.args, count, size),
   environ_get: (w, m, pointers, buf) => strings(w, m, w.env, pointers, buf),
@@ -1338,9 +1254,9 @@ var time = {
     m.put64(result, w.now(id));
   },
   random_get(w, m, at, n) {
-    const bytes2 = m.span(at, n);
+    const bytes3 = m.span(at, n);
     for (let i = 0; i < n; i += randomPiece) {
-      const piece = bytes2.subarray(i, i + randomPiece);
+      const piece = bytes3.subarray(i, i + randomPiece);
       w.pay(piece.length);
       w.random.fill(piece);
     }
@@ -1383,7 +1299,7 @@ var time = {
 
 // ../src/compute/wasi/calls.ts
 var module = "wasi_snapshot_preview1";
-var all2 = { ...text2, ...time, ...file2, ...path };
+var all2 = { ...text3, ...time, ...file, ...path };
 var params = {
   args_get: "ii",
   args_sizes_get: "ii",
@@ -1650,10 +1566,10 @@ function importable(f) {
 }
 
 // ../src/compute/meter.ts
-var name = text(0, Most.moduleBytes);
+var name = text2(0, moduleBytes);
 var maxEntries = 1e4;
 var maxMetered = 1 << 30;
-var made = tuple(list(tuple(name, name, name), maxEntries), list(tuple(name, name), maxEntries), bytes(0, maxMetered));
+var made = tuple(list(tuple(name, name, name), maxEntries), list(tuple(name, name), maxEntries), bytes2(0, maxMetered));
 function meter(rewriter, module2, pages) {
   const { code, stdout, stderr } = rewrite(rewriter, module2, pages);
   if (code !== 0) throw new SeaError("module", new TextDecoder().decode(stderr).slice(0, 300));
@@ -1825,7 +1741,7 @@ scope.onmessage = ({ data }) => {
   }
   try {
     if (!work) throw new SeaError("engine", "an order before the setup");
-    const done = work.do(data, () => scope.postMessage({ begun: true }), (fuel) => scope.postMessage({ fuel }));
+    const done = work.do(data, () => scope.postMessage({ begun: true }), (fuel2) => scope.postMessage({ fuel: fuel2 }));
     scope.postMessage({ done }, [done.stdout.buffer, done.stderr.buffer]);
   } catch (err) {
     if (err instanceof SeaError && err.code === "module") scope.postMessage({ refused: err.message });

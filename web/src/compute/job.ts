@@ -4,21 +4,10 @@ import { type Bytes, sha256, utf8 } from "../bytes.ts";
 import { encode } from "../identity/cbor.ts";
 import { bytes, list, map, type Of, optional, read, text, uint, version, wide } from "../identity/shape.ts";
 import { blob, checkBlob, checkPath, checkSorted, emptyBlob, hashSize, invalid, maxInputBytes, parents } from "./blob.ts";
+import * as Most from "./most.ts";
 
 /** tariff1 is the only price list of fuel so far. */
 export const tariff1 = 1;
-
-/** Most are the bounds of every job. */
-export const Most = {
-	moduleBytes: 64 << 20,
-	jobBytes: 48 << 10,
-	fuel: 1n << 62n,
-	memoryPages: 65535,
-	outputBytes: 1 << 30,
-	files: 1 << 14,
-	depth: 1 << 18,
-	wallMillis: 7 * 24 * 60 * 60 * 1000,
-} as const;
 
 const maxEntry = 128; // bytes of an export's name
 const maxArgs = 256; // arguments, and as many environment entries

@@ -4,7 +4,7 @@
 import { type Bytes, concat } from "../bytes.ts";
 import { SeaError } from "../error.ts";
 import { bytes, list, read, text, tuple } from "../identity/shape.ts";
-import { Most } from "./job.ts";
+import * as Most from "./most.ts";
 import { calls, module as world, params } from "./wasi/calls.ts";
 import { Stop, World } from "./wasi/world.ts";
 

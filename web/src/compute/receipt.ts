@@ -7,7 +7,8 @@ import { type Signer } from "../identity/ed25519.ts";
 import { bytes, map, type Of, read, text, uint, version, wide } from "../identity/shape.ts";
 import { Statement } from "../identity/statement.ts";
 import { hashSize, invalid } from "./blob.ts";
-import { Most, tariff1 } from "./job.ts";
+import { tariff1 } from "./job.ts";
+import * as Most from "./most.ts";
 import { checkEnd, code, end } from "./result.ts";
 
 /** receiptPurpose is what a receipt is signed for. */

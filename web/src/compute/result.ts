@@ -4,7 +4,7 @@ import { type Bytes, sha256 } from "../bytes.ts";
 import { encode } from "../identity/cbor.ts";
 import { type Shape, bool, bytes, list, map, type Of, read, text, uint, version } from "../identity/shape.ts";
 import { type Blob, blob, checkBlob, checkPath, checkSorted, hashSize, invalid } from "./blob.ts";
-import { Most } from "./job.ts";
+import * as Most from "./most.ts";
 
 /** ends are how a guest may end. The words are hashed and signed. */
 export const ends = ["exit", "trap", "out_of_fuel", "output_limit", "interrupted"] as const;

@@ -19,8 +19,15 @@ export class Float {
 	constructor(readonly value: number) {}
 }
 
-/** The major types, RFC 8949 §3.1. */
-export const Major = { uint: 0, negative: 1, bytes: 2, text: 3, array: 4, map: 5, tag: 6, simple: 7 } as const;
+// The major types, RFC 8949 §3.1.
+const uint = 0;
+const negative = 1;
+const bytes = 2;
+const text = 3;
+const array = 4;
+const map = 5;
+const tag = 6;
+const simple = 7;
 
 /** Uint is an unsigned integer: a bigint above 2^53-1, and only there. */
 export type Uint = number | bigint;
@@ -71,10 +78,10 @@ function write(w: Writer, v: unknown, depth: number): void {
 			return w.text(v);
 		case "bigint":
 			if (v >= 1n << 64n || v < -(1n << 63n)) throw refuse("an integer outside -2^63 … 2^64-1");
-			return v < 0n ? w.head(Major.negative, -1n - v) : w.head(Major.uint, v);
+			return v < 0n ? w.head(negative, -1n - v) : w.head(uint, v);
 		case "number":
 			if (!Number.isSafeInteger(v) || Object.is(v, -0)) return w.float(v);
-			return v < 0 ? w.head(Major.negative, -1 - v) : w.head(Major.uint, v);
+			return v < 0 ? w.head(negative, -1 - v) : w.head(uint, v);
 		case "object":
 			break;
 		default:
@@ -87,7 +94,7 @@ function write(w: Writer, v: unknown, depth: number): void {
 	if (depth === maxDepth) throw refuse(`more than ${maxDepth} levels deep`);
 	if (Array.isArray(v)) {
 		if (v.length > maxElements) throw refuse(`${v.length} members, ${maxElements} at most`);
-		w.head(Major.array, v.length);
+		w.head(array, v.length);
 		for (const member of v) write(w, member, depth + 1);
 		return;
 	}
@@ -109,7 +116,7 @@ function pairs(w: Writer, all: [unknown, unknown][], depth: number): void {
 		return { key: key.done(), member };
 	});
 	sorted.sort((a, b) => compare(a.key, b.key));
-	w.head(Major.map, sorted.length);
+	w.head(map, sorted.length);
 	for (const { key, member } of sorted) {
 		w.raw(key);
 		write(w, member, depth);
@@ -120,27 +127,27 @@ function read(r: Reader, depth: number): Exact {
 	const at = r.at;
 	const { major, n } = r.head();
 	switch (major) {
-		case Major.uint:
+		case uint:
 			return n;
-		case Major.negative: {
+		case negative: {
 			const v = -1n - BigInt(n);
 			if (v < -(1n << 63n)) throw r.fail(at, "integer below -2^63");
 			return v >= Number.MIN_SAFE_INTEGER ? Number(v) : v;
 		}
-		case Major.bytes:
+		case bytes:
 			return r.take(at, n).slice();
-		case Major.text:
+		case text:
 			return r.text(at, n);
-		case Major.tag:
+		case tag:
 			throw r.fail(at, `tag ${n}: tags are not used`);
-		case Major.simple:
+		case simple:
 			return r.simple(at);
 	}
 	if (depth === maxDepth) throw r.fail(at, `more than ${maxDepth} levels deep`);
 	if (n > maxElements) throw r.fail(at, `${n} members, ${maxElements} at most`);
 	const count = Number(n);
 	const rest = r.b.length - r.at;
-	if (major === Major.array) {
+	if (major === array) {
 		if (count > rest) throw r.fail(at, `array of ${count} members in ${rest} bytes`); // each takes a byte or more
 		const list: Exact[] = [];
 		for (let i = 0; i < count; i++) list.push(read(r, depth + 1));
@@ -152,22 +159,21 @@ function read(r: Reader, depth: number): Exact {
 
 /** readPairs reads a map. That its keys are in order also shows that none comes twice. */
 function readPairs(r: Reader, count: number, depth: number): Exact {
-	const map: { [key: string]: Exact } = {};
+	const made: { [key: string]: Exact } = {};
 	let last: Uint8Array | undefined;
 	for (let i = 0; i < count; i++) {
 		const at = r.at;
 		const { major, n } = r.head();
-		if (major !== Major.text) throw r.fail(at, "map key is not text");
+		if (major !== text) throw r.fail(at, "map key is not text");
 		const name = r.text(at, n);
 		const key = r.b.subarray(at, r.at);
 		const order = last ? compare(key, last) : 1;
-		if (order === 0) throw r.fail(at, "map key comes twice");
-		if (order < 0) throw r.fail(at, "map keys are out of order");
+		if (order <= 0) throw r.fail(at, order === 0 ? "map key comes twice" : "map keys are out of order");
 		last = key;
 		// Defined and not set, for a key "__proto__" would set something else.
-		Object.defineProperty(map, name, { value: read(r, depth), enumerable: true, writable: true, configurable: true });
+		Object.defineProperty(made, name, { value: read(r, depth), enumerable: true, writable: true, configurable: true });
 	}
-	return map;
+	return made;
 }
 
 /** Writer collects bytes. */
@@ -213,22 +219,22 @@ export class Writer {
 	}
 
 	bytes(b: Uint8Array): void {
-		this.head(Major.bytes, b.length);
+		this.head(bytes, b.length);
 		this.raw(b);
 	}
 
 	text(s: string): void {
 		if (/\p{Surrogate}/u.test(s)) throw refuse("text with half a surrogate pair");
 		const b = utf8(s);
-		this.head(Major.text, b.length);
+		this.head(text, b.length);
 		this.raw(b);
 	}
 
 	/** float writes the shortest float that keeps f, and not-a-number as f97e00. */
 	float(f: number): void {
-		const half = Number.isNaN(f) ? 0x7e00 : toHalf(f);
+		const half = toHalf(f);
 		const size = half !== undefined ? 2 : Math.fround(f) === f ? 4 : 8;
-		this.byte({ 2: 0xf9, 4: 0xfa, 8: 0xfb }[size]);
+		this.byte(0xf9 + (size >> 2));
 		const at = this.#room(size);
 		const view = new DataView(this.#b.buffer);
 		if (half !== undefined) view.setUint16(at, half);
@@ -269,7 +275,7 @@ export class Reader {
 		const n = this.#uint(size);
 		this.at += size;
 		const least = [24, 0x100, 0x10000, 0x100000000][info - 24]!; // the smallest that needs this head
-		if (major !== Major.simple && n < least) throw this.fail(at, `${n} is not written in the shortest way`);
+		if (major !== simple && n < least) throw this.fail(at, `${n} is not written in the shortest way`);
 		return { major, n };
 	}
 
@@ -307,67 +313,42 @@ export class Reader {
 
 	#simple(at: number): boolean | null | number {
 		const info = this.b[at]! & 0x1f;
-		switch (info) {
-			case 20:
-				return false;
-			case 21:
-				return true;
-			case 22:
-				return null;
-			case 25:
-				return this.#half(at);
-			case 26: {
-				const f = this.#view.getFloat32(at + 1);
-				if (Number.isNaN(f) || toHalf(f) !== undefined) throw this.fail(at, "float is not written in the shortest way");
-				return f;
-			}
-			case 27: {
-				const f = this.#view.getFloat64(at + 1);
-				if (Number.isNaN(f) || Math.fround(f) === f) throw this.fail(at, "float is not written in the shortest way");
-				return f;
-			}
+		if (info >= 20 && info <= 22) return [false, true, null][info - 20]!;
+		if (info < 25) throw this.fail(at, `simple value ${info === 24 ? this.b[at + 1] : info}: only false, true and null are used`);
+		const view = this.#view;
+		const f = info === 25 ? ofHalf(view.getUint16(at + 1)) : info === 26 ? view.getFloat32(at + 1) : view.getFloat64(at + 1);
+		const w = new Writer();
+		w.float(f);
+		if (compare(w.done(), this.b.subarray(at, this.at)) !== 0) {
+			throw this.fail(at, info === 25 ? "not-a-number is not written as f97e00" : "float is not written in the shortest way");
 		}
-		const n = info === 24 ? this.b[at + 1] : info;
-		throw this.fail(at, `simple value ${n}: only false, true and null are used`);
-	}
-
-	#half(at: number): number {
-		const bits = this.#view.getUint16(at + 1);
-		const exponent = (bits >> 10) & 0x1f;
-		const mantissa = bits & 0x3ff;
-		const sign = bits & 0x8000 ? -1 : 1;
-		if (exponent === 0x1f && mantissa !== 0) {
-			if (bits !== 0x7e00) throw this.fail(at, "not-a-number is not written as f97e00");
-			return NaN;
-		}
-		if (exponent === 0x1f) return sign * Infinity;
-		if (exponent === 0) return sign * mantissa * 2 ** -24;
-		return sign * (mantissa + 0x400) * 2 ** (exponent - 25);
+		return f;
 	}
 }
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
+/** ofHalf is the number that half precision has these bits for. */
+function ofHalf(bits: number): number {
+	const exponent = (bits >> 10) & 0x1f;
+	const mantissa = bits & 0x3ff;
+	const sign = bits & 0x8000 ? -1 : 1;
+	if (exponent === 0x1f) return mantissa ? NaN : sign * Infinity;
+	return sign * (exponent ? mantissa + 0x400 : mantissa) * 2 ** (Math.max(exponent, 1) - 25);
+}
+
 /**
  * toHalf gives the bits of f in half precision, or undefined when that loses
  * something: 11 significant bits, exponents from -14 to 15, below that multiples
- * of 2^-24. f is not not-a-number.
+ * of 2^-24.
  */
 function toHalf(f: number): number | undefined {
-	if (Math.fround(f) !== f) return undefined;
-	const view = new DataView(new ArrayBuffer(4));
-	view.setFloat32(0, f);
-	const bits = view.getUint32(0);
-	const sign = (bits >>> 16) & 0x8000;
-	const exponent = ((bits >>> 23) & 0xff) - 127;
-	const mantissa = bits & 0x7fffff;
-	if (exponent === 128) return sign | 0x7c00;
-	if (exponent > 15) return undefined;
-	if (exponent >= -14) return mantissa & 0x1fff ? undefined : sign | ((exponent + 15) << 10) | (mantissa >> 13);
-	if (exponent >= -24) {
-		const whole = mantissa | 0x800000; // a half's subnormal: shift out what it has no room for
-		const drop = -1 - exponent;
-		return whole & ((1 << drop) - 1) ? undefined : sign | (whole >> drop);
-	}
-	return f === 0 ? sign : undefined;
+	const [bits] = new Uint32Array(Float32Array.of(f).buffer);
+	const sign = (bits! >>> 16) & 0x8000;
+	if (Number.isNaN(f)) return 0x7e00;
+	if (Math.abs(f) === Infinity) return sign | 0x7c00;
+	const exponent = Math.max(((bits! >>> 23) & 0xff) - 127, -14);
+	const mantissa = Math.abs(f) * 2 ** (10 - exponent); // whole if f fits, with its first bit unless it is subnormal
+	if (exponent > 15 || mantissa % 1) return undefined;
+	return sign | (((exponent + 14) << 10) + mantissa);
 }

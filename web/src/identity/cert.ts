@@ -58,7 +58,7 @@ function check(c: Certificate): Certificate {
 	const bad = (why: string) => new SeaError("certificate", `bad certificate: ${why}`);
 	checkKey(c.node);
 	c.can.forEach((word, i) => {
-		if (!/^[a-z0-9:-]{1,32}$/.test(word) || word.endsWith("\n")) throw bad(`word ${i + 1} is not 1 to 32 of a-z, 0-9, : and -`);
+		if (!/^[a-z0-9:-]{1,32}$/.test(word)) throw bad(`word ${i + 1} is not 1 to 32 of a-z, 0-9, : and -`);
 		if (i > 0 && word <= c.can[i - 1]!) throw bad("words are not sorted, or one comes twice");
 	});
 	if (c.budget >= 1n << 62n) throw bad("budget is 2^62 or more");

@@ -1,7 +1,7 @@
 // Ed25519 with the rules of docs/PROTOCOL.md, part 1: which keys are accepted,
 // and ZIP-215 for signatures, so that no two peers disagree.
 
-import { type Bytes, compare, concat, fromHex, sha256, utf8 } from "../bytes.ts";
+import { type Bytes, concat, fromHex, sha256, toHex, utf8 } from "../bytes.ts";
 import { SeaError } from "../error.ts";
 
 /** keySize and signatureSize are in bytes. */
@@ -70,21 +70,14 @@ export async function work(key: Uint8Array): Promise<number> {
 	return first < 0 ? 8 * b.length : 8 * first + Math.clz32(b[first]!) - 24;
 }
 
-// The field's prime, and the y of all points of small order, little-endian,
-// without the sign of x.
-const prime = fromHex("edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f")!;
-const smallOrder = [
-	"0000000000000000000000000000000000000000000000000000000000000000",
-	"0100000000000000000000000000000000000000000000000000000000000000",
-	"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-	"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
-	"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
-].map((text) => fromHex(text)!);
+// The field's prime, and the y of the points of order 8; the other half of them has
+// prime - y. Points of smaller order have 0, 1 and prime - 1.
+const prime = 2n ** 255n - 19n;
+const order8 = 0x05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826n;
 
 function acceptable(key: Uint8Array): boolean {
-	const y = key.slice();
-	y[31]! &= 0x7f;
-	return compare(y.slice().reverse(), prime.slice().reverse()) < 0 && !smallOrder.some((s) => compare(s, y) === 0);
+	const y = BigInt.asUintN(255, BigInt(`0x${toHex(key.slice().reverse())}`)); // without the sign of x
+	return y > 1n && y < prime - 1n && y !== order8 && y !== prime - order8;
 }
 
 /**

@@ -11,7 +11,7 @@ import { bytes, read, type Shape, tuple } from "./shape.ts";
 export const maxBody = 1 << 20;
 
 function input(purpose: string, body: Uint8Array): Bytes {
-	if (!/^[a-z0-9/:._-]{1,64}$/.test(purpose) || purpose.endsWith("\n")) {
+	if (!/^[a-z0-9/:._-]{1,64}$/.test(purpose)) {
 		throw new SeaError("purpose", `bad purpose ${JSON.stringify(purpose.slice(0, 80))}`);
 	}
 	if (body.length > maxBody) throw new SeaError("length", `a statement's body has more than ${maxBody} bytes`);

@@ -9,7 +9,8 @@
 import { type Bytes, compare, toHex } from "../bytes.ts";
 import { SeaError } from "../error.ts";
 import { type Account } from "./account.ts";
-import { type Entry, Kind } from "./entry.ts";
+import { type Entry } from "./entry.ts";
+import * as Kind from "./kind.ts";
 import { pack, type Side, unpack } from "./format.ts";
 import { found, type Item, lastOf, open, type Run, run } from "./run.ts";
 import { type Store } from "./store.ts";

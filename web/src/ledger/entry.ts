@@ -3,10 +3,7 @@
 
 import { type Bytes, compare, sha256, utf8 } from "../bytes.ts";
 import { amount, hash, isZero, large, type LayoutOf, maxAmount, maxSeq, maxTick, record, type Side, sig, side, small, struct } from "./format.ts";
-
-/** Kind is what an entry does. The numbers are stable; 6 to 8 are refused. */
-export const Kind = { pay: 1, lock: 2, settle: 3, void: 4, fold: 5 } as const;
-export type Kind = (typeof Kind)[keyof typeof Kind];
+import * as Kind from "./kind.ts";
 
 /** entrySize is in bytes. */
 export const entrySize = 175;

@@ -7,7 +7,8 @@ import { type Signer } from "../identity/ed25519.ts";
 import { Statement } from "../identity/statement.ts";
 import { type Account, begun, claimOf, dueOf, grantOf, type Half, limitOf, saidOf, saying, standing, type State, undelivered } from "./account.ts";
 import { Book } from "./book.ts";
-import { type Entry, entry, headPurpose, Kind } from "./entry.ts";
+import { type Entry, entry, headPurpose } from "./entry.ts";
+import * as Kind from "./kind.ts";
 import { isZero, maxAmount, maxTick, pack, unpack, zero } from "./format.ts";
 import { grant as grantLayout, grantPurpose } from "./grant.ts";
 import { type LockTerms, type Release, release as releaseLayout, releasePurpose, signed, terms as termsLayout, type Voucher, voucher as voucherLayout, voucherPurpose } from "./lock.ts";
@@ -320,7 +321,7 @@ export class Ledger {
 	}
 }
 
-type Written = { kind: Kind; amount: bigint; ref: Bytes; body: Body };
+type Written = { kind: Entry["kind"]; amount: bigint; ref: Bytes; body: Body };
 
 const locksOf = (h: Half): number => Object.keys(h.tally.locks).length;
 const bad = (why: string) => new SeaError("bad_request", why);

@@ -3,7 +3,8 @@
 
 import { type Bytes, compare, sha256 } from "../bytes.ts";
 import { SeaError } from "../error.ts";
-import { type Entry, entry, Kind } from "./entry.ts";
+import { type Entry, entry } from "./entry.ts";
+import * as Kind from "./kind.ts";
 import { type Layout, sig, small } from "./format.ts";
 import { type LockTerms, type Settlement, settlement, terms, type Voiding, voiding, type Voucher, voucher } from "./lock.ts";
 

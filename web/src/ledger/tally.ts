@@ -2,7 +2,8 @@
 // has the same entries has the same tally. See docs/PROTOCOL.md, part 7, "Locks".
 
 import { type Bytes, compare, sha256, toHex } from "../bytes.ts";
-import { type Entry, Kind } from "./entry.ts";
+import { type Entry } from "./entry.ts";
+import * as Kind from "./kind.ts";
 import { isZero, maxAmount, zero } from "./format.ts";
 import { type LockTerms, type Settlement, type Voucher } from "./lock.ts";
 import { type Body, type Item } from "./run.ts";

@@ -11,7 +11,8 @@ import { Refused } from "./reason.ts";
 import { Shelf } from "./shelf.ts";
 import { blobsOf, type Progress, type RunOptions, type Spec, specOf } from "./spec.ts";
 import { type Bought, type Sink, Trade, type Trading } from "./trade.ts";
-import { due, Scope } from "./wire.ts";
+import { due } from "./wire.ts";
+import * as Scope from "./scope.ts";
 
 // How many sellers may fail a job, and orders come to nothing; the pauses, ms,
 // before sellers are asked again who were busy.

@@ -13,7 +13,8 @@ import { costOf, covers, least, type Price, withMemory } from "./price.ts";
 import { Refused } from "./reason.ts";
 import { hashOf, jobFor, type Spec } from "./spec.ts";
 import { ask as askForm, type Offer, offer as offerForm, open, type Quote, quote as quoteForm, refusal, sign } from "./statement.ts";
-import { askAnswer, offerAnswer, Scope } from "./wire.ts";
+import { askAnswer, offerAnswer } from "./wire.ts";
+import * as Scope from "./scope.ts";
 
 // The times, ms, and bounds of finding.
 const offerTime = 10_000;

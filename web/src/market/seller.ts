@@ -19,7 +19,8 @@ import { Refused } from "./reason.ts";
 import { Sale } from "./sale.ts";
 import { fetchBlob, type Shelf } from "./shelf.ts";
 import { ask as askForm, cancel as cancelForm, delivery as deliveryForm, offer as offerForm, open, order as orderForm, quote as quoteForm, refusal as refusalForm, sign } from "./statement.ts";
-import { askRequest, cancelRequest, dueAnswer, followRequest, orderRequest, Scope } from "./wire.ts";
+import { askRequest, cancelRequest, dueAnswer, followRequest, orderRequest } from "./wire.ts";
+import * as Scope from "./scope.ts";
 
 // How long offers and quotes hold, ms.
 const offerTime = 30_000;

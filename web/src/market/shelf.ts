@@ -9,7 +9,8 @@ import { read } from "../identity/shape.ts";
 import { type HashAddress } from "../node/addr.ts";
 import { type Handler } from "../node/rpc.ts";
 import { Refused } from "./reason.ts";
-import { followBytes, get, Scope } from "./wire.ts";
+import { followBytes, get } from "./wire.ts";
+import * as Scope from "./scope.ts";
 
 // How many pieces of a blob are asked for at once, and how long one may take, ms.
 const window = 4;

@@ -2,7 +2,8 @@
 
 import { type Bytes, compare, sha256, toHex, utf8 } from "../bytes.ts";
 import { type Blob, type Blobs, blobOf } from "../compute/blob.ts";
-import { defaultLimits, encodeJob, type Job, type Limits, Most, newJob } from "../compute/job.ts";
+import { defaultLimits, encodeJob, type Job, type Limits, newJob } from "../compute/job.ts";
+import * as Most from "../compute/most.ts";
 import { type Statement } from "../identity/statement.ts";
 import { type HashAddress } from "../node/addr.ts";
 import { SeaError } from "../error.ts";

@@ -19,7 +19,8 @@ import { Refused } from "./reason.ts";
 import { fetchBlob } from "./shelf.ts";
 import { type Progress } from "./spec.ts";
 import { cancel as cancelForm, type Delivery, delivery as deliveryForm, open, order as orderForm, quote as quoteForm, refusal, sign } from "./statement.ts";
-import { type Follow, follow, followMillis, Scope } from "./wire.ts";
+import { type Follow, follow, followMillis } from "./wire.ts";
+import * as Scope from "./scope.ts";
 
 // The times of a trade, ms: how long a seller may be away, and pauses.
 const patience = 30_000;

@@ -5,7 +5,8 @@ import { SeaError } from "../error.ts";
 import { type Statement } from "../identity/statement.ts";
 import { type Blobs } from "../compute/blob.ts";
 import { type Engine } from "../compute/engine.ts";
-import { hashJob, type Job, Most } from "../compute/job.ts";
+import { hashJob, type Job } from "../compute/job.ts";
+import * as Most from "../compute/most.ts";
 import { openReceipt, type Receipt } from "../compute/receipt.ts";
 
 /** Verification says what a second run came to. */

@@ -6,11 +6,6 @@ import { maxOutcomeBytes } from "../compute/result.ts";
 import { statement } from "../identity/statement.ts";
 import { reason } from "./statement.ts";
 
-export const Scope = {
-	offer: "market:offer", ask: "market:ask", order: "market:order", follow: "market:follow", cancel: "market:cancel", due: "market:due",
-	get: "storage:get",
-} as const;
-
 /** followBytes is the most of each stream in one answer, and of an outcome; followMillis the longest that one may be waited for. */
 export const followBytes = 256 << 10;
 export const followMillis = 25_000;

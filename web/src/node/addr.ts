@@ -1,7 +1,7 @@
 // The space in which the sea finds things: addresses of 224 bits and the XOR
 // distance between them. See docs/PROTOCOL.md, part 2.
 
-import { type Bytes, compare, fromHex, sha256, toHex, utf8 } from "../bytes.ts";
+import { type Bytes, compare, concat, draw, fromHex, sha256, toHex, utf8 } from "../bytes.ts";
 import { SeaError } from "../error.ts";
 
 const size = 28;
@@ -28,14 +28,12 @@ export class HashAddress {
 	static from(data: ArrayBuffer | Uint8Array | string): HashAddress {
 		if (typeof data !== "string") {
 			const b = new Uint8Array(data); // a copy, unless it is an ArrayBuffer
-			if (b.length !== size) throw new SeaError("address", `not an address: ${b.length} bytes, want ${size}`);
+			if (b.length !== size) throw wrong(`${b.length} bytes, want ${size}`);
 			return new HashAddress(b.slice());
 		}
-		if (data.length !== 2 * size) {
-			throw new SeaError("address", `not an address: ${data.length} characters, want ${2 * size}`);
-		}
+		if (data.length !== 2 * size) throw wrong(`${data.length} characters, want ${2 * size}`);
 		const b = fromHex(data);
-		if (!b) throw new SeaError("address", "not an address: a character is not a lower-case hex digit");
+		if (!b) throw wrong("a character is not a lower-case hex digit");
 		return new HashAddress(b);
 	}
 
@@ -54,24 +52,16 @@ export class HashAddress {
 	 * addr.flip(j).randomise(j + 1) has logDist j to addr.
 	 */
 	randomise(startBit: number): HashAddress {
-		if (!Number.isInteger(startBit) || startBit < 0 || startBit > bits) {
-			throw new RangeError(`randomise from bit ${startBit}, not 0 to ${bits}`);
-		}
-		const drawn = crypto.getRandomValues(new Uint8Array(size));
-		const whole = startBit >> 3;
-		drawn.set(this.#b.subarray(0, whole));
-		if (startBit % 8 !== 0) {
-			const mask = 0xff >> startBit % 8; // the bits to draw
-			drawn[whole] = (this.#b[whole]! & ~mask) | (drawn[whole]! & mask);
-		}
-		return new HashAddress(drawn);
+		checkBit("randomise from", startBit, bits);
+		return new HashAddress(draw(size).map((drawn, i) => {
+			const kept = 0xff00 >> Math.min(Math.max(startBit - 8 * i, 0), 8); // of this byte's bits
+			return (this.#b[i]! & kept) | (drawn & ~kept);
+		}));
 	}
 
 	/** flip turns one bit, 0 to 223, over. */
 	flip(bit: number): HashAddress {
-		if (!Number.isInteger(bit) || bit < 0 || bit >= bits) {
-			throw new RangeError(`flip of bit ${bit}, not 0 to ${bits - 1}`);
-		}
+		checkBit("flip of", bit, bits - 1);
 		const b = this.#b.slice();
 		b[bit >> 3]! ^= 0x80 >> bit % 8;
 		return new HashAddress(b);
@@ -129,10 +119,23 @@ export class HashAddress {
 	 * 0 if a is nearer, above if b is, 0 only if they are equal.
 	 */
 	compareTo(a: HashAddress, b: HashAddress): number {
-		for (let i = 0; i < size; i++) {
-			const d = (this.#b[i]! ^ a.#b[i]!) - (this.#b[i]! ^ b.#b[i]!);
-			if (d !== 0) return d;
-		}
-		return 0;
+		const at = a.logDist(b) >> 3; // the byte in which they differ; behind the last one there is nothing to differ
+		return (this.#b[at]! ^ a.#b[at]!) - (this.#b[at]! ^ b.#b[at]!);
 	}
 }
+
+const wrong = (why: string) => new SeaError("address", `not an address: ${why}`);
+
+function checkBit(what: string, bit: number, most: number): void {
+	if (!Number.isInteger(bit) || bit < 0 || bit > most) throw new RangeError(`${what} bit ${bit}, not 0 to ${most}`);
+}
+
+/** bytesOf gives a copy of an address's bytes. */
+export const bytesOf = (a: HashAddress): Bytes => new Uint8Array(a.getArrayBuffer());
+
+/** joined is the bytes of some addresses, one after the other. */
+export const joined = (all: readonly HashAddress[]): Bytes => concat(...all.map(bytesOf));
+
+/** split is joined's other way, of bytes in pieces of 28. */
+export const split = (b: Bytes): HashAddress[] =>
+	Array.from({ length: b.length / size }, (_, i) => HashAddress.from(b.subarray(size * i, size * i + size)));

@@ -1,6 +1,7 @@
 // The nodes by which a peer comes into the sea, and comes back.
 
 import { SeaError } from "../error.ts";
+import { about } from "./chance.ts";
 import { Refused } from "./hello.ts";
 import { type Link } from "./link.ts";
 
@@ -58,7 +59,7 @@ export class Bootstraps {
 			this.entered(b.link);
 		} catch (err) {
 			b.pause = Math.min(Math.max(2 * b.pause, pauseFirst), pauseLast);
-			b.until = Date.now() + b.pause * (0.8 + 0.4 * Math.random());
+			b.until = Date.now() + about(b.pause);
 			throw err;
 		} finally {
 			b.dialling = false;

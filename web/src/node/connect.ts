@@ -6,7 +6,7 @@ import { type Bytes, compare } from "../bytes.ts";
 import { SeaError } from "../error.ts";
 import { encode } from "../identity/cbor.ts";
 import { bytes, read, tuple } from "../identity/shape.ts";
-import { type HashAddress } from "./addr.ts";
+import { bytesOf, type HashAddress } from "./addr.ts";
 import { type Contact } from "./contact.ts";
 import { type Link } from "./link.ts";
 import { relayTo } from "./relayed.ts";
@@ -173,7 +173,7 @@ export class Connector {
 		const key = from.toString();
 		const other = this.#offers.get(key);
 		if (other) {
-			const smaller = compare(new Uint8Array(this.reach.addr.getArrayBuffer()), new Uint8Array(from.getArrayBuffer())) < 0;
+			const smaller = compare(bytesOf(this.reach.addr), bytesOf(from)) < 0;
 			if (other.issued === 0 ? smaller : issued <= other.issued) throw new SeaError("refused", "another offer is on its way");
 			other.withdrawn = true;
 			other.close();

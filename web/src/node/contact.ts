@@ -40,7 +40,7 @@ export async function signContact(signer: Signer, c: Omit<Contact, "by" | "signe
 export async function openContact(signed: Statement, net: string, now: number): Promise<Contact> {
 	const { v: _, ...c } = read(await signed.open(purpose), body, "contact record");
 	const bad = (why: string) => new SeaError("contact", `contact record: ${why}`);
-	if (![...c.urls, ...c.caps].every((s) => /^[!-~]+$/.test(s) && !s.endsWith("\n"))) throw bad("a URL or word with other characters");
+	if (![...c.urls, ...c.caps].every((s) => /^[!-~]+$/.test(s))) throw bad("a URL or word with other characters");
 	if (c.caps.some((word, i) => i > 0 && word <= c.caps[i - 1]!)) throw bad("capabilities are not sorted");
 	if (c.exp < c.iat || c.exp - c.iat > maxLife) throw bad("it holds for no time, or too long");
 	if (c.net !== net) throw bad("it is of another network");

@@ -16,7 +16,7 @@ const maxSigned = 66048;
 const scopeForm = /^[a-z0-9./:_-]{1,64}$/;
 
 /** isScope tells whether text names a handler: 1 to 64 of a-z 0-9 - . / : _ */
-export const isScope = (text: string): boolean => scopeForm.test(text) && !text.endsWith("\n");
+export const isScope = (text: string): boolean => scopeForm.test(text);
 
 const scope: Shape<string> = (v, name) => {
 	if (typeof v !== "string" || !isScope(v)) throw new SeaError("frame", `${name} is no scope`);
@@ -37,14 +37,6 @@ const pieces = (size: number, least: number, most: number): Shape<Bytes> => {
 };
 const ids = pieces(16, 0, 64);
 const members = pieces(28, 0, 8);
-
-/** Tag is what a frame begins with. */
-export const Tag = {
-	welcome: 0, ping: 1, pong: 2, close: 3, credit: 4, part: 5, open: 6, message: 7, request: 8, reply: 9, cancel: 10,
-	routed: 11, ack: 12, nak: 13, answer: 14, need: 15, elsewhere: 16,
-	relay: 24, relayCredit: 25, relayEnd: 26,
-	publish: 32, have: 33, graft: 34, prune: 35, neighbour: 36, partner: 37, leave: 38, walk: 39, shuffle: 40, shuffled: 41, past: 42,
-} as const;
 
 // What comes after the tag.
 const shapes = {
@@ -100,8 +92,3 @@ export function decodeFrame(b: Uint8Array): Frame {
 	const members: Shape<unknown[]> = shapes[tag as keyof Shapes];
 	return [tag, ...members((v as []).slice(1), `frame ${tag}`)] as Frame;
 }
-
-/** Reason is why a link ends. */
-export const Reason = {
-	none: 0, offline: 1, duplicate: 2, replaced: 3, full: 4, broken: 5, silent: 6, refused: 7, expired: 8, unwanted: 9,
-} as const;

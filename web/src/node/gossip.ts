@@ -8,7 +8,8 @@ import { type Signer } from "../identity/ed25519.ts";
 import { bytes, map, type Of, read, text, uint, uint64, version } from "../identity/shape.ts";
 import { Statement } from "../identity/statement.ts";
 import { HashAddress } from "./addr.ts";
-import { type Framed, isScope, Tag } from "./frame.ts";
+import { type Framed, isScope } from "./frame.ts";
+import * as Tag from "./tag.ts";
 
 /** maxPublished is the largest body of a message, in bytes. */
 export const maxPublished = 64 << 10;

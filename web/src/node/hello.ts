@@ -1,7 +1,7 @@
 // The handshake: both sides prove their keys, and each wire gets its seals. See
 // docs/PROTOCOL.md, part 4.
 
-import { type Bytes, compare, concat, utf8 } from "../bytes.ts";
+import { type Bytes, compare, concat, none, utf8 } from "../bytes.ts";
 import { SeaError } from "../error.ts";
 import { encode } from "../identity/cbor.ts";
 import { acting } from "../identity/cert.ts";
@@ -10,7 +10,7 @@ import { bytes, orNull, read, text, tuple, uint } from "../identity/shape.ts";
 import { statement, type Statement } from "../identity/statement.ts";
 import { HashAddress } from "./addr.ts";
 import { type Contact, openContact } from "./contact.ts";
-import { Reason } from "./frame.ts";
+import * as Reason from "./reason.ts";
 import { type Cipher, Handshake, type KeyPair, nonceOf } from "./noise.ts";
 import { type Lane, maxMessage } from "./wire.ts";
 
@@ -83,7 +83,7 @@ export function readRefusal(message: Bytes): Refused | undefined {
 export async function initiate(party: Party, talk: Talk, decide: (proof: Proof) => Promise<void>): Promise<Session> {
 	const noise = await Handshake.begin(true, prologue(party), party.keys);
 	return telling(talk, async () => {
-		talk.send(concat(versionByte, await noise.write(new Uint8Array(0))));
+		talk.send(concat(versionByte, await noise.write(none)));
 		const proof = await prove(party, noise, await hear(talk));
 		await decide(proof);
 		talk.send(concat(versionByte, await noise.write(says(party))));

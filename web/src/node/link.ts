@@ -1,11 +1,13 @@
 // A link is a proven connection to a neighbour: frames, direct calls, messages.
 // There is one per peer. See docs/PROTOCOL.md, part 4.
 
-import { type Bytes } from "../bytes.ts";
+import { type Bytes, none } from "../bytes.ts";
 import { SeaError } from "../error.ts";
 import { type Uint } from "../identity/cbor.ts";
 import { type HashAddress } from "./addr.ts";
-import { decodeFrame, type Frame, type Framed, isScope, maxBody, Reason, Tag } from "./frame.ts";
+import { decodeFrame, type Frame, type Framed, isScope, maxBody } from "./frame.ts";
+import * as Reason from "./reason.ts";
+import * as Tag from "./tag.ts";
 import { type Proof, type Session } from "./hello.ts";
 import { type Inbox } from "./inbox.ts";
 import { Outbox } from "./outbox.ts";
@@ -185,7 +187,7 @@ export class Link {
 			clearTimeout(timer);
 			stop();
 		});
-		for (const answer of this.#calls.values()) answer({ code: 5, text: `the link ended: ${why}`, body: new Uint8Array(0) });
+		for (const answer of this.#calls.values()) answer({ code: 5, text: `the link ended: ${why}`, body: none });
 		for (const serving of this.#serving.values()) serving.abort();
 		for (const message of this.#messages.splice(0)) message.failed(new SeaError("unreachable", `the link ended: ${why}`));
 		for (const { heard } of this.#pinged.values()) heard(Infinity);
@@ -232,7 +234,7 @@ export class Link {
 		this.#callBytes += body.length;
 		const cancel = () => {
 			this.send([Tag.cancel, id]);
-			this.#calls.get(id)?.({ code: 13, text: "", body: new Uint8Array(0) });
+			this.#calls.get(id)?.({ code: 13, text: "", body: none });
 		};
 		signal?.addEventListener("abort", cancel);
 		try {

@@ -2,11 +2,13 @@
 // to all of them, and names of those that are too large for that. See
 // docs/PROTOCOL.md, part 4, "Channels".
 
-import { type Bytes, concat, fromHex, toHex } from "../bytes.ts";
+import { type Bytes, concat, fromHex, none, toHex } from "../bytes.ts";
 import { SeaError } from "../error.ts";
 import { work } from "../identity/ed25519.ts";
-import { HashAddress } from "./addr.ts";
-import { type Frame, type Framed, Tag } from "./frame.ts";
+import { bytesOf, HashAddress, joined, split } from "./addr.ts";
+import { about, any, shuffle } from "./chance.ts";
+import { type Frame, type Framed } from "./frame.ts";
+import * as Tag from "./tag.ts";
 import { idOf, maxSkew, type Message, newPublish, openPublish } from "./gossip.ts";
 import { type Link } from "./link.ts";
 import { type Lobby } from "./lobby.ts";
@@ -122,7 +124,7 @@ export class Membership {
 		readonly at: HashAddress,
 		readonly hearer: Hearer,
 	) {
-		this.#chan = new Uint8Array(at.getArrayBuffer());
+		this.#chan = bytesOf(at);
 	}
 
 	/** partners is how many there are. */
@@ -167,7 +169,7 @@ export class Membership {
 				p.link.send([Tag.leave, this.#chan]);
 				this.#lose(p.link.key);
 				this.#remember(p.link.addr);
-			} else if (now - p.spoke >= aliveEvery) this.#send(p.link, [Tag.have, this.#chan, new Uint8Array(0)]);
+			} else if (now - p.spoke >= aliveEvery) this.#send(p.link, [Tag.have, this.#chan, none]);
 		}
 		for (const [key, s] of this.#suitors) if (now >= s.until) this.#fail(key);
 		for (const list of [this.#gone, this.#failed]) for (const [key, until] of list) if (now >= until) list.delete(key);
@@ -249,7 +251,7 @@ export class Membership {
 				if (this.#over || this.#suitors.get(key) !== suitor) return;
 				suitor.dialed = true;
 				suitor.until = Date.now() + answerWait;
-				link.send([Tag.neighbour, this.#chan, want, want === Want.fresh ? new Uint8Array(0) : this.#since(fresh)]);
+				link.send([Tag.neighbour, this.#chan, want, want === Want.fresh ? none : this.#since(fresh)]);
 			},
 			() => this.#suitors.get(key) === suitor && this.#fail(key),
 		);
@@ -260,7 +262,7 @@ export class Membership {
 	}
 
 	#pick(from: Iterable<HashAddress>): HashAddress | undefined {
-		return random([...from].filter((a) => this.#mayCourt(a.toString())));
+		return any([...from].filter((a) => this.#mayCourt(a.toString())));
 	}
 
 	#fail(key: string): void {
@@ -275,14 +277,14 @@ export class Membership {
 		const known = this.#partners.has(link.key);
 		if (!known && want === Want.room && this.#partners.size >= maxActive) {
 			this.#remember(link.addr);
-			return link.send([Tag.partner, this.#chan, 0, new Uint8Array(0), members]);
+			return link.send([Tag.partner, this.#chan, 0, none, members]);
 		}
 		this.#join(link, false);
-		this.#send(link, [Tag.partner, this.#chan, 1, want === Want.fresh ? new Uint8Array(0) : this.#since(fresh), members]);
+		this.#send(link, [Tag.partner, this.#chan, 1, want === Want.fresh ? none : this.#since(fresh), members]);
 		this.#news(this.#partners.get(link.key)!, ids);
 		if (want !== Want.fresh || known) return;
 		const led = shuffle([...this.#partners.values()].filter((p) => p.link !== link)).slice(0, active - 1);
-		for (const p of led) this.#send(p.link, [Tag.walk, this.#chan, new Uint8Array(link.addr.getArrayBuffer()), maxWalk]);
+		for (const p of led) this.#send(p.link, [Tag.walk, this.#chan, bytesOf(link.addr), maxWalk]);
 	}
 
 	#answered(link: Link, [, , yes, ids, members]: Framed<37>): void {
@@ -300,7 +302,7 @@ export class Membership {
 		}
 		this.#join(link, !suitor.led);
 		const p = this.#partners.get(link.key)!;
-		if (!p.lazy) this.#send(link, [Tag.graft, this.#chan, new Uint8Array(0)]);
+		if (!p.lazy) this.#send(link, [Tag.graft, this.#chan, none]);
 		this.#news(p, ids);
 	}
 
@@ -323,7 +325,7 @@ export class Membership {
 		const all = [...this.#partners.values()];
 		const kept = all.filter((p) => p.ours).length > maxOurs ? [] : all.filter((p) => p.ours);
 		const may = all.filter((p) => !kept.includes(p));
-		const p = random(may.filter((q) => q.lazy)) ?? random(may)!;
+		const p = any(may.filter((q) => q.lazy)) ?? any(may)!;
 		p.link.send([Tag.leave, this.#chan]);
 		remember(this.#gone, p.link.key, goneFor);
 		this.#lose(p.link.key);
@@ -346,40 +348,40 @@ export class Membership {
 		this.#passive.delete(key);
 		if (!lost) return;
 		if (this.#partners.size === 0) this.hearer.partners(false);
-		const lazy = lost.lazy ? undefined : random([...this.#partners.values()].filter((p) => p.lazy));
+		const lazy = lost.lazy ? undefined : any([...this.#partners.values()].filter((p) => p.lazy));
 		if (!lazy) return;
 		lazy.lazy = false;
-		this.#send(lazy.link, [Tag.graft, this.#chan, new Uint8Array(0)]);
+		this.#send(lazy.link, [Tag.graft, this.#chan, none]);
 	}
 
 	#remember(a: HashAddress): void {
 		const key = a.toString();
 		if (key === this.node.addr.toString() || this.#partners.has(key)) return;
-		if (this.#passive.size >= maxPassive) this.#passive.delete(random([...this.#passive.keys()])!);
+		if (this.#passive.size >= maxPassive) this.#passive.delete(any([...this.#passive.keys()])!);
 		this.#passive.set(key, a);
 	}
 
 	#walk(from: Partner, who: HashAddress, ttl: number): void {
 		if (who.equals(this.node.addr) || !this.#ratesOf(from.link).walks.take()) return;
 		if (ttl === maxWalk / 2) this.#remember(who);
-		const next = random([...this.#partners.values()].filter((p) => p !== from && !p.link.addr.equals(who)));
-		if (ttl > 0 && next) return this.#send(next.link, [Tag.walk, this.#chan, new Uint8Array(who.getArrayBuffer()), ttl - 1]);
+		const next = any([...this.#partners.values()].filter((p) => p !== from && !p.link.addr.equals(who)));
+		if (ttl > 0 && next) return this.#send(next.link, [Tag.walk, this.#chan, bytesOf(who), ttl - 1]);
 		if (this.#suitors.size - this.#courted() < maxLed) this.#court(who, Want.room, true);
 	}
 
 	#trade(): void {
-		const p = random([...this.#partners.values()]);
+		const p = any([...this.#partners.values()]);
 		if (!p) return;
 		this.#trading = true;
-		this.#send(p.link, [Tag.shuffle, this.#chan, new Uint8Array(this.node.addr.getArrayBuffer()), this.#sample(maxSample - 1, p.link.addr)]);
+		this.#send(p.link, [Tag.shuffle, this.#chan, bytesOf(this.node.addr), this.#sample(maxSample - 1, p.link.addr)]);
 	}
 
 	#shuffled(from: Partner, path: HashAddress[], members: Bytes): void {
 		const on = (a: HashAddress) => path.some((b) => b.equals(a));
 		if (!path.at(-1)!.equals(from.link.addr) || on(this.node.addr) || !this.#ratesOf(from.link).walks.take()) return;
-		const next = random([...this.#partners.values()].filter((p) => !on(p.link.addr)));
-		if (path.length < maxWalk && next) return this.#send(next.link, [Tag.shuffle, this.#chan, join([...path, this.node.addr]), members]);
-		this.#send(from.link, [Tag.shuffled, this.#chan, join(path.slice(0, -1)), this.#sample(maxSample, path[0]!)]);
+		const next = any([...this.#partners.values()].filter((p) => !on(p.link.addr)));
+		if (path.length < maxWalk && next) return this.#send(next.link, [Tag.shuffle, this.#chan, joined([...path, this.node.addr]), members]);
+		this.#send(from.link, [Tag.shuffled, this.#chan, joined(path.slice(0, -1)), this.#sample(maxSample, path[0]!)]);
 		for (const a of [path[0]!, ...split(members)]) this.#remember(a);
 	}
 
@@ -387,7 +389,7 @@ export class Membership {
 		const last = path.at(-1);
 		if (last) {
 			const p = this.#partners.get(last.toString());
-			if (p && this.#ratesOf(from.link).walks.take()) this.#send(p.link, [Tag.shuffled, this.#chan, join(path.slice(0, -1)), members]);
+			if (p && this.#ratesOf(from.link).walks.take()) this.#send(p.link, [Tag.shuffled, this.#chan, joined(path.slice(0, -1)), members]);
 			return;
 		}
 		if (this.#trading) for (const a of split(members)) this.#remember(a);
@@ -396,7 +398,7 @@ export class Membership {
 
 	#sample(n: number, not: HashAddress): Bytes {
 		const all = [...[...this.#partners.values()].map((p) => p.link.addr), ...this.#passive.values()];
-		return join(shuffle(all.filter((a) => !a.equals(not))).slice(0, n));
+		return joined(shuffle(all.filter((a) => !a.equals(not))).slice(0, n));
 	}
 
 	async #look(now: number): Promise<void> {
@@ -570,13 +572,4 @@ export class Membership {
 function remember(list: Map<string, number>, key: string, ms: number): void {
 	if (list.size >= maxRemembered) list.delete(list.keys().next().value!);
 	list.set(key, Date.now() + ms);
-}
-
-const about = (ms: number) => ms * (0.8 + 0.4 * Math.random());
-const random = <T>(list: T[]): T | undefined => list[Math.floor(Math.random() * list.length)];
-const join = (path: HashAddress[]): Bytes => concat(...path.map((a) => new Uint8Array(a.getArrayBuffer())));
-const split = (b: Bytes): HashAddress[] => Array.from({ length: b.length / 28 }, (_, i) => HashAddress.from(b.slice(28 * i, 28 * i + 28)));
-
-function shuffle<T>(list: T[]): T[] {
-	return list.map((x) => [Math.random(), x] as const).sort(([a], [b]) => a - b).map(([, x]) => x);
 }

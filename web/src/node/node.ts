@@ -1,18 +1,20 @@
 // Node is a peer of the sea: its links, its calls, and those that come to it. See
 // docs/PROTOCOL.md, part 4.
 
-import { type Bytes, compare } from "../bytes.ts";
+import { type Bytes, compare, draw, none } from "../bytes.ts";
 import { SeaError } from "../error.ts";
 import { encode } from "../identity/cbor.ts";
 import { acting } from "../identity/cert.ts";
 import { type Signer, work } from "../identity/ed25519.ts";
 import { orNull, read, tuple } from "../identity/shape.ts";
 import { statement, type Statement } from "../identity/statement.ts";
-import { HashAddress } from "./addr.ts";
+import { bytesOf, HashAddress } from "./addr.ts";
 import { Bootstraps } from "./bootstrap.ts";
 import { Connector, type Negotiator } from "./connect.ts";
 import { type Contact, openContact, signContact } from "./contact.ts";
-import { type Frame, Reason, Tag } from "./frame.ts";
+import { type Frame } from "./frame.ts";
+import * as Reason from "./reason.ts";
+import * as Tag from "./tag.ts";
 import { entityOf, type Party, type Session } from "./hello.ts";
 import { type Inbox } from "./inbox.ts";
 import { Link } from "./link.ts";
@@ -117,7 +119,7 @@ export class Node {
 			this.#direct(from, body, false);
 			const of = this.link(HashAddress.from(body));
 			if (of && Date.now() - of.heard > 3000) void this.#upkeep.doubt(of);
-			return new Uint8Array(0);
+			return none;
 		});
 	}
 
@@ -127,7 +129,7 @@ export class Node {
 		const seal = await newKeyPair();
 		const party = {
 			network: o.network ?? "sea", work: o.work ?? 12, keys, certificate: o.certificate ?? null,
-			run: crypto.getRandomValues(new Uint8Array(8)), agent: o.agent ?? "peersea",
+			run: draw(8), agent: o.agent ?? "peersea",
 			record: await contactOf(o, keys, seal),
 		};
 		return new Node(o, await HashAddress.ofNode(o.signer.key), seal, party);
@@ -223,12 +225,12 @@ export class Node {
 	}
 
 	async #callSealed(contact: Contact, to: HashAddress, first: Link | undefined, scope: string, body: Bytes): Promise<Bytes> {
-		const draft = this.#router.draft(to, sealedScope, new Uint8Array(0));
+		const draft = this.#router.draft(to, sealedScope, none);
 		const sealed = await sealCall(contact.seal, { ...draft, source: this.signer.key }, { scope, body, certificate: this.certificate });
 		const request = await newRequest(this.signer, { ...draft, body: sealed.body });
 		const reply = await this.#router.ask(request, first);
 		if (reply.code === 10) throw new Stale("expired", reply.text || "the call does not open there");
-		if (reply.code !== 0) result({ ...reply, body: new Uint8Array(0) });
+		if (reply.code !== 0) result({ ...reply, body: none });
 		return result(await sealed.answers.open(await hashOf(request), reply.body));
 	}
 
@@ -250,7 +252,7 @@ export class Node {
 	/** ask asks for a contact record: of the node at to, or of the other node nearest to it. */
 	async #ask(to: HashAddress, scope: string, first?: Link): Promise<Contact> {
 		this.#mustBeOnline();
-		const draft = this.#router.draft(to, scope, new Uint8Array(0), scope === nearScope ? this.addr : undefined);
+		const draft = this.#router.draft(to, scope, none, scope === nearScope ? this.addr : undefined);
 		const reply: Reply = await this.#router.ask(await newRequest(this.signer, draft), first);
 		return this.#learn(result({ ...reply }), reply.by);
 	}
@@ -275,7 +277,7 @@ export class Node {
 	async find(to: HashAddress, first: Link | undefined): Promise<Contact> {
 		if (first && !first.addr.equals(to)) {
 			try {
-				const body = await first.call(contactScope, new Uint8Array(to.getArrayBuffer()), AbortSignal.timeout(5000));
+				const body = await first.call(contactScope, bytesOf(to), AbortSignal.timeout(5000));
 				const contact = await this.#learn(body);
 				if ((await HashAddress.ofNode(contact.by)).equals(to)) return contact;
 			} catch {

@@ -1,9 +1,7 @@
 // Noise_XX_25519_AESGCM_SHA256, the Noise specification's revision 34, and the
 // parts that HPKE needs too: X25519, HKDF and AES-256-GCM by WebCrypto.
 
-import { type Bytes, concat, sha256, utf8 } from "../bytes.ts";
-
-const none = new Uint8Array(0);
+import { type Bytes, concat, none, sha256, utf8 } from "../bytes.ts";
 
 /** tagSize is how many bytes AES-GCM adds. */
 export const tagSize = 16;

@@ -2,7 +2,8 @@
 // parts, messages and what is relayed in their order. See docs/PROTOCOL.md, part 4, "Large frames".
 
 import { type Bytes } from "../bytes.ts";
-import { encodeFrame, type Frame, maxPiece, Tag } from "./frame.ts";
+import { encodeFrame, type Frame, maxPiece } from "./frame.ts";
+import * as Tag from "./tag.ts";
 import { type Session } from "./hello.ts";
 import { cut, maxOpen } from "./parts.ts";
 import { type Lane, type Wire } from "./wire.ts";

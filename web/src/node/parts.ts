@@ -3,7 +3,8 @@
 import { type Bytes, concat } from "../bytes.ts";
 import { SeaError } from "../error.ts";
 import { type Uint } from "../identity/cbor.ts";
-import { decodeFrame, type Frame, type Framed, maxFrame, maxPiece, Tag } from "./frame.ts";
+import { decodeFrame, type Frame, type Framed, maxFrame, maxPiece } from "./frame.ts";
+import * as Tag from "./tag.ts";
 
 /** maxOpen is how many cut frames may be under way at once in one direction. */
 export const maxOpen = 4;

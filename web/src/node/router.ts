@@ -1,12 +1,13 @@
 // Router finds ways: for this peer's routed calls, and for others' that come by.
 // See docs/PROTOCOL.md, part 4, "Routed calls".
 
-import { type Bytes, toHex } from "../bytes.ts";
+import { type Bytes, draw, toHex } from "../bytes.ts";
 import { type RpcCode, rpcCodes, SeaError } from "../error.ts";
 import { type Signer, work } from "../identity/ed25519.ts";
 import { type Uint } from "../identity/cbor.ts";
 import { HashAddress } from "./addr.ts";
-import { type Framed, Tag } from "./frame.ts";
+import { type Framed } from "./frame.ts";
+import * as Tag from "./tag.ts";
 import { type Link } from "./link.ts";
 import { Rate, Rates } from "./rate.ts";
 import {
@@ -158,7 +159,7 @@ export class Router {
 	/** draft is a request without its signature. */
 	draft(to: HashAddress, scope: string, body: Bytes, not?: HashAddress) {
 		const iat = Date.now();
-		return { id: crypto.getRandomValues(new Uint8Array(16)), to, iat, exp: iat + maxLife, net: this.site.network, not, body, scope };
+		return { id: draw(16), to, iat, exp: iat + maxLife, net: this.site.network, not, body, scope };
 	}
 
 	#begin(request: Request, attempt: number, avoid: Link[], first: Link | undefined, own: NonNullable<Flight["own"]>): void {

@@ -1,6 +1,6 @@
 // Calls: who asks, who answers, and how a call's end is written.
 
-import { type Bytes } from "../bytes.ts";
+import { type Bytes, none } from "../bytes.ts";
 import { rpcCodes, SeaError } from "../error.ts";
 import { type HashAddress } from "./addr.ts";
 
@@ -32,7 +32,7 @@ export const done = (body: Bytes): Outcome => ({ code: 0, text: "", body });
 export function failed(err: unknown): Outcome {
 	const code = err instanceof SeaError ? rpcCodes.indexOf(err.code as never) : -1;
 	const known = code > 0;
-	return { code: known ? code : 1, text: known ? clip((err as SeaError).message) : "", body: new Uint8Array(0) };
+	return { code: known ? code : 1, text: known ? clip((err as SeaError).message) : "", body: none };
 }
 
 /** result gives a good end's body, and throws every other end. */

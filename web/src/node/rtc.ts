@@ -1,7 +1,7 @@
 // Rtc makes WebRTC wires: to whom an offer and an answer can be exchanged with,
 // and to who listens at a sea:// address. See docs/PROTOCOL.md, parts 2 and 3.
 
-import { type Bytes, fromHex } from "../bytes.ts";
+import { type Bytes, draw, fromHex } from "../bytes.ts";
 import { SeaError } from "../error.ts";
 import { formatIP, parseIP, policyOnly, type Policy, policyVia } from "./rtcaddress.ts";
 import { encodeDescription, Kind, parseDescription } from "./rtcdescription.ts";
@@ -116,5 +116,5 @@ export function parsePlace(text: string): { ip: Bytes; port: number; hash: Bytes
 
 /** iceName draws 120 bits as ICE's characters. */
 function iceName(): string {
-	return btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(15))));
+	return btoa(String.fromCharCode(...draw(15)));
 }

@@ -2,7 +2,7 @@
 // mode, DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM. See
 // docs/PROTOCOL.md, part 4.
 
-import { type Bytes, concat, utf8 } from "../bytes.ts";
+import { type Bytes, concat, draw, none, utf8 } from "../bytes.ts";
 import { SeaError } from "../error.ts";
 import { encode } from "../identity/cbor.ts";
 import { bytes, orNull, read, text, tuple, uint } from "../identity/shape.ts";
@@ -15,7 +15,6 @@ import { type Outcome } from "./rpc.ts";
 /** maxRouted is the largest body of a routed call or its answer, in bytes. */
 export const maxRouted = 64 << 10;
 
-const none = new Uint8Array(0);
 const kem = concat(utf8("KEM"), Uint8Array.of(0, 0x20));
 const suite = concat(utf8("HPKE"), Uint8Array.of(0, 0x20, 0, 1, 0, 2));
 
@@ -73,7 +72,7 @@ export class Answers {
 
 	/** seal closes an answer to the request with this hash. */
 	async seal(request: Bytes, o: Outcome): Promise<Bytes> {
-		const nonce = crypto.getRandomValues(new Uint8Array(12));
+		const nonce = draw(12);
 		return concat(nonce, await this.cipher.seal(nonce, encode([o.code, o.text, o.body]), request));
 	}
 

@@ -6,8 +6,10 @@
 
 import { compare } from "../bytes.ts";
 import { SeaError } from "../error.ts";
-import { HashAddress } from "./addr.ts";
-import { decodeFrame, encodeFrame, Reason, Tag } from "./frame.ts";
+import { bytesOf, HashAddress } from "./addr.ts";
+import { decodeFrame, encodeFrame } from "./frame.ts";
+import * as Reason from "./reason.ts";
+import * as Tag from "./tag.ts";
 import { initiate, type Party, type Proof, readRefusal, Refused, respond, type Session } from "./hello.ts";
 import { Inbox } from "./inbox.ts";
 import { type Link } from "./link.ts";
@@ -130,7 +132,7 @@ export class Settler {
 		}
 		const rival = this.#claims.get(addr.toString());
 		if (rival) {
-			const smaller = compare(new Uint8Array(this.home.addr.getArrayBuffer()), new Uint8Array(addr.getArrayBuffer())) < 0;
+			const smaller = compare(bytesOf(this.home.addr), bytesOf(addr)) < 0;
 			if (!rival.ours || smaller) throw refuse(Reason.duplicate);
 			rival.lost = true;
 			rival.inbox.stop("the other side's dialling was taken");

@@ -4,7 +4,8 @@
 import { type Bytes, concat } from "../bytes.ts";
 import { SeaError } from "../error.ts";
 import { type Uint } from "../identity/cbor.ts";
-import { type Framed, Tag } from "./frame.ts";
+import { type Framed } from "./frame.ts";
+import * as Tag from "./tag.ts";
 import { type Link } from "./link.ts";
 import { maxMessage, type Wire } from "./wire.ts";
 

@@ -1,10 +1,12 @@
 // Upkeep keeps the links that routing needs: the nearest nodes, and two into each
 // bucket. See docs/PROTOCOL.md, part 4, "The overlay".
 
-import { type Bytes } from "../bytes.ts";
+import { type Bytes, none } from "../bytes.ts";
 import { SeaError } from "../error.ts";
-import { HashAddress } from "./addr.ts";
-import { Reason, Tag } from "./frame.ts";
+import { bytesOf, HashAddress, joined, split } from "./addr.ts";
+import { about, any, shuffle } from "./chance.ts";
+import * as Reason from "./reason.ts";
+import * as Tag from "./tag.ts";
 import { type Link } from "./link.ts";
 import { Table } from "./table.ts";
 
@@ -105,12 +107,12 @@ export class Upkeep {
 		for (const link of table.all) this.#watch(link, now, table);
 		if (now >= this.#askAt) {
 			this.#askAt = now + about(askEvery);
-			for (const link of shuffle(table.siblings.slice()).slice(0, askSiblings)) void this.#ask(link);
+			for (const link of shuffle(table.siblings).slice(0, askSiblings)) void this.#ask(link);
 		}
 		if (now >= this.#selfAt) {
 			this.#selfIn = Math.min(2 * this.#selfIn, selfLast);
 			this.#selfAt = now + about(this.#selfIn);
-			void this.#lookSelf(shuffle(table.all.slice(table.all.length >> 1))[0]!);
+			void this.#lookSelf(any(table.all.slice(table.all.length >> 1))!);
 		}
 		if (now >= this.#fillAt) this.#fill(table, now);
 		if (now >= this.#rejoinAt) {
@@ -132,10 +134,7 @@ export class Upkeep {
 	/** near answers a neighbour: who is near to it, or to an address. */
 	near(link: Link, body: Bytes): Bytes {
 		const to = body.length > 0 ? HashAddress.from(body) : link.addr;
-		const found = this.table().nearest(to, link.addr, maxTold);
-		const out = new Uint8Array(28 * found.length);
-		found.forEach((l, i) => out.set(new Uint8Array(l.addr.getArrayBuffer()), 28 * i));
-		return out;
+		return joined(this.table().nearest(to, link.addr, maxTold).map((l) => l.addr));
 	}
 
 	/** watch pings a silent link, and gives it up. One that is used is watched closely, one that is not needed hardly. */
@@ -180,12 +179,13 @@ export class Upkeep {
 	}
 
 	async #nearOf(link: Link, to?: HashAddress): Promise<HashAddress[]> {
-		const b = await link.call("sea:near", new Uint8Array(to?.getArrayBuffer() ?? new ArrayBuffer(0)), AbortSignal.timeout(nearWait));
+		const b = await link.call("sea:near", to ? bytesOf(to) : none, AbortSignal.timeout(nearWait));
 		if (b.length % 28 || b.length > 28 * maxTold) {
-			link.strike("sea:near: an answer of the wrong length");
-			throw new SeaError("bad_request", "sea:near: an answer of the wrong length");
+			const err = new SeaError("bad_request", "sea:near: an answer of the wrong length");
+			link.strike(String(err));
+			throw err;
 		}
-		return Array.from({ length: b.length / 28 }, (_, i) => HashAddress.from(b.slice(28 * i, 28 * i + 28)));
+		return split(b);
 	}
 
 	async #lookSelf(first: Link): Promise<void> {
@@ -214,7 +214,7 @@ export class Upkeep {
 	async #fillOne(table: Table, bucket: number): Promise<void> {
 		// A neighbour that is deeper has the bucket as one of its own too.
 		const deeper = table.all.filter((l) => table.bucket(l.addr) > bucket);
-		const first = shuffle(deeper.length > 0 ? deeper : table.all.slice())[0]!;
+		const first = any(deeper.length > 0 ? deeper : table.all)!;
 		const target = table.target(bucket);
 		try {
 			const named = (await this.#nearOf(first, target)).filter((a) => table.bucket(a) === bucket && !this.node.link(a) && !this.#isMissed(a));
@@ -255,14 +255,4 @@ export class Upkeep {
 		const pause = Math.min(Math.max(2 * (this.#missed.get(key)?.pause ?? 0), first), last);
 		this.#missed.set(key, { until: now + pause, pause });
 	}
-}
-
-const about = (ms: number) => ms * (0.8 + 0.4 * Math.random());
-
-function shuffle<T>(list: T[]): T[] {
-	for (let i = list.length - 1; i > 0; i--) {
-		const j = Math.floor(Math.random() * (i + 1));
-		[list[i], list[j]] = [list[j]!, list[i]!];
-	}
-	return list;
 }
