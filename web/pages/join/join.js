@@ -1718,18 +1718,19 @@ var init_hello = __esm({
 });
 
 // ../src/node/inbox.ts
-var maxWaiting2, Inbox;
+var maxWaiting2, messageCost, Inbox;
 var init_inbox = __esm({
   "../src/node/inbox.ts"() {
     "use strict";
     init_error();
     maxWaiting2 = 24 << 20;
+    messageCost = 128;
     Inbox = class {
       constructor(wire) {
         this.wire = wire;
         wire.start(
           (message3, lane) => {
-            this.#bytes += message3.length;
+            this.#bytes += message3.length + messageCost;
             this.#waiting.push([message3, lane]);
             if (this.#bytes > maxWaiting2) this.stop("the other side sends more than it may");
             this.#wake();
@@ -1757,7 +1758,7 @@ var init_inbox = __esm({
           await new Promise((resolve) => this.#wake = resolve);
         }
         const next = this.#waiting.shift();
-        this.#bytes -= next[0].length;
+        this.#bytes -= next[0].length + messageCost;
         return next;
       }
       send(message3) {
@@ -2089,7 +2090,7 @@ var init_stream = __esm({
 });
 
 // ../src/node/link.ts
-var maxCalls, maxCallBytes, window2, quarter2, maxUnsent, messageCost, maxStrikes, maxUnread, maxFrames, lastWait, Link;
+var maxCalls, maxCallBytes, window2, quarter2, maxUnsent, messageCost2, maxStrikes, maxUnread, maxFrames, lastWait, Link;
 var init_link = __esm({
   "../src/node/link.ts"() {
     "use strict";
@@ -2106,7 +2107,7 @@ var init_link = __esm({
     window2 = 1 << 20;
     quarter2 = window2 >> 2;
     maxUnsent = 8 << 20;
-    messageCost = 64;
+    messageCost2 = 64;
     maxStrikes = 2;
     maxUnread = 24 << 20;
     maxFrames = 8192;
@@ -2303,7 +2304,7 @@ var init_link = __esm({
           if (!isScope(scope2)) return failed4(new SeaError("bad_request", `no scope: ${scope2}`));
           if (body4.length > maxBody2) return failed4(new SeaError("too_large", `a message of ${body4.length} bytes, at most ${maxBody2}`));
           if (this.alive.aborted) return failed4(new SeaError("unreachable", `the link ended: ${this.why}`));
-          const cost2 = scope2.length + body4.length + messageCost;
+          const cost2 = scope2.length + body4.length + messageCost2;
           if (this.#unsent + cost2 > maxUnsent) return failed4(new SeaError("busy", "too much waits to be sent: wait for send"));
           this.#unsent += cost2;
           this.#messages.push({ f: [message, scope2, body4], cost: cost2, begun: begun2, failed: failed4 });
@@ -2339,7 +2340,7 @@ var init_link = __esm({
           case open:
             return this.#greet();
           case message: {
-            const cost2 = f[1].length + f[2].length + messageCost;
+            const cost2 = f[1].length + f[2].length + messageCost2;
             if (this.#owed + cost2 > window2 && this.#owed >= quarter2) throw new SeaError("frame", "more messages than the window takes");
             this.#owed += cost2;
             this.#greet();
@@ -6501,6 +6502,15 @@ var init_ledger = __esm({
       lines() {
         return [...this.#accounts.values()].map((a) => this.#line(a));
       }
+      /** owed sums what peers owe that never had a grant. */
+      owed() {
+        let sum = 0n;
+        for (const { mine, theirs } of this.#accounts.values()) {
+          const claim = mine.grant ? 0n : claimOf(theirs) - claimOf(mine);
+          if (claim > 0n) sum += claim;
+        }
+        return sum;
+      }
       /** line is the one with peer. */
       async line(peer) {
         return this.#line(await this.account(peer));
@@ -9087,8 +9097,7 @@ var Seller = class {
     const line = await this.#ledger.line(peer);
     if (line.state !== "open") return 0n;
     let held = 0n;
-    let crowd = 0n;
-    for (const other of this.#ledger.lines()) if (!other.granted && other.claim > 0n) crowd += other.claim;
+    let crowd = this.#ledger.owed();
     for (const { buyer: buyer2, due: due3 } of this.#dues()) {
       if (compare(buyer2, peer) === 0) held += due3;
       if (!(await this.#ledger.line(buyer2)).granted) crowd += due3;
