@@ -7773,6 +7773,8 @@ var init_purse = __esm({
       /** newest is the newest voucher, and vouched what it is over. */
       newest;
       vouched = 0n;
+      /** owed is what the seller can claim: vouched, or the bill once that is signed. */
+      owed = 0n;
       lock;
       /** pause is in how many ms a voucher that is due may be given, 0 when none is. */
       pause = 0;
@@ -7800,7 +7802,7 @@ var init_purse = __esm({
         }
         const cost2 = costOf(this.quote, due3);
         this.newest = pack(voucher, await this.ledger.voucher(this.seller, this.lock, cost2, due3));
-        this.vouched = cost2;
+        this.vouched = this.owed = cost2;
         this.#covered = due3;
       }
       /** pay pays the bill, out of the lock if there is one, and gives what was paid in all. It may be called again. */
@@ -7809,7 +7811,7 @@ var init_purse = __esm({
         const open4 = this.lock && findLock((await this.ledger.account(this.seller)).mine.tally, this.lock);
         if (open4) {
           if (await paid() < bill) await this.ledger.voucher(this.seller, open4.id, bill, fuel3);
-          if (bill > this.vouched) this.vouched = bill;
+          if (bill > this.owed) this.owed = bill;
           await this.fold(release2);
         } else if (bill > 0n && await paid() < bill) {
           await this.ledger.pay(this.seller, bill, this.order);
@@ -7863,7 +7865,7 @@ var init_trade = __esm({
     Trade = class _Trade {
       /** owed is what the seller can claim for vouchers, should nothing come of it. */
       get owed() {
-        return this.#purse.vouched;
+        return this.#purse.owed;
       }
       /** hash names the order. */
       hash;

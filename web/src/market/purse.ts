@@ -22,6 +22,8 @@ export class Purse {
 	/** newest is the newest voucher, and vouched what it is over. */
 	newest: Bytes | undefined;
 	vouched = 0n;
+	/** owed is what the seller can claim: vouched, or the bill once that is signed. */
+	owed = 0n;
 	lock: Bytes | undefined;
 
 	/** pause is in how many ms a voucher that is due may be given, 0 when none is. */
@@ -67,7 +69,7 @@ export class Purse {
 		}
 		const cost = costOf(this.quote, due)!; // at most the ceiling
 		this.newest = pack(voucher, await this.ledger.voucher(this.seller, this.lock, cost, due));
-		this.vouched = cost;
+		this.vouched = this.owed = cost;
 		this.#covered = due;
 	}
 
@@ -77,7 +79,7 @@ export class Purse {
 		const open = this.lock && findLock((await this.ledger.account(this.seller)).mine.tally, this.lock);
 		if (open) {
 			if ((await paid()) < bill) await this.ledger.voucher(this.seller, open.id, bill, fuel);
-			if (bill > this.vouched) this.vouched = bill;
+			if (bill > this.owed) this.owed = bill;
 			await this.fold(release);
 		} else if (bill > 0n && (await paid()) < bill) {
 			await this.ledger.pay(this.seller, bill, this.order);

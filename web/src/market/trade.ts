@@ -73,7 +73,7 @@ export interface Bought extends Pick<Receipt, "end" | "code" | "fuel" | "peak_pa
 export class Trade {
 	/** owed is what the seller can claim for vouchers, should nothing come of it. */
 	get owed(): bigint {
-		return this.#purse.vouched;
+		return this.#purse.owed;
 	}
 
 	/** hash names the order. */
