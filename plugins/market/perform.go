@@ -507,22 +507,21 @@ func (m *Market) forgetSales(now time.Time) error {
 	}
 	m.selling.Lock()
 	type old struct {
-		order identity.Hash
+		quote identity.Hash
 		keptSale
 	}
 	var olds []old
-	for order, k := range m.selling.kept {
+	for quote, k := range m.selling.kept {
 		// Until its quote is over, the sale is what a replayed order meets.
-		if m.selling.sales[order] == nil && now.Sub(time.UnixMilli(k.taken)) > quoteTime {
-			olds = append(olds, old{order, k})
+		if m.selling.sales[k.order] == nil && now.Sub(time.UnixMilli(k.taken)) > quoteTime {
+			olds = append(olds, old{quote, k})
 		}
 	}
 	slices.SortFunc(olds, func(a, b old) int { return int(a.taken - b.taken) })
 	olds = olds[:min(len(olds), max(0, len(m.selling.kept)-maxSales))]
 	var b state.Batch
 	for _, o := range olds {
-		delete(m.selling.kept, o.order)
-		delete(m.selling.quotes, o.quote)
+		delete(m.selling.kept, o.quote)
 	}
 	m.selling.Unlock()
 	for _, o := range olds {

@@ -47,10 +47,17 @@ type sale struct {
 	paused  bool               // the seller has
 }
 
-// keptSale is what is remembered of each sale that is on disk.
+// keptSale is what is remembered of each sale that is on disk, under its quote's
+// hash: there is one order for each. Most of a seller's memory that lasts is this.
 type keptSale struct {
 	taken int64
-	quote identity.Hash
+	order identity.Hash
+}
+
+// onDisk says whether a sale of that order is kept.
+func (m *Market) onDisk(order identity.Hash) (bool, error) {
+	raw, err := m.table.Get(order[:])
+	return raw != nil, err
 }
 
 // readSales takes up the sales that are on disk, with their holds.
@@ -64,8 +71,7 @@ func (m *Market) readSales() error {
 		}
 		order := identity.Hash(key)
 		quote := r.Quote.Hash(QuotePurpose)
-		m.selling.kept[order] = keptSale{r.Taken, quote}
-		m.selling.quotes[quote] = order
+		m.selling.kept[quote] = keptSale{r.Taken, order}
 		if r.State.final() {
 			return true
 		}
@@ -235,7 +241,7 @@ func (m *Market) serveOrder(ctx context.Context, from rpc.Peer, in orderRequest)
 	}
 	hash := in.Order.Hash(OrderPurpose)
 	m.selling.Lock()
-	_, known := m.selling.kept[hash]
+	known := m.selling.kept[o.Quote].order == hash
 	m.selling.Unlock()
 	if !known {
 		if !m.allow(from.Node, 1) {
@@ -293,10 +299,10 @@ func (m *Market) take(from rpc.Peer, o Order, hash identity.Hash, in orderReques
 	s.own = m.own(from)
 	m.selling.Lock()
 	no := m.mayTakeLocked(m.policyFor(m.selling.policy, from), from)
-	if used, ok := m.selling.quotes[quoteHash]; ok && used != hash {
+	used, raced := m.selling.kept[quoteHash]
+	if raced && used.order != hash {
 		no = refuse(QuoteUsed, "the quote was ordered by already")
 	}
-	_, raced := m.selling.kept[hash]
 	if no == nil && !raced {
 		s.room = q.part(0)
 		if s.hold, err = m.credit.Hold(from.Node, s.room); err != nil {
@@ -309,8 +315,7 @@ func (m *Market) take(from rpc.Peer, o Order, hash identity.Hash, in orderReques
 	if no == nil && !raced {
 		s.control.SetShare(m.selling.policy.share())
 		m.selling.sales[hash] = s
-		m.selling.kept[hash] = keptSale{s.rec.Taken, quoteHash}
-		m.selling.quotes[quoteHash] = hash
+		m.selling.kept[quoteHash] = keptSale{s.rec.Taken, hash}
 		m.countLocked(s, 1)
 	}
 	crowded := len(m.selling.kept) > maxSales+sparedSales && time.Since(m.selling.forgot) > forgetEvery
@@ -402,16 +407,12 @@ func (w tell) Write(b []byte) (int, error) {
 func (m *Market) serveFollow(ctx context.Context, from rpc.Peer, in followRequest) (follow, error) {
 	m.selling.Lock()
 	s := m.selling.sales[in.Order]
-	_, known := m.selling.kept[in.Order]
 	m.selling.Unlock()
-	if s == nil && known {
-		return m.followEnded(from, in)
-	}
 	if s == nil && !m.allow(from.Node, 1) {
 		return follow{}, rpc.Errorf(rpc.Busy, "asked too often; wait a second")
 	}
 	if s == nil {
-		return m.refuseOrder(from, in.Order, refuse(UnknownOrder, "this node has no such order"))
+		return m.followEnded(from, in)
 	}
 	if s.buyer != from.Node || !from.Direct {
 		return follow{}, rpc.Errorf(rpc.Refused, "the order is somebody else's")
@@ -461,7 +462,7 @@ func (m *Market) followEnded(from rpc.Peer, in followRequest) (follow, error) {
 		return follow{}, err
 	}
 	if raw == nil {
-		return m.refuseOrder(from, in.Order, refuse(UnknownOrder, "this node has no such order any more"))
+		return m.refuseOrder(from, in.Order, refuse(UnknownOrder, "this node has no such order, or none any more"))
 	}
 	r, err := decodeSale(raw)
 	if err != nil {
@@ -537,10 +538,14 @@ func (m *Market) serveCancel(ctx context.Context, from rpc.Peer, in cancelReques
 	}
 	m.selling.Lock()
 	s := m.selling.sales[c.Order]
-	_, known := m.selling.kept[c.Order]
 	m.selling.Unlock()
-	if s == nil && known {
-		return cancelAnswer{}, nil // it has ended
+	if s == nil {
+		switch known, err := m.onDisk(c.Order); {
+		case err != nil:
+			return cancelAnswer{}, err
+		case known:
+			return cancelAnswer{}, nil // it has ended
+		}
 	}
 	if s == nil || in.Cancel.By != s.buyer {
 		return cancelAnswer{}, rpc.Errorf(rpc.NotFound, "no such order of yours")

@@ -48,15 +48,14 @@ type seller struct {
 		sync.Mutex
 		policy    Policy
 		shift     Shift
-		shifted   chan struct{}                   // closed and made anew when shift changes
-		rest      rest.Rest                       // as of the last look
-		sales     map[identity.Hash]*sale         // by order, those that are not paid or refused
-		kept      map[identity.Hash]keptSale      // by order, all that are on disk
-		quotes    map[identity.Hash]identity.Hash // by quote: its order
-		open      map[identity.Entity]int         // by buyer: orders that run or wait
-		opened    int                             // the sum of these
-		crowd     int                             // what of it buyers without a grant have
-		unpaid    map[identity.Entity]debts       // by buyer: deliveries that are not paid
+		shifted   chan struct{}              // closed and made anew when shift changes
+		rest      rest.Rest                  // as of the last look
+		sales     map[identity.Hash]*sale    // by order, those that are not paid or refused
+		kept      map[identity.Hash]keptSale // by quote, all that are on disk
+		open      map[identity.Entity]int    // by buyer: orders that run or wait
+		opened    int                        // the sum of these
+		crowd     int                        // what of it buyers without a grant have
+		unpaid    map[identity.Entity]debts  // by buyer: deliveries that are not paid
 		unpaidAll debts
 		strangers debts       // what of it buyers without a grant have not paid
 		slots     int         // jobs that run
@@ -147,7 +146,6 @@ func (m *Market) initSeller() error {
 	}
 	m.selling.sales = map[identity.Hash]*sale{}
 	m.selling.kept = map[identity.Hash]keptSale{}
-	m.selling.quotes = map[identity.Hash]identity.Hash{}
 	m.selling.open = map[identity.Entity]int{}
 	m.selling.unpaid = map[identity.Entity]debts{}
 	m.selling.askers = map[identity.Entity]bucket{}

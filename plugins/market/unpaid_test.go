@@ -210,7 +210,6 @@ func TestForget(t *testing.T) {
 		var h identity.Hash
 		binary.BigEndian.PutUint64(h[:], uint64(i))
 		seller.selling.kept[h] = keptSale{now.UnixMilli(), h}
-		seller.selling.quotes[h] = h
 	}
 	no := seller.mayTakeLocked(seller.selling.policy, rpc.Peer{Node: buyer.key.Entity()})
 	seller.selling.Unlock()
@@ -225,10 +224,10 @@ func TestForget(t *testing.T) {
 			t.Fatal(err)
 		}
 		seller.selling.Lock()
-		kept, quotes := len(seller.selling.kept), len(seller.selling.quotes)
+		kept := len(seller.selling.kept)
 		seller.selling.Unlock()
-		if kept != tt.want || quotes != tt.want {
-			t.Errorf("%d sales and %d quotes are remembered, want %d", kept, quotes, tt.want)
+		if kept != tt.want {
+			t.Errorf("%d sales are remembered, want %d", kept, tt.want)
 		}
 	}
 	if j := buyer.run(primes(buyer, "100")); j.State != Done || j.End != compute.Exit {
