@@ -101,9 +101,7 @@ func TestDashboard(t *testing.T) {
 
 	// The keyboard cancels it.
 	tab.Run(t, `document.querySelector("button.danger").focus()`)
-	if err := chromedp.Do(tab.Context(), chromedp.KeyEvent("\r")); err != nil {
-		t.Fatal(err)
-	}
+	press(t, tab, "\r")
 	until(t, tab, `document.querySelector(".jobhead .pill").textContent === "cancelled"`)
 
 	// The bill of one that is done is recomputed, and its output is there.
@@ -130,14 +128,7 @@ func TestDashboard(t *testing.T) {
 	// and the first view to the second.
 	visit(t, tab, "#/")
 	tab.Run(t, `document.querySelector(".skip").focus()`)
-	for range 3 {
-		if err := chromedp.Do(tab.Context(), chromedp.KeyEvent("\t")); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := chromedp.Do(tab.Context(), chromedp.KeyEvent("\r")); err != nil {
-		t.Fatal(err)
-	}
+	press(t, tab, "\t\t\t\r")
 	until(t, tab, `location.hash === "#/network" && document.activeElement.tagName === "H1" && document.activeElement.textContent === "Network"`)
 
 	// When the daemon has gone the page says so, and keeps what it had.
@@ -227,6 +218,26 @@ const nameless = `[...document.querySelectorAll("a, button, table, progress, svg
 func until(t *testing.T, tab *browsertest.Tab, condition string) {
 	t.Helper()
 	tab.Run(t, `while (!(`+condition+`)) await new Promise((go) => setTimeout(go, 30));`)
+}
+
+// press types keys.
+func press(t *testing.T, tab *browsertest.Tab, keys string) {
+	t.Helper()
+	if err := chromedp.Do(tab.Context(), chromedp.KeyEvent(keys)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// reach presses Tab until the focus is on what a selector names.
+func reach(t *testing.T, tab *browsertest.Tab, selector string) {
+	t.Helper()
+	for range 40 { // more than a page has
+		press(t, tab, "\t")
+		if browsertest.Value[bool](t, tab, fmt.Sprintf("document.activeElement.matches(%q)", selector)) {
+			return
+		}
+	}
+	t.Fatalf("no Tab leads to %s", selector)
 }
 
 // visit goes to a view and waits until it is shown.

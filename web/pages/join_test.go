@@ -37,7 +37,8 @@ func TestJoin(t *testing.T) {
 	heard := func(tab *browsertest.Tab, text string) {
 		until(t, tab, `[...document.querySelectorAll(".said li:not(.mine) p")].some((p) => p.textContent === "`+text+`")`)
 	}
-	say(one, "Ahoy, is anybody there?")
+	reach(t, one, "input[name=text]") // by keyboard alone
+	press(t, one, "Ahoy, is anybody there?\r")
 	heard(two, "Ahoy, is anybody there?")
 	say(two, "Aye, and no server between us.")
 	heard(one, "Aye, and no server between us.")
@@ -46,7 +47,8 @@ func TestJoin(t *testing.T) {
 	say(two, script)
 	heard(one, script)
 
-	one.Run(t, `document.querySelector("select").form.requestSubmit()`)
+	reach(t, one, "select + button")
+	press(t, one, "\r")
 	until(t, one, `document.querySelector(".problem, .tile")`)
 	if got := browsertest.Value[string](t, one, `document.querySelector(".problem")?.textContent ?? document.querySelector(".tile strong").textContent`); got != "78498" {
 		t.Fatalf("there are %s primes below 1,000,000, want 78498", got)
@@ -55,7 +57,8 @@ func TestJoin(t *testing.T) {
 	if !soonOwed(t, harbour, bill) {
 		t.Errorf("the seller's ledger does not have %s:\n%s", bill, harbour.run(t, "credit", "list"))
 	}
-	one.Run(t, `[...document.querySelectorAll("button")].find((b) => b.textContent.startsWith("Recompute")).click()`)
+	reach(t, one, ".tiles + button") // "Recompute the bill in this tab"
+	press(t, one, "\r")
 	until(t, one, `document.querySelector(".verdict, .said li.note")`)
 	until(t, one, `document.querySelector(".verdict.good")?.textContent.startsWith("The same to the unit")`)
 

@@ -299,6 +299,7 @@ function tile(label2, value, note, kind2 = "") {
   return h("div", { class: `tile ${kind2}` }, h("dt", null, label2), h("dd", null, h("strong", null, value), note ? h("span", null, note) : null));
 }
 var tiles = (...all) => h("dl", { class: "tiles" }, all);
+var pairs = (...all) => h("dl", null, all.map(([name, what]) => h("div", null, h("dt", null, name), h("dd", null, what))));
 var pill = (text, tone) => h("span", { class: `pill ${tone}` }, text);
 var tones = {
   queued: "calm",
@@ -616,16 +617,7 @@ function verdict(j) {
     "section",
     { class: `verdict ${v.match ? "good" : "bad"}`, role: "status" },
     h("strong", null, v.match ? "The same to the unit" : "Not what was billed"),
-    h(
-      "dl",
-      null,
-      h("dt", null, "Fuel claimed"),
-      h("dd", null, count(v.fuel_claimed)),
-      h("dt", null, "Fuel recomputed"),
-      h("dd", null, count(v.fuel_recomputed)),
-      h("dt", null, "Output"),
-      h("dd", null, v.output_match ? "the same, byte for byte" : "not the same")
-    )
+    pairs(["Fuel claimed", count(v.fuel_claimed)], ["Fuel recomputed", count(v.fuel_recomputed)], ["Output", v.output_match ? "the same, byte for byte" : "not the same"])
   );
 }
 var log = (text, over) => h("pre", { class: "log", tabindex: 0, role: "log", "aria-label": "what the program wrote" }, text || (over ? "(nothing)" : "(nothing yet)"));

@@ -2742,11 +2742,11 @@ var init_connect = __esm({
       /** direct tries one way after the other, until over aborts. */
       async #direct(a, first, urls, over) {
         const failures = [];
-        const ways = [() => this.#negotiate(a, first, over)];
+        const ways2 = [() => this.#negotiate(a, first, over)];
         for (const url of urls.filter((u) => u.startsWith("wss://"))) {
-          ways.push(async () => this.reach.greet(await this.reach.dial(url, strangerWait), a));
+          ways2.push(async () => this.reach.greet(await this.reach.dial(url, strangerWait), a));
         }
-        for (const way of ways) {
+        for (const way of ways2) {
           if (over.aborted) break;
           try {
             return await way();
@@ -9427,6 +9427,7 @@ function tile(label, value, note2, kind2 = "") {
   return h("div", { class: `tile ${kind2}` }, h("dt", null, label), h("dd", null, h("strong", null, value), note2 ? h("span", null, note2) : null));
 }
 var tiles = (...all) => h("dl", { class: "tiles" }, all);
+var pairs2 = (...all) => h("dl", null, all.map(([name, what]) => h("div", null, h("dt", null, name), h("dd", null, what))));
 var pill = (text3, tone) => h("span", { class: `pill ${tone}` }, text3);
 var tones = {
   queued: "calm",
@@ -9636,11 +9637,21 @@ function draw2() {
         h("p", { class: "lead" }, trouble || "It has a key of its own, neighbours, and no server behind it. Nothing was installed; closing the tab leaves."),
         node ? h("p", { class: "name" }, glyph(here, 38), h("code", { title: here }, short(here, 12))) : null
       ),
-      h("div", { class: "aside" }, sonar({ address: here || "00000000", peers: near, near: {} }))
+      h("div", { class: "aside" }, sonar({ address: here || "00000000", peers: near, near: {} }), ways(near))
     ),
     h("div", { class: "columns" }, talk(), h("div", { class: "stack" }, work2(near.length > 0), sell(near.length > 0)))
   );
   main.removeAttribute("aria-busy");
+}
+function ways(near) {
+  const sockets = near.filter((p) => p.transport === "ws").length;
+  const direct = near.length - sockets;
+  return h(
+    "ul",
+    { class: "legend", "aria-label": "Neighbours" },
+    sockets > 0 ? h("li", { class: "ws" }, `${count2(sockets)} by WebSocket`) : null,
+    direct > 0 ? h("li", null, `${count2(direct)} by WebRTC`) : null
+  );
 }
 function talk() {
   return card("Talk", [
@@ -9715,7 +9726,7 @@ function outcome2(r) {
       "section",
       { class: `verdict ${r.again.fuel === b.fuel && r.again.same ? "good" : "bad"}`, role: "status" },
       h("strong", null, r.again.fuel === b.fuel && r.again.same ? "The same to the unit" : "Not what was billed"),
-      h("dl", null, h("dt", null, "Fuel here"), h("dd", null, count2(Number(r.again.fuel))), h("dt", null, "Output"), h("dd", null, r.again.same ? "the same" : "another"))
+      pairs2(["Fuel here", count2(Number(r.again.fuel))], ["Output", r.again.same ? "the same" : "another"])
     )
   ];
 }
@@ -9779,7 +9790,7 @@ function sell(online) {
           draw2();
         } }),
         h("span", { class: "share" }, `${share} % of a core`),
-        h("button", { type: "button", disabled: !online || !ledger || !buyer, "aria-pressed": String(selling), onclick: () => void toggle() }, selling ? "Stop" : "Sell")
+        h("button", { type: "button", class: selling ? "danger" : null, disabled: !online || !ledger || !buyer, "aria-pressed": String(selling), onclick: () => void toggle() }, selling ? "Stop" : "Sell")
       ),
       sales.length > 0 ? [
         tiles(tile("Earned", credits(Number(earned)), "promised to this tab"), tile("Jobs", count2(sales.length))),

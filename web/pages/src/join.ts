@@ -14,7 +14,7 @@ import { type HashAddress } from "../../src/node/addr.ts";
 import { type Node } from "../../src/node/node.ts";
 import { type Child, h, show } from "./dom.ts";
 import { clock, count, credits, fuel, short } from "./format.ts";
-import { card, glyph, meter, pill, statePill, tile, tiles, wave, who } from "./parts.ts";
+import { card, glyph, meter, pairs, pill, statePill, tile, tiles, wave, who } from "./parts.ts";
 import { sonar } from "./sonar.ts";
 import type { Peer } from "./types.ts";
 
@@ -104,10 +104,19 @@ function draw(): void {
 				h("h1", null, trouble ? "This tab is not in the sea" : near.length > 0 ? "This tab is a peer of the sea" : "Joining the sea…"),
 				h("p", { class: "lead" }, trouble || "It has a key of its own, neighbours, and no server behind it. Nothing was installed; closing the tab leaves."),
 				node ? h("p", { class: "name" }, glyph(here, 38), h("code", { title: here }, short(here, 12))) : null),
-			h("div", { class: "aside" }, sonar({ address: here || "00000000", peers: near, near: {} }))),
+			h("div", { class: "aside" }, sonar({ address: here || "00000000", peers: near, near: {} }), ways(near))),
 		h("div", { class: "columns" }, talk(), h("div", { class: "stack" }, work(near.length > 0), sell(near.length > 0))),
 	);
 	main.removeAttribute("aria-busy");
+}
+
+/** ways says by what the neighbours are linked. */
+function ways(near: Peer[]): Child {
+	const sockets = near.filter((p) => p.transport === "ws").length;
+	const direct = near.length - sockets;
+	return h("ul", { class: "legend", "aria-label": "Neighbours" },
+		sockets > 0 ? h("li", { class: "ws" }, `${count(sockets)} by WebSocket`) : null,
+		direct > 0 ? h("li", null, `${count(direct)} by WebRTC`) : null);
 }
 
 function talk(): Child {
@@ -163,7 +172,7 @@ function outcome(r: Run): Child {
 			: r.again === "running" ? h("button", { type: "button", disabled: true }, "Recomputing…")
 			: h("section", { class: `verdict ${r.again.fuel === b.fuel && r.again.same ? "good" : "bad"}`, role: "status" },
 				h("strong", null, r.again.fuel === b.fuel && r.again.same ? "The same to the unit" : "Not what was billed"),
-				h("dl", null, h("dt", null, "Fuel here"), h("dd", null, count(Number(r.again.fuel))), h("dt", null, "Output"), h("dd", null, r.again.same ? "the same" : "another"))),
+				pairs(["Fuel here", count(Number(r.again.fuel))], ["Output", r.again.same ? "the same" : "another"])),
 	];
 }
 
@@ -226,7 +235,7 @@ function sell(online: boolean): Child {
 					draw();
 				} }),
 				h("span", { class: "share" }, `${share} % of a core`),
-				h("button", { type: "button", disabled: !online || !ledger || !buyer, "aria-pressed": String(selling), onclick: () => void toggle() }, selling ? "Stop" : "Sell")),
+				h("button", { type: "button", class: selling ? "danger" : null, disabled: !online || !ledger || !buyer, "aria-pressed": String(selling), onclick: () => void toggle() }, selling ? "Stop" : "Sell")),
 			sales.length > 0 ? [
 				tiles(tile("Earned", credits(Number(earned)), "promised to this tab"), tile("Jobs", count(sales.length))),
 				h("ul", { class: "sales" }, sales.slice(0, 6).map((s) => h("li", { "data-key": toHex(s.order) },

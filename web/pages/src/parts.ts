@@ -15,6 +15,10 @@ export function tile(label: string, value: Child, note?: Child, kind = ""): HTML
 
 export const tiles = (...all: Child[]): HTMLElement => h("dl", { class: "tiles" }, all);
 
+/** pairs are names with what they are; each pair stays on one line. */
+export const pairs = (...all: [string, Child][]): HTMLElement =>
+	h("dl", null, all.map(([name, what]) => h("div", null, h("dt", null, name), h("dd", null, what))));
+
 /** Tone is what a state means for the reader. */
 export type Tone = "good" | "bad" | "warn" | "busy" | "calm";
 

@@ -1,7 +1,7 @@
 import type { Api } from "../api.ts";
 import { type Child, h } from "../dom.ts";
 import { bytes, clock, count, credits, fuel, moment, short, span } from "../format.ts";
-import { card, meter, statePill, tile, tiles, tones, who } from "../parts.ts";
+import { card, meter, pairs, statePill, tile, tiles, tones, who } from "../parts.ts";
 import type { Job, JobEvent, JobUpdate, Verification } from "../types.ts";
 import type { Act, View } from "../view.ts";
 
@@ -110,8 +110,7 @@ function verdict(j: Job): Child {
 	if (!v) return null;
 	return h("section", { class: `verdict ${v.match ? "good" : "bad"}`, role: "status" },
 		h("strong", null, v.match ? "The same to the unit" : "Not what was billed"),
-		h("dl", null, h("dt", null, "Fuel claimed"), h("dd", null, count(v.fuel_claimed)), h("dt", null, "Fuel recomputed"), h("dd", null, count(v.fuel_recomputed)),
-			h("dt", null, "Output"), h("dd", null, v.output_match ? "the same, byte for byte" : "not the same")));
+		pairs(["Fuel claimed", count(v.fuel_claimed)], ["Fuel recomputed", count(v.fuel_recomputed)], ["Output", v.output_match ? "the same, byte for byte" : "not the same"]));
 }
 
 const log = (text: string, over: boolean): Child =>
