@@ -685,6 +685,21 @@ function reach(ms) {
 }
 var at = (angle, r) => [middle + Math.sin(angle) * r, middle - Math.cos(angle) * r];
 var place = (p) => at(bearing(p.address), reach(p.rtt_us / 1e3));
+var radius = (p) => 7 + Math.min(9, Math.log2(1 + (p.sent_bytes + p.received_bytes) / 4096));
+function namePlaces(peers) {
+  const [width2, height] = [64, 19];
+  const places = /* @__PURE__ */ new Map();
+  for (const p of [...peers].sort((a, b) => place(a)[1] - place(b)[1])) {
+    const [x, y] = place(p);
+    const tx = x < middle ? x - radius(p) - 6 : x + radius(p) + 6;
+    let ty = y + 4;
+    for (const [ox, oy] of [...places.values()].sort((a, b) => a[1] - b[1])) {
+      if (ox < middle === tx < middle && Math.abs(ox - tx) < width2 && Math.abs(oy - ty) < height) ty = oy + height;
+    }
+    places.set(p, [tx, ty]);
+  }
+  return places;
+}
 function sonar(map, chosen = "") {
   const peers = new Map(map.peers.map((p) => [p.address, p]));
   const beyond = /* @__PURE__ */ new Set();
@@ -702,6 +717,7 @@ function sonar(map, chosen = "") {
     }
   }
   const [mx, my] = at(bearing(map.address), rim);
+  const names = namePlaces(map.peers);
   return s(
     "svg",
     { class: "sonar", viewBox: `0 0 ${size} ${size}`, role: "group", "aria-label": `${map.peers.length} neighbours, by address and by round trip` },
@@ -738,7 +754,8 @@ function sonar(map, chosen = "") {
     }),
     map.peers.map((p) => {
       const [x, y] = place(p);
-      const r = 7 + Math.min(9, Math.log2(1 + (p.sent_bytes + p.received_bytes) / 4096));
+      const r = radius(p);
+      const [tx, ty] = names.get(p);
       return s(
         "a",
         {
@@ -749,7 +766,7 @@ function sonar(map, chosen = "") {
         },
         s("circle", { class: "halo", cx: x, cy: y, r: r + 7 }),
         s("circle", { class: "dot", cx: x, cy: y, r }),
-        s("text", { x: x < middle ? x - r - 6 : x + r + 6, y: y + 4, "text-anchor": x < middle ? "end" : "start" }, short(p.peer, 6))
+        s("text", { x: tx, y: ty, "text-anchor": x < middle ? "end" : "start" }, short(p.peer, 6))
       );
     }),
     s("circle", { class: "me", cx: middle, cy: middle, r: 11 }),

@@ -9487,6 +9487,21 @@ function reach2(ms) {
 }
 var at = (angle, r) => [middle + Math.sin(angle) * r, middle - Math.cos(angle) * r];
 var place = (p) => at(bearing(p.address), reach2(p.rtt_us / 1e3));
+var radius = (p) => 7 + Math.min(9, Math.log2(1 + (p.sent_bytes + p.received_bytes) / 4096));
+function namePlaces(peers2) {
+  const [width, height] = [64, 19];
+  const places2 = /* @__PURE__ */ new Map();
+  for (const p of [...peers2].sort((a, b) => place(a)[1] - place(b)[1])) {
+    const [x, y] = place(p);
+    const tx = x < middle ? x - radius(p) - 6 : x + radius(p) + 6;
+    let ty = y + 4;
+    for (const [ox, oy] of [...places2.values()].sort((a, b) => a[1] - b[1])) {
+      if (ox < middle === tx < middle && Math.abs(ox - tx) < width && Math.abs(oy - ty) < height) ty = oy + height;
+    }
+    places2.set(p, [tx, ty]);
+  }
+  return places2;
+}
 function sonar(map3, chosen = "") {
   const peers2 = new Map(map3.peers.map((p) => [p.address, p]));
   const beyond = /* @__PURE__ */ new Set();
@@ -9504,6 +9519,7 @@ function sonar(map3, chosen = "") {
     }
   }
   const [mx, my] = at(bearing(map3.address), rim);
+  const names = namePlaces(map3.peers);
   return s(
     "svg",
     { class: "sonar", viewBox: `0 0 ${size2} ${size2}`, role: "group", "aria-label": `${map3.peers.length} neighbours, by address and by round trip` },
@@ -9540,7 +9556,8 @@ function sonar(map3, chosen = "") {
     }),
     map3.peers.map((p) => {
       const [x, y] = place(p);
-      const r = 7 + Math.min(9, Math.log2(1 + (p.sent_bytes + p.received_bytes) / 4096));
+      const r = radius(p);
+      const [tx, ty] = names.get(p);
       return s(
         "a",
         {
@@ -9551,7 +9568,7 @@ function sonar(map3, chosen = "") {
         },
         s("circle", { class: "halo", cx: x, cy: y, r: r + 7 }),
         s("circle", { class: "dot", cx: x, cy: y, r }),
-        s("text", { x: x < middle ? x - r - 6 : x + r + 6, y: y + 4, "text-anchor": x < middle ? "end" : "start" }, short(p.peer, 6))
+        s("text", { x: tx, y: ty, "text-anchor": x < middle ? "end" : "start" }, short(p.peer, 6))
       );
     }),
     s("circle", { class: "me", cx: middle, cy: middle, r: 11 }),

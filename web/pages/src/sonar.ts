@@ -23,6 +23,25 @@ function reach(ms: number): number {
 const at = (angle: number, r: number): [number, number] => [middle + Math.sin(angle) * r, middle - Math.cos(angle) * r];
 const place = (p: Peer): [number, number] => at(bearing(p.address), reach(p.rtt_us / 1000));
 
+/** radius is that of a peer's dot: the more it has carried the larger. */
+const radius = (p: Peer): number => 7 + Math.min(9, Math.log2(1 + (p.sent_bytes + p.received_bytes) / 4096));
+
+/** namePlaces says where each peer's name begins: beside its dot on the outer side, or as far below as others leave room. */
+function namePlaces(peers: Peer[]): Map<Peer, [number, number]> {
+	const [width, height] = [64, 19]; // of a name
+	const places = new Map<Peer, [number, number]>();
+	for (const p of [...peers].sort((a, b) => place(a)[1] - place(b)[1])) {
+		const [x, y] = place(p);
+		const tx = x < middle ? x - radius(p) - 6 : x + radius(p) + 6;
+		let ty = y + 4;
+		for (const [ox, oy] of [...places.values()].sort((a, b) => a[1] - b[1])) {
+			if (ox < middle === tx < middle && Math.abs(ox - tx) < width && Math.abs(oy - ty) < height) ty = oy + height;
+		}
+		places.set(p, [tx, ty]);
+	}
+	return places;
+}
+
 /** sonar draws the map; the peer whose address is chosen is marked. Each peer is a link that chooses it. */
 export function sonar(map: SeaMap, chosen = ""): SVGSVGElement {
 	const peers = new Map(map.peers.map((p) => [p.address, p]));
@@ -41,6 +60,7 @@ export function sonar(map: SeaMap, chosen = ""): SVGSVGElement {
 		}
 	}
 	const [mx, my] = at(bearing(map.address), rim);
+	const names = namePlaces(map.peers);
 	return s("svg", { class: "sonar", viewBox: `0 0 ${size} ${size}`, role: "group", "aria-label": `${map.peers.length} neighbours, by address and by round trip` },
 		s("defs", null,
 			s("radialGradient", { id: "deep" }, s("stop", { offset: "0%", class: "deep0" }), s("stop", { offset: "100%", class: "deep1" })),
@@ -71,12 +91,13 @@ export function sonar(map: SeaMap, chosen = ""): SVGSVGElement {
 		}),
 		map.peers.map((p) => {
 			const [x, y] = place(p);
-			const r = 7 + Math.min(9, Math.log2(1 + (p.sent_bytes + p.received_bytes) / 4096));
+			const r = radius(p);
+			const [tx, ty] = names.get(p)!;
 			return s("a", { href: `#/network/${p.address}`, "data-key": p.address, class: `peer ${kind(p)}${p.address === chosen ? " chosen" : ""}`,
 				"aria-label": `${short(p.peer)}, ${kindText(p)}, ${rtt(p.rtt_us)}` },
 				s("circle", { class: "halo", cx: x, cy: y, r: r + 7 }),
 				s("circle", { class: "dot", cx: x, cy: y, r }),
-				s("text", { x: x < middle ? x - r - 6 : x + r + 6, y: y + 4, "text-anchor": x < middle ? "end" : "start" }, short(p.peer, 6)));
+				s("text", { x: tx, y: ty, "text-anchor": x < middle ? "end" : "start" }, short(p.peer, 6)));
 		}),
 		s("circle", { class: "me", cx: middle, cy: middle, r: 11 }),
 		s("circle", { class: "mecore", cx: middle, cy: middle, r: 4.5 }),
