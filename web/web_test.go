@@ -22,7 +22,7 @@ const (
 // routes for others and seals what it says. maxShop is what buying may add.
 const (
 	maxCore = 33 << 10
-	maxShop = 41 << 9
+	maxShop = 23 << 10
 )
 
 // TestNode runs the tests under test, each bundled with the sources, on Node. In

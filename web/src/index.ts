@@ -8,7 +8,7 @@ export { decode, encode, Float, type Value } from "./identity/cbor.ts";
 export { Pair, type Signer } from "./identity/ed25519.ts";
 export { Channel } from "./channel.ts";
 export { Connection } from "./connection.ts";
-export type { Purchase } from "./market/buyer.ts";
+export type { Ordered, Purchase, Wishes } from "./market/buyer.ts";
 export type { Progress, RunOptions } from "./market/spec.ts";
 export type { Bought, OutputFile } from "./market/trade.ts";
 export { Sea, type Answer, type SeaOptions } from "./sea.ts";

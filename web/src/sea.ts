@@ -13,7 +13,7 @@ import { HashAddress } from "./node/addr.ts";
 import { type Link } from "./node/link.ts";
 import type { Line } from "./ledger/ledger.ts";
 import type { Store } from "./ledger/store.ts";
-import type { Purchase } from "./market/buyer.ts";
+import type { Ordered, Purchase, Wishes } from "./market/buyer.ts";
 import type { Shop } from "./market/shop.ts";
 import type { RunOptions } from "./market/spec.ts";
 import { Node, type Options } from "./node/node.ts";
@@ -26,6 +26,8 @@ export interface SeaOptions extends Partial<Omit<Options, "signer">> {
 	signer?: Signer;
 	/** store keeps the ledger; without one the browser's IndexedDB does, and in Node memory. */
 	store?: Store;
+	/** jobs keeps what is bought, likewise. */
+	jobs?: Store;
 }
 
 /** Answer is a handler: it gets the caller's arguments, and as this.from the caller's address. */
@@ -156,6 +158,16 @@ export class Sea extends Emitter {
 		return (await this.shop()).buyer.run(module, options);
 	}
 
+	/** jobs lists what this peer has bought, in this run of the page or an earlier one: 64 at most, oldest first. What was under way goes on. */
+	async jobs(): Promise<Ordered[]> {
+		return (await this.shop()).buyer.jobs();
+	}
+
+	/** job gives a job that jobs lists, to wait for. One that was run with verify goes on when it gets that again. */
+	async job(id: string, wishes?: Wishes): Promise<Purchase> {
+		return (await this.shop()).buyer.job(id, wishes);
+	}
+
 	/** credit lists what is owed between this peer and others. */
 	async credit(): Promise<Line[]> {
 		return (await this.shop()).ledger.lines();
@@ -168,7 +180,7 @@ export class Sea extends Emitter {
 
 	async #open(): Promise<Shop> {
 		const node = await this.node();
-		return (await import("./market/shop.ts")).openShop(node, this.#options.store);
+		return (await import("./market/shop.ts")).openShop(node, this.#options.store, this.#options.jobs);
 	}
 
 	#connection(node: Node, remote: HashAddress, link: Link | Promise<Link>): Connection {

@@ -9,6 +9,7 @@ import { Pair } from "../src/identity/ed25519.ts";
 import { Credit } from "../src/ledger/credit.ts";
 import { Ledger } from "../src/ledger/ledger.ts";
 import { MemoryStore } from "../src/ledger/store.ts";
+import { Book } from "../src/market/book.ts";
 import { Buyer } from "../src/market/buyer.ts";
 import { costOf } from "../src/market/price.ts";
 import { Refused } from "../src/market/reason.ts";
@@ -35,7 +36,7 @@ async function shopper(run: (s: Shopper) => Promise<void>, grant = 50_000_000): 
 	const node = await Node.create({ signer, network: "test", work: 0 });
 	const ledger = await Ledger.open(signer, new MemoryStore());
 	const credit = new Credit(node, ledger);
-	const buyer = new Buyer(node, ledger);
+	const buyer = new Buyer(node, ledger, await Book.open(new MemoryStore()));
 	await node.online([url]);
 	const peer = node.link(there)!.peer.node;
 	if (grant > 0) await node.call(there, "ledger:grant", utf8(String(grant)));

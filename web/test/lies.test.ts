@@ -16,8 +16,9 @@ import { Ledger } from "../src/ledger/ledger.ts";
 import { voucher } from "../src/ledger/lock.ts";
 import { maxMessage } from "../src/ledger/message.ts";
 import { takePush } from "../src/ledger/receive.ts";
-import { MemoryStore } from "../src/ledger/store.ts";
+import { MemoryStore, type Store } from "../src/ledger/store.ts";
 import { outboxFor } from "../src/ledger/sync.ts";
+import { Book } from "../src/market/book.ts";
 import { Buyer, type Home } from "../src/market/buyer.ts";
 import { costOf } from "../src/market/price.ts";
 import { Refused } from "../src/market/reason.ts";
@@ -129,11 +130,12 @@ interface Run {
 	ledger: Ledger;
 	sellers: Seller[];
 	handlers: Map<string, Handler>;
+	buyer: Buyer;
 	buy(options?: RunOptions): ReturnType<Buyer["run"]>;
 }
 
 /** among runs with a buyer whose neighbours are sellers that do otherwise. */
-async function among(all: Lies[], run: (r: Run) => Promise<void>): Promise<void> {
+async function among(all: Lies[], run: (r: Run) => Promise<void>, store: Store = new MemoryStore()): Promise<void> {
 	const signer = await Pair.generate(0);
 	const ledger = await Ledger.open(signer, new MemoryStore());
 	const sellers = await Promise.all(all.map((lies) => Seller.make(lies)));
@@ -144,7 +146,7 @@ async function among(all: Lies[], run: (r: Run) => Promise<void>): Promise<void>
 		return s;
 	};
 	const home: Home = {
-		addr: await HashAddress.ofNode(signer.key), signer,
+		addr: await HashAddress.ofNode(signer.key), signer, isOnline: true,
 		links: () => sellers.map((s) => ({ addr: s.at }) as Link),
 		nearest: async () => home.addr,
 		connect: async (to) => {
@@ -154,8 +156,8 @@ async function among(all: Lies[], run: (r: Run) => Promise<void>): Promise<void>
 		call: async (to, scope, body) => find(to).serve(scope, body, ledger),
 		handle: (scope, handler) => void (handler ? handlers.set(scope, handler) : handlers.delete(scope)),
 	};
-	const buyer = new Buyer(home, ledger);
-	await run({ ledger, sellers, handlers, buy: (options) => buyer.run(new Uint8Array(8).fill(1), { fuel: 10_000_000, maxCredit: 1, ...options }) });
+	const buyer = new Buyer(home, ledger, await Book.open(store));
+	await run({ ledger, sellers, handlers, buyer, buy: (options) => buyer.run(new Uint8Array(8).fill(1), { fuel: 10_000_000, maxCredit: 1, ...options }) });
 	buyer.close();
 	assert.equal(handlers.size, 0);
 }
@@ -319,3 +321,33 @@ test("output that comes in drops is not waited for without an end", async (t) =>
 		t.mock.timers.reset();
 	}
 });
+
+test("an order is kept before it is sent, and what was delivered before it is paid", async () => {
+	// It keeps so many changes and no more.
+	for (const [most, ordered] of [[1, 0], [2, 1]] as const) {
+		const store = new MemoryStore();
+		const { commit } = store;
+		let left: number = most;
+		store.commit = async (...all) => {
+			if (left-- < 1) throw new SeaError("unavailable", "the disk is full");
+			return commit.apply(store, all);
+		};
+		await among([{}], async ({ ledger, sellers, buy }) => {
+			assert.equal(await reasonOf(buy()), "internal");
+			assert.equal(sellers[0]!.ordered, ordered);
+			assert.deepEqual(ledger.lines().filter((l) => l.claim !== 0n), []);
+		}, store);
+	}
+});
+
+test("so many jobs are kept, and the oldest that have ended are forgotten", () => among([{}], async ({ buyer, buy }) => {
+	const first = buy();
+	await first.done;
+	assert.equal(compare((await buyer.job(first.id).done).stdout, utf8("right\n")), 0);
+	assert.equal(await new Response(buyer.job(first.id).stdout).text(), "right\n");
+	assert.equal(await reasonOf(buy({ verify: async () => false })), "mismatch");
+	assert.deepEqual(buyer.jobs().map((j) => [j.state, j.reason, j.cost]), [["done", "", 5000n], ["failed", "mismatch", 0n]]);
+	for (let i = 0; i < 70; i++) await buy({ to: [] }).done.catch(() => {});
+	assert.equal(buyer.jobs().length, 64);
+	assert.throws(() => buyer.job(first.id), { reason: "unknown_order" });
+}));

@@ -36,6 +36,7 @@ class Market {
 	/** fetches has modules fetched, which no buyer ever sends. */
 	fetches = false;
 	readonly handlers = new Map<string, Handler>();
+	store = new MemoryStore();
 
 	private constructor(
 		readonly pair: Pair,
@@ -70,7 +71,7 @@ class Market {
 				return new Result(await hashJob(job), 1, { end: "exit", code: 0, trap: "", fuel, pages: 1, stdout: none, stderr: none, files: [] }, outcome, "");
 			},
 		};
-		return new Seller(stall, this.ledger, runner, new Shelf(), { ...defaultTerms, price: { fee: 0n, price: 1_000_000_000n }, strangers: 2n * cost });
+		return Seller.open(stall, this.ledger, runner, new Shelf(), this.store, { ...defaultTerms, price: { fee: 0n, price: 1_000_000_000n }, strangers: 2n * cost });
 	}
 }
 
@@ -171,7 +172,7 @@ test("who does not pay has no more room, whatever it says to the bill", async (t
 		const m = await Market.make();
 		m.due = due;
 		const [a, b] = [await Customer.make(), await Customer.make()];
-		const seller = await m.seller();
+		let seller = await m.seller();
 		const request = await a.quoted(m);
 		assert.equal(await a.ordered(m, request), "delivered");
 		assert.equal(await b.room(m), cost);
@@ -182,6 +183,9 @@ test("who does not pay has no more room, whatever it says to the bill", async (t
 			await soon(10);
 		}
 		assert.equal(await b.room(m), cost, "and not forgotten");
+		seller.close();
+		seller = await m.seller();
+		assert.equal(await b.room(m), cost, "nor by a reload");
 		assert.equal(await a.room(m), cost);
 		// Late is better than never.
 		await a.pay(m, request);
@@ -262,6 +266,7 @@ test("a buyer that never sends its job does not keep the others waiting", async 
 	const taken = a.ordered(m, request);
 	while ([...seller.sales].length === 0) await soon(1);
 	assert.equal(await b.quoted(m), "busy");
+	await soon();
 	t.mock.timers.tick(31_000);
 	assert.equal(await taken, "taken");
 	while (![...seller.sales][0]!.ended) await soon(1);

@@ -7229,6 +7229,22 @@ var init_credit = __esm({
   }
 });
 
+// ../src/market/reason.ts
+var Refused2;
+var init_reason2 = __esm({
+  "../src/market/reason.ts"() {
+    "use strict";
+    init_error();
+    Refused2 = class extends SeaError {
+      reason;
+      constructor(reason2, text3) {
+        super("job", text3 || reason2);
+        this.reason = reason2;
+      }
+    };
+  }
+});
+
 // ../src/market/price.ts
 function costOf(p, fuel3) {
   const cost2 = p.fee + up(fuel3 * p.price, gfuel);
@@ -7253,22 +7269,6 @@ var init_price = __esm({
     pagesPerGiB = 16384n;
     up = (a, b) => (a + b - 1n) / b;
     least = (a, b) => a < b ? a : b;
-  }
-});
-
-// ../src/market/reason.ts
-var Refused2;
-var init_reason2 = __esm({
-  "../src/market/reason.ts"() {
-    "use strict";
-    init_error();
-    Refused2 = class extends SeaError {
-      reason;
-      constructor(reason2, text3) {
-        super("job", text3 || reason2);
-        this.reason = reason2;
-      }
-    };
   }
 });
 
@@ -7673,6 +7673,113 @@ var init_find = __esm({
   }
 });
 
+// ../src/market/purse.ts
+var fastest, lockTime, Purse;
+var init_purse = __esm({
+  "../src/market/purse.ts"() {
+    "use strict";
+    init_bytes();
+    init_account();
+    init_format();
+    init_lock();
+    init_tally();
+    init_price();
+    init_reason2();
+    fastest = 32n * gfuel;
+    lockTime = 3600;
+    Purse = class {
+      constructor(ledger2, seller2, order3, quoted, quote2, fuel3, until) {
+        this.ledger = ledger2;
+        this.seller = seller2;
+        this.order = order3;
+        this.quoted = quoted;
+        this.quote = quote2;
+        this.until = until;
+        const q = quote2.quantum ?? 0n;
+        this.#quantum = fuel3 > q ? q : 0n;
+        this.#most = fuel3 - q;
+      }
+      ledger;
+      seller;
+      order;
+      quoted;
+      quote;
+      until;
+      /** newest is the newest voucher, and vouched what it is over. */
+      newest;
+      vouched = 0n;
+      /** owed is what the seller can claim: vouched, or the bill once that is signed. */
+      owed = 0n;
+      lock;
+      /** pause is in how many ms a voucher that is due may be given, 0 when none is. */
+      pause = 0;
+      #quantum;
+      #most;
+      // fuel; the rest is paid when the output was checked
+      #covered = 0n;
+      #began;
+      /** resume takes up what was promised for the order in an earlier run. */
+      async resume() {
+        const { mine } = await this.ledger.account(this.seller);
+        this.vouched = this.owed = (await this.ledger.paid(this.seller, this.order)).ours;
+        const k = Object.values(mine.tally.locks).find(({ ref }) => compare(ref, this.order) === 0);
+        this.lock = k?.id;
+        const said2 = k && saidOf(mine, k.id);
+        if (!said2) return;
+        this.newest = pack(voucher, said2);
+        this.#covered = said2.fuel;
+        if (said2.cum > this.vouched) this.vouched = this.owed = said2.cum;
+      }
+      /** vouch gives what is due for the fuel that the seller has shown of a guest that runs. */
+      async vouch(shown2) {
+        this.pause = 0;
+        if (this.#quantum === 0n) return;
+        this.#began ??= performance.now();
+        if (shown2 < this.#quantum / 2n) return;
+        if (!this.lock) {
+          const expiry2 = BigInt(Math.floor(this.until / 1e4) + lockTime / 10);
+          this.lock = await this.ledger.lock(this.seller, this.quote.ceiling, this.order, { expiry: expiry2, quote: this.quoted, hash: zero() });
+        }
+        const due3 = least(shown2, this.#most);
+        if (due3 <= this.#covered || shown2 - this.#covered < this.#quantum) return;
+        const can = Number(due3 * 1000n / fastest) - (performance.now() - this.#began);
+        if (can > 0) {
+          this.pause = Math.ceil(can);
+          return;
+        }
+        const cost2 = costOf(this.quote, due3);
+        this.newest = pack(voucher, await this.ledger.voucher(this.seller, this.lock, cost2, due3));
+        this.vouched = this.owed = cost2;
+        this.#covered = due3;
+      }
+      /** pay pays the bill, out of the lock if there is one, and gives what was paid in all. It may be called again. */
+      async pay(bill, fuel3, release2) {
+        const paid = async () => (await this.ledger.paid(this.seller, this.order)).ours;
+        const open4 = this.lock && findLock((await this.ledger.account(this.seller)).mine.tally, this.lock);
+        if (open4) {
+          if (await paid() < bill) await this.ledger.voucher(this.seller, open4.id, bill, fuel3);
+          if (bill > this.owed) this.owed = bill;
+          await this.fold(release2);
+        } else if (bill > 0n && await paid() < bill) {
+          await this.ledger.pay(this.seller, bill, this.order);
+        }
+        const sum = await paid();
+        if (sum < bill) throw new Refused2("not_paid", `${sum} of ${bill} micro-credits are paid`);
+        return sum;
+      }
+      /** fold pays what is vouched, and closes the lock if its seller has released it. */
+      async fold(release2) {
+        if (!this.lock) return;
+        try {
+          if (release2) return await this.ledger.fold(this.seller, this.lock, unpack(release2, release, "release"));
+        } catch {
+        }
+        await this.ledger.fold(this.seller, this.lock);
+      }
+    };
+  }
+});
+
 // ../src/market/shelf.ts
 async function fetchBlob(node2, from2, { hash: hash3, size: size3 }, signal) {
   const pieces2 = new Array(Math.ceil(size3 / followBytes));
@@ -7740,99 +7847,6 @@ var init_shelf = __esm({
   }
 });
 
-// ../src/market/purse.ts
-var fastest, lockTime, Purse;
-var init_purse = __esm({
-  "../src/market/purse.ts"() {
-    "use strict";
-    init_format();
-    init_lock();
-    init_tally();
-    init_price();
-    init_reason2();
-    fastest = 32n * gfuel;
-    lockTime = 3600;
-    Purse = class {
-      constructor(ledger2, seller2, order3, quoted, quote2, fuel3, until) {
-        this.ledger = ledger2;
-        this.seller = seller2;
-        this.order = order3;
-        this.quoted = quoted;
-        this.quote = quote2;
-        this.until = until;
-        const q = quote2.quantum ?? 0n;
-        this.#quantum = fuel3 > q ? q : 0n;
-        this.#most = fuel3 - q;
-      }
-      ledger;
-      seller;
-      order;
-      quoted;
-      quote;
-      until;
-      /** newest is the newest voucher, and vouched what it is over. */
-      newest;
-      vouched = 0n;
-      /** owed is what the seller can claim: vouched, or the bill once that is signed. */
-      owed = 0n;
-      lock;
-      /** pause is in how many ms a voucher that is due may be given, 0 when none is. */
-      pause = 0;
-      #quantum;
-      #most;
-      // fuel; the rest is paid when the output was checked
-      #covered = 0n;
-      #began;
-      /** vouch gives what is due for the fuel that the seller has shown of a guest that runs. */
-      async vouch(shown2) {
-        this.pause = 0;
-        if (this.#quantum === 0n) return;
-        this.#began ??= performance.now();
-        if (shown2 < this.#quantum / 2n) return;
-        if (!this.lock) {
-          const expiry2 = BigInt(Math.floor(this.until / 1e4) + lockTime / 10);
-          this.lock = await this.ledger.lock(this.seller, this.quote.ceiling, this.order, { expiry: expiry2, quote: this.quoted, hash: zero() });
-        }
-        const due3 = least(shown2, this.#most);
-        if (due3 <= this.#covered || shown2 - this.#covered < this.#quantum) return;
-        const can = Number(due3 * 1000n / fastest) - (performance.now() - this.#began);
-        if (can > 0) {
-          this.pause = Math.ceil(can);
-          return;
-        }
-        const cost2 = costOf(this.quote, due3);
-        this.newest = pack(voucher, await this.ledger.voucher(this.seller, this.lock, cost2, due3));
-        this.vouched = this.owed = cost2;
-        this.#covered = due3;
-      }
-      /** pay pays the bill, out of the lock if there is one, and gives what was paid in all. It may be called again. */
-      async pay(bill, fuel3, release2) {
-        const paid = async () => (await this.ledger.paid(this.seller, this.order)).ours;
-        const open4 = this.lock && findLock((await this.ledger.account(this.seller)).mine.tally, this.lock);
-        if (open4) {
-          if (await paid() < bill) await this.ledger.voucher(this.seller, open4.id, bill, fuel3);
-          if (bill > this.owed) this.owed = bill;
-          await this.fold(release2);
-        } else if (bill > 0n && await paid() < bill) {
-          await this.ledger.pay(this.seller, bill, this.order);
-        }
-        const sum = await paid();
-        if (sum < bill) throw new Refused2("not_paid", `${sum} of ${bill} micro-credits are paid`);
-        return sum;
-      }
-      /** fold pays what is vouched, and closes the lock if its seller has released it. */
-      async fold(release2) {
-        if (!this.lock) return;
-        try {
-          if (release2) return await this.ledger.fold(this.seller, this.lock, unpack(release2, release, "release"));
-        } catch {
-        }
-        await this.ledger.fold(this.seller, this.lock);
-      }
-    };
-  }
-});
-
 // ../src/market/trade.ts
 async function same(b, want) {
   const got = await blobOf(b);
@@ -7874,8 +7888,9 @@ var init_trade = __esm({
       #node;
       #sink;
       #q;
-      #order;
-      #began = Date.now();
+      /** order is the buyer's statement. */
+      order;
+      #began;
       #stop;
       // when the buyer wants no more of it
       #purse;
@@ -7893,12 +7908,13 @@ var init_trade = __esm({
       #cancelled;
       #released;
       // until when the release is waited for
-      constructor(node2, ledger2, q, sink, stop, order3, hash3, quoted, until) {
+      constructor(node2, ledger2, q, sink, stop, order3, began, hash3, quoted, until) {
         this.#node = node2;
         this.#sink = sink;
         this.#q = q;
         this.#stop = stop;
-        this.#order = order3;
+        this.order = order3;
+        this.#began = began;
         this.hash = hash3;
         this.#purse = new Purse(ledger2, q.seller, hash3, quoted, q.quote, q.job.limits.fuel, until);
       }
@@ -7906,8 +7922,16 @@ var init_trade = __esm({
       static async begin(node2, ledger2, q, sink, stop, until) {
         await node2.connect(q.at);
         const quoted = await q.quoted.hash(quote.purpose);
-        const order3 = await sign(order, node2.signer, { quote: quoted, at: Date.now() });
-        return new _Trade(node2, ledger2, q, sink, stop, order3, await order3.hash(order.purpose), quoted, until);
+        const at2 = Date.now();
+        const order3 = await sign(order, node2.signer, { quote: quoted, at: at2 });
+        return new _Trade(node2, ledger2, q, sink, stop, order3, at2, await order3.hash(order.purpose), quoted, until);
+      }
+      /** resume takes an order up again that begin has signed, with what was promised for it. */
+      static async resume(node2, ledger2, q, sink, stop, until, order3) {
+        const { quote: quote2, at: at2 } = await open3(order, order3);
+        const trade = new _Trade(node2, ledger2, q, sink, stop, order3, at2, await order3.hash(order.purpose), quote2, until);
+        await trade.#purse.resume();
+        return trade;
       }
       /** run follows the order to its end. It rejects with Refused when nothing comes of it; nothing is paid then but what was vouched. */
       async run() {
@@ -7930,6 +7954,7 @@ var init_trade = __esm({
             const no = refusedOf(err);
             if (no.reason === "bad_statement" || err instanceof SeaError && err.code === "bad_request") throw new Refused2("bad_statement", no.message);
             this.#taken = false;
+            if (!this.#node.isOnline && !this.#stop.aborted) this.#last = Date.now();
             if (Date.now() - this.#last > patience) throw new Refused2("seller_lost", `the seller did not come back: ${no.message}`);
           }
           await this.#wait(pause2);
@@ -7961,7 +7986,7 @@ var init_trade = __esm({
         const late = AbortSignal.timeout(wait + patience);
         const signal = this.#cancelled ? late : AbortSignal.any([late, this.#stop]);
         const { ask: ask3, quoted, at: at2 } = this.#q;
-        const [scope2, body4] = this.#taken ? [follow2, encode({ order: this.hash, ...cursor2 })] : [order2, encode({ order: this.#order.value(), quote: quoted.value(), ask: ask3.value(), ...cursor2 })];
+        const [scope2, body4] = this.#taken ? [follow2, encode({ order: this.hash, ...cursor2 })] : [order2, encode({ order: this.order.value(), quote: quoted.value(), ask: ask3.value(), ...cursor2 })];
         const f = read2(await this.#node.call(at2, scope2, body4, signal), follow, scope2);
         this.#taken = true;
         return f;
@@ -7974,6 +7999,7 @@ var init_trade = __esm({
           if (Date.now() - this.#cancelled > patience) throw why;
           return false;
         }
+        await this.#sink.stopping();
         const st = await sign(cancel2, this.#node.signer, { order: this.hash });
         try {
           await this.#node.call(this.#q.at, cancel3, encode({ cancel: st.value() }), AbortSignal.timeout(patience));
@@ -8041,12 +8067,9 @@ var init_trade = __esm({
         }
         const files2 = await this.#files(outcome3);
         if (!await this.#sink.verified(receipt)) throw new Refused2("mismatch", "a second run came to something else than the seller signed");
-        this.#shown = r.fuel;
-        const cost2 = await this.#purse.pay(d.cost, r.fuel, f.release);
-        this.#say("paid");
         const { end: end2, code: code2, fuel: fuel3, peak_pages, engine: engine2 } = r;
         const { fee, price } = this.#q.quote;
-        return {
+        const bought = {
           end: end2,
           code: code2,
           fuel: fuel3,
@@ -8057,13 +8080,22 @@ var init_trade = __esm({
           stdout,
           stderr,
           files: files2,
-          cost: cost2,
+          cost: d.cost,
           fee,
           price,
           seller: this.#q.seller,
           receipt,
           delivery: delivery2
         };
+        await this.#sink.delivered(bought, f.release);
+        return this.pay(bought, f.release);
+      }
+      /** pay pays what was checked, and gives it with what was paid in all. It may be called again. */
+      async pay(b, release2) {
+        this.#shown = b.fuel;
+        const cost2 = await this.#purse.pay(b.cost, b.fuel, release2);
+        this.#say("paid");
+        return { ...b, cost: cost2 };
       }
       /** wrong says what in receipt and delivery does not fit the order. */
       async #wrong(r, receipt, d, delivery2) {
@@ -8154,7 +8186,159 @@ var init_trade = __esm({
   }
 });
 
+// ../src/market/book.ts
+var maxJobs, maxBytes2, jobKey, inKey, outKey, Book2;
+var init_book2 = __esm({
+  "../src/market/book.ts"() {
+    "use strict";
+    init_error();
+    init_statement();
+    init_reason2();
+    maxJobs = 64;
+    maxBytes2 = 512 << 20;
+    jobKey = (r) => `job/${r.made.toString(16).padStart(16, "0")}/${r.id}`;
+    inKey = (r) => `in/${r.id}`;
+    outKey = (r) => `out/${r.id}`;
+    Book2 = class _Book {
+      #store;
+      #jobs;
+      // by id, the oldest first: maxJobs
+      constructor(store, jobs) {
+        this.#store = store;
+        this.#jobs = new Map(jobs.map((r) => [r.id, r]));
+      }
+      /** open reads the jobs that a store has. "unavailable" when they are of another version. */
+      static async open(store) {
+        const all = (await store.list("job/", "job/~", maxJobs)).map(([, r]) => r);
+        if (all.some((r) => r.v !== 1)) throw new SeaError("unavailable", "the jobs are kept by another version");
+        return new _Book(store, all);
+      }
+      /** jobs are all, oldest first. Who changes one saves it. */
+      get jobs() {
+        return this.#jobs.values();
+      }
+      /** job is the one of an id. */
+      job(id) {
+        return this.#jobs.get(id);
+      }
+      /** add keeps a job with its inputs. Refused "busy" when there is no room. */
+      async add(r, inputs) {
+        r.bytes = inputs.reduce((n, [, b]) => n + b.length, 0);
+        const gone = this.#room(r.bytes, 1);
+        this.#jobs.set(r.id, r);
+        try {
+          await this.#commit([[jobKey(r), r], [inKey(r), inputs]], gone);
+        } catch (err) {
+          this.#jobs.delete(r.id);
+          throw err;
+        }
+      }
+      /** inputs are those of a job that has not ended. */
+      async inputs(r) {
+        const [found2] = await this.#store.list(inKey(r), inKey(r), 1);
+        return found2?.[1] ?? [];
+      }
+      /** save keeps what has changed. */
+      save(r) {
+        return this.#commit([[jobKey(r), r]], []);
+      }
+      /** deliver keeps what was delivered and checked. */
+      async deliver(r, { bought, release: release2 }) {
+        const { receipt, delivery: delivery2, ...rest3 } = bought;
+        const output = { ...rest3, of: r.order.hash, receipt: receipt.encode(), delivery: delivery2.encode(), release: release2 };
+        const bytes3 = bought.files.reduce((n, f) => n + f.data.length, bought.stdout.length + bought.stderr.length);
+        const gone = this.#room(bytes3 - r.out, 0);
+        r.bytes += bytes3 - r.out;
+        r.out = bytes3;
+        await this.#commit([[jobKey(r), r], [outKey(r), output]], gone);
+      }
+      /** delivered gives what deliver has kept: of a job that is open, for its present order. */
+      async delivered(r) {
+        const [found2] = await this.#store.list(outKey(r), outKey(r), 1);
+        if (!found2) return void 0;
+        const { of, receipt, delivery: delivery2, release: release2, ...rest3 } = found2[1];
+        if (r.state === "open" && of !== r.order?.hash) return void 0;
+        return { bought: { ...rest3, receipt: Statement.decode(receipt), delivery: Statement.decode(delivery2) }, release: release2 };
+      }
+      /** end keeps how a job ended, without its inputs. */
+      async end(r) {
+        r.bytes = r.out;
+        await this.#commit([[jobKey(r), r]], [inKey(r)]);
+      }
+      /** #room forgets what has ended, until so many bytes and jobs more fit, and gives the records that go. */
+      #room(bytes3, jobs) {
+        const gone = [];
+        const all = [...this.#jobs.values()];
+        let sum = all.reduce((n, r) => n + r.bytes, bytes3);
+        for (const r of all) {
+          if (sum <= maxBytes2 && all.length + jobs - gone.length <= maxJobs) break;
+          if (r.state === "open") continue;
+          sum -= r.bytes;
+          gone.push(r);
+        }
+        if (sum > maxBytes2 || all.length + jobs - gone.length > maxJobs) {
+          throw new Refused2("busy", `${maxJobs} jobs with ${maxBytes2 >> 20} MiB are kept at most, and others are under way`);
+        }
+        for (const r of gone) this.#jobs.delete(r.id);
+        return gone.flatMap((r) => [jobKey(r), inKey(r), outKey(r)]);
+      }
+      async #commit(puts, drops) {
+        try {
+          await this.#store.commit(puts, drops);
+        } catch (err) {
+          throw new Refused2("internal", `the job cannot be kept: ${err instanceof Error ? err.message : String(err)}`);
+        }
+      }
+    };
+  }
+});
+
 // ../src/market/buyer.ts
+function recordOf(id, s2) {
+  const made = Date.now();
+  return {
+    v: 1,
+    id,
+    made,
+    until: made + s2.timeout,
+    args: s2.job.args,
+    job: encodeJob(s2.job),
+    fuel: s2.fuel,
+    maxCredit: s2.maxCredit,
+    maxPrice: s2.maxPrice,
+    to: s2.options.to?.map(String),
+    verify: s2.options.verify !== void 0,
+    state: "open",
+    stop: false,
+    reason: "",
+    text: "",
+    cost: 0n,
+    spent: 0n,
+    avoid: [],
+    tries: 0,
+    drops: 0,
+    bytes: 0,
+    out: 0,
+    order: void 0
+  };
+}
+function specAgain(r, inputs, options) {
+  if (r.to) options.to = r.to.map((a) => HashAddress.from(a));
+  return {
+    job: decodeJob(r.job),
+    blobs: [...inputs],
+    fuel: r.fuel,
+    maxCredit: r.maxCredit,
+    maxPrice: r.maxPrice,
+    timeout: r.until - r.made,
+    options
+  };
+}
+async function dealOf(o) {
+  const [ask3, quoted] = [Statement.decode(o.ask), Statement.decode(o.quoted)];
+  const [{ job }, quote2] = [await open3(ask, ask3), await open3(quote, quoted)];
+  return { at: HashAddress.from(o.at), seller: quoted.by, ask: ask3, quoted, quote: quote2, job: decodeJob(job) };
+}
 function worst(all) {
   return all.find((r) => r.reason === "busy") ?? all.find((r) => r.reason !== "unreachable") ?? all[0] ?? new Refused2("no_seller", "nobody within reach sells");
 }
@@ -8169,17 +8353,21 @@ function rest2(ms, stop) {
     stop.addEventListener("abort", over);
   });
 }
-var maxTries, maxDropped, firstBusy, lastBusy, dropped, failed2, Buyer, Tap;
+var maxTries, maxDropped, firstBusy, lastBusy, dropped, failed2, Buyer, Failed, Tap;
 var init_buyer = __esm({
   "../src/market/buyer.ts"() {
     "use strict";
     init_bytes();
+    init_job();
     init_cbor();
     init_shape();
+    init_statement();
+    init_addr();
     init_find();
     init_reason2();
     init_shelf();
     init_spec();
+    init_statement2();
     init_trade();
     init_wire2();
     init_scope();
@@ -8192,21 +8380,26 @@ var init_buyer = __esm({
     Buyer = class {
       #node;
       #ledger;
+      #book;
       #shelf;
       #trades = /* @__PURE__ */ new Map();
       // by order in hex
+      #running = /* @__PURE__ */ new Map();
+      // by id
       /** shelf is one of its own, or that of a Seller on the same node. */
-      constructor(node2, ledger2, shelf = new Shelf()) {
+      constructor(node2, ledger2, book, shelf = new Shelf()) {
         this.#shelf = shelf;
         this.#node = node2;
         this.#ledger = ledger2;
+        this.#book = book;
         node2.handle(get2, this.#shelf.serve);
         node2.handle(due2, async (body4, from2) => {
           const { order: order3 } = read2(body4, due, due2);
           const t = this.#trades.get(toHex(order3));
           const ours = t !== void 0 && compare(t.seller, from2.node) === 0;
           if (ours) t.trade.poke?.();
-          return encode({ known: ours || (await ledger2.paid(from2.node, order3)).ours > 0n });
+          const kept = [...this.#book.jobs].some((r) => r.order?.hash === toHex(order3) && from2.addr.toString() === r.order.at);
+          return encode({ known: ours || kept || (await ledger2.paid(from2.node, order3)).ours > 0n });
         });
       }
       /** shelf is what sellers fetch from. */
@@ -8222,62 +8415,119 @@ var init_buyer = __esm({
       sellers() {
         return findSellers(this.#node, void 0);
       }
+      /** jobs are those that are kept, oldest first. */
+      jobs() {
+        return [...this.#book.jobs].map(({ id, args: args2, made, until, state: state2, reason: reason2, text: text3, cost: cost2, verify: verify3 }) => ({ id, args: args2, made, until, state: state2, reason: reason2, text: text3, cost: cost2, verify: verify3 }));
+      }
+      /** resume takes up what an earlier run has left open, but for jobs that want a verify. */
+      resume() {
+        for (const r of this.#book.jobs) if (r.state === "open" && !r.verify) this.job(r.id);
+      }
       /** run buys the run of a module, a WebAssembly program for WASI preview 1. */
       run(module, options = {}) {
+        const id = toHex(crypto.getRandomValues(new Uint8Array(16)));
+        return this.#start(id, { ...options }, async (wishes) => {
+          const s2 = await specOf(module, options);
+          const r = recordOf(id, s2);
+          await this.#book.add(r, s2.blobs);
+          return [r, { ...s2, options: wishes }];
+        });
+      }
+      /** job gives a job that is kept: one that is open goes on. Refused "unknown_order", and "bad_job" when it needs a verify. */
+      job(id, wishes = {}) {
+        const running = this.#running.get(id);
+        if (running) {
+          Object.assign(running.wishes, wishes);
+          return running.purchase;
+        }
+        const r = this.#book.job(id);
+        if (!r) throw new Refused2("unknown_order", "no such job is kept");
+        if (r.state === "open" && r.verify && !wishes.verify) throw new Refused2("bad_job", "the job is looked at before it is paid: say how");
+        return this.#start(id, { ...wishes }, async (wishes2) => [r, specAgain(r, await this.#book.inputs(r), wishes2)]);
+      }
+      /** #start begins to buy what job gives. */
+      #start(id, wishes, job) {
         const stop = new AbortController();
         const cancel4 = () => stop.abort();
-        const stdout = new Tap();
-        const stderr = new Tap();
-        const done4 = this.#buy(module, options, stop, { stdout, stderr }).finally(() => {
-          options.signal?.removeEventListener("abort", cancel4);
-          stdout.end();
-          stderr.end();
+        const taps = { stdout: new Tap(), stderr: new Tap() };
+        const { signal } = wishes;
+        const done4 = this.#see(job(wishes), stop, taps).finally(() => {
+          this.#running.delete(id);
+          signal?.removeEventListener("abort", cancel4);
+          taps.stdout.end();
+          taps.stderr.end();
         });
-        options.signal?.addEventListener("abort", cancel4);
-        if (options.signal?.aborted) cancel4();
+        signal?.addEventListener("abort", cancel4);
+        if (signal?.aborted) cancel4();
         done4.catch(() => {
         });
-        return { stdout: stdout.stream, stderr: stderr.stream, done: done4, cancel: cancel4 };
+        const purchase = { id, stdout: taps.stdout.stream, stderr: taps.stderr.stream, done: done4, cancel: cancel4 };
+        this.#running.set(id, { purchase, wishes });
+        return purchase;
       }
-      async #buy(module, options, stop, taps) {
-        const s2 = await specOf(module, options);
-        const until = Date.now() + s2.timeout;
-        const late = setTimeout(() => stop.abort(), s2.timeout);
-        const say2 = (p) => options.progress?.(p);
-        const avoid = /* @__PURE__ */ new Set();
-        let [spent, tries2, drops, pause2] = [0n, 0, 0, firstBusy];
+      /** #see sees a job to its end, and keeps that. */
+      async #see(job, stop, taps) {
+        const [r, s2] = await job;
+        const kept = await this.#book.delivered(r);
+        if (r.state === "failed") throw new Refused2(r.reason, r.text);
+        if (r.state === "done") {
+          if (!kept) throw new Refused2("internal", "what was delivered is not kept");
+          taps.stdout.from()(kept.bought.stdout);
+          taps.stderr.from()(kept.bought.stderr);
+          return { ...kept.bought, cost: r.cost };
+        }
+        try {
+          const bought = await this.#buy(r, s2, stop, taps, kept);
+          [r.state, r.cost] = ["done", bought.cost];
+          return bought;
+        } catch (err) {
+          const no = refusedOf(err);
+          [r.state, r.reason, r.text] = ["failed", no.reason, no.message];
+          throw no;
+        } finally {
+          r.order = void 0;
+          await this.#book.end(r).catch(() => {
+          });
+        }
+      }
+      async #buy(r, s2, stop, taps, kept) {
+        const late = setTimeout(() => stop.abort(), r.until - Date.now());
+        if (r.stop) stop.abort();
+        const say2 = (p) => s2.options.progress?.(p);
+        const sinkOf = (q) => this.#sink(r, s2, q, taps, say2);
+        let pause2 = firstBusy;
         let last;
         try {
+          if (r.order) {
+            const q = await dealOf(r.order);
+            const trade = await Trade.resume(this.#node, this.#ledger, q, sinkOf(q), stop.signal, r.until, Statement.decode(r.order.order));
+            const out = kept ? await trade.pay(kept.bought, kept.release) : await this.#follow(r, s2, q, trade, stop.signal);
+            if (!(out instanceof Failed)) return out;
+            last = out.no;
+          }
           for (; ; ) {
-            if (stop.signal.aborted) throw new Refused2(Date.now() < until ? "cancelled" : "timeout", "nothing was ordered");
-            say2({ state: "asking", fuel: 0n, vouched: spent });
-            const { quotes, refused: refused2 } = await this.#quotes(s2, avoid, s2.maxCredit - spent);
+            if (stop.signal.aborted) throw new Refused2(Date.now() < r.until ? "cancelled" : "timeout", "nothing was ordered");
+            say2({ state: "asking", fuel: 0n, vouched: r.spent });
+            const { quotes, refused: refused2 } = await this.#quotes(s2, new Set(r.avoid), r.maxCredit - r.spent);
             if (quotes.length + refused2.length === 0 && last) throw last;
             let no = worst(refused2);
             let again = false;
             for (const q of quotes) {
-              const trade = await this.#begin(s2, q, taps, say2, stop.signal, until).catch((err) => refusedOf(err));
+              const trade = await this.#begin(r, q, sinkOf(q), stop.signal).catch((err) => refusedOf(err));
               if (trade instanceof Refused2) {
                 no = trade;
-                if (++drops > maxDropped) throw no;
+                if (++r.drops > maxDropped) throw no;
                 continue;
               }
-              try {
-                return await this.#follow(s2, q, trade);
-              } catch (err) {
-                no = refusedOf(err);
-                spent += trade.owed;
-                const fault = failed2.includes(no.reason) || trade.owed > 0n;
-                if (fault) avoid.add(toHex(q.seller));
-                if (stop.signal.aborted || (fault ? ++tries2 > maxTries : ++drops > maxDropped) || !(fault || dropped.includes(no.reason))) throw no;
-                last = no;
-                again = fault;
-                break;
-              }
+              const out = await this.#follow(r, s2, q, trade, stop.signal);
+              if (!(out instanceof Failed)) return out;
+              last = no = out.no;
+              again = out.fault;
+              break;
             }
             if (quotes.length === 0 && no.reason !== "busy") throw no;
             if (again) continue;
-            say2({ state: "asking", fuel: 0n, vouched: spent, why: no.message });
+            say2({ state: "asking", fuel: 0n, vouched: r.spent, why: no.message });
             await rest2(pause2, stop.signal);
             pause2 = Math.min(2 * pause2, lastBusy);
           }
@@ -8293,22 +8543,56 @@ var init_buyer = __esm({
         }
         return quotesOf(this.#node, s2, usable, left);
       }
-      async #begin(s2, q, taps, progress, stop, until) {
-        const { verify: verify3 } = s2.options;
-        const verified = async (receipt) => !verify3 || verify3(receipt, q.job, blobsOf(s2));
-        const sink = { stdout: taps.stdout.from(), stderr: taps.stderr.from(), progress, verified };
-        return Trade.begin(this.#node, this.#ledger, q, sink, stop, until);
+      /** #sink is what a trade tells: a job's output is the same wherever it runs, so what another seller sends again is not shown again. */
+      #sink(r, s2, q, taps, progress) {
+        return {
+          stdout: taps.stdout.from(),
+          stderr: taps.stderr.from(),
+          progress,
+          verified: async (receipt) => !s2.options.verify || s2.options.verify(receipt, q.job, blobsOf(s2)),
+          delivered: (bought, release2) => this.#book.deliver(r, { bought, release: release2 }),
+          stopping: async () => {
+            r.stop = true;
+            await this.#book.save(r);
+          }
+        };
       }
-      async #follow(s2, q, trade) {
+      /** #begin makes an order, and keeps it. */
+      async #begin(r, q, sink, stop) {
+        const trade = await Trade.begin(this.#node, this.#ledger, q, sink, stop, r.until);
+        r.order = { hash: toHex(trade.hash), at: q.at.toString(), ask: q.ask.encode(), quoted: q.quoted.encode(), order: trade.order.encode() };
+        await this.#book.save(r);
+        return trade;
+      }
+      /** #follow follows an order to its end. Failed says that others may be asked; Refused is thrown when not. */
+      async #follow(r, s2, q, trade, stop) {
         const unshare = this.#shelf.share(q.seller, s2.blobs);
         this.#trades.set(toHex(trade.hash), { seller: q.seller, trade });
         try {
           return await trade.run();
+        } catch (err) {
+          const no = refusedOf(err);
+          const fault = failed2.includes(no.reason) || trade.owed > 0n;
+          r.spent += trade.owed;
+          if (fault) r.avoid.push(toHex(q.seller));
+          const over = fault ? ++r.tries > maxTries : ++r.drops > maxDropped;
+          if (stop.aborted || over || !(fault || dropped.includes(no.reason))) throw no;
+          r.order = void 0;
+          await this.#book.save(r);
+          return new Failed(no, fault);
         } finally {
           unshare();
           this.#trades.delete(toHex(trade.hash));
         }
       }
+    };
+    Failed = class {
+      constructor(no, fault) {
+        this.no = no;
+        this.fault = fault;
+      }
+      no;
+      fault;
     };
     Tap = class {
       #out;
@@ -8340,14 +8624,18 @@ var init_buyer = __esm({
 var shop_exports = {};
 __export(shop_exports, {
   Sea: () => Sea,
-  openShop: () => openShop
+  openShop: () => openShop,
+  storeOf: () => storeOf
 });
-async function openShop(node2, store) {
-  const ledger2 = await Ledger.open(node2.signer, store ?? await storeOf(node2.signer));
-  return { ledger: ledger2, credit: new Credit(node2, ledger2), buyer: new Buyer(node2, ledger2) };
+async function openShop(node2, store, jobs) {
+  const ledger2 = await Ledger.open(node2.signer, store ?? await storeOf("ledger", node2.signer));
+  const book = await Book2.open(jobs ?? await storeOf("jobs", node2.signer));
+  const shop = { ledger: ledger2, credit: new Credit(node2, ledger2), buyer: new Buyer(node2, ledger2, book) };
+  shop.buyer.resume();
+  return shop;
 }
-async function storeOf({ key: key3 }) {
-  return typeof indexedDB === "undefined" ? new MemoryStore() : IdbStore.open(`peersea/ledger/${toHex(key3)}`);
+async function storeOf(kind2, { key: key3 }) {
+  return typeof indexedDB === "undefined" ? new MemoryStore() : IdbStore.open(`peersea/${kind2}/${toHex(key3)}`);
 }
 var init_shop = __esm({
   "../src/market/shop.ts"() {
@@ -8356,6 +8644,7 @@ var init_shop = __esm({
     init_credit();
     init_ledger();
     init_store();
+    init_book2();
     init_buyer();
     init_sea();
   }
@@ -8490,6 +8779,14 @@ var init_sea = __esm({
       async run(module, options) {
         return (await this.shop()).buyer.run(module, options);
       }
+      /** jobs lists what this peer has bought, in this run of the page or an earlier one: 64 at most, oldest first. What was under way goes on. */
+      async jobs() {
+        return (await this.shop()).buyer.jobs();
+      }
+      /** job gives a job that jobs lists, to wait for. One that was run with verify goes on when it gets that again. */
+      async job(id, wishes) {
+        return (await this.shop()).buyer.job(id, wishes);
+      }
       /** credit lists what is owed between this peer and others. */
       async credit() {
         return (await this.shop()).ledger.lines();
@@ -8500,7 +8797,7 @@ var init_sea = __esm({
       }
       async #open() {
         const node2 = await this.node();
-        return (await Promise.resolve().then(() => (init_shop(), shop_exports))).openShop(node2, this.#options.store);
+        return (await Promise.resolve().then(() => (init_shop(), shop_exports))).openShop(node2, this.#options.store, this.#options.jobs);
       }
       #connection(node2, remote, link) {
         const con = new Connection(node2, remote, link, (c) => {
@@ -8779,29 +9076,81 @@ var Rest = class {
 
 // ../src/market/seller.ts
 init_bytes();
+init_blob();
 init_job();
 init_receipt();
+init_result();
 init_error();
 init_cbor();
 init_shape();
+init_addr();
 init_rpc();
 init_rate();
 init_price();
 init_reason2();
 
 // ../src/market/sale.ts
-init_result();
+init_job();
+init_statement();
+
+// ../src/market/till.ts
+init_bytes();
+init_error();
+var saleKey = (order3) => `sale/${toHex(order3)}`;
+var lostKey = (order3) => `lost/${toHex(order3)}`;
+var Till = class {
+  constructor(store) {
+    this.store = store;
+  }
+  store;
+  /** sales and lost are what an earlier run has left, at most so many, oldest first. "unavailable" when they are of another version. */
+  async sales(most2) {
+    const all = (await this.store.list("sale/", "sale/~", most2)).map(([, r]) => r);
+    if (all.some((r) => r.v !== 1)) throw new SeaError("unavailable", "the sales are kept by another version");
+    return all.sort((a, b) => a.taken - b.taken);
+  }
+  async lost(most2) {
+    const all = (await this.store.list("lost/", "lost/~", most2)).map(([, l]) => l);
+    return all.sort((a, b) => a.until - b.until);
+  }
+  /** keep keeps a sale. SeaError "engine" when it cannot. */
+  async keep(r) {
+    try {
+      await this.store.commit([[saleKey(r.order), r]]);
+    } catch (err) {
+      throw new SeaError("engine", `the sale cannot be kept: ${err instanceof Error ? err.message : String(err)}`);
+    }
+  }
+  /** end forgets a sale. What cannot be forgotten is looked at again in the next run. */
+  async end(order3) {
+    await this.store.commit([], [saleKey(order3)]).catch(() => {
+    });
+  }
+  /** lose forgets a sale, and keeps what it leaves. */
+  async lose(l) {
+    await this.store.commit([[lostKey(l.order), l]], [saleKey(l.order)]).catch(() => {
+    });
+  }
+  /** found forgets what was lost. */
+  async found(order3) {
+    await this.store.commit([], [lostKey(order3)]).catch(() => {
+    });
+  }
+};
+
+// ../src/market/sale.ts
 init_wire2();
 var runningMillis = 100;
 var none2 = new Uint8Array(0);
 var Sale = class {
-  constructor(order3, buyer2, at2, job, quote2, quoted) {
+  constructor(order3, buyer2, at2, job, quote2, quoted, taken = Date.now()) {
     this.order = order3;
     this.buyer = buyer2;
     this.at = at2;
     this.job = job;
     this.quote = quote2;
     this.quoted = quoted;
+    this.taken = taken;
   }
   order;
   buyer;
@@ -8809,6 +9158,7 @@ var Sale = class {
   job;
   quote;
   quoted;
+  taken;
   state = "taken";
   /** fuel is what the guest has used; input how many bytes of module and inputs are here. */
   fuel = 0n;
@@ -8822,6 +9172,10 @@ var Sale = class {
   delivery;
   /** stop ends it early, at the buyer's word. */
   stop = new AbortController();
+  /** kept is called when it is in the Till or has ended: isKept resolves then. */
+  kept = () => {
+  };
+  isKept = new Promise((resolve) => this.kept = resolve);
   /** unshare takes back what the buyer may fetch of its output. */
   unshare = () => {
   };
@@ -8841,21 +9195,22 @@ var Sale = class {
   changed() {
     for (const wake of [...this.#waiting]) wake();
   }
+  /** record is what a Till keeps of it. */
+  record(output) {
+    const { taken, order: order3, buyer: buyer2, at: at2, job, quote: quote2, quoted } = this;
+    return { v: 1, taken, order: order3, buyer: buyer2, at: at2.toString(), job: encodeJob(job), quote: quote2, quoted, ...output && { output } };
+  }
   /** deliver puts out what came of it. */
-  deliver(result2, receipt, delivery2, cost2) {
-    this.#stdout = result2.done.stdout;
-    this.#stderr = result2.done.stderr;
-    this.#outcome = encodeOutcome(result2.outcome);
-    this.fuel = result2.done.fuel;
-    this.receipt = receipt;
-    this.delivery = delivery2;
-    this.cost = cost2;
+  deliver(o) {
+    this.#stdout = o.stdout;
+    this.#stderr = o.stderr;
+    this.#outcome = o.outcome;
+    this.fuel = o.fuel;
+    this.receipt = Statement.decode(o.receipt);
+    this.delivery = Statement.decode(o.delivery);
+    this.cost = o.cost;
     this.state = "delivered";
     this.changed();
-  }
-  /** outcome is what the receipt's result is the hash of. */
-  get outcome() {
-    return this.#outcome;
   }
   /** end lets go of its output. */
   end(state2) {
@@ -8940,7 +9295,7 @@ var defaultTerms = {
   caps: { fuel: 1000000000000n, pages: 16384, output: 64 << 20, wall: 36e5, module: 32 << 20, input: 64 << 20 }
 };
 var maxDepth2 = 4096;
-var Seller = class {
+var Seller = class _Seller {
   /** changed is called whenever a sale or what is not sold has changed. It must not throw. */
   changed = () => {
   };
@@ -8953,6 +9308,7 @@ var Seller = class {
   // by order in hex, oldest first: maxSales
   #quotes = /* @__PURE__ */ new Map();
   // orders by their quotes, of the same sales
+  #till;
   #lost = /* @__PURE__ */ new Map();
   // by order in hex, the oldest first: maxLost
   #began = Date.now();
@@ -8961,14 +9317,40 @@ var Seller = class {
   #paid = (peer) => void this.#look(peer);
   #rest = "";
   #closed = false;
-  /** shelf is what else the node serves storage:get from. */
-  constructor(node2, ledger2, engine2, shelf, terms2 = defaultTerms) {
+  /**
+   * open takes up what an earlier run has left in store, and sells. What was delivered
+   * can be fetched and paid; what was not is refused as "seller_lost". shelf is what
+   * else the node serves storage:get from.
+   */
+  static async open(node2, ledger2, engine2, shelf, store, terms2 = defaultTerms) {
+    const till = new Till(store);
+    const [sales, lost] = [await till.sales(maxSales), await till.lost(maxLost)];
+    const s2 = new _Seller(node2, ledger2, engine2, shelf, till, terms2);
+    for (const l of lost) s2.#lost.set(toHex(l.order), l);
+    for (const r of sales) await s2.#resume(r);
+    s2.#serve();
+    return s2;
+  }
+  constructor(node2, ledger2, engine2, shelf, till, terms2) {
     this.terms = terms2;
     this.#node = node2;
     this.#ledger = ledger2;
     this.#engine = engine2;
     this.#shelf = shelf;
-    node2.handle(get2, shelf.serve);
+    this.#till = till;
+  }
+  /** #resume takes up a sale of an earlier run. */
+  async #resume(r) {
+    const s2 = new Sale(r.order, r.buyer, HashAddress.from(r.at), decodeJob(r.job), r.quote, r.quoted, r.taken);
+    this.#sales.set(toHex(s2.order), s2);
+    this.#quotes.set(toHex(s2.quoted), s2.order);
+    if (!r.output) return this.#refuse(s2, new Refused2("seller_lost", "the tab that ran it was closed or reloaded"));
+    this.#deliver(s2, r.output);
+    void this.#collect(s2);
+  }
+  #serve() {
+    const node2 = this.#node;
+    node2.handle(get2, this.#shelf.serve);
     node2.handle(offer2, async (_, from2) => encode({ offer: (await this.#offer(from2)).value() }));
     node2.handle(ask2, async (body4, from2) => encode(await this.#ask(body4, from2)));
     node2.handle(order2, (body4, from2) => this.#order(body4, from2));
@@ -8991,7 +9373,7 @@ var Seller = class {
       s2.stop.abort();
       return encode({});
     });
-    ledger2.watchers.add(this.#paid);
+    this.#ledger.watchers.add(this.#paid);
   }
   /** sales are what is remembered, oldest first. */
   get sales() {
@@ -9113,7 +9495,7 @@ var Seller = class {
   /** #dues are what buyers have to pay for sales, and were to pay for those that are written off. */
   #dues() {
     const now = Date.now();
-    for (const [order3, l] of this.#lost) if (l.until < now) this.#lost.delete(order3);
+    for (const l of this.#lost.values()) if (l.until < now) this.#found(l);
     const open4 = [...this.#sales.values()].filter((s2) => !s2.ended);
     return [...open4.map((s2) => ({ buyer: s2.buyer, due: s2.delivery ? s2.cost : s2.quote.ceiling })), ...this.#lost.values()];
   }
@@ -9147,6 +9529,7 @@ var Seller = class {
       if (q.until < this.#began + quoteTime) throw new Refused2("unknown_quote", "the quote is of an earlier run");
       await this.#afford(from2.node, q.ceiling);
       s2 = this.#take(new Sale(hash3, from2.node, from2.addr, job, q, quoted));
+      await s2.isKept;
     } catch (err) {
       if (!(err instanceof Refused2)) throw err;
       return this.#no(hash3, err, from2.node);
@@ -9203,6 +9586,8 @@ var Seller = class {
     const bytes3 = s2.job.files.reduce((n, f) => n + f.size, s2.job.module_size + s2.job.stdin.size);
     const timer = setTimeout(() => late.abort(), inputTime + bytes3 / inputRate * 1e3);
     try {
+      await this.#till.keep(s2.record());
+      s2.kept();
       const result2 = await this.#engine.run(s2.job, this.#inputs(s2, AbortSignal.any([s2.stop.signal, late.signal])), {
         signal: s2.stop.signal,
         begun: () => {
@@ -9210,8 +9595,8 @@ var Seller = class {
           s2.state = "running";
           s2.changed();
         },
-        progress: (fuel3) => {
-          s2.fuel = fuel3;
+        progress: (fuel4) => {
+          s2.fuel = fuel4;
           s2.changed();
         }
       });
@@ -9220,20 +9605,32 @@ var Seller = class {
       const receipt = await signReceipt(await result2.receipt(), signer);
       const delivery2 = await sign(delivery, signer, { order: s2.order, receipt: await receipt.hash(receiptPurpose), cost: cost2 });
       if (this.#closed) return;
-      s2.deliver(result2, receipt, delivery2, cost2);
+      const outcome3 = encodeOutcome(result2.outcome);
       const files2 = result2.outcome.files.map((f, i) => [f, result2.done.files[i].data]).filter(([f]) => f.size > 0);
-      s2.unshare = this.#shelf.share(s2.buyer, [[await outcomeBlob(result2, s2.outcome), s2.outcome], ...files2]);
+      const { stdout, stderr, fuel: fuel3 } = result2.done;
+      const output = { stdout, stderr, outcome: outcome3, shared: [[await blobOf(outcome3), outcome3], ...files2], fuel: fuel3, cost: cost2, receipt: receipt.encode(), delivery: delivery2.encode() };
+      await this.#till.keep(s2.record(output));
+      if (this.#closed) return;
+      this.#deliver(s2, output);
       this.changed();
       await this.#collect(s2);
     } catch (err) {
-      if (this.#closed) return;
       const no = late.signal.aborted ? new Refused2("inputs_missing", "the job's bytes did not come in time") : failed3(err);
-      s2.refusal = await this.#refusal(s2.order, s2.buyer, no).catch(() => void 0);
-      s2.end("refused");
+      if (!this.#closed) await this.#refuse(s2, no);
     } finally {
       clearTimeout(timer);
+      s2.kept();
     }
     this.changed();
+  }
+  async #refuse(s2, no) {
+    s2.refusal = await this.#refusal(s2.order, s2.buyer, no).catch(() => void 0);
+    s2.end("refused");
+    await this.#till.end(s2.order);
+  }
+  #deliver(s2, o) {
+    s2.deliver(o);
+    s2.unshare = this.#shelf.share(s2.buyer, o.shared);
   }
   /** #inputs fetches a job's bytes from its buyer. */
   #inputs(s2, signal) {
@@ -9253,7 +9650,7 @@ var Seller = class {
   async #collect(s2) {
     if (s2.cost === 0n) {
       await sleep(freeTime);
-      if (!s2.ended) s2.end("paid");
+      if (!s2.ended && !this.#closed) await this.#over(s2);
     }
     for (let pause2 = firstReminder; pause2 <= lastReminder && !s2.ended && !this.#closed; pause2 *= 2) {
       await this.#look(s2.buyer);
@@ -9262,8 +9659,10 @@ var Seller = class {
       if (await this.#remind(s2, pause2) === false) break;
     }
     if (s2.ended) return;
-    this.#lost.set(toHex(s2.order), { buyer: s2.buyer, due: s2.cost, until: Date.now() + lostTime2 });
+    const lost = { order: s2.order, buyer: s2.buyer, due: s2.cost, until: Date.now() + lostTime2 };
+    this.#lost.set(toHex(s2.order), lost);
     s2.end("refused");
+    await this.#till.lose(lost);
   }
   /** #remind asks a buyer whether it knows of a bill; undefined when it does not say. */
   async #remind(s2, ms) {
@@ -9275,15 +9674,24 @@ var Seller = class {
   }
   /** #look ends the sales that a buyer has paid, and strikes out what it pays late. */
   async #look(buyer2) {
-    for (const [order3, l] of this.#lost) {
-      if (compare(l.buyer, buyer2) === 0 && (await this.#ledger.paid(buyer2, fromHex(order3))).theirs >= l.due) this.#lost.delete(order3);
+    for (const l of this.#lost.values()) {
+      if (compare(l.buyer, buyer2) === 0 && (await this.#ledger.paid(buyer2, l.order)).theirs >= l.due) this.#found(l);
     }
     for (const s2 of this.#sales.values()) {
       if (s2.state !== "delivered" || compare(s2.buyer, buyer2) !== 0) continue;
       if ((await this.#ledger.paid(buyer2, s2.order)).theirs < s2.cost || s2.ended) continue;
-      s2.end("paid");
-      this.changed();
+      await this.#over(s2);
     }
+  }
+  /** #over ends a sale that is paid. */
+  async #over(s2) {
+    s2.end("paid");
+    this.changed();
+    await this.#till.end(s2.order);
+  }
+  #found(l) {
+    this.#lost.delete(toHex(l.order));
+    void this.#till.found(l.order);
   }
 };
 function jobOf(b) {
@@ -9292,9 +9700,6 @@ function jobOf(b) {
   } catch (err) {
     throw new SeaError("bad_request", `the job: ${err instanceof Error ? err.message : String(err)}`);
   }
-}
-async function outcomeBlob(result2, outcome3) {
-  return { hash: (await result2.receipt()).result, size: outcome3.length };
 }
 function failed3(err) {
   const text3 = err instanceof Error ? err.message : String(err);
@@ -9311,6 +9716,7 @@ function sleep(ms) {
 }
 
 // src/join.ts
+init_shop();
 init_spec();
 
 // src/dom.ts
@@ -9830,7 +10236,7 @@ async function toggle() {
     const w = await worker;
     w.share(share / 100);
     if (!seller) {
-      seller = new Seller(node, ledger, w, buyer.shelf);
+      seller = await Seller.open(node, ledger, w, buyer.shelf, await storeOf("sales", node.signer));
       seller.changed = draw2;
       const rest3 = new Rest({ hidden: true, battery: typeof navigator.getBattery === "function" }, (why) => {
         resting = why;

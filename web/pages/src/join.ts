@@ -8,6 +8,7 @@ import { type Ledger } from "../../src/ledger/ledger.ts";
 import { type Buyer } from "../../src/market/buyer.ts";
 import { Rest } from "../../src/market/rest.ts";
 import { Seller } from "../../src/market/seller.ts";
+import { storeOf } from "../../src/market/shop.ts";
 import { type Progress, specOf } from "../../src/market/spec.ts";
 import { type Bought } from "../../src/market/trade.ts";
 import { type HashAddress } from "../../src/node/addr.ts";
@@ -253,7 +254,7 @@ async function toggle(): Promise<void> {
 		const w = await worker;
 		w.share(share / 100);
 		if (!seller) {
-			seller = new Seller(node!, ledger!, w, buyer!.shelf);
+			seller = await Seller.open(node!, ledger!, w, buyer!.shelf, await storeOf("sales", node!.signer));
 			seller.changed = draw;
 			const rest = new Rest({ hidden: true, battery: typeof (navigator as { getBattery?: unknown }).getBattery === "function" }, (why) => {
 				resting = why;

@@ -2,7 +2,8 @@
 // vouchers for each quantum that the seller shows. See docs/PROTOCOL.md, part 8,
 // "Paid as it runs".
 
-import { type Bytes } from "../bytes.ts";
+import { type Bytes, compare } from "../bytes.ts";
+import { saidOf } from "../ledger/account.ts";
 import { pack, unpack, zero } from "../ledger/format.ts";
 import { type Ledger } from "../ledger/ledger.ts";
 import { release as releaseLayout, voucher } from "../ledger/lock.ts";
@@ -48,6 +49,19 @@ export class Purse {
 		const q = quote.quantum ?? 0n;
 		this.#quantum = fuel > q ? q : 0n;
 		this.#most = fuel - q;
+	}
+
+	/** resume takes up what was promised for the order in an earlier run. */
+	async resume(): Promise<void> {
+		const { mine } = await this.ledger.account(this.seller);
+		this.vouched = this.owed = (await this.ledger.paid(this.seller, this.order)).ours;
+		const k = Object.values(mine.tally.locks).find(({ ref }) => compare(ref, this.order) === 0);
+		this.lock = k?.id;
+		const said = k && saidOf(mine, k.id);
+		if (!said) return;
+		this.newest = pack(voucher, said);
+		this.#covered = said.fuel;
+		if (said.cum > this.vouched) this.vouched = this.owed = said.cum;
 	}
 
 	/** vouch gives what is due for the fuel that the seller has shown of a guest that runs. */

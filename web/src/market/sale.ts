@@ -2,13 +2,12 @@
 // See docs/PROTOCOL.md, part 8, "Calls".
 
 import { type Bytes } from "../bytes.ts";
-import { type Job } from "../compute/job.ts";
-import { encodeOutcome } from "../compute/result.ts";
-import { type Result } from "../compute/engine.ts";
+import { encodeJob, type Job } from "../compute/job.ts";
 import { type Value } from "../identity/cbor.ts";
-import { type Statement } from "../identity/statement.ts";
+import { Statement } from "../identity/statement.ts";
 import { type HashAddress } from "../node/addr.ts";
 import { type Quote } from "./statement.ts";
+import { type Output, type SaleRecord } from "./till.ts";
 import { type Cursor, followBytes, followMillis } from "./wire.ts";
 
 const runningMillis = 100; // until the beginning of the run is news
@@ -33,6 +32,9 @@ export class Sale {
 	delivery: Statement | undefined;
 	/** stop ends it early, at the buyer's word. */
 	readonly stop = new AbortController();
+	/** kept is called when it is in the Till or has ended: isKept resolves then. */
+	kept: () => void = () => {};
+	readonly isKept = new Promise<void>((resolve) => (this.kept = resolve));
 	/** unshare takes back what the buyer may fetch of its output. */
 	unshare: () => void = () => {};
 	#stdout: Bytes = none;
@@ -50,6 +52,8 @@ export class Sale {
 		readonly quote: Quote,
 		/** quoted is the quote's hash. */
 		readonly quoted: Bytes,
+		/** taken is when it was, Unix ms. */
+		readonly taken = Date.now(),
 	) {}
 
 	/** open is whether it still runs, or waits to. */
@@ -67,22 +71,23 @@ export class Sale {
 		for (const wake of [...this.#waiting]) wake();
 	}
 
-	/** deliver puts out what came of it. */
-	deliver(result: Result, receipt: Statement, delivery: Statement, cost: bigint): void {
-		this.#stdout = result.done.stdout;
-		this.#stderr = result.done.stderr;
-		this.#outcome = encodeOutcome(result.outcome);
-		this.fuel = result.done.fuel;
-		this.receipt = receipt;
-		this.delivery = delivery;
-		this.cost = cost;
-		this.state = "delivered";
-		this.changed();
+	/** record is what a Till keeps of it. */
+	record(output?: Output): SaleRecord {
+		const { taken, order, buyer, at, job, quote, quoted } = this;
+		return { v: 1, taken, order, buyer, at: at.toString(), job: encodeJob(job), quote, quoted, ...(output && { output }) };
 	}
 
-	/** outcome is what the receipt's result is the hash of. */
-	get outcome(): Bytes {
-		return this.#outcome;
+	/** deliver puts out what came of it. */
+	deliver(o: Output): void {
+		this.#stdout = o.stdout;
+		this.#stderr = o.stderr;
+		this.#outcome = o.outcome;
+		this.fuel = o.fuel;
+		this.receipt = Statement.decode(o.receipt);
+		this.delivery = Statement.decode(o.delivery);
+		this.cost = o.cost;
+		this.state = "delivered";
+		this.changed();
 	}
 
 	/** end lets go of its output. */

@@ -1,16 +1,19 @@
 // Seller sells what this browser's engine can run: one job at a time, paid when it
-// is delivered. What it has sold is in memory: a tab that is closed while it works
-// has not worked, and its buyer pays nothing. What was paid is in the ledger.
+// is delivered. A tab that is closed while it works has not worked: its buyer is told
+// so when it is back, and pays nothing. What was delivered waits for its buyer.
 
-import { type Bytes, compare, fromHex, toHex } from "../bytes.ts";
-import { type Blob, type Blobs } from "../compute/blob.ts";
+import { type Bytes, compare, toHex } from "../bytes.ts";
+import { type Blob, type Blobs, blobOf } from "../compute/blob.ts";
 import { engineName, type Live, type Result } from "../compute/engine.ts";
 import { decodeJob, hashJob, type Job, tariff1 } from "../compute/job.ts";
 import { receiptPurpose, signReceipt } from "../compute/receipt.ts";
+import { encodeOutcome } from "../compute/result.ts";
 import { SeaError } from "../error.ts";
 import { encode } from "../identity/cbor.ts";
 import { read } from "../identity/shape.ts";
 import { type Ledger } from "../ledger/ledger.ts";
+import { type Store } from "../ledger/store.ts";
+import { HashAddress } from "../node/addr.ts";
 import { clean, type Caller, type Handler } from "../node/rpc.ts";
 import { Rate, Rates } from "../node/rate.ts";
 import { type Asking } from "./find.ts";
@@ -19,6 +22,7 @@ import { Refused } from "./reason.ts";
 import { Sale } from "./sale.ts";
 import { fetchBlob, type Shelf } from "./shelf.ts";
 import { ask as askForm, cancel as cancelForm, delivery as deliveryForm, offer as offerForm, open, order as orderForm, quote as quoteForm, refusal as refusalForm, sign } from "./statement.ts";
+import { type Lost, type Output, type SaleRecord, Till } from "./till.ts";
 import { askRequest, cancelRequest, dueAnswer, followRequest, orderRequest } from "./wire.ts";
 import * as Scope from "./scope.ts";
 
@@ -91,20 +95,12 @@ export interface Runner {
 	pause(still: boolean): void;
 }
 
-/** Lost is a bill that was written off: it takes room until it is paid, or for lostTime. */
-interface Lost {
-	readonly buyer: Bytes;
-	readonly due: bigint;
-	/** until is Unix ms. */
-	readonly until: number;
-}
-
 /** Stall is the node of a seller. */
 export interface Stall extends Asking {
 	handle(scope: string, handler: Handler | undefined): void;
 }
 
-/** Seller sells from its making until close. */
+/** Seller sells from its opening until close. */
 export class Seller {
 	/** changed is called whenever a sale or what is not sold has changed. It must not throw. */
 	changed: () => void = () => {};
@@ -116,6 +112,7 @@ export class Seller {
 	readonly #shelf: Shelf;
 	readonly #sales = new Map<string, Sale>(); // by order in hex, oldest first: maxSales
 	readonly #quotes = new Map<string, Bytes>(); // orders by their quotes, of the same sales
+	readonly #till: Till;
 	readonly #lost = new Map<string, Lost>(); // by order in hex, the oldest first: maxLost
 	readonly #began = Date.now();
 	readonly #rate = new Rate(signRate, signBurst);
@@ -124,14 +121,43 @@ export class Seller {
 	#rest = "";
 	#closed = false;
 
-	/** shelf is what else the node serves storage:get from. */
-	constructor(node: Stall, ledger: Ledger, engine: Runner, shelf: Shelf, terms: Terms = defaultTerms) {
+	/**
+	 * open takes up what an earlier run has left in store, and sells. What was delivered
+	 * can be fetched and paid; what was not is refused as "seller_lost". shelf is what
+	 * else the node serves storage:get from.
+	 */
+	static async open(node: Stall, ledger: Ledger, engine: Runner, shelf: Shelf, store: Store, terms: Terms = defaultTerms): Promise<Seller> {
+		const till = new Till(store);
+		const [sales, lost] = [await till.sales(maxSales), await till.lost(maxLost)];
+		const s = new Seller(node, ledger, engine, shelf, till, terms);
+		for (const l of lost) s.#lost.set(toHex(l.order), l);
+		for (const r of sales) await s.#resume(r);
+		s.#serve();
+		return s;
+	}
+
+	private constructor(node: Stall, ledger: Ledger, engine: Runner, shelf: Shelf, till: Till, terms: Terms) {
 		this.terms = terms;
 		this.#node = node;
 		this.#ledger = ledger;
 		this.#engine = engine;
 		this.#shelf = shelf;
-		node.handle(Scope.get, shelf.serve);
+		this.#till = till;
+	}
+
+	/** #resume takes up a sale of an earlier run. */
+	async #resume(r: SaleRecord): Promise<void> {
+		const s = new Sale(r.order, r.buyer, HashAddress.from(r.at), decodeJob(r.job), r.quote, r.quoted, r.taken);
+		this.#sales.set(toHex(s.order), s);
+		this.#quotes.set(toHex(s.quoted), s.order);
+		if (!r.output) return this.#refuse(s, new Refused("seller_lost", "the tab that ran it was closed or reloaded"));
+		this.#deliver(s, r.output);
+		void this.#collect(s);
+	}
+
+	#serve(): void {
+		const node = this.#node;
+		node.handle(Scope.get, this.#shelf.serve);
 		node.handle(Scope.offer, async (_, from) => encode({ offer: (await this.#offer(from)).value() }));
 		node.handle(Scope.ask, async (body, from) => encode(await this.#ask(body, from)));
 		node.handle(Scope.order, (body, from) => this.#order(body, from));
@@ -154,7 +180,7 @@ export class Seller {
 			s.stop.abort();
 			return encode({});
 		});
-		ledger.watchers.add(this.#paid);
+		this.#ledger.watchers.add(this.#paid);
 	}
 
 	/** sales are what is remembered, oldest first. */
@@ -273,7 +299,7 @@ export class Seller {
 	/** #dues are what buyers have to pay for sales, and were to pay for those that are written off. */
 	#dues(): { buyer: Bytes; due: bigint }[] {
 		const now = Date.now();
-		for (const [order, l] of this.#lost) if (l.until < now) this.#lost.delete(order);
+		for (const l of this.#lost.values()) if (l.until < now) this.#found(l);
 		const open = [...this.#sales.values()].filter((s) => !s.ended);
 		return [...open.map((s) => ({ buyer: s.buyer, due: s.delivery ? s.cost : s.quote.ceiling })), ...this.#lost.values()];
 	}
@@ -314,6 +340,7 @@ export class Seller {
 			if (q.until < this.#began + quoteTime) throw new Refused("unknown_quote", "the quote is of an earlier run");
 			await this.#afford(from.node, q.ceiling);
 			s = this.#take(new Sale(hash, from.node, from.addr, job, q, quoted));
+			await s.isKept;
 		} catch (err) {
 			if (!(err instanceof Refused)) throw err;
 			return this.#no(hash, err, from.node);
@@ -364,6 +391,8 @@ export class Seller {
 		const bytes = s.job.files.reduce((n, f) => n + f.size, s.job.module_size + s.job.stdin.size);
 		const timer = setTimeout(() => late.abort(), inputTime + (bytes / inputRate) * 1000);
 		try {
+			await this.#till.keep(s.record());
+			s.kept();
 			const result = await this.#engine.run(s.job, this.#inputs(s, AbortSignal.any([s.stop.signal, late.signal])), {
 				signal: s.stop.signal,
 				begun: () => {
@@ -381,20 +410,34 @@ export class Seller {
 			const receipt = await signReceipt(await result.receipt(), signer);
 			const delivery = await sign(deliveryForm, signer, { order: s.order, receipt: await receipt.hash(receiptPurpose), cost });
 			if (this.#closed) return;
-			s.deliver(result, receipt, delivery, cost);
+			const outcome = encodeOutcome(result.outcome);
 			const files = result.outcome.files.map((f, i) => [f, result.done.files[i]!.data as Bytes] as const).filter(([f]) => f.size > 0);
-			s.unshare = this.#shelf.share(s.buyer, [[await outcomeBlob(result, s.outcome), s.outcome], ...files]);
+			const { stdout, stderr, fuel } = result.done;
+			const output = { stdout, stderr, outcome, shared: [[await blobOf(outcome), outcome] as const, ...files], fuel, cost, receipt: receipt.encode(), delivery: delivery.encode() };
+			await this.#till.keep(s.record(output));
+			if (this.#closed) return;
+			this.#deliver(s, output);
 			this.changed();
 			await this.#collect(s);
 		} catch (err) {
-			if (this.#closed) return;
 			const no = late.signal.aborted ? new Refused("inputs_missing", "the job's bytes did not come in time") : failed(err);
-			s.refusal = await this.#refusal(s.order, s.buyer, no).catch(() => undefined);
-			s.end("refused");
+			if (!this.#closed) await this.#refuse(s, no);
 		} finally {
 			clearTimeout(timer);
+			s.kept();
 		}
 		this.changed();
+	}
+
+	async #refuse(s: Sale, no: Refused): Promise<void> {
+		s.refusal = await this.#refusal(s.order, s.buyer, no).catch(() => undefined);
+		s.end("refused");
+		await this.#till.end(s.order);
+	}
+
+	#deliver(s: Sale, o: Output): void {
+		s.deliver(o);
+		s.unshare = this.#shelf.share(s.buyer, o.shared);
 	}
 
 	/** #inputs fetches a job's bytes from its buyer. */
@@ -416,7 +459,7 @@ export class Seller {
 	async #collect(s: Sale): Promise<void> {
 		if (s.cost === 0n) {
 			await sleep(freeTime);
-			if (!s.ended) s.end("paid");
+			if (!s.ended && !this.#closed) await this.#over(s);
 		}
 		for (let pause = firstReminder; pause <= lastReminder && !s.ended && !this.#closed; pause *= 2) {
 			await this.#look(s.buyer);
@@ -425,8 +468,10 @@ export class Seller {
 			if ((await this.#remind(s, pause)) === false) break;
 		}
 		if (s.ended) return;
-		this.#lost.set(toHex(s.order), { buyer: s.buyer, due: s.cost, until: Date.now() + lostTime });
+		const lost = { order: s.order, buyer: s.buyer, due: s.cost, until: Date.now() + lostTime };
+		this.#lost.set(toHex(s.order), lost);
 		s.end("refused"); // it is written off
+		await this.#till.lose(lost);
 	}
 
 	/** #remind asks a buyer whether it knows of a bill; undefined when it does not say. */
@@ -440,15 +485,26 @@ export class Seller {
 
 	/** #look ends the sales that a buyer has paid, and strikes out what it pays late. */
 	async #look(buyer: Bytes): Promise<void> {
-		for (const [order, l] of this.#lost) {
-			if (compare(l.buyer, buyer) === 0 && (await this.#ledger.paid(buyer, fromHex(order)!)).theirs >= l.due) this.#lost.delete(order);
+		for (const l of this.#lost.values()) {
+			if (compare(l.buyer, buyer) === 0 && (await this.#ledger.paid(buyer, l.order)).theirs >= l.due) this.#found(l);
 		}
 		for (const s of this.#sales.values()) {
 			if (s.state !== "delivered" || compare(s.buyer, buyer) !== 0) continue;
 			if ((await this.#ledger.paid(buyer, s.order)).theirs < s.cost || s.ended) continue;
-			s.end("paid");
-			this.changed();
+			await this.#over(s);
 		}
+	}
+
+	/** #over ends a sale that is paid. */
+	async #over(s: Sale): Promise<void> {
+		s.end("paid");
+		this.changed();
+		await this.#till.end(s.order);
+	}
+
+	#found(l: Lost): void {
+		this.#lost.delete(toHex(l.order));
+		void this.#till.found(l.order);
 	}
 }
 
@@ -458,10 +514,6 @@ function jobOf(b: Bytes): Job {
 	} catch (err) {
 		throw new SeaError("bad_request", `the job: ${err instanceof Error ? err.message : String(err)}`);
 	}
-}
-
-async function outcomeBlob(result: Result, outcome: Bytes): Promise<Blob> {
-	return { hash: (await result.receipt()).result, size: outcome.length };
 }
 
 /** failed is what a failure of the engine means to a buyer. */

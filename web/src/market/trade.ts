@@ -33,6 +33,7 @@ const leastRate = 16 << 10;
 
 /** Trading is the node that trades. */
 export interface Trading extends Asking {
+	readonly isOnline: boolean;
 	connect(to: HashAddress): Promise<Link>;
 }
 
@@ -43,6 +44,10 @@ export interface Sink {
 	progress(at: Progress): void;
 	/** verified tells whether what was delivered is right, as far as the buyer looks. */
 	verified(receipt: Statement): Promise<boolean>;
+	/** delivered keeps what is right before it is paid. */
+	delivered(b: Bought, release: Bytes | undefined): Promise<void>;
+	/** stopping keeps that the seller is told to stop, before it is. */
+	stopping(): Promise<void>;
 }
 
 /** OutputFile is a file or folder of the guest's output folder, by its path there. */
@@ -69,7 +74,10 @@ export interface Bought extends Pick<Receipt, "end" | "code" | "fuel" | "peak_pa
 	readonly delivery: Statement;
 }
 
-/** Trade is made by begin. */
+/** Deal is what a trade needs of a quote. */
+export type Deal = Pick<Quoted, "at" | "seller" | "ask" | "quoted" | "quote" | "job">;
+
+/** Trade is made by begin or by resume. */
 export class Trade {
 	/** owed is what the seller can claim for vouchers, should nothing come of it. */
 	get owed(): bigint {
@@ -84,9 +92,10 @@ export class Trade {
 
 	readonly #node: Trading;
 	readonly #sink: Sink;
-	readonly #q: Quoted;
-	readonly #order: Statement;
-	readonly #began = Date.now();
+	readonly #q: Deal;
+	/** order is the buyer's statement. */
+	readonly order: Statement;
+	readonly #began: number;
 	readonly #stop: AbortSignal; // when the buyer wants no more of it
 	readonly #purse: Purse;
 
@@ -102,22 +111,34 @@ export class Trade {
 	#cancelled: number | undefined;
 	#released: number | undefined; // until when the release is waited for
 
-	private constructor(node: Trading, ledger: Ledger, q: Quoted, sink: Sink, stop: AbortSignal, order: Statement, hash: Bytes, quoted: Bytes, until: number) {
+	private constructor(
+		node: Trading, ledger: Ledger, q: Deal, sink: Sink, stop: AbortSignal, order: Statement, began: number, hash: Bytes, quoted: Bytes, until: number,
+	) {
 		this.#node = node;
 		this.#sink = sink;
 		this.#q = q;
 		this.#stop = stop;
-		this.#order = order;
+		this.order = order;
+		this.#began = began;
 		this.hash = hash;
 		this.#purse = new Purse(ledger, q.seller, hash, quoted, q.quote, q.job.limits.fuel, until);
 	}
 
 	/** begin links to the seller and signs the order; it is not sent. until is when the job's time ends, Unix ms. */
-	static async begin(node: Trading, ledger: Ledger, q: Quoted, sink: Sink, stop: AbortSignal, until: number): Promise<Trade> {
+	static async begin(node: Trading, ledger: Ledger, q: Deal, sink: Sink, stop: AbortSignal, until: number): Promise<Trade> {
 		await node.connect(q.at);
 		const quoted = await q.quoted.hash(quoteForm.purpose);
-		const order = await sign(orderForm, node.signer, { quote: quoted, at: Date.now() });
-		return new Trade(node, ledger, q, sink, stop, order, await order.hash(orderForm.purpose), quoted, until);
+		const at = Date.now();
+		const order = await sign(orderForm, node.signer, { quote: quoted, at });
+		return new Trade(node, ledger, q, sink, stop, order, at, await order.hash(orderForm.purpose), quoted, until);
+	}
+
+	/** resume takes an order up again that begin has signed, with what was promised for it. */
+	static async resume(node: Trading, ledger: Ledger, q: Deal, sink: Sink, stop: AbortSignal, until: number, order: Statement): Promise<Trade> {
+		const { quote, at } = await open(orderForm, order);
+		const trade = new Trade(node, ledger, q, sink, stop, order, at, await order.hash(orderForm.purpose), quote, until);
+		await trade.#purse.resume();
+		return trade;
 	}
 
 	/** run follows the order to its end. It rejects with Refused when nothing comes of it; nothing is paid then but what was vouched. */
@@ -142,6 +163,7 @@ export class Trade {
 				const no = refusedOf(err);
 				if (no.reason === "bad_statement" || (err instanceof SeaError && err.code === "bad_request")) throw new Refused("bad_statement", no.message);
 				this.#taken = false;
+				if (!this.#node.isOnline && !this.#stop.aborted) this.#last = Date.now(); // it is not the seller that is away
 				if (Date.now() - this.#last > patience) throw new Refused("seller_lost", `the seller did not come back: ${no.message}`);
 			}
 			await this.#wait(pause);
@@ -170,7 +192,7 @@ export class Trade {
 		const { ask, quoted, at } = this.#q;
 		const [scope, body] = this.#taken
 			? [Scope.follow, encode({ order: this.hash, ...cursor })]
-			: [Scope.order, encode({ order: this.#order.value(), quote: quoted.value(), ask: ask.value(), ...cursor })];
+			: [Scope.order, encode({ order: this.order.value(), quote: quoted.value(), ask: ask.value(), ...cursor })];
 		const f = read(await this.#node.call(at, scope, body, signal), follow, scope);
 		this.#taken = true;
 		return f;
@@ -184,6 +206,7 @@ export class Trade {
 			if (Date.now() - this.#cancelled > patience) throw why;
 			return false;
 		}
+		await this.#sink.stopping();
 		const st = await sign(cancelForm, this.#node.signer, { order: this.hash });
 		try {
 			await this.#node.call(this.#q.at, Scope.cancel, encode({ cancel: st.value() }), AbortSignal.timeout(patience));
@@ -254,15 +277,22 @@ export class Trade {
 		}
 		const files = await this.#files(outcome);
 		if (!(await this.#sink.verified(receipt))) throw new Refused("mismatch", "a second run came to something else than the seller signed");
-		this.#shown = r.fuel;
-		const cost = await this.#purse.pay(d.cost, r.fuel, f.release);
-		this.#say("paid");
 		const { end, code, fuel, peak_pages, engine } = r;
 		const { fee, price } = this.#q.quote;
-		return {
+		const bought: Bought = {
 			end, code, fuel, peak_pages, engine, trap: outcome.trap, reason: d.reason ?? "", stdout, stderr, files,
-			cost, fee, price, seller: this.#q.seller, receipt, delivery,
+			cost: d.cost, fee, price, seller: this.#q.seller, receipt, delivery,
 		};
+		await this.#sink.delivered(bought, f.release);
+		return this.pay(bought, f.release);
+	}
+
+	/** pay pays what was checked, and gives it with what was paid in all. It may be called again. */
+	async pay(b: Bought, release: Bytes | undefined): Promise<Bought> {
+		this.#shown = b.fuel;
+		const cost = await this.#purse.pay(b.cost, b.fuel, release);
+		this.#say("paid");
+		return { ...b, cost };
 	}
 
 	/** wrong says what in receipt and delivery does not fit the order. */

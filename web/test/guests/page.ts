@@ -117,7 +117,7 @@ const selling = {
 		const node = await Node.create({ signer, network: "test", work: 0 });
 		const ledger = await Ledger.open(signer, new MemoryStore());
 		const credit = new Credit(node, ledger);
-		shop = { ledger, credit, seller: new Seller(node, ledger, await ready, new Shelf(), { ...defaultTerms, price: { fee: 1n, price: 1000n }, strangers: 1_000_000n }) };
+		shop = { ledger, credit, seller: await Seller.open(node, ledger, await ready, new Shelf(), new MemoryStore(), { ...defaultTerms, price: { fee: 1n, price: 1000n }, strangers: 1_000_000n }) };
 		await node.online([url]);
 		return node.addr.toString();
 	},

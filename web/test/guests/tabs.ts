@@ -2,11 +2,14 @@
 
 import { toHex } from "../../src/bytes.ts";
 import { Engine } from "../../src/compute/engine.ts";
-import { encodeJob } from "../../src/compute/job.ts";
+import { encodeJob, type Job } from "../../src/compute/job.ts";
 import { encodeReceipt, openReceipt } from "../../src/compute/receipt.ts";
+import { type Statement } from "../../src/identity/statement.ts";
 import { type Bought } from "../../src/market/trade.ts";
 import { type Purchase } from "../../src/market/buyer.ts";
+import { type Sale } from "../../src/market/sale.ts";
 import { defaultTerms, Seller } from "../../src/market/seller.ts";
+import { storeOf } from "../../src/market/shop.ts";
 import { HashAddress } from "../../src/node/addr.ts";
 import { Sea } from "../../src/sea.ts";
 
@@ -30,6 +33,17 @@ async function bytesOf(hash: string): Promise<Uint8Array> {
 	return new Uint8Array(await (await fetch(`blobs/${hash}`)).arrayBuffer());
 }
 
+/** verify takes note of the job that was ordered. */
+async function verify(_: Statement, job: Job): Promise<boolean> {
+	ordered = toHex(encodeJob(job));
+	return true;
+}
+
+/** until resolves when a sale is as is says. */
+async function until(is: (s: Sale) => boolean): Promise<void> {
+	while (![...seller.sales].some(is)) await sleep(20);
+}
+
 const tabs = {
 	/** open joins by a node with a key that this page's profile keeps, and gives its address. */
 	async open(url: string): Promise<string> {
@@ -43,18 +57,23 @@ const tabs = {
 		const { ledger, buyer } = await sea.shop();
 		const rewriter = await WebAssembly.compileStreaming(fetch("meter.wasm"));
 		const engine = new Engine(() => new Worker("worker.js", { type: "module" }), rewriter);
-		seller = new Seller(await sea.node(), ledger, engine, buyer.shelf, { ...defaultTerms, price: { fee: 3n, price: 1000n }, strangers: 1_000_000n });
+		const node = await sea.node();
+		seller = await Seller.open(node, ledger, engine, buyer.shelf, await storeOf("sales", node.signer), { ...defaultTerms, price: { fee: 3n, price: 1000n }, strangers: 1_000_000n });
 	},
 
 	/** order has a job run by the tab at an address. */
 	async order(from: string, module: string, stdin: string, ...args: string[]): Promise<void> {
 		bought = await sea.run(await bytesOf(module), {
 			args, ...(stdin && { stdin: await bytesOf(stdin) }), to: [HashAddress.from(from)], maxCredit: 0.5,
-			verify: async (_, job) => {
-				ordered = toHex(encodeJob(job));
-				return true;
-			},
+			verify,
 		});
+	},
+
+	/** again takes up the job that an earlier run of this page has ordered, and gives how it stands. */
+	async again(): Promise<string> {
+		const [job] = (await sea.jobs()).slice(-1);
+		bought = await sea.job(job!.id, { verify });
+		return job!.state;
 	},
 
 	/** got waits for what was ordered. */
@@ -65,6 +84,16 @@ const tabs = {
 			receipt: toHex(encodeReceipt({ ...(await openReceipt(b.receipt)), engine: "" })), cost: String(b.cost),
 		};
 	},
+
+	/** stdout is the text that what was ordered wrote. */
+	stdout: async () => new TextDecoder().decode((await bought.done).stdout),
+
+	/** failed waits for what was ordered, and says why it was not had. */
+	failed: (): Promise<string> => bought.done.then(() => "", (err: { reason: string }) => err.reason),
+
+	/** running and delivered resolve when a sale is. */
+	running: () => until((s) => s.state === "running"),
+	delivered: () => until((s) => s.state === "delivered"),
 
 	/** settled resolves when nothing is to be paid to this tab any more. */
 	async settled(): Promise<void> {

@@ -128,3 +128,66 @@ func TestTabs(t *testing.T) {
 	paid += m.bought(t)
 	m.owed(t, paid)
 }
+
+// TestAgain: the buyer's tab is reloaded, and crashes, in the middle of a job, and so
+// does the seller's. What was ordered is found again: it is had and paid once, or the
+// buyer is told that it is lost and pays nothing.
+func TestAgain(t *testing.T) {
+	m := newTabs(t)
+	primes := read(t, "../../../examples/primes/primes.wasm")
+	var paid uint64
+	again := func(want string) {
+		t.Helper()
+		if state := browsertest.Value[string](t, m.buyer, "tabs.again()"); state != want {
+			t.Errorf("the job is %s, want it %s", state, want)
+		}
+	}
+	join := fmt.Sprintf("await tabs.open('%s')", m.url)
+
+	// The buyer's tab is reloaded while the guest runs, and reads the result of a job
+	// that has ended once more.
+	m.order(t, primes, nil, "primes", "20000000")
+	m.seller.Run(t, "await tabs.running()")
+	m.buyer.Open(t, m.page)
+	m.buyer.Run(t, join)
+	again("open")
+	paid += m.bought(t)
+	m.owed(t, paid)
+	m.buyer.Open(t, m.page)
+	m.buyer.Run(t, join)
+	again("done")
+	if stdout := browsertest.Value[string](t, m.buyer, "tabs.stdout()"); stdout != "1270607\n" {
+		t.Errorf("it wrote %q", stdout)
+	}
+
+	// It crashes, and the job is delivered before it is back; then the seller's is reloaded.
+	m.order(t, primes, nil, "primes", "20000001")
+	m.seller.Run(t, "await tabs.running()")
+	m.buyer.Crash(t)
+	m.seller.Run(t, "await tabs.delivered()")
+	m.seller.Open(t, m.page)
+	m.seller.Run(t, join)
+	m.seller.Run(t, "await tabs.sell()")
+	m.openBuyer(t)
+	again("open")
+	paid += m.bought(t)
+	m.owed(t, paid)
+
+	// The seller's tab crashes, and is reloaded, while the guest runs: nothing is had.
+	m.order(t, primes, nil, "primes", "1000000000")
+	m.seller.Run(t, "await tabs.running()")
+	m.seller.Crash(t)
+	m.openSeller(t)
+	if why := browsertest.Value[string](t, m.buyer, "tabs.failed()"); why != "seller_lost" {
+		t.Errorf("after the crash of its seller the job failed for %q", why)
+	}
+	m.order(t, primes, nil, "primes", "1000000000")
+	m.seller.Run(t, "await tabs.running()")
+	m.seller.Open(t, m.page)
+	m.seller.Run(t, join)
+	m.seller.Run(t, "await tabs.sell()")
+	if why := browsertest.Value[string](t, m.buyer, "tabs.failed()"); why != "seller_lost" {
+		t.Errorf("after a reload of its seller the job failed for %q", why)
+	}
+	m.owed(t, paid)
+}
