@@ -24,6 +24,7 @@ import (
 type pair struct {
 	dir    string
 	binary string
+	env    []string    // of the daemons, beside this process's
 	nodes  []*exec.Cmd // the sellers first
 	buyer  *http.Client
 	module blob
@@ -40,13 +41,13 @@ var tiny = []byte("\x00asm\x01\x00\x00\x00" + "\x01\x04\x01\x60\x00\x00" + "\x03
 	"\x07\x13\x02\x06memory\x02\x00\x06_start\x00\x00" + "\x0a\x04\x01\x02\x00\x0b")
 
 // startPair starts so many sellers, each of which runs at most slots jobs at
-// once, and their buyer.
-func startPair(ctx context.Context, sellers, slots int) (p *pair, err error) {
+// once, and their buyer, with env beside this process's environment.
+func startPair(ctx context.Context, sellers, slots int, env ...string) (p *pair, err error) {
 	dir, err := os.MkdirTemp("", "sea-bench-")
 	if err != nil {
 		return nil, err
 	}
-	p = &pair{dir: dir}
+	p = &pair{dir: dir, env: env}
 	defer func() {
 		if err != nil {
 			p.close()
@@ -92,6 +93,7 @@ func (p *pair) up(ctx context.Context, name string, flags ...string) (string, er
 	args := append([]string{"up", "--json", "--lan=false", "--log-level", "error", "--dir", p.home(name)}, flags...)
 	cmd := exec.Command(p.binary, args...)
 	cmd.Stderr = os.Stderr
+	cmd.Env = append(os.Environ(), p.env...)
 	ready, err := cmd.StdoutPipe()
 	if err != nil {
 		return "", err
