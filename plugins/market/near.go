@@ -89,7 +89,7 @@ func (m *Market) readNear(all []identity.Statement) (near []known, err error) {
 		}
 		o, err := OpenOffer(st)
 		if err == nil {
-			err = checkNotice(o, now)
+			err = checkNotice(o, now, shownSlack)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("the notice of %s: %w", st.By.Short(), err)

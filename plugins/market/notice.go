@@ -28,21 +28,24 @@ const (
 	noticeWait  = 5 * time.Second
 	noticeAgain = time.Minute
 
-	// noticeSlack is by how much the clocks of two honest nodes may differ.
+	// noticeSlack is by how much the clocks of a seller and who carries its notice
+	// may differ, shownSlack the same for who is shown it: more, so that no seller
+	// can have an honest carrier blamed.
 	noticeSlack = 2 * time.Minute
+	shownSlack  = 5 * time.Minute
 )
 
 // checkNotice says what is wrong with an offer as one for anybody.
-func checkNotice(o Offer, now time.Time) error {
+func checkNotice(o Offer, now time.Time, slack time.Duration) error {
 	at, until := time.UnixMilli(o.At), time.UnixMilli(o.Until)
 	switch {
 	case o.For != identity.Entity{}:
 		return errors.New("it is for somebody")
 	case until.Sub(at) > pick.NoticeLife:
 		return fmt.Errorf("it is to hold for %v, at most %v", until.Sub(at), pick.NoticeLife)
-	case at.After(now.Add(noticeSlack)):
+	case at.After(now.Add(slack)):
 		return errors.New("it is of the future; compare the clocks")
-	case until.Before(now.Add(-noticeSlack)):
+	case until.Before(now.Add(-slack)):
 		return errors.New("its time is over")
 	}
 	return nil
@@ -103,7 +106,11 @@ func (n *notices) put(seller identity.Entity, st identity.Statement, o Offer) {
 	if one == nil || o.At < one.at { // the link has ended meanwhile, or an older one came late
 		return
 	}
-	one.at, one.until, one.st = o.At, one.came.Add(time.Duration(o.Until-o.At)*time.Millisecond), &st
+	one.at, one.st = o.At, &st
+	one.until = one.came.Add(time.Duration(o.Until-o.At) * time.Millisecond)
+	if until := time.UnixMilli(o.Until); until.Before(one.until) {
+		one.until = until
+	}
 	if o.Until == o.At {
 		one.st = nil
 	}
@@ -147,7 +154,7 @@ func (m *Market) serveNotice(_ context.Context, from rpc.Peer, in noticeRequest)
 	}
 	o, err := OpenOffer(in.Offer)
 	if err == nil {
-		err = checkNotice(o, time.Now())
+		err = checkNotice(o, time.Now(), noticeSlack)
 	}
 	if err != nil {
 		return noticeAnswer{}, rpc.Errorf(rpc.BadRequest, "%v", err)

@@ -62,7 +62,7 @@ func behind(t *testing.T, n int) (buyer, carrier *trader, sellers []*trader, wir
 	sea := nodetest.New(t, n+2)
 	wire = &greedy{Node: sea.Nodes[0], calls: map[string]int{}}
 	buyer = newTrader(t, sea, 0, &tricky{}, func(tr *trader) { tr.via = shy{wire, []addr.Addr{sea.Nodes[1].Addr()}} })
-	carrier = newTrader(t, sea, 1, &tricky{}, nil)
+	carrier = newTrader(t, sea, 1, &tricky{engine: testEngine(t)}, nil)
 	for i := range n {
 		s := newTrader(t, sea, i+2, &tricky{engine: testEngine(t)}, nil)
 		s.sell(nil)
@@ -345,6 +345,39 @@ func TestNoticeOld(t *testing.T) {
 			t.Errorf("from %d to %d: %d are shown, want %d", tt.at-at, tt.until-at, len(got), tt.want)
 		}
 	}
+}
+
+// TestNoticeBlame: whatever times a seller writes, who takes and shows its notice is
+// not blamed by a buyer whose clock is two minutes off.
+func TestNoticeBlame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		me := identity.Entity{1}
+		linked := map[identity.Entity]bool{me: true}
+		shown := 0
+		for at := -30 * time.Minute; at <= 5*time.Minute; at += time.Minute {
+			for life := time.Duration(0); life <= pick.NoticeLife; life += time.Minute {
+				n := notices{of: map[identity.Entity]*notice{}}
+				o := Offer{At: time.Now().Add(at).UnixMilli(), Until: time.Now().Add(at + life).UnixMilli()}
+				if checkNotice(o, time.Now(), noticeSlack) != nil {
+					continue
+				}
+				n.turn(me, nil)
+				n.put(me, identity.Statement{By: me}, o)
+				for len(n.some(identity.Entity{}, linked)) > 0 {
+					shown++
+					for _, off := range []time.Duration{-2 * time.Minute, 2 * time.Minute} {
+						if err := checkNotice(o, time.Now().Add(off), shownSlack); err != nil {
+							t.Fatalf("made at %v for %v: %v", at, life, err)
+						}
+					}
+					time.Sleep(time.Minute)
+				}
+			}
+		}
+		if shown == 0 {
+			t.Error("nothing was shown")
+		}
+	})
 }
 
 // TestNoticeTimes: neighbours are told at once by a seller that begins or is new to
