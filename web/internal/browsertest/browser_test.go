@@ -7,9 +7,24 @@ import (
 	"github.com/peersea/sea/web/internal/browsertest"
 )
 
-func TestBrowser(t *testing.T) {
+func TestChromium(t *testing.T) {
 	url := browsertest.Serve(t, browsertest.Page(t, "testdata/page.ts"))
 	browser := browsertest.Start(t)
+	one := drive(t, browser, url)
+	one.Crash(t)
+	three := browser.Tab(t, url)
+	if got := browsertest.Value[string](t, three, `test.kept("name")`); got != "value" {
+		t.Errorf("a tab after a crash sees %q", got)
+	}
+}
+
+func TestFirefox(t *testing.T) {
+	drive(t, browsertest.Firefox(t), browsertest.Serve(t, browsertest.Page(t, "testdata/page.ts")))
+}
+
+// drive holds a browser to what the package promises of both, and gives a tab.
+func drive(t *testing.T, browser *browsertest.Browser, url string) *browsertest.Tab {
+	t.Helper()
 	one := browser.Tab(t, url)
 	if n := browsertest.Value[int](t, one, "test.later(41)"); n != 42 {
 		t.Errorf("a promise gave %d", n)
@@ -40,9 +55,5 @@ func TestBrowser(t *testing.T) {
 	if got := browsertest.Value[string](t, one, `test.kept("name")`); got != "value" {
 		t.Errorf("the tab, loaded again, sees %q", got)
 	}
-	one.Crash(t)
-	three := browser.Tab(t, url)
-	if got := browsertest.Value[string](t, three, `test.kept("name")`); got != "value" {
-		t.Errorf("a tab after a crash sees %q", got)
-	}
+	return one
 }

@@ -2,18 +2,12 @@ package browsertest
 
 import (
 	"context"
-	"fmt"
+	"encoding/json"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/inspector"
-	cdppage "github.com/chromedp/cdproto/page"
-	"github.com/chromedp/cdproto/runtime"
-	"github.com/chromedp/chromedp"
 )
 
 // patience is how long a page or a script may take, on a machine that is busy
@@ -22,9 +16,8 @@ const patience = 3 * time.Minute
 
 // A Tab is an open page. One goroutine at a time uses it.
 type Tab struct {
-	ctx    context.Context
-	cancel context.CancelFunc
-	read   sync.WaitGroup // the reader of the console
+	driver driver
+	closed bool
 
 	marks int           // how often Problems was called
 	seen  chan struct{} // a mark has been read
@@ -33,26 +26,26 @@ type Tab struct {
 	problems []string // guarded by mu
 }
 
+// A driver is a tab as its browser is told what to do.
+type driver interface {
+	// open loads a page and waits for it.
+	open(ctx context.Context, url string) error
+
+	// eval runs an expression whose value is a promise of text, and waits for it.
+	eval(ctx context.Context, expression string) (string, error)
+
+	// close closes the tab; nothing comes from its console any more.
+	close(ctx context.Context) error
+}
+
 // Tab opens a tab at a URL and waits until the page has loaded. What goes wrong
 // in it (see Problems) and is not asked for fails the test at its end, which
 // closes the tab.
 func (b *Browser) Tab(t testing.TB, url string) *Tab {
 	t.Helper()
-	ctx, cancel := chromedp.NewContext(b.ctx)
-	tab := &Tab{ctx: ctx, cancel: cancel, seen: make(chan struct{}, 1)}
+	tab := &Tab{seen: make(chan struct{}, 1)}
+	tab.driver = b.driver(t, tab)
 	t.Cleanup(func() { tab.Close(t) })
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("open a tab: %v", err)
-	}
-	messages := chromedp.Console(ctx)
-	tab.read.Go(func() {
-		for m, err := range messages {
-			if err != nil {
-				return
-			}
-			tab.message(t, m)
-		}
-	})
 	tab.Open(t, url)
 	return tab
 }
@@ -60,17 +53,12 @@ func (b *Browser) Tab(t testing.TB, url string) *Tab {
 // mark begins what Problems writes to the console to know that it has all.
 const mark = "browsertest: all until here is read: "
 
-func (tab *Tab) message(t testing.TB, m chromedp.ConsoleMessage) {
-	if strings.HasPrefix(m.Text, mark) {
+// message takes what the console shows; bad tells that it is an error.
+func (tab *Tab) message(t testing.TB, text string, bad bool) {
+	switch {
+	case strings.Contains(text, mark):
 		tab.seen <- struct{}{}
-		return
-	}
-	text := m.String()
-	if m.URL != "" {
-		text += fmt.Sprintf(" (%s:%d)", m.URL, m.Line+1)
-	}
-	switch m.Type {
-	case chromedp.ConsoleError, chromedp.ConsoleException, "assert":
+	case bad:
 		tab.mu.Lock()
 		defer tab.mu.Unlock()
 		tab.problems = append(tab.problems, text)
@@ -79,46 +67,47 @@ func (tab *Tab) message(t testing.TB, m chromedp.ConsoleMessage) {
 	}
 }
 
-// Context is for chromedp's own actions on this tab: clicks, keys, pictures.
-func (tab *Tab) Context() context.Context { return tab.ctx }
+// do has the driver do something.
+func (tab *Tab) do(t testing.TB, what string, f func(ctx context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := f(ctx); err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+}
 
 // Open leaves the page for another, or for the same anew.
 func (tab *Tab) Open(t testing.TB, url string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(tab.ctx, patience)
-	defer cancel()
-	if err := chromedp.Do(ctx, chromedp.Navigate(url)); err != nil {
-		t.Fatalf("open %s: %v", url, err)
-	}
+	tab.do(t, "open "+url, func(ctx context.Context) error { return tab.driver.open(ctx, url) })
 }
 
 // Run runs statements in the page, such as `await test.send(5)`. The test fails
 // if they throw.
 func (tab *Tab) Run(t testing.TB, script string) {
 	t.Helper()
-	// A function gives undefined, which nothing needs to decode.
-	eval[*struct{}](t, tab, "(async () => { "+script+" })()")
+	tab.eval(t, "(async () => { "+script+"\n; return '' })()")
 }
 
 // Value runs an expression in the page, waits if it is a promise, and returns
 // its value, which is carried as JSON. The test fails if it throws.
-func Value[T any](t testing.TB, tab *Tab, expression string) T {
+func Value[T any](t testing.TB, tab *Tab, expression string) (v T) {
 	t.Helper()
-	return eval[T](t, tab, "(async () => ("+expression+"))()")
-}
-
-func eval[T any](t testing.TB, tab *Tab, expression string) T {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(tab.ctx, patience)
-	defer cancel()
-	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise, func(p *runtime.EvaluateParams) {
-		yes := true
-		p.UserGesture = &yes
-	}))
-	if err != nil {
+	text := tab.eval(t, "(async () => JSON.stringify(await ("+expression+")) ?? 'null')()")
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
 		t.Fatalf("%s: %v", expression, err)
 	}
 	return v
+}
+
+func (tab *Tab) eval(t testing.TB, expression string) (text string) {
+	t.Helper()
+	tab.do(t, expression, func(ctx context.Context) (err error) {
+		text, err = tab.driver.eval(ctx, expression)
+		return err
+	})
+	return text
 }
 
 // Problems returns what has gone wrong in the page since it was last asked, and
@@ -130,7 +119,8 @@ func (tab *Tab) Problems(t testing.TB) []string {
 	tab.Run(t, "console.debug("+strconv.Quote(mark+strconv.Itoa(tab.marks))+")")
 	select {
 	case <-tab.seen:
-	case <-tab.ctx.Done():
+	case <-time.After(patience):
+		t.Error("the console says nothing any more")
 	}
 	tab.mu.Lock()
 	defer tab.mu.Unlock()
@@ -139,68 +129,15 @@ func (tab *Tab) Problems(t testing.TB) []string {
 	return found
 }
 
-// Instances collects the page's garbage, and says how many objects of a class,
-// such as RTCPeerConnection, are left.
-func (tab *Tab) Instances(t testing.TB, class string) int {
-	t.Helper()
-	n, err := chromedp.Run(tab.ctx, func(ctx context.Context, target *chromedp.Target) (int, error) {
-		prototype, err := cdp.Call(ctx, target, runtime.Evaluate, runtime.EvaluateParams{Expression: class + ".prototype"})
-		if err != nil {
-			return 0, err
-		}
-		found, err := cdp.Call(ctx, target, runtime.QueryObjects, runtime.QueryObjectsParams{PrototypeObjectID: prototype.Result.ObjectID})
-		if err != nil {
-			return 0, err
-		}
-		counted, err := cdp.Call(ctx, target, runtime.CallFunctionOn, runtime.CallFunctionOnParams{
-			FunctionDeclaration: "function () { return this.length }", ObjectID: found.Objects.ObjectID, ReturnByValue: new(true),
-		})
-		if err != nil {
-			return 0, err
-		}
-		return strconv.Atoi(string(counted.Result.Value))
-	})
-	if err != nil {
-		t.Fatalf("count %s: %v", class, err)
-	}
-	return n
-}
-
 // Close closes the tab, as a person would. It may be called again.
 func (tab *Tab) Close(t testing.TB) {
 	t.Helper()
-	if tab.ctx.Err() != nil {
+	if tab.closed {
 		return
 	}
-	defer tab.read.Wait()
-	defer tab.cancel()
 	for _, problem := range tab.Problems(t) {
 		t.Errorf("in the browser: %s", problem)
 	}
-}
-
-// Crash ends the tab's process in the middle of what it does. The page hears
-// nothing of it; the tab is closed.
-func (tab *Tab) Crash(t testing.TB) {
-	t.Helper()
-	defer tab.read.Wait()
-	defer tab.cancel()
-	ctx, cancel := context.WithTimeout(tab.ctx, patience)
-	defer cancel()
-	crashed := chromedp.Events(ctx, inspector.TargetCrashed)
-	var command sync.WaitGroup
-	defer command.Wait()
-	command.Go(func() {
-		// It is never answered.
-		_, _ = chromedp.Run(ctx, func(ctx context.Context, target *chromedp.Target) (cdp.Empty, error) {
-			return cdp.Call(ctx, target, cdppage.Crash, cdp.Empty{})
-		})
-	})
-	for _, err := range crashed {
-		if err != nil {
-			t.Errorf("crash a tab: %v", err)
-		}
-		cancel()
-		return
-	}
+	tab.closed = true
+	tab.do(t, "close a tab", tab.driver.close)
 }

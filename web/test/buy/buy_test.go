@@ -25,12 +25,14 @@ type bought struct {
 
 // TestBuy has a tab buy jobs from a Go node: what comes of them is to the unit
 // what Go's engine makes of them, and what is owed lives through a reload.
-func TestBuy(t *testing.T) {
+func TestBuy(t *testing.T) { browsertest.Each(t, buy) }
+
+func buy(t *testing.T, browser *browsertest.Browser) {
+	t.Helper()
 	site := browsertest.Page(t, "page.ts")
 	site["primes"] = &fstest.MapFile{Data: examples.Primes}
 	site["mandelbrot"] = &fstest.MapFile{Data: examples.Mandelbrot}
 	url := browsertest.Serve(t, site)
-	browser := browsertest.Start(t)
 	sea := nodetest.NewOn(t, nodetest.WS(), 1)
 	tradetest.Sell(t, sea, 0)
 	open := "await test.open(" + strconv.Quote(sea.URLs[0]) + ")"

@@ -123,10 +123,13 @@ func (b *buyer) verified(t *testing.T, name string, j market.Job) {
 
 // TestSell: a Go node buys from a tab. Output, fuel and bill are what Go's own engine
 // comes to, and both ledgers say the same at the end.
-func TestSell(t *testing.T) {
+func TestSell(t *testing.T) { browsertest.Each(t, sell) }
+
+func sell(t *testing.T, browser *browsertest.Browser) {
+	t.Helper()
 	bench := newBench(t)
 	b := newBuyer(t)
-	tab := browsertest.Start(t).Tab(t, bench.serve(t, true))
+	tab := browser.Tab(t, bench.serve(t, true))
 	seller, err := addr.Parse(browsertest.Value[string](t, tab, fmt.Sprintf("selling.open('%s')", b.sea.URLs[0])))
 	if err != nil {
 		t.Fatal(err)

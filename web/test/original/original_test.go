@@ -11,11 +11,13 @@ import (
 	"github.com/peersea/sea/web/internal/browsertest"
 )
 
-func TestOriginal(t *testing.T) {
+func TestOriginal(t *testing.T) { browsertest.Each(t, walk) }
+
+func walk(t *testing.T, browser *browsertest.Browser) {
+	t.Helper()
 	s := nodetest.LooseOn(t, nodetest.WS(), 0)
 	bootstrap := s.Add(func(c *node.Config) { c.Still = false })
 	url := s.URLs[0]
-	browser := browsertest.Start(t)
 	page := browsertest.Serve(t, browsertest.Page(t, "page.ts"))
 	one, two := browser.Tab(t, page), browser.Tab(t, page)
 	other := browsertest.Value[string](t, two, "original.id()")

@@ -119,9 +119,20 @@ func TestRTC(t *testing.T) {
 
 // TestRTCTabs links two tabs and sends 5 MiB each way at once.
 func TestRTCTabs(t *testing.T) {
-	browser := browsertest.Start(t)
 	url := browsertest.Serve(t, browsertest.Page(t, "page.ts"))
-	a, b := browser.Tab(t, url), browser.Profile(t).Tab(t, url)
+	chromium, firefox := browsertest.Start(t), browsertest.Firefox(t)
+	for name, of := range map[string][2]*browsertest.Browser{
+		"Chromium":             {chromium, chromium.Profile(t)},
+		"Firefox":              {firefox, firefox.Profile(t)},
+		"Chromium and Firefox": {chromium, firefox},
+		"Firefox and Chromium": {firefox, chromium},
+	} {
+		t.Run(name, func(t *testing.T) { pourBoth(t, of[0].Tab(t, url), of[1].Tab(t, url)) })
+	}
+}
+
+func pourBoth(t *testing.T, a, b *browsertest.Tab) {
+	t.Helper()
 	tabs(t, a, b)
 	const size, count = transport.MaxMessage, 5<<20/transport.MaxMessage + 1
 	for _, tab := range []*browsertest.Tab{a, b} {

@@ -49,9 +49,11 @@ func open(t *testing.T, b *browsertest.Browser, page, url string) (*browsertest.
 }
 
 // TestSea has tabs and Go nodes call each other, connect and talk.
-func TestSea(t *testing.T) {
+func TestSea(t *testing.T) { browsertest.Each(t, talk) }
+
+func talk(t *testing.T, browser *browsertest.Browser) {
+	t.Helper()
 	hub, other, url := seaOf(t)
-	browser := browsertest.Start(t)
 	page := browsertest.Serve(t, browsertest.Page(t, "page.ts"))
 	one, a := open(t, browser, page, url)
 	two, b := open(t, browser, page, url)
