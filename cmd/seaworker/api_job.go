@@ -195,7 +195,7 @@ func (a *api) getReceipt(r *http.Request, _ none) (receiptView, error) {
 	return receiptView{
 		Receipt: s.Hash(compute.ReceiptPurpose), By: s.By, JobHash: receipt.Job, Result: receipt.Result,
 		End: receipt.End, Code: receipt.Code, Fuel: receipt.Fuel, PeakPages: receipt.PeakPages, Tariff: receipt.Tariff,
-		Engine: receipt.Engine, Job: j.ID, Price: j.Price, CostMicro: int64(j.Cost), Statement: s.Encode(),
+		Engine: receipt.Engine, Job: j.ID, Price: j.Price, CostMicro: int64(j.Cost), Resold: j.Resold, Statement: s.Encode(),
 	}, nil
 }
 

@@ -92,7 +92,7 @@ func (c *cli) printJob(j market.Job) {
 	}
 	if j.Order != (identity.Hash{}) {
 		line("seller", "%s", j.Seller)
-		line("price", "%s a job and %s a Gfuel, at most %s", credits(int64(j.Price.Fee)), credits(int64(j.Price.PerGfuel)), credits(int64(j.Ceiling)))
+		line("price", "%s a job and %s a Gfuel, at most %s%s", credits(int64(j.Price.Fee)), credits(int64(j.Price.PerGfuel)), credits(int64(j.Ceiling)), resoldAt(j.Resold))
 	}
 	if j.Locked > 0 {
 		line("paid", "as it ran: %s locked, %s vouched", credits(int64(j.Locked)), credits(int64(j.Vouched)))

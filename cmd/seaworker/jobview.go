@@ -136,6 +136,7 @@ type jobSummary struct {
 	Exit         *int32       `json:"exit"`
 	Fuel         uint64       `json:"fuel"`
 	CostMicro    int64        `json:"cost_micro"`
+	Resold       uint32       `json:"resold_percent,omitempty"`
 	Seller       *string      `json:"seller"`
 	Module       string       `json:"module"`
 	Receipt      *string      `json:"receipt"`
@@ -154,7 +155,7 @@ func (c *cli) finish(j market.Job, v *jobView) error {
 	if c.json {
 		s := jobSummary{
 			Job: j.ID, State: j.State, Reason: word(string(j.Reason)), Error: j.Error, Hint: j.Hint,
-			Exit: j.Exit, Fuel: j.Fuel, CostMicro: int64(j.Cost), Module: j.Spec.Module.Hash.String(),
+			Exit: j.Exit, Fuel: j.Fuel, CostMicro: int64(j.Cost), Resold: j.Resold, Module: j.Spec.Module.Hash.String(),
 			StdoutSHA256: fmt.Sprintf("%x", v.sum.Sum(nil)), StdoutBytes: v.bytes, Check: j.Check, SpentMicro: int64(j.Spent),
 		}
 		if j.Order != (identity.Hash{}) {

@@ -37,6 +37,7 @@ type offerChange struct {
 	Hours          *string        `json:"hours,omitempty"`
 	Policy         *string        `json:"policy,omitempty"`
 	Share          *uint32        `json:"cpu_percent,omitempty"`
+	Resell         *uint32        `json:"resell_percent,omitempty"`
 	Labels         *market.Labels `json:"labels,omitempty"`
 	NotOnBattery   *bool          `json:"not_on_battery,omitempty"`
 	WhenIdle       *bool          `json:"when_idle,omitempty"`
@@ -92,6 +93,7 @@ func (in offerChange) apply(p *market.Policy) {
 	put(&p.Hours, in.Hours)
 	put(&p.Program, in.Policy)
 	put(&p.Share, in.Share)
+	put(&p.Resell, in.Resell)
 	put(&p.Labels, in.Labels)
 	put(&p.NotOnBattery, in.NotOnBattery)
 	put(&p.WhenIdle, in.WhenIdle)

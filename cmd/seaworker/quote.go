@@ -153,6 +153,9 @@ func (c *cli) showQuotes(v quoteView) error {
 		if q.Slowest != 0 {
 			slowest = commas(q.Slowest) + "/s"
 		}
+		if q.Resold != 0 {
+			slowest = fmt.Sprintf("from before, at %d %%", q.Resold)
+		}
 		short = short || v.Estimate.Fuel > q.FuelLimit
 		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\tuntil %s", q.Seller.Short(), credits(int64(q.Price.PerGfuel)),
 			credits(int64(q.Price.Fee)), cost, commas(q.FuelLimit), credits(int64(q.Ceiling)), slowest, trust(q.Quoted), q.Until.Local().Format(time.TimeOnly)))

@@ -25,6 +25,7 @@ type receiptView struct {
 	Job       market.ID       `json:"job"`
 	Price     market.Price    `json:"price"`
 	CostMicro int64           `json:"cost_micro"`
+	Resold    uint32          `json:"resold_percent,omitempty"`
 	Statement []byte          `json:"statement"`
 }
 
@@ -64,12 +65,20 @@ func newReceiptShow(c *cli) *cobra.Command {
 			if v.End == compute.Exit {
 				end = fmt.Sprintf("exit %d", v.Code)
 			}
-			fmt.Fprintf(c.stdout, "receipt   %s\nsigned by %s\njob hash  %s\nresult    %s\nend       %s\nfuel      %s at tariff %d\nmemory    %d pages at most\nengine    %s\ncost      %s = %s + %s a Gfuel\n",
+			fmt.Fprintf(c.stdout, "receipt   %s\nsigned by %s\njob hash  %s\nresult    %s\nend       %s\nfuel      %s at tariff %d\nmemory    %d pages at most\nengine    %s\ncost      %s = %s + %s a Gfuel%s\n",
 				v.Receipt, v.By, v.JobHash, v.Result, end, commas(v.Fuel), v.Tariff, v.PeakPages, clean(v.Engine),
-				credits(v.CostMicro), credits(int64(v.Price.Fee)), credits(int64(v.Price.PerGfuel)))
+				credits(v.CostMicro), credits(int64(v.Price.Fee)), credits(int64(v.Price.PerGfuel)), resoldAt(v.Resold))
 			return nil
 		},
 	}
+}
+
+// resoldAt tells people of a result that its seller had from before.
+func resoldAt(percent uint32) string {
+	if percent == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", for a result from before, at %d %% of the price", percent)
 }
 
 func newReceiptVerify(c *cli) *cobra.Command {

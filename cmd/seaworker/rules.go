@@ -19,6 +19,7 @@ import (
 // node works.
 type ruleFlags struct {
 	hours, policy, cpu        string
+	resell                    string
 	onBattery                 string
 	whenIdle                  bool
 	labels                    []string
@@ -30,6 +31,7 @@ func (r *ruleFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&r.hours, "hours", "", "take orders at these `TIMES` of this machine's clock: 22:00-07:00,sat-sun@00:00-24:00; \"\" for always")
 	flags.StringVar(&r.policy, "policy", "", "ask the `PROGRAM` about each job, see docs/SELLING.md; \"\" for none")
 	flags.StringVar(&r.cpu, "cpu", "", "give each job `N` percent of a core; 100 for all of it")
+	flags.StringVar(&r.resell, "resell", "", "sell results again that this node holds, at `N` percent of the price; 0 for never")
 	flags.StringVar(&r.onBattery, "on-battery", "", "`WHEN` to work on battery: never or always")
 	flags.BoolVar(&r.whenIdle, "when-idle", false, "work only while nobody else uses this machine")
 	flags.StringSliceVar(&r.labels, "label", nil, "say of this node `NAME=VALUE`: gpu=no,region=eu; \"\" for nothing")
@@ -61,6 +63,14 @@ func (r *ruleFlags) change(flags *pflag.FlagSet, c *offerChange) error {
 		}
 		percent := uint32(n)
 		c.Share = &percent
+	}
+	if flags.Changed("resell") {
+		n, err := strconv.ParseUint(strings.TrimSuffix(r.resell, "%"), 10, 32)
+		if err != nil || n > 100 {
+			return usagef("write it as 20 or 20%; 0 for never", "--resell %q", r.resell)
+		}
+		percent := uint32(n)
+		c.Resell = &percent
 	}
 	if flags.Changed("on-battery") {
 		if r.onBattery != "never" && r.onBattery != "always" {
@@ -175,6 +185,9 @@ func rulesText(p market.Policy) string {
 	}
 	if p.Share != 0 && p.Share != 100 {
 		line("cpu", "%d %% of a core for each job", p.Share)
+	}
+	if p.Resell != 0 {
+		line("resells", "results that it holds, at %d %% of the price", p.Resell)
 	}
 	if len(p.Labels) > 0 {
 		line("labels", "%s", strings.Join(p.Labels, ","))

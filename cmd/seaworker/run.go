@@ -37,6 +37,7 @@ type jobFlags struct {
 	seed              string
 	randomSeed        bool
 	verify, auditor   string
+	fresh             bool
 	bootstrap         []string
 	network           string
 	labels            []string
@@ -62,6 +63,7 @@ func (f *jobFlags) declare(cmd *cobra.Command) {
 	flags.BoolVar(&f.randomSeed, "random-seed", false, "begin its randomness anew; the receipt keeps the seed")
 	flags.StringVar(&f.verify, "verify", "none", "check the result before it is paid, `HOW`: none, audit or quorum=K")
 	flags.StringVar(&f.auditor, "auditor", "sea", "with audit, who runs it again, `WHO`: sea, the seller that the lot names, or own, this node")
+	flags.BoolVar(&f.fresh, "fresh", false, "have it run, and take no result that a seller holds from before")
 	flags.StringArrayVar(&f.bootstrap, "bootstrap", nil, "without a daemon, join the sea by `URL` for this one command (repeatable)")
 	flags.StringVar(&f.network, "network", "sea", "`NAME` of the sea to join with --bootstrap")
 }
@@ -77,6 +79,7 @@ func (f *jobFlags) spec(ctx context.Context, c *cli, api *client, module string,
 		MaxPrice:   microOf(f.maxPrice),
 		Timeout:    f.timeout,
 		RandomSeed: f.randomSeed,
+		Fresh:      f.fresh,
 	}
 	var err error
 	if spec.Labels, err = parseLabels(f.labels); err != nil {

@@ -35,7 +35,7 @@ each reason what to try. A job that came to an end by its own fault says that.`,
 }
 
 func (c *cli) showWhy(w market.Why) error {
-	head := fmt.Sprintf("job %s %s", w.Job.Short(), w.State)
+	head := fmt.Sprintf("job %s %s%s", w.Job.Short(), w.State, resoldAt(w.Resold))
 	if w.Reason != "" {
 		head += fmt.Sprintf(", %s: %s", w.Reason, clean(w.Error))
 	}

@@ -312,7 +312,7 @@ func (a *audit) second(ctx context.Context, lot trust.Lot) (*identity.Statement,
 // part is the very same job, to be run by somebody else for what is left.
 func (a *audit) part() Spec {
 	s := a.r.Spec
-	s.Verify, s.OwnAudit, s.To, s.Labels = "", false, nil, nil
+	s.Verify, s.OwnAudit, s.Fresh, s.To, s.Labels = "", false, true, nil, nil
 	s.Limits = a.job.Limits
 	s.MaxCredit = a.r.left()
 	if d, err := readDelivery(a.r.Delivery.Body); err == nil {

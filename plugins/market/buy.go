@@ -212,6 +212,7 @@ func (m *Market) askOnce(ctx context.Context, s Spec, k known) (q quoted, room l
 		return q, room, no
 	}
 	a := Ask{Offer: k.Hash, To: k.Seller, Job: q.job.Encode(), Credit: s.MaxCredit, PerGfuel: s.maxPrice()}
+	a.Resold = !s.Fresh && s.Verify.Quorum() == 0 && k.Offer.Labels.resell()
 	rand.Read(a.Nonce[:])
 	var err error
 	if q.ask, err = a.Sign(m.key); err != nil {
@@ -250,7 +251,7 @@ func (m *Market) askOnce(ctx context.Context, s Spec, k known) (q quoted, room l
 	}
 	if q.Quote, err = OpenQuote(*answer.Quote); err == nil {
 		q.quote = *answer.Quote
-		err = q.suits(s, asked)
+		err = q.suits(s, a.Resold, asked)
 	}
 	if err != nil {
 		return q, room, refuse(BadStatement, "seller %s: %v", k.Seller.Short(), err)
@@ -260,11 +261,13 @@ func (m *Market) askOnce(ctx context.Context, s Spec, k known) (q quoted, room l
 }
 
 // suits says what is wrong with a quote, as an answer to what was asked.
-func (q quoted) suits(s Spec, asked identity.Hash) error {
+func (q quoted) suits(s Spec, resold bool, asked identity.Hash) error {
 	ceiling, ok := q.Cost(q.job.Limits.Fuel)
 	switch {
 	case q.quote.By != q.Seller || q.Ask != asked || q.Quote.Job != q.job.Hash():
 		return errors.New("the quote is not for what was asked")
+	case q.Resold > 0 && !resold:
+		return errors.New("it is for a result from before, and the job is to be run")
 	case !ok || q.Ceiling != ceiling:
 		return fmt.Errorf("the quote's ceiling is %d micro-credits, its price makes %d", q.Ceiling, ceiling)
 	case q.Ceiling > s.MaxCredit || q.PerGfuel > s.maxPrice():
@@ -325,7 +328,7 @@ func (m *Market) Quotes(ctx context.Context, s Spec) ([]Quoted, error) {
 	for _, q := range quotes {
 		all = append(all, Quoted{
 			Seller: q.Seller, At: q.At, Offer: q.Offer, Price: q.Price, Own: q.Own, Dealings: q.Dealt,
-			FuelLimit: q.job.Limits.Fuel, Slowest: q.Quote.Slowest, Ceiling: q.Ceiling, Quantum: q.Quantum, Until: time.UnixMilli(q.Until),
+			FuelLimit: q.job.Limits.Fuel, Slowest: q.Quote.Slowest, Ceiling: q.Ceiling, Quantum: q.Quantum, Resold: q.Resold, Until: time.UnixMilli(q.Until),
 		})
 	}
 	for _, f := range refusals {
@@ -369,6 +372,9 @@ func (m *Market) order(ctx context.Context, j *job, q quoted) (no *Refused, err 
 		r.State = Running
 		r.At, r.Ask, r.Quote, r.Order = q.At, &q.ask, &q.quote, &st
 		text := fmt.Sprintf("quote: up to %d fuel, up to %s credits", q.job.Limits.Fuel, q.Ceiling)
+		if q.Resold > 0 {
+			text += fmt.Sprintf(", for a result from before, at %d %% of the price", q.Resold)
+		}
 		if r.Spec.Limits.Fuel == 0 && q.job.Limits.Fuel < q.Covers(r.left(), q.Offer.Caps.Fuel) {
 			text += ", as much as the seller lets us owe"
 		}

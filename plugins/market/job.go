@@ -133,13 +133,16 @@ type Job struct {
 
 	// Seller, At, Price, Ceiling and Fuel's limit are the quote's; zero before
 	// one was ordered by. JobHash names what was ordered.
-	Seller    identity.Entity `json:"seller,omitzero"`
-	At        addr.Addr       `json:"seller_address,omitzero"`
-	Price     Price           `json:"price"`
-	Ceiling   ledger.Amount   `json:"ceiling_micro"`
-	FuelLimit uint64          `json:"fuel_limit"`
-	JobHash   identity.Hash   `json:"job_hash,omitzero"`
-	Order     identity.Hash   `json:"order,omitzero"`
+	Seller  identity.Entity `json:"seller,omitzero"`
+	At      addr.Addr       `json:"seller_address,omitzero"`
+	Price   Price           `json:"price"`
+	Ceiling ledger.Amount   `json:"ceiling_micro"`
+	// Resold is, for a result that the seller had from before, which part of its
+	// usual price Price is, in percent; 0 is for a job that is run.
+	Resold    uint32        `json:"resold_percent,omitempty"`
+	FuelLimit uint64        `json:"fuel_limit"`
+	JobHash   identity.Hash `json:"job_hash,omitzero"`
+	Order     identity.Hash `json:"order,omitzero"`
 
 	// Fuel is what was used so far, as the seller says, and at the end what the
 	// receipt says. Cost is the bill: 0 until the delivery is accepted.
@@ -238,8 +241,11 @@ type Quoted struct {
 	Slowest   uint64        `json:"slowest_rate"`
 	Ceiling   ledger.Amount `json:"ceiling_micro"`
 	// Quantum is the fuel between two vouchers; 0 is paid on delivery.
-	Quantum uint64    `json:"quantum"`
-	Until   time.Time `json:"until,omitzero"`
+	Quantum uint64 `json:"quantum"`
+	// Resold is which part of the usual price it is, in percent, for a result from
+	// before; 0 is for a job that will be run.
+	Resold uint32    `json:"resold_percent,omitempty"`
+	Until  time.Time `json:"until,omitzero"`
 	// Own tells that it is a machine of the same owner, Dealings what it has done
 	// for this node.
 	Own      bool     `json:"own"`
@@ -282,6 +288,8 @@ type Sale struct {
 	// Vouched is what of the cost may be claimed by vouchers while the sale is
 	// under way.
 	Vouched ledger.Amount `json:"vouched_micro"`
+	// Resold is the quote's.
+	Resold  uint32        `json:"resold_percent,omitempty"`
 	Receipt identity.Hash `json:"receipt,omitzero"`
 	Taken   time.Time     `json:"taken"`
 	Ended   time.Time     `json:"ended,omitzero"`

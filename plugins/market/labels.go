@@ -45,6 +45,23 @@ func (l Labels) Check() error {
 	return nil
 }
 
+// resellLabel is the name of the label of a seller that resells, whose value is
+// its share in percent. Who does not know it sees a label like any other.
+const resellLabel = "resell"
+
+// labels are what the policy's offers say, sorted.
+func (p Policy) labels() Labels {
+	if p.Resell == 0 {
+		return p.Labels
+	}
+	return append(Labels{fmt.Sprintf("%s=%d", resellLabel, p.Resell)}, p.Labels...).Sorted()
+}
+
+// resell says whether they are of a seller that resells.
+func (l Labels) resell() bool {
+	return slices.ContainsFunc(l, func(text string) bool { return strings.HasPrefix(text, resellLabel+"=") })
+}
+
 func plain(text string) bool {
 	return strings.IndexFunc(text, func(c rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789.-_", c) }) < 0
 }

@@ -190,6 +190,9 @@ func (p paper) show(at int64) Paper {
 	case "quote":
 		if q, err := readQuote(p.st.Body); err == nil {
 			s.Says = fmt.Sprintf("%s credits a job and %s per Gfuel, at most %s", q.Fee, q.PerGfuel, q.Ceiling)
+			if q.Resold > 0 {
+				s.Says += fmt.Sprintf(", for a result from before, at %d %% of the price", q.Resold)
+			}
 		}
 	case "refusal":
 		if f, err := readRefusal(p.st.Body); err == nil {

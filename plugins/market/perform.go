@@ -82,6 +82,10 @@ func (s *sale) ended() bool {
 // that comes to nothing; the error is this node's own.
 func (m *Market) run(ctx context.Context, s *sale) (compute.Result, *Refused, error) {
 	none := compute.Result{}
+	if s.quote.Resold > 0 {
+		result, no := m.resell(ctx, s)
+		return result, no, nil
+	}
 	if no := m.getInputs(ctx, s); no != nil {
 		return none, no, nil
 	}
@@ -116,67 +120,6 @@ func (m *Market) run(ctx context.Context, s *sale) (compute.Result, *Refused, er
 		return none, refuse(EngineFailed, "the seller's engine failed"), nil
 	}
 	return result, nil, nil
-}
-
-// getInputs fetches what is not here from the buyer. All of it is pinned when it
-// returns nil, each blob as soon as it is here: what comes next must not push it
-// out again.
-func (m *Market) getInputs(ctx context.Context, s *sale) *Refused {
-	var have, total uint64
-	for _, b := range jobBlobs(s.work) {
-		total += b.Size
-	}
-	end := time.Now().Add(m.transferTime(m.cfg.InputPatience, total))
-	timed, cancel := context.WithDeadline(ctx, end)
-	defer cancel()
-	var pinned []identity.Hash
-	last := time.Now()
-	for _, b := range jobBlobs(s.work) {
-		seen := func(n uint64) {
-			last = time.Now()
-			s.has(have + n)
-		}
-		for pause := firstPause; !m.blobs.Pin(b.Hash); pause = min(2*pause, lastPause) {
-			err := m.connect(timed, s.contact())
-			if err == nil {
-				err = m.blobs.Fetch(timed, s.contact(), b, seen)
-			}
-			if err == nil {
-				seen(b.Size)
-				continue
-			}
-			var no *Refused
-			switch {
-			case ctx.Err() != nil:
-				no = refuse(Cancelled, "it was cancelled before it ran")
-			case !time.Now().Before(end): // not timed's word, which may come a little later
-				no = refuse(InputsMissing, "%v", errSlow)
-			case errors.Is(err, storage.ErrHash), errors.Is(err, storage.ErrFull), time.Since(last) > m.cfg.InputPatience:
-				no = refuse(InputsMissing, "%v", err)
-			}
-			if no != nil {
-				m.blobs.Unpin(pinned...)
-				return no
-			}
-			select {
-			case <-time.After(pause):
-			case <-timed.Done():
-			}
-		}
-		pinned = append(pinned, b.Hash)
-		have += b.Size
-	}
-	return nil
-}
-
-// has takes in how many bytes of the input are here.
-func (s *sale) has(n uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if n > s.input {
-		s.input = n
-		s.touch()
-	}
 }
 
 // deliver signs receipt and delivery, makes them and the output durable, and
@@ -224,6 +167,11 @@ func (m *Market) deliver(s *sale, result compute.Result) (*Refused, error) {
 		return nil, err
 	}
 	failpoint.Hit("market:receipt-signed")
+	if _, own := m.service(s.work); !own {
+		if err := m.results.keep(result.Receipt(s.work.Tariff), outcome, out, serr); err != nil {
+			m.log.Warn("a result cannot be kept", "order", s.order.Short(), "err", err)
+		}
+	}
 	// The followers see the new state only after it is written.
 	r := s.copy()
 	r.State, r.Ended, r.Reason = SaleDelivered, time.Now().UnixMilli(), bill.Reason

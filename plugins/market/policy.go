@@ -57,6 +57,9 @@ type Policy struct {
 	Program string `cbor:"program,omitempty" json:"policy,omitempty"`
 	// Share is how much of a core each job gets, in percent, 1 to 100; 0 is all.
 	Share uint32 `cbor:"share,omitempty" json:"cpu_percent,omitempty"`
+	// Resell is at which part of the price, in percent, 1 to 100, results are sold
+	// again that this node holds; 0 is never, and none are kept for it.
+	Resell uint32 `cbor:"resell,omitempty" json:"resell_percent,omitempty"`
 	// Labels stand in offers.
 	Labels Labels `cbor:"labels,omitempty" json:"labels,omitempty"`
 	// Rules are when the machine is left alone: nothing is taken then, and what
@@ -120,7 +123,10 @@ func (p Policy) Check() error {
 	if err := p.Door.check(); err != nil {
 		return err
 	}
-	if err := p.Labels.Check(); err != nil {
+	if p.Resell > wholePrice {
+		return fmt.Errorf("results are resold at %d %% of the price, want 1 to %d, or 0 for never", p.Resell, wholePrice)
+	}
+	if err := p.labels().Check(); err != nil {
 		return err
 	}
 	if err := checkQuantum(p.Quantum); err != nil {

@@ -14,6 +14,9 @@ const (
 	// pagesPerGiB is how many pages of memory a GiB has.
 	pagesPerGiB = 1 << 30 >> 16
 
+	// wholePrice is all of a price, in percent.
+	wholePrice = 100
+
 	// maxAmount bounds every amount in a statement, as the ledger does.
 	maxAmount = 1 << 62
 )
@@ -81,6 +84,18 @@ func withMiB(perGiB ledger.Amount, pages uint32) string {
 		return ""
 	}
 	return fmt.Sprintf(" with %d MiB of memory", pages/16)
+}
+
+// part is so many percent of p, 1 to 100, each number rounded up to the next
+// micro-credit: never more than p, and nothing only of nothing.
+func (p Price) part(percent uint32) Price {
+	of := func(a ledger.Amount) ledger.Amount {
+		hi, lo := bits.Mul64(uint64(a), uint64(percent))
+		lo, carry := bits.Add64(lo, wholePrice-1, 0)
+		n, _ := bits.Div64(hi+carry, lo, wholePrice) // hi < percent <= wholePrice/4: a is below 2^62
+		return ledger.Amount(n)
+	}
+	return Price{of(p.Fee), of(p.PerGfuel)}
 }
 
 func (p Price) check() error {

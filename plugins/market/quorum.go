@@ -296,7 +296,7 @@ func (q *quorum) buy(ctx context.Context, many int) (begun int, err error) {
 		others = append(others, v.By)
 	}
 	s := r.Spec
-	s.Verify, s.OwnAudit, s.Limits = "", false, q.job.Limits
+	s.Verify, s.OwnAudit, s.Fresh, s.Limits = "", false, true, q.job.Limits
 	sellers := q.m.jurors(ctx, s, others, r.Avoid, many)
 	for _, k := range sellers[:min(many, len(sellers))] {
 		r := q.j.copy()

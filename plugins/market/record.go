@@ -178,7 +178,7 @@ func (r *jobRecord) job() Job {
 	if r.Quote != nil {
 		j.Seller = r.Quote.By
 		if q, err := readQuote(r.Quote.Body); err == nil {
-			j.Price, j.Ceiling, j.JobHash = q.Price, q.Ceiling, q.Job
+			j.Price, j.Ceiling, j.JobHash, j.Resold = q.Price, q.Ceiling, q.Job, q.Resold
 			if r.Lock != (identity.Hash{}) {
 				j.Locked = q.Ceiling
 			}
@@ -304,7 +304,7 @@ func (r *saleRecord) sale() Sale {
 		s.Ended = time.UnixMilli(r.Ended)
 	}
 	if q, err := readQuote(r.Quote.Body); err == nil {
-		s.Ceiling = q.Ceiling
+		s.Ceiling, s.Resold = q.Ceiling, q.Resold
 	}
 	if r.Receipt != nil {
 		s.Receipt = r.Receipt.Hash(compute.ReceiptPurpose)

@@ -43,6 +43,7 @@ const (
 type seller struct {
 	table   *state.Table // sales by order
 	offered *state.Table // "policy"
+	results *results
 
 	selling struct {
 		sync.Mutex
@@ -141,6 +142,9 @@ func (m *Market) initSeller() error {
 		}
 		m.selling.policy = body.Policy
 	}
+	if m.results, err = openResults(m.book.store, m.selling.policy.Resell > 0); err != nil {
+		return err
+	}
 	if err := errors.Join(m.selling.policy.Check(), m.initShift()); err != nil {
 		return err
 	}
@@ -179,6 +183,9 @@ func (m *Market) SetPolicy(p Policy) error {
 	if err := m.book.store.Commit(&b); err != nil {
 		return err
 	}
+	if err := m.results.keeps(p.Resell > 0); err != nil {
+		return err
+	}
 	m.selling.Lock()
 	m.selling.policy = p
 	for _, s := range m.selling.sales {
@@ -208,7 +215,7 @@ func (m *Market) offer(to identity.Entity) Offer {
 	now := time.Now()
 	return Offer{
 		For: to, Price: p.Price, PerGiB: p.PerGiB, Caps: p.Caps, Slowest: p.Slowest, Slots: p.Slots, Free: min(free, p.Slots),
-		Room: room, Strangers: strangers.Budget, Labels: p.Labels, Tariff: compute.Tariff1, Engine: m.cfg.Engine,
+		Room: room, Strangers: strangers.Budget, Labels: p.labels(), Tariff: compute.Tariff1, Engine: m.cfg.Engine,
 		At: now.UnixMilli(), Until: now.Add(pick.OfferAge).UnixMilli(),
 	}
 }
@@ -292,7 +299,7 @@ func (m *Market) serveAsk(ctx context.Context, from rpc.Peer, in askRequest) (as
 
 // quote decides about an ask. A quote sets nothing aside: that is the order's.
 func (m *Market) quote(ctx context.Context, from rpc.Peer, a Ask, job compute.Job, asked identity.Hash) (Quote, *Refused) {
-	p, buyer := m.policyFor(m.Policy(), from), from.Node
+	p := m.policyFor(m.Policy(), from)
 	if !p.Selling {
 		return Quote{}, refuse(NotSelling, "this node does not sell now")
 	}
@@ -306,7 +313,7 @@ func (m *Market) quote(ctx context.Context, from rpc.Peer, a Ask, job compute.Jo
 	}
 	p.Price = p.Price.withMemory(p.PerGiB, job.Limits.MemoryPages)
 	if own, ok := m.service(job); ok {
-		p.Price = own.Price
+		p.Price, p.Resell = own.Price, 0 // what it asks of this node may be another thing the next time
 	}
 	if p.Program != "" {
 		no := m.mayTake(p, from)
@@ -317,6 +324,26 @@ func (m *Market) quote(ctx context.Context, from rpc.Peer, a Ask, job compute.Jo
 			return Quote{}, no
 		}
 	}
+	if a.Resold && p.Resell > 0 && m.results.has(job.Hash()) {
+		if q, no := m.terms(p.reselling(), from, a, job, asked); no == nil {
+			return q, nil
+		} // a job that runs may be paid by vouchers
+	}
+	p.Resell = 0
+	return m.terms(p, from, a, job, asked)
+}
+
+// reselling is p for a result that is here: at the share of its price, and with
+// nothing that is about how a job runs.
+func (p Policy) reselling() Policy {
+	p.Price, p.Slowest = p.Price.part(p.Resell), 0
+	return p
+}
+
+// terms is the quote for a job that a policy lets in at its price: of a result that
+// is here if its Resell is not 0.
+func (m *Market) terms(p Policy, from rpc.Peer, a Ask, job compute.Job, asked identity.Hash) (Quote, *Refused) {
+	buyer := from.Node
 	if p.PerGfuel > a.PerGfuel {
 		return Quote{}, refuse(RefusedPrice, "a Gfuel costs %s credits here%s, the cap is %s", p.PerGfuel, withMiB(p.PerGiB, job.Limits.MemoryPages), a.PerGfuel)
 	}
@@ -328,11 +355,11 @@ func (m *Market) quote(ctx context.Context, from rpc.Peer, a Ask, job compute.Jo
 		return Quote{}, no
 	}
 	q := Quote{
-		Ask: asked, Job: job.Hash(), Price: p.Price, Slowest: p.Slowest, Ceiling: ceiling,
+		Ask: asked, Job: job.Hash(), Price: p.Price, Slowest: p.Slowest, Resold: p.Resell, Ceiling: ceiling,
 		Quantum: m.quantum(p, job.Limits.Fuel, m.room(buyer)),
 		Until:   time.Now().Add(quoteTime).UnixMilli(),
 	}
-	if !m.credit.MayLock(buyer) {
+	if q.Resold > 0 || !m.credit.MayLock(buyer) {
 		q.Quantum = 0 // paid on delivery, if all of it fits into what the buyer may owe
 	}
 	hold, err := m.credit.Hold(buyer, q.part(0))

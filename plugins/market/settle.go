@@ -259,6 +259,7 @@ func (m *Market) settle(ctx context.Context, j *job, r *jobRecord) error {
 		}
 	}
 	failpoint.Hit("market:pay-after")
+	m.keepBought(j.copy())
 	m.did(r, d.Reason != TooSlow)
 	j.advance(progress{fuel: rec.Fuel})
 	j.update(func(r *jobRecord) {

@@ -58,6 +58,9 @@ type Spec struct {
 	// last resort.
 	Verify   Verify `cbor:"verify,omitempty" json:"verify,omitempty"`
 	OwnAudit bool   `cbor:"own_audit,omitempty" json:"own_audit,omitempty"`
+	// Fresh is whether the job is to be run: a result that a seller holds from
+	// before will not do. What is bought to check or to compare always is.
+	Fresh bool `cbor:"fresh,omitempty" json:"fresh,omitempty"`
 }
 
 const (

@@ -131,6 +131,9 @@ type Ask struct {
 	// may; both in micro-credits.
 	Credit   ledger.Amount `cbor:"credit"`
 	PerGfuel ledger.Amount `cbor:"price"`
+	// Resold is whether a result that the seller holds from before will do. It is
+	// asked only of a seller whose offer says that it resells.
+	Resold bool `cbor:"resold,omitempty"`
 	// Nonce makes each ask another one.
 	Nonce [16]byte `cbor:"nonce"`
 }
@@ -179,6 +182,9 @@ type Quote struct {
 	// Quantum is the fuel after which the seller wants the next voucher; 0 is
 	// never: the job is paid on delivery, once.
 	Quantum uint64 `cbor:"quantum,omitempty"`
+	// Resold is, for a result that the seller holds from before, which part of its
+	// usual price the price is, in percent; 0 is for a job that will be run.
+	Resold uint32 `cbor:"resold,omitempty"`
 	// Ceiling is the price of the job's whole fuel: no bill is higher.
 	Ceiling ledger.Amount `cbor:"ceiling"`
 	// Until is when it ends, in milliseconds of Unix time by the seller's clock.
@@ -214,6 +220,12 @@ func (q Quote) check() error {
 	}
 	if err := checkQuantum(q.Quantum); err != nil {
 		return err
+	}
+	if q.Resold > wholePrice {
+		return fmt.Errorf("a result is resold at %d %% of the price, want at most %d", q.Resold, wholePrice)
+	}
+	if q.Resold > 0 && (q.Quantum > 0 || q.Slowest > 0) {
+		return errors.New("what is resold has a quantum or a slowest rate, and does not run")
 	}
 	return checkAmount("ceiling", q.Ceiling)
 }

@@ -87,6 +87,10 @@ func samples(t testing.TB) []sample {
 	steady, paced, stopped := offer, quote, delivery
 	steady.Slowest, paced.Slowest, stopped.Reason = Gfuel, Gfuel, TooSlow
 
+	willing, resold := ask, quote
+	willing.Resold, resold.Resold, resold.Price = true, 20, price.part(20)
+	resold.Ceiling, _ = resold.Cost(job.Limits.Fuel)
+
 	roomy := offer
 	roomy.PerGiB = ledger.Credit / 4
 	labelled := offer
@@ -110,6 +114,11 @@ func samples(t testing.TB) []sample {
 		{"quote with a slowest rate", QuotePurpose, sign(paced.Sign, sellerKey), func(s identity.Statement) (any, error) { return as(OpenQuote(s)) }},
 		{"delivery of what was too slow", DeliveryPurpose, sign(stopped.Sign, sellerKey), func(s identity.Statement) (any, error) { return as(OpenDelivery(s)) }},
 		{"offer with a price of memory", OfferPurpose, sign(roomy.Sign, sellerKey), func(s identity.Statement) (any, error) { return as(OpenOffer(s)) }},
+		{"ask that a result from before will do for", AskPurpose, sign(willing.Sign, buyerKey), func(s identity.Statement) (any, error) {
+			a, _, err := OpenAsk(s)
+			return a, err
+		}},
+		{"quote for a result from before", QuotePurpose, sign(resold.Sign, sellerKey), func(s identity.Statement) (any, error) { return as(OpenQuote(s)) }},
 		{"offer with labels", OfferPurpose, sign(labelled.Sign, sellerKey), func(s identity.Statement) (any, error) { return as(OpenOffer(s)) }},
 	}
 }
@@ -253,6 +262,9 @@ func TestBounds(t *testing.T) {
 		{"backwards offer", Offer{At: 2, Until: 1}.Sign},
 		{"engine with escape", Offer{Engine: "\x1b[31m"}.Sign},
 		{"a rate that nothing has", Quote{Slowest: maxSlowest + 1}.Sign},
+		{"more than the whole price", Quote{Resold: 101}.Sign},
+		{"steps for what does not run", Quote{Resold: 20, Quantum: leastQuantum}.Sign},
+		{"a rate for what does not run", Quote{Resold: 20, Slowest: 1}.Sign},
 		{"an offer of such a rate", Offer{Slowest: maxSlowest + 1}.Sign},
 		{"stopped for no good reason", Delivery{Reason: Busy}.Sign},
 		{"order before time", Order{At: -1}.Sign},

@@ -18,6 +18,8 @@ type Why struct {
 	Reason Reason `json:"reason,omitempty"`
 	Error  string `json:"error,omitempty"`
 	Hint   string `json:"hint,omitempty"`
+	// Resold is the order's, as in Job.
+	Resold uint32 `json:"resold_percent,omitempty"`
 	// Asked is how many sellers said no, or failed; Why has them by reason, the
 	// one of most sellers first.
 	Asked int      `json:"asked"`
@@ -58,7 +60,7 @@ type about struct {
 }
 
 func (j Job) why() Why {
-	w := Why{Job: j.ID, State: j.State, Reason: j.Reason, Error: j.Error, Hint: j.Hint, Why: []WhyNot{}}
+	w := Why{Job: j.ID, State: j.State, Resold: j.Resold, Reason: j.Reason, Error: j.Error, Hint: j.Hint, Why: []WhyNot{}}
 	last := map[about]Event{}
 	for _, e := range j.History {
 		if e.Reason == "" || own(e.Reason) || e.waits() {

@@ -90,7 +90,7 @@ func (s *Storage) fetch(ctx context.Context, from addr.Addr, blob compute.Blob, 
 	sum := sha256.New()
 	done, err := w.resume(sum, blob.Size)
 	if err == nil {
-		err = w.pull(ctx, caller, from, blob, done, sum, progress)
+		err = pull(ctx, caller, from, blob, done, io.MultiWriter(sum, w.f), progress)
 	}
 	if err == nil && identity.Hash(sum.Sum(nil)) != blob.Hash {
 		err = ErrHash
@@ -106,6 +106,27 @@ func (s *Storage) fetch(ctx context.Context, from addr.Addr, blob compute.Blob, 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return errors.Join(err, s.dropParts(blob.Hash))
+}
+
+// Shown has a node that has shared a blob with this one send all of it, whether it
+// is here or not, and keeps nothing: who can do that has the bytes and not only
+// their hash. progress is as for Fetch. Errors are the call's, ctx's, ErrHash.
+func (s *Storage) Shown(ctx context.Context, from addr.Addr, blob compute.Blob, progress func(done uint64)) error {
+	s.sharing.Lock()
+	caller := s.caller
+	s.sharing.Unlock()
+	if caller == nil {
+		return errors.New("the storage runs on no node")
+	}
+	sum := sha256.New()
+	err := pull(ctx, caller, from, blob, 0, sum, progress)
+	if err == nil && identity.Hash(sum.Sum(nil)) != blob.Hash {
+		err = ErrHash
+	}
+	if err != nil {
+		return fmt.Errorf("be shown blob %s: %w", blob.Hash.Short(), err)
+	}
+	return nil
 }
 
 // resume hashes what an earlier fetch has left and returns how much that is.
@@ -134,7 +155,7 @@ type chunk struct {
 }
 
 // pull asks for the rest, several chunks at a time, and writes them in order.
-func (w *writer) pull(ctx context.Context, caller rpc.Caller, from addr.Addr, blob compute.Blob, done uint64, sum hash.Hash, progress func(uint64)) error {
+func pull(ctx context.Context, caller rpc.Caller, from addr.Addr, blob compute.Blob, done uint64, to io.Writer, progress func(uint64)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var flight []chan chunk // oldest first
@@ -155,8 +176,7 @@ func (w *writer) pull(ctx context.Context, caller rpc.Caller, from addr.Addr, bl
 		if c.err != nil {
 			return c.err
 		}
-		sum.Write(c.bytes)
-		if _, err := w.f.Write(c.bytes); err != nil {
+		if _, err := to.Write(c.bytes); err != nil {
 			return err
 		}
 		done += uint64(len(c.bytes))

@@ -265,6 +265,32 @@ func TestFetch(t *testing.T) {
 	}
 }
 
+// TestShown shows that a peer must send all of a blob, also one that is here, and
+// that nothing of it is kept.
+func TestShown(t *testing.T) {
+	from, to, w := pair(t)
+	want := noise(3*ChunkBytes + 17)
+	blob := put(t, from, want)
+	if err := to.Shown(t.Context(), addr.Addr{}, blob, nil); !errors.Is(err, rpc.ErrNotFound) {
+		t.Errorf("not shared: got %v, want %v", err, rpc.ErrNotFound)
+	}
+	from.Share(w.peer.Node, blob.Hash)
+	put(t, to, want)
+	before, _ := to.Usage()
+	w.calls = 0
+	var last uint64
+	if err := to.Shown(t.Context(), addr.Addr{}, blob, func(done uint64) { last = done }); err != nil || last != blob.Size || w.calls != 4 {
+		t.Errorf("%v, progress %d, %d calls", err, last, w.calls)
+	}
+	w.spoil = func(_ int, b []byte) ([]byte, error) { return bytes.Repeat([]byte("x"), len(b)), nil }
+	if err := to.Shown(t.Context(), addr.Addr{}, blob, nil); !errors.Is(err, ErrHash) {
+		t.Errorf("other bytes: got %v, want %v", err, ErrHash)
+	}
+	if after, _ := to.Usage(); after != before || files(t, to.partDir()) != 0 {
+		t.Errorf("%d bytes and %d parts are kept, want %d and none", after, files(t, to.partDir()), before)
+	}
+}
+
 // TestFetchResumes shows that a fetch that was cut goes on where it stopped,
 // also after a restart.
 func TestFetchResumes(t *testing.T) {

@@ -39,11 +39,11 @@ test("what no statement may say", async () => {
 		const form = formOf(v.purpose);
 		const fields = decode(hex(v.body)) as { [name: string]: unknown };
 		const wrong: { [name: string]: unknown }[] = [{ ...fields, v: 2 }, { ...fields, more: 1 }];
-		for (const name of Object.keys(fields)) if (!["gib", "slowest", "quantum", "labels", "reason"].includes(name)) wrong.push({ ...fields, [name]: undefined });
+		for (const name of Object.keys(fields)) if (!["gib", "slowest", "quantum", "labels", "reason", "resold"].includes(name)) wrong.push({ ...fields, [name]: undefined });
 		for (const name of ["fee", "price", "ceiling", "cost", "room", "credit", "gib", "slowest"]) {
 			if (name in fields) wrong.push({ ...fields, [name]: 1n << 62n }, { ...fields, [name]: -1 });
 		}
-		for (const name of ["gib", "slowest", "quantum"]) wrong.push({ ...fields, [name]: 0 });
+		for (const name of ["gib", "slowest", "quantum", "resold"]) wrong.push({ ...fields, [name]: 0 });
 		for (const bad of wrong) {
 			const s = await Statement.sign(signer, v.purpose, encode(bad));
 			await assert.rejects(open(form, s), because("cbor"), `${v.name}: ${JSON.stringify(Object.keys(bad))}`);

@@ -7416,6 +7416,8 @@ var init_statement2 = __esm({
       /** credit is the most that the job may cost, price the most that 10^9 fuel may. */
       credit: amount2,
       price: amount2,
+      /** resold is whether a result that the seller holds from before will do: a tab never says so. */
+      resold: optional(bool),
       nonce: bytes2(16)
     });
     ask = { purpose: "sea/ask/1", shape: askShape };
@@ -7428,6 +7430,8 @@ var init_statement2 = __esm({
       slowest,
       /** quantum is the fuel after which the seller wants the next voucher; without one the job is paid on delivery. */
       quantum: optional(within3(leastQuantum, (1n << 64n) - 1n)),
+      /** resold is which part of the usual price it is, in percent, for a result from before. */
+      resold: optional(within3(1n, 100n)),
       ceiling: amount2,
       /** until is when it ends, by the seller's clock. */
       until: uint2()
@@ -7610,7 +7614,7 @@ async function askOnce(node2, s2, k, left) {
   }
   const quote2 = await open3(quote, by);
   const fits4 = compare(quote2.ask, asked) === 0 && compare(quote2.job, await hashOf2(job)) === 0;
-  if (!fits4 || quote2.ceiling !== costOf(quote2, job.limits.fuel)) throw new Refused2("bad_statement", "the quote is not for what was asked");
+  if (!fits4 || quote2.resold || quote2.ceiling !== costOf(quote2, job.limits.fuel)) throw new Refused2("bad_statement", "the quote is not for what was asked");
   if (quote2.ceiling > left || quote2.price > s2.maxPrice) throw new Refused2("refused_price", "the quote is above what was allowed");
   return { ...k, ask: ask3, quoted: by, quote: quote2, job };
 }

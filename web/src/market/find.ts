@@ -153,7 +153,7 @@ async function askOnce(node: Asking, s: Spec, k: Known, left: bigint): Promise<Q
 	}
 	const quote = await open(quoteForm, by);
 	const fits = compare(quote.ask, asked) === 0 && compare(quote.job, await hashOf(job)) === 0;
-	if (!fits || quote.ceiling !== costOf(quote, job.limits.fuel)) throw new Refused("bad_statement", "the quote is not for what was asked");
+	if (!fits || quote.resold || quote.ceiling !== costOf(quote, job.limits.fuel)) throw new Refused("bad_statement", "the quote is not for what was asked");
 	if (quote.ceiling > left || quote.price > s.maxPrice) throw new Refused("refused_price", "the quote is above what was allowed");
 	return { ...k, ask, quoted: by, quote, job };
 }

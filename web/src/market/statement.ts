@@ -4,7 +4,7 @@
 import { type Bytes } from "../bytes.ts";
 import { encode } from "../identity/cbor.ts";
 import { type Signer } from "../identity/ed25519.ts";
-import { bytes, list, map, type Of, optional, read, type Shape, text, uint, version, wide } from "../identity/shape.ts";
+import { bool, bytes, list, map, type Of, optional, read, type Shape, text, uint, version, wide } from "../identity/shape.ts";
 import { SeaError } from "../error.ts";
 import { Statement } from "../identity/statement.ts";
 import { clean } from "../node/rpc.ts";
@@ -102,6 +102,8 @@ const askShape = map({
 	/** credit is the most that the job may cost, price the most that 10^9 fuel may. */
 	credit: amount,
 	price: amount,
+	/** resold is whether a result that the seller holds from before will do: a tab never says so. */
+	resold: optional(bool),
 	nonce: bytes(16),
 });
 
@@ -119,6 +121,8 @@ const quoteShape = map({
 	slowest,
 	/** quantum is the fuel after which the seller wants the next voucher; without one the job is paid on delivery. */
 	quantum: optional(within(leastQuantum, (1n << 64n) - 1n)),
+	/** resold is which part of the usual price it is, in percent, for a result from before. */
+	resold: optional(within(1n, 100n)),
 	ceiling: amount,
 	/** until is when it ends, by the seller's clock. */
 	until: uint(),
