@@ -51,7 +51,7 @@ async function ended(body: Bytes) {
 }
 
 const request = (by: Pair, to: HashAddress, over: Partial<Request> = {}) => newRequest(by, {
-	id: crypto.getRandomValues(new Uint8Array(16)), to, iat: Date.now(), exp: Date.now() + 30_000, net: "n", not: undefined,
+	id: crypto.getRandomValues(new Uint8Array(16)), to, iat: Date.now(), exp: Date.now() + 29_000, net: "n", not: undefined,
 	body: new Uint8Array(100), scope: "sea:sealed", ...over,
 });
 
