@@ -77,7 +77,7 @@ var mayImport = []struct {
 // walled says for each library behind a wall the only rooms that may import it.
 var walled = map[string][]string{
 	"github.com/pion/":                 {"node/transport/rtcnet"},
-	"github.com/coder/websocket":       {"node/transport/wsnet"},
+	"github.com/coder/websocket":       {"node/transport/wsnet", "web/internal/browsertest"}, // browsertest: a browser is driven over it
 	"github.com/huin/goupnp":           {"node/portmap"},
 	"github.com/jackpal/go-nat-pmp":    {"node/portmap"},
 	"github.com/tetratelabs/wazero":    {"compute"},
