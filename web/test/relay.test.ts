@@ -1,7 +1,7 @@
 // Connections that a Go node relays, and the direct way that takes over.
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { test, type TestContext } from "node:test";
 import { type Bytes, utf8 } from "../src/bytes.ts";
 import { decode, encode } from "../src/identity/cbor.ts";
 import { Pair } from "../src/identity/ed25519.ts";
@@ -109,14 +109,22 @@ class Wall {
 	}
 }
 
-/** online is a peer whose only bootstrap is a Go node, by default the first, which relays, and the nearest to it: so others find it there. */
-async function online(wall?: Wall, by = 0): Promise<Node> {
+/** online is a peer, for the time of t, whose only bootstrap is a Go node, by default the first, which relays, and the nearest to it: so others find it there. */
+async function online(t: TestContext, wall?: Wall, by = 0): Promise<Node> {
 	let n: Node;
 	do n = await Node.create({ signer: await Pair.generate(0), network: "test", work: 0, ...(wall && { negotiator: wall.negotiator() }) });
 	while (addrs.some((a) => n.addr.compareTo(a, addrs[by]!) < 0));
 	n.handle("test:echo", (body) => body);
+	t.after(() => n.offline());
 	await n.online([urls[by]!]);
 	return n;
+}
+
+/** meeting are two peers of which the first finds the second. */
+async function meeting(t: TestContext, wall?: Wall, by = 0): Promise<[Node, Node]> {
+	const [a, b] = [await online(t, wall), await online(t, wall, by)];
+	while (!(await a.nearest(b.addr)).equals(b.addr)); // peers of the tests before may not have been missed yet
+	return [a, b];
 }
 
 const streams = (n: Node): Wire[] => [...n.links()].flatMap((l) => [...l.streams.values()]);
@@ -164,8 +172,8 @@ function count(from: Link, at: Node): { stop(): Promise<number> } {
 	};
 }
 
-test("two peers without WebRTC", async () => {
-	const [a, b] = [await online(), await online()];
+test("two peers without WebRTC", async (t) => {
+	const [a, b] = await meeting(t);
 	const link = await a.connect(b.addr);
 	assert.equal(link.wire.relayed, true);
 	const back = (await b.linked(a.addr, 5000))!;
@@ -183,12 +191,10 @@ test("two peers without WebRTC", async () => {
 	await gone;
 	await later(() => !streams(a).includes((link.wire as Handover).old));
 	assert.ok(await a.connect(b.addr), "and again");
-	a.offline();
-	b.offline();
 });
 
-test("a Go node connects to a peer without WebRTC", async () => {
-	const a = await online();
+test("a Go node connects to a peer without WebRTC", async (t) => {
+	const a = await online(t);
 	const begun = new Promise<Link>((resolve) => a.watchers.add({ opened: resolve }));
 	await a.call(addrs[1]!, "talk", utf8(""));
 	const link = await begun;
@@ -196,12 +202,11 @@ test("a Go node connects to a peer without WebRTC", async () => {
 	const back = new Promise<Bytes>((resolve) => a.watchers.add({ message: (_, scope, body) => void (scope === "back" && resolve(body)) }));
 	await link.message("there", utf8("over the relay"));
 	assert.equal(new TextDecoder().decode(await back), "over the relay");
-	a.offline();
 });
 
-test("a direct way that takes long", async () => {
+test("a direct way that takes long", async (t) => {
 	const wall = new Wall(false);
-	const [a, b] = [await online(wall), await online(wall)];
+	const [a, b] = await meeting(t, wall);
 	const link = await a.connect(b.addr);
 	assert.equal(link.wire.relayed, true, "the relay was first");
 	const counts = [count(link, b), count((await b.linked(a.addr, 5000))!, a)];
@@ -213,8 +218,6 @@ test("a direct way that takes long", async () => {
 	assert.equal(a.link(b.addr), link, "the same link");
 	await later(() => !streams(a).includes((link.wire as Handover).old));
 	assert.deepEqual(await a.call(b.addr, "test:echo", utf8("still here")), utf8("still here"));
-	a.offline();
-	b.offline();
 });
 
 test("a direct way after a minute", async (t) => {
@@ -222,7 +225,7 @@ test("a direct way after a minute", async (t) => {
 	const quick = (f: () => void, ms?: number, ...rest: []) => real(f, ms === 60_000 ? 20 : ms, ...rest);
 	t.mock.method(globalThis, "setTimeout", quick as typeof setTimeout);
 	const wall = new Wall(true);
-	const [a, b] = [await online(wall), await online(wall)];
+	const [a, b] = await meeting(t, wall);
 	const link = await a.connect(b.addr);
 	assert.equal(link.wire.relayed, true);
 	await later(() => wall.answers > 3);
@@ -230,18 +233,12 @@ test("a direct way after a minute", async (t) => {
 	wall.up = false;
 	await later(() => !link.wire.relayed && !b.link(a.addr)?.wire.relayed);
 	assert.deepEqual(await b.call(a.addr, "test:echo", utf8("here")), utf8("here"));
-	a.offline();
-	b.offline();
 });
 
-test("nobody relays", async () => {
-	const a = await online();
-	const b = await online(undefined, 2); // which relays nothing
-	while (!(await a.nearest(b.addr)).equals(b.addr)); // peers of the tests before may not have been missed yet
+test("nobody relays", async (t) => {
+	const [a, b] = await meeting(t, undefined, 2); // the second's bootstrap relays nothing
 	await assert.rejects(a.connect(b.addr), because("unreachable", "relays"));
 	await assert.rejects(a.call(addrs[0]!, "sea:relay", encode([new Uint8Array(28)])), because("not_found"));
-	a.offline();
-	b.offline();
 });
 
 /** streamed is a stream over a link that only keeps what is sent. */
