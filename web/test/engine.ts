@@ -104,7 +104,7 @@ function play(line: Line): Said {
 	const wasm = readFileSync(line.module);
 	const begin = performance.now();
 	try {
-		const o = run(compile(wasm), task, () => slice);
+		const o = run({ wasm, compiled: compile(wasm) }, task, () => slice);
 		return {
 			...o,
 			stdout: base64(concat(...o.stdout)),

@@ -291,6 +291,57 @@ var files = 1 << 14;
 var depth = 1 << 18;
 var wallMillis = 7 * 24 * 60 * 60 * 1e3;
 
+// ../src/compute/trap.ts
+var words = [
+  [/^unreachable( executed)?$/, "unreachable"],
+  [/^memory access out of bounds$/, "memory_bounds"],
+  [/^table index (is )?out of bounds$/, "table_access"],
+  [/^table access out of bounds$/, "table_access"],
+  [/^element segment out of bounds$/, "table_access"],
+  [/^(null function|function signature mismatch|null function or function signature mismatch)$/, "table_access"],
+  [/^indirect call (to null|signature mismatch)$/, "table_access"],
+  [/^(divide|remainder|integer divide) by zero$/, "divide_by_zero"],
+  [/^(divide result unrepresentable|integer overflow)$/, "integer_overflow"],
+  [/^(float unrepresentable in integer range|invalid conversion to integer)$/, "integer_overflow"]
+];
+var either = "index out of bounds";
+var place = /^[^\n]*wasm-function\[\d+\]:0x([0-9a-f]+)\n/;
+function trapOf(err, wasm) {
+  if (err.message === either) return touched(wasm, parseInt(place.exec(err.stack ?? "")?.[1] ?? "", 16));
+  return words.find(([said]) => said.test(err.message))?.[1];
+}
+function touched(wasm, at) {
+  switch (wasm[at]) {
+    case 17:
+    // call_indirect
+    case 19:
+    // return_call_indirect
+    case 37:
+    // table.get
+    case 38:
+      return "table_access";
+    case 252:
+      switch (wasm[at + 1]) {
+        case 8:
+        // memory.init
+        case 10:
+        // memory.copy
+        case 11:
+          return "memory_bounds";
+        case 12:
+        // table.init
+        case 14:
+        // table.copy
+        case 17:
+          return "table_access";
+      }
+      return void 0;
+    case 253:
+      return "memory_bounds";
+  }
+  return wasm[at] >= 40 && wasm[at] <= 62 ? "memory_bounds" : void 0;
+}
+
 // ../src/compute/wasi/errno.ts
 var Errno = class {
   constructor(number) {
@@ -429,47 +480,47 @@ var Tree = class {
     }
     if (raw.includes(0)) throw INVAL;
     if (path2[0] === "/") throw NOTCAPABLE;
-    let place = { folder: from, name: null, node: from, slash: false };
+    let place2 = { folder: from, name: null, node: from, slash: false };
     let climbed = 0;
     const parts = path2.split("/");
     parts.forEach((name2, i) => {
       if (name2 === "") {
-        place.slash = i === parts.length - 1;
+        place2.slash = i === parts.length - 1;
         return;
       }
-      const at = place.node;
+      const at = place2.node;
       if (!at) throw NOENT;
       if (!at.folder) throw NOTDIR;
       if (name2 === ".") {
-        place = { folder: at, name: null, node: at, slash: false };
+        place2 = { folder: at, name: null, node: at, slash: false };
       } else if (name2 === "..") {
         if (--climbed < 0) throw NOTCAPABLE;
         if (!at.parent) throw NOENT;
-        place = { folder: at.parent, name: null, node: at.parent, slash: false };
+        place2 = { folder: at.parent, name: null, node: at.parent, slash: false };
       } else {
         if (utf8(name2).length > maxName) throw NAMETOOLONG;
         climbed++;
-        place = { folder: at, name: name2, node: at.kids.get(name2) ?? null, slash: false };
+        place2 = { folder: at, name: name2, node: at.kids.get(name2) ?? null, slash: false };
       }
     });
-    if (place.slash && place.node && !place.node.folder) throw NOTDIR;
-    return place;
+    if (place2.slash && place2.node && !place2.node.folder) throw NOTDIR;
+    return place2;
   }
   /** vacant gives the name, or throws unless something of the given reach may be put at the place. */
-  vacant(place, reach = fresh) {
-    if (place.name === null) throw INVAL;
-    if (!place.folder.parent) throw NOENT;
-    if (!place.folder.writable) throw ROFS;
+  vacant(place2, reach = fresh) {
+    if (place2.name === null) throw INVAL;
+    if (!place2.folder.parent) throw NOENT;
+    if (!place2.folder.writable) throw ROFS;
     let parts = 0;
     let bytes3 = 0;
-    for (let n = place.folder; n !== this.root; n = n.parent) {
+    for (let n = place2.folder; n !== this.root; n = n.parent) {
       parts++;
       bytes3 += n.bytes.length + 1;
     }
-    if (parts + 1 + reach.parts > maxParts || bytes3 + utf8(place.name).length + reach.bytes > maxPath) {
+    if (parts + 1 + reach.parts > maxParts || bytes3 + utf8(place2.name).length + reach.bytes > maxPath) {
       throw NAMETOOLONG;
     }
-    return place.name;
+    return place2.name;
   }
   reach(node) {
     const all3 = { ...fresh };
@@ -482,12 +533,12 @@ var Tree = class {
     return all3;
   }
   /** make puts a new file or folder at the place. */
-  make(place, folder) {
-    const name2 = this.vacant(place);
+  make(place2, folder) {
+    const name2 = this.vacant(place2);
     if (this.#nodes >= this.#most) throw NOSPC;
     this.#nodes++;
     const node = new Node(name2, this.#ino(), folder, true);
-    this.#add(place.folder, node);
+    this.#add(place2.folder, node);
     return node;
   }
   /** removable gives what is at the place, or throws unless it may go away. */
@@ -1102,9 +1153,9 @@ function unsupported() {
 }
 var path = {
   path_create_directory(w, m, fd, at, n) {
-    const place = w.at(m, fd, at, n);
-    if (place.node) throw EXIST;
-    w.tree.make(place, true);
+    const place2 = w.at(m, fd, at, n);
+    if (place2.node) throw EXIST;
+    w.tree.make(place2, true);
   },
   path_filestat_get(w, m, fd, _lookup, at, n, result) {
     const { node } = w.at(m, fd, at, n);
@@ -1120,9 +1171,9 @@ var path = {
   path_link: unsupported,
   path_open(w, m, fd, _lookup, at, n, how, base, _inheriting, flags, result) {
     if (how > How.all || flags > Flag.all || how & How.create && how & How.folder) throw INVAL;
-    const place = w.at(m, fd, at, n);
+    const place2 = w.at(m, fd, at, n);
     const write = (base & Right.write) !== 0n;
-    let node = place.node;
+    let node = place2.node;
     if (!node) {
       if (!(how & How.create)) throw NOENT;
     } else {
@@ -1135,8 +1186,8 @@ var path = {
     m.span(result, 4);
     const slot = w.slot();
     if (!node) {
-      if (place.slash) throw ISDIR;
-      node = w.tree.make(place, false);
+      if (place2.slash) throw ISDIR;
+      node = w.tree.make(place2, false);
     } else if (how & How.truncate) {
       w.truncate(node, 0);
     }
@@ -1382,34 +1433,25 @@ var Meter = {
   hold: "sea:hold"
 };
 var Status = { limit: 1, depth: 2, grow: 3 };
-var traps = [
-  [/^unreachable$/, "unreachable"],
-  [/^memory access out of bounds$/, "memory_bounds"],
-  [/^table index is out of bounds$/, "table_access"],
-  [/^table access out of bounds$/, "table_access"],
-  [/^element segment out of bounds$/, "table_access"],
-  [/^(null function|function signature mismatch|null function or function signature mismatch)$/, "table_access"],
-  [/^(divide|remainder) by zero$/, "divide_by_zero"],
-  [/^divide result unrepresentable$/, "integer_overflow"],
-  [/^float unrepresentable in integer range$/, "integer_overflow"]
-];
 var Pointer = class {
 };
-function run(module2, task, watch) {
-  return new Guest(module2, task, watch).play();
+function run(code, task, watch) {
+  return new Guest(code, task, watch).play();
 }
 var Guest = class {
+  #code;
   #task;
   #watch;
   #world;
   #exports;
   /** #bound is where the job's fuel or stopAt ends the guest. */
   #bound;
-  constructor(module2, task, watch) {
+  constructor(code, task, watch) {
+    this.#code = code;
     this.#task = task;
     this.#watch = watch;
     this.#world = new World(task, this);
-    this.#exports = instantiate(module2, calls(this.#world, () => this.#memory));
+    this.#exports = instantiate(code.compiled, calls(this.#world, () => this.#memory));
     this.#bound = task.stopAt > 0n ? least(task.fuel, task.stopAt - 1n) : task.fuel;
     this.#set(Meter.maxDepth, task.depth);
     this.#exports[Meter.hold].set(0, importable(() => this.#hold()));
@@ -1493,10 +1535,9 @@ var Guest = class {
       case Status.limit:
         throw failure("stopped below its limit");
     }
-    for (const [words, trap] of traps) {
-      if (words.test(thrown.message)) return { end: "trap", code: 0, trap };
-    }
-    throw failure(`no word for the trap "${thrown.message}"`);
+    const trap = trapOf(thrown, this.#code.wasm);
+    if (!trap) throw failure(`no word for the trap "${thrown.message}"`);
+    return { end: "trap", code: 0, trap };
   }
   /** #react hands a reactor its input and prints what it returns. */
   #react() {
@@ -1679,14 +1720,14 @@ var Work = class {
     if (last && last.pages === pages && compare(last.hash, job.module) === 0) return last;
     this.#program = void 0;
     const { wasm, exports } = meter(this.rewriter, module2, pages);
-    let code;
+    let compiled;
     try {
-      code = new WebAssembly.Module(wasm);
+      compiled = new WebAssembly.Module(wasm);
     } catch (err) {
       if (!(err instanceof WebAssembly.CompileError)) throw new SeaError("engine", String(err));
       throw new SeaError("module", `not valid: ${err.message}`);
     }
-    return this.#program = { hash: job.module, pages, code, exports };
+    return this.#program = { hash: job.module, pages, code: { wasm, compiled }, exports };
   }
   /** #watch looks at the cells and the clock, rests, and makes slices that take about sliceMillis. */
   #watch(wall, progress) {

@@ -5,6 +5,7 @@
 import { SeaError } from "../error.ts";
 import { type Bytes } from "../bytes.ts";
 import { type End, type Trap } from "./result.ts";
+import { trapOf } from "./trap.ts";
 import { calls, module as world } from "./wasi/calls.ts";
 import { least } from "./wasi/number.ts";
 import { type Entry } from "./wasi/tree.ts";
@@ -19,22 +20,11 @@ const Meter = {
 /** Status is the value of the global after a trap: what the meter stopped the guest for. */
 const Status = { limit: 1, depth: 2, grow: 3 } as const;
 
-/**
- * V8's words for a guest's faults, as Node 20 and Chromium 156 have them. They say nothing that another engine could
- * compare with, so they become the words of a result. Words that are not here are
- * the engine's failure, never a result.
- */
-const traps: [RegExp, Trap][] = [
-	[/^unreachable$/, "unreachable"],
-	[/^memory access out of bounds$/, "memory_bounds"],
-	[/^table index is out of bounds$/, "table_access"],
-	[/^table access out of bounds$/, "table_access"],
-	[/^element segment out of bounds$/, "table_access"],
-	[/^(null function|function signature mismatch|null function or function signature mismatch)$/, "table_access"],
-	[/^(divide|remainder) by zero$/, "divide_by_zero"],
-	[/^divide result unrepresentable$/, "integer_overflow"],
-	[/^float unrepresentable in integer range$/, "integer_overflow"],
-];
+/** Code is a metered module, in which nothing has a name. */
+export interface Code {
+	wasm: Bytes;
+	compiled: WebAssembly.Module; // of wasm
+}
 
 /** Task is what a guest is given to do. */
 export interface Task extends Config {
@@ -69,15 +59,16 @@ export interface Outcome {
 class Pointer {}
 
 /**
- * run runs a module that was metered to be held (meter.Options.Hold), whose
+ * run runs code that was metered to be held (meter.Options.Hold), whose
  * imports and exports were looked at. SeaError "module" says that the module is to
  * blame, "engine" that this engine is: then nothing is known of the guest.
  */
-export function run(module: WebAssembly.Module, task: Task, watch: Watch): Outcome {
-	return new Guest(module, task, watch).play();
+export function run(code: Code, task: Task, watch: Watch): Outcome {
+	return new Guest(code, task, watch).play();
 }
 
 class Guest {
+	readonly #code: Code;
 	readonly #task: Task;
 	readonly #watch: Watch;
 	readonly #world: World;
@@ -85,11 +76,12 @@ class Guest {
 	/** #bound is where the job's fuel or stopAt ends the guest. */
 	readonly #bound: bigint;
 
-	constructor(module: WebAssembly.Module, task: Task, watch: Watch) {
+	constructor(code: Code, task: Task, watch: Watch) {
+		this.#code = code;
 		this.#task = task;
 		this.#watch = watch;
 		this.#world = new World(task, this);
-		this.#exports = instantiate(module, calls(this.#world, () => this.#memory));
+		this.#exports = instantiate(code.compiled, calls(this.#world, () => this.#memory));
 		this.#bound = task.stopAt > 0n ? least(task.fuel, task.stopAt - 1n) : task.fuel;
 		this.#set(Meter.maxDepth, task.depth);
 		(this.#exports[Meter.hold] as WebAssembly.Table).set(0, importable(() => this.#hold()));
@@ -184,10 +176,9 @@ class Guest {
 			case Status.limit:
 				throw failure("stopped below its limit");
 		}
-		for (const [words, trap] of traps) {
-			if (words.test(thrown.message)) return { end: "trap", code: 0, trap };
-		}
-		throw failure(`no word for the trap "${thrown.message}"`);
+		const trap = trapOf(thrown, this.#code.wasm);
+		if (!trap) throw failure(`no word for the trap "${thrown.message}"`);
+		return { end: "trap", code: 0, trap };
 	}
 
 	/** #react hands a reactor its input and prints what it returns. */

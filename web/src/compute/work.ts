@@ -3,7 +3,7 @@
 
 import { type Bytes, compare, concat } from "../bytes.ts";
 import { SeaError } from "../error.ts";
-import { type Outcome as Ended, run, type Watch } from "./guest.ts";
+import { type Code, type Outcome as Ended, run, type Watch } from "./guest.ts";
 import { type Job } from "./job.ts";
 import { checkEntry, meter } from "./meter.ts";
 import { type End, type Trap } from "./result.ts";
@@ -49,7 +49,7 @@ const longestRest = 1000; // ms at once, where a share is kept
 interface Program {
 	hash: Bytes;
 	pages: number;
-	code: WebAssembly.Module;
+	code: Code;
 	exports: Map<string, string>;
 }
 
@@ -96,14 +96,14 @@ export class Work {
 		if (last && last.pages === pages && compare(last.hash, job.module) === 0) return last;
 		this.#program = undefined; // before the next takes memory too
 		const { wasm, exports } = meter(this.rewriter, module, pages);
-		let code;
+		let compiled;
 		try {
-			code = new WebAssembly.Module(wasm);
+			compiled = new WebAssembly.Module(wasm);
 		} catch (err) {
 			if (!(err instanceof WebAssembly.CompileError)) throw new SeaError("engine", String(err));
 			throw new SeaError("module", `not valid: ${err.message}`);
 		}
-		return (this.#program = { hash: job.module, pages, code, exports });
+		return (this.#program = { hash: job.module, pages, code: { wasm, compiled }, exports });
 	}
 
 	/** #watch looks at the cells and the clock, rests, and makes slices that take about sliceMillis. */

@@ -149,7 +149,10 @@ func (b *bench) agree(t *testing.T, name string, j compute.Job, got ran, stopAt 
 func TestGuests(t *testing.T) {
 	b := newBench(t)
 	url := b.serve(t, true)
-	tab := browsertest.Start(t).Tab(t, url)
+	browsertest.Each(t, func(t *testing.T, browser *browsertest.Browser) { b.guests(t, browser.Tab(t, url)) })
+}
+
+func (b *bench) guests(t *testing.T, tab *browsertest.Tab) {
 	if !browsertest.Value[bool](t, tab, "guests.steerable()") {
 		t.Error("the page is isolated, and its engine cannot be steered")
 	}
@@ -240,7 +243,10 @@ func TestGuests(t *testing.T) {
 // of it, and the next job has a thread of its own.
 func TestSteer(t *testing.T) {
 	b := newBench(t)
-	browser := browsertest.Start(t)
+	browsertest.Each(t, b.steer)
+}
+
+func (b *bench) steer(t *testing.T, browser *browsertest.Browser) {
 	tab := browser.Tab(t, b.serve(t, true))
 	endless := b.job(read(t, "../../../compute/testdata/loops.wasm"), nil, "a", "b")
 	endless.Limits.Fuel = compute.MaxFuel
