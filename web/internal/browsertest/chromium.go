@@ -93,6 +93,13 @@ func (c *chromeTab) eval(ctx context.Context, expression string) (string, error)
 	}))
 }
 
+func (c *chromeTab) front(ctx context.Context) error {
+	ctx, cancel := c.within(ctx)
+	defer cancel()
+	_, err := chromedp.Call(ctx, cdppage.BringToFront, cdp.Empty{})
+	return err
+}
+
 func (c *chromeTab) close(context.Context) error {
 	c.cancel()
 	c.read.Wait()

@@ -257,6 +257,10 @@ func (tab *foxTab) eval(ctx context.Context, expression string) (text string, er
 	return out.Result.Value, err
 }
 
+func (tab *foxTab) front(ctx context.Context) error {
+	return tab.f.command(ctx, "browsingContext.activate", map[string]any{"context": tab.context}, nil)
+}
+
 func (tab *foxTab) close(ctx context.Context) error {
 	tab.f.mu.Lock()
 	delete(tab.f.tabs, tab.context)

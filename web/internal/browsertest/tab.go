@@ -34,6 +34,9 @@ type driver interface {
 	// eval runs an expression whose value is a promise of text, and waits for it.
 	eval(ctx context.Context, expression string) (string, error)
 
+	// front shows the tab, which hides the others of its window.
+	front(ctx context.Context) error
+
 	// close closes the tab; nothing comes from its console any more.
 	close(ctx context.Context) error
 }
@@ -81,6 +84,12 @@ func (tab *Tab) do(t testing.TB, what string, f func(ctx context.Context) error)
 func (tab *Tab) Open(t testing.TB, url string) {
 	t.Helper()
 	tab.do(t, "open "+url, func(ctx context.Context) error { return tab.driver.open(ctx, url) })
+}
+
+// Front shows the tab: others of its window are hidden then.
+func (tab *Tab) Front(t testing.TB) {
+	t.Helper()
+	tab.do(t, "bring a tab to the front", tab.driver.front)
 }
 
 // Run runs statements in the page, such as `await test.send(5)`. The test fails
