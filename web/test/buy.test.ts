@@ -11,6 +11,7 @@ import { Ledger } from "../src/ledger/ledger.ts";
 import { MemoryStore } from "../src/ledger/store.ts";
 import { Book } from "../src/market/book.ts";
 import { Buyer } from "../src/market/buyer.ts";
+import { Memory } from "../src/market/memory.ts";
 import { costOf } from "../src/market/price.ts";
 import { Refused } from "../src/market/reason.ts";
 import { type Progress } from "../src/market/spec.ts";
@@ -36,7 +37,8 @@ async function shopper(run: (s: Shopper) => Promise<void>, grant = 50_000_000): 
 	const node = await Node.create({ signer, network: "test", work: 0 });
 	const ledger = await Ledger.open(signer, new MemoryStore());
 	const credit = new Credit(node, ledger);
-	const buyer = new Buyer(node, ledger, await Book.open(new MemoryStore()));
+	const store = new MemoryStore();
+	const buyer = new Buyer(node, ledger, await Book.open(store), await Memory.open(store));
 	await node.online([url]);
 	const peer = node.link(there)!.peer.node;
 	if (grant > 0) await node.call(there, "ledger:grant", utf8(String(grant)));

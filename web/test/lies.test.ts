@@ -20,6 +20,7 @@ import { MemoryStore, type Store } from "../src/ledger/store.ts";
 import { outboxFor } from "../src/ledger/sync.ts";
 import { Book } from "../src/market/book.ts";
 import { Buyer, type Home } from "../src/market/buyer.ts";
+import { Memory } from "../src/market/memory.ts";
 import { costOf } from "../src/market/price.ts";
 import { Refused } from "../src/market/reason.ts";
 import { type RunOptions } from "../src/market/spec.ts";
@@ -45,6 +46,10 @@ interface Lies {
 	at?: number;
 	/** link false has nobody linked to it. */
 	link?: false;
+	/** far sellers are no neighbours: the sea finds them. */
+	far?: boolean;
+	/** dumb ones never answer an ask. */
+	dumb?: true;
 }
 
 /** Seller is one, with its own ledger. */
@@ -80,6 +85,7 @@ class Seller {
 			}
 			case "market:ask": {
 				this.asked++;
+				if (lies.dumb) return new Promise(() => {});
 				const said = statement("ask");
 				const a = await open(ask, said);
 				this.job = decodeJob(a.job);
@@ -147,8 +153,8 @@ async function among(all: Lies[], run: (r: Run) => Promise<void>, store: Store =
 	};
 	const home: Home = {
 		addr: await HashAddress.ofNode(signer.key), signer, isOnline: true,
-		links: () => sellers.map((s) => ({ addr: s.at }) as Link),
-		nearest: async () => home.addr,
+		links: () => sellers.filter((s) => !s.lies.far).map((s) => ({ addr: s.at }) as Link),
+		nearest: async () => sellers.find((s) => s.lies.far)?.at ?? home.addr,
 		connect: async (to) => {
 			if (find(to).lies.link === false) throw new SeaError("unreachable", "no way");
 			return { addr: to } as Link;
@@ -156,7 +162,7 @@ async function among(all: Lies[], run: (r: Run) => Promise<void>, store: Store =
 		call: async (to, scope, body) => find(to).serve(scope, body, ledger),
 		handle: (scope, handler) => void (handler ? handlers.set(scope, handler) : handlers.delete(scope)),
 	};
-	const buyer = new Buyer(home, ledger, await Book.open(store));
+	const buyer = new Buyer(home, ledger, await Book.open(store), await Memory.open(store));
 	await run({ ledger, sellers, handlers, buyer, buy: (options) => buyer.run(new Uint8Array(8).fill(1), { fuel: 10_000_000, maxCredit: 1, ...options }) });
 	buyer.close();
 	assert.equal(handlers.size, 0);
@@ -255,6 +261,31 @@ test("who fails is left out, and another is asked", () => among([{ price: 500_00
 	assert.equal(compare(done.seller, sellers[1]!.pair.key), 0);
 	assert.equal(sellers[0]!.ordered, 1, "the cheaper one came first");
 	assert.deepEqual(ledger.lines().map((l) => [toHex(l.peer), l.claim]), [[toHex(sellers[1]!.pair.key), -5000n]]);
+}));
+
+test("who says nothing keeps nobody waiting", () => among([{ price: 1n, dumb: true }, {}], async ({ sellers, buy }) => {
+	assert.equal(compare((await buy().done).seller, sellers[1]!.pair.key), 0);
+	assert.equal(sellers[0]!.asked, 1);
+}));
+
+test("who did well is asked where it is, and who failed behind all others", async () => {
+	const [well, dear] = [{ far: false }, { price: 2_000_000n }];
+	await among([well, dear], async ({ sellers, buy }) => {
+		await buy().done;
+		well.far = true; // no neighbour any more
+		assert.equal(compare((await buy().done).seller, sellers[0]!.pair.key), 0);
+		Object.assign(sellers[0]!.lies, { stdout: "wrong\n" });
+		assert.equal(compare((await buy().done).seller, sellers[1]!.pair.key), 0, "it failed");
+		assert.equal(compare((await buy().done).seller, sellers[1]!.pair.key), 0, "and is dearer now than its price");
+		assert.equal(sellers[0]!.ordered, 3);
+	});
+});
+
+test("each eighth job goes to a newcomer that is no dearer", () => among([{}, { far: true }], async ({ sellers, buy }) => {
+	for (let i = 0; i < 7; i++) await buy().done;
+	assert.deepEqual(sellers.map((s) => s.ordered), [7, 0]);
+	await buy().done;
+	assert.deepEqual(sellers.map((s) => s.ordered), [7, 1]);
 }));
 
 test("what does not stand a second look is not paid", async () => {

@@ -142,14 +142,14 @@ function pairs(w, all, depth2) {
   if (all.length > maxElements) throw refuse(`${all.length} members, ${maxElements} at most`);
   const sorted = all.map(([name, member]) => {
     if (typeof name !== "string") throw refuse("map key is not text");
-    const key3 = new Writer();
-    key3.text(name);
-    return { key: key3.done(), member };
+    const key4 = new Writer();
+    key4.text(name);
+    return { key: key4.done(), member };
   });
   sorted.sort((a, b) => compare(a.key, b.key));
   w.head(map, sorted.length);
-  for (const { key: key3, member } of sorted) {
-    w.raw(key3);
+  for (const { key: key4, member } of sorted) {
+    w.raw(key4);
     write(w, member, depth2);
   }
 }
@@ -194,10 +194,10 @@ function readPairs(r, count3, depth2) {
     const { major, n } = r.head();
     if (major !== text) throw r.fail(at2, "map key is not text");
     const name = r.text(at2, n);
-    const key3 = r.b.subarray(at2, r.at);
-    const order3 = last ? compare(key3, last) : 1;
+    const key4 = r.b.subarray(at2, r.at);
+    const order3 = last ? compare(key4, last) : 1;
     if (order3 <= 0) throw r.fail(at2, order3 === 0 ? "map key comes twice" : "map keys are out of order");
-    last = key3;
+    last = key4;
     Object.defineProperty(made, name, { value: read(r, depth2), enumerable: true, writable: true, configurable: true });
   }
   return made;
@@ -314,13 +314,13 @@ var init_cbor = __esm({
       /** head reads a major type and its argument in the shortest spelling. */
       head() {
         const at2 = this.at;
-        const first = this.b[at2];
-        if (first === void 0) throw this.fail(at2, "the value ends early");
-        const major = first >> 5;
-        const info = first & 31;
+        const first2 = this.b[at2];
+        if (first2 === void 0) throw this.fail(at2, "the value ends early");
+        const major = first2 >> 5;
+        const info = first2 & 31;
         this.at++;
         if (info < 24) return { major, n: info };
-        if (info > 27) throw this.fail(at2, `indefinite length or reserved head 0x${first.toString(16)}`);
+        if (info > 27) throw this.fail(at2, `indefinite length or reserved head 0x${first2.toString(16)}`);
         const size3 = 1 << info - 24;
         if (this.b.length - this.at < size3) throw this.fail(at2, "the head ends early");
         const n = this.#uint(size3);
@@ -429,13 +429,13 @@ var init_shape = __esm({
     };
     map2 = (fields) => (v, name) => {
       if (v === null || typeof v !== "object" || Array.isArray(v) || v instanceof Uint8Array || v instanceof Float) throw wrong(name, "not a map");
-      for (const key3 of Object.keys(v)) {
-        if (!Object.hasOwn(fields, key3)) throw wrong(name, `a field ${JSON.stringify(key3.slice(0, 40))} that is not known here`);
+      for (const key4 of Object.keys(v)) {
+        if (!Object.hasOwn(fields, key4)) throw wrong(name, `a field ${JSON.stringify(key4.slice(0, 40))} that is not known here`);
       }
       const made = {};
-      for (const [key3, shape4] of Object.entries(fields)) {
-        const member = shape4(Object.hasOwn(v, key3) ? v[key3] : void 0, `${name}: ${key3}`);
-        if (member !== void 0) made[key3] = member;
+      for (const [key4, shape4] of Object.entries(fields)) {
+        const member = shape4(Object.hasOwn(v, key4) ? v[key4] : void 0, `${name}: ${key4}`);
+        if (member !== void 0) made[key4] = member;
       }
       return made;
     };
@@ -702,40 +702,40 @@ var init_job = __esm({
 });
 
 // ../src/identity/ed25519.ts
-async function work(key3) {
-  const b = await sha256(await sha256(utf8("sea:pow:1"), key3));
-  const first = b.findIndex((x) => x !== 0);
-  return first < 0 ? 8 * b.length : 8 * first + Math.clz32(b[first]) - 24;
+async function work(key4) {
+  const b = await sha256(await sha256(utf8("sea:pow:1"), key4));
+  const first2 = b.findIndex((x) => x !== 0);
+  return first2 < 0 ? 8 * b.length : 8 * first2 + Math.clz32(b[first2]) - 24;
 }
-function acceptable(key3) {
-  const y = BigInt.asUintN(255, BigInt(`0x${toHex(key3.slice().reverse())}`));
+function acceptable(key4) {
+  const y = BigInt.asUintN(255, BigInt(`0x${toHex(key4.slice().reverse())}`));
   return y > 1n && y < prime - 1n && y !== order8 && y !== prime - order8;
 }
 function checkKey(b) {
   if (b.length !== keySize) throw new SeaError("key", `a key of ${b.length} bytes, want ${keySize}`);
   if (!acceptable(b)) throw new SeaError("key", "a key that is of small order or not canonical");
 }
-async function verify(key3, message3, signature) {
-  checkKey(key3);
+async function verify(key4, message3, signature) {
+  checkKey(key4);
   if (signature.length !== signatureSize) return false;
-  const native = await importKey(key3);
+  const native = await importKey(key4);
   if (native && await crypto.subtle.verify("Ed25519", native, signature, message3)) return true;
   if (waiting >= maxWaiting) return false;
   waiting++;
-  const mine = turn.then(() => verifySlowly(key3, message3, signature)).finally(() => waiting--);
+  const mine = turn.then(() => verifySlowly(key4, message3, signature)).finally(() => waiting--);
   turn = mine.then(({ took }) => new Promise((resolve) => setTimeout(resolve, took)), () => {
   });
   return (await mine).holds;
 }
-async function verifySlowly(key3, message3, signature) {
+async function verifySlowly(key4, message3, signature) {
   const { verifyAsync } = await import("@noble/ed25519");
   const began = performance.now();
-  const holds = await verifyAsync(signature, message3, key3, { zip215: true });
+  const holds = await verifyAsync(signature, message3, key4, { zip215: true });
   return { holds, took: performance.now() - began };
 }
-async function importKey(key3) {
+async function importKey(key4) {
   try {
-    return await crypto.subtle.importKey("raw", key3, "Ed25519", false, ["verify"]);
+    return await crypto.subtle.importKey("raw", key4, "Ed25519", false, ["verify"]);
   } catch {
     return void 0;
   }
@@ -749,8 +749,8 @@ var init_ed25519 = __esm({
     keySize = 32;
     signatureSize = 64;
     Pair = class _Pair {
-      constructor(key3, secret) {
-        this.key = key3;
+      constructor(key4, secret) {
+        this.key = key4;
         this.secret = secret;
       }
       key;
@@ -772,9 +772,9 @@ var init_ed25519 = __esm({
         return new _Pair(new Uint8Array(await crypto.subtle.exportKey("raw", made.publicKey)), made.privateKey);
       }
       /** of is a pair that was kept. */
-      static of(key3, secret) {
-        checkKey(key3);
-        return new _Pair(key3, secret);
+      static of(key4, secret) {
+        checkKey(key4);
+        return new _Pair(key4, secret);
       }
       /** fromSeed is the pair of RFC 8032's private key, 32 bytes. */
       static async fromSeed(seed) {
@@ -1056,8 +1056,8 @@ var init_addr = __esm({
         return new _HashAddress(b);
       }
       /** ofNode is where the node with this key is. */
-      static async ofNode(key3) {
-        return new _HashAddress((await sha256(utf8("sea:node:1"), key3)).slice(0, size));
+      static async ofNode(key4) {
+        return new _HashAddress((await sha256(utf8("sea:node:1"), key4)).slice(0, size));
       }
       /** ofChannel is where the members of a channel meet. */
       static ofChannel(id) {
@@ -1103,14 +1103,14 @@ var init_addr = __esm({
        * distances may give the same value; compareTo sees all bits.
        */
       dist(other) {
-        const first = this.logDist(other);
-        if (first === bits) return 0;
+        const first2 = this.logDist(other);
+        if (first2 === bits) return 0;
         let window4 = 0;
         for (let i = 0; i < 4; i++) {
-          const at2 = (first >> 3) + i;
+          const at2 = (first2 >> 3) + i;
           window4 = window4 * 256 + (at2 < size ? this.#b[at2] ^ other.#b[at2] : 0);
         }
-        return Math.floor(window4 / 2 ** (8 - first % 8)) * 2 ** (103 - first);
+        return Math.floor(window4 / 2 ** (8 - first2 % 8)) * 2 ** (103 - first2);
       }
       /** logDist is the index of the first bit that differs, 0 to 223; 224 for equal addresses. */
       logDist(other) {
@@ -1355,7 +1355,7 @@ async function acting(node2, shown2, now) {
   try {
     const c = await openCertificate(shown2);
     const second = BigInt(Math.floor(now / 1e3));
-    const same2 = (key3) => key3.every((x, i) => x === node2[i]);
+    const same2 = (key4) => key4.every((x, i) => x === node2[i]);
     return same2(c.node) && !same2(shown2.by) && c.from <= second && second <= c.until ? shown2.by : node2;
   } catch (err) {
     if (err instanceof SeaError) return node2;
@@ -1363,14 +1363,14 @@ async function acting(node2, shown2, now) {
   }
 }
 function check(c) {
-  const bad3 = (why) => new SeaError("certificate", `bad certificate: ${why}`);
+  const bad4 = (why) => new SeaError("certificate", `bad certificate: ${why}`);
   checkKey(c.node);
   c.can.forEach((word3, i) => {
-    if (!/^[a-z0-9:-]{1,32}$/.test(word3)) throw bad3(`word ${i + 1} is not 1 to 32 of a-z, 0-9, : and -`);
-    if (i > 0 && word3 <= c.can[i - 1]) throw bad3("words are not sorted, or one comes twice");
+    if (!/^[a-z0-9:-]{1,32}$/.test(word3)) throw bad4(`word ${i + 1} is not 1 to 32 of a-z, 0-9, : and -`);
+    if (i > 0 && word3 <= c.can[i - 1]) throw bad4("words are not sorted, or one comes twice");
   });
-  if (c.budget >= 1n << 62n) throw bad3("budget is 2^62 or more");
-  if (c.from > c.until || c.until >= 1n << 63n) throw bad3("it holds at no time");
+  if (c.budget >= 1n << 62n) throw bad4("budget is 2^62 or more");
+  if (c.from > c.until || c.until >= 1n << 63n) throw bad4("it holds at no time");
   return c;
 }
 var purpose, body2;
@@ -1399,12 +1399,12 @@ async function signContact(signer, c) {
 }
 async function openContact(signed3, net, now) {
   const { v: _, ...c } = read2(await signed3.open(purpose2), body3, "contact record");
-  const bad3 = (why) => new SeaError("contact", `contact record: ${why}`);
-  if (![...c.urls, ...c.caps].every((s2) => /^[!-~]+$/.test(s2))) throw bad3("a URL or word with other characters");
-  if (c.caps.some((word3, i) => i > 0 && word3 <= c.caps[i - 1])) throw bad3("capabilities are not sorted");
-  if (c.exp < c.iat || c.exp - c.iat > maxLife) throw bad3("it holds for no time, or too long");
-  if (c.net !== net) throw bad3("it is of another network");
-  if (now < c.iat - slack || now > c.exp + slack) throw bad3("it does not hold now; compare the clocks");
+  const bad4 = (why) => new SeaError("contact", `contact record: ${why}`);
+  if (![...c.urls, ...c.caps].every((s2) => /^[!-~]+$/.test(s2))) throw bad4("a URL or word with other characters");
+  if (c.caps.some((word3, i) => i > 0 && word3 <= c.caps[i - 1])) throw bad4("capabilities are not sorted");
+  if (c.exp < c.iat || c.exp - c.iat > maxLife) throw bad4("it holds for no time, or too long");
+  if (c.net !== net) throw bad4("it is of another network");
+  if (now < c.iat - slack || now > c.exp + slack) throw bad4("it does not hold now; compare the clocks");
   return { ...c, by: signed3.by, signed: signed3 };
 }
 var purpose2, slack, maxLife, body3;
@@ -1437,13 +1437,13 @@ async function newKeyPair() {
   return { public: new Uint8Array(await crypto.subtle.exportKey("raw", made.publicKey)), secret: made.privateKey };
 }
 async function agree(mine, theirs) {
-  const key3 = await crypto.subtle.importKey("raw", theirs, "X25519", false, []);
-  const shared = new Uint8Array(await crypto.subtle.deriveBits({ name: "X25519", public: key3 }, mine, 256));
+  const key4 = await crypto.subtle.importKey("raw", theirs, "X25519", false, []);
+  const shared = new Uint8Array(await crypto.subtle.deriveBits({ name: "X25519", public: key4 }, mine, 256));
   if (shared.every((x) => x === 0)) throw new Error("an X25519 key of small order");
   return shared;
 }
-async function hmac(key3, ...pieces2) {
-  const made = await crypto.subtle.importKey("raw", key3.length ? key3 : new Uint8Array(32), { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+async function hmac(key4, ...pieces2) {
+  const made = await crypto.subtle.importKey("raw", key4.length ? key4 : new Uint8Array(32), { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
   return new Uint8Array(await crypto.subtle.sign("HMAC", made, concat(...pieces2)));
 }
 function nonceOf(n, bulk = false) {
@@ -1460,13 +1460,13 @@ var init_noise = __esm({
     init_bytes();
     tagSize = 16;
     Cipher = class _Cipher {
-      constructor(key3) {
-        this.key = key3;
+      constructor(key4) {
+        this.key = key4;
       }
       key;
       /** of is the cipher with a key of 32 bytes. */
-      static async of(key3) {
-        return new _Cipher(await crypto.subtle.importKey("raw", key3, "AES-GCM", false, ["encrypt", "decrypt"]));
+      static async of(key4) {
+        return new _Cipher(await crypto.subtle.importKey("raw", key4, "AES-GCM", false, ["encrypt", "decrypt"]));
       }
       /** seal encrypts; nonce has 12 bytes and is never used twice. */
       async seal(nonce, plain, data) {
@@ -1552,14 +1552,14 @@ var init_noise = __esm({
         this.#h = await sha256(this.#h, data);
       }
       async #hkdf(input2) {
-        const key3 = await hmac(this.#ck, input2);
-        const first = await hmac(key3, Uint8Array.of(1));
-        return [first, await hmac(key3, first, Uint8Array.of(2))];
+        const key4 = await hmac(this.#ck, input2);
+        const first2 = await hmac(key4, Uint8Array.of(1));
+        return [first2, await hmac(key4, first2, Uint8Array.of(2))];
       }
       async #mixKey(mine, theirs) {
-        const [ck, key3] = await this.#hkdf(await agree(mine, theirs));
+        const [ck, key4] = await this.#hkdf(await agree(mine, theirs));
         this.#ck = ck;
-        this.#cipher = await Cipher.of(key3);
+        this.#cipher = await Cipher.of(key4);
         this.#n = 0;
       }
       async #encrypt(plain) {
@@ -1643,15 +1643,15 @@ async function opened(noise, message3) {
 }
 async function prove(party, noise, message3) {
   const b = await opened(noise, message3);
-  const bad3 = (why) => new SeaError("handshake", why);
-  if (b.length > maxPayload) throw bad3("a hello that is too long");
+  const bad4 = (why) => new SeaError("handshake", why);
+  if (b.length > maxPayload) throw bad4("a hello that is too long");
   const [signed3, certificate, clock2, run3, agent] = read2(b, payload, "hello");
   const now = Date.now();
   const node2 = signed3.by;
-  if (await work(node2) < party.work) throw bad3(`a key with less than ${party.work} bits of work`);
-  if (Math.abs(clock2 - now) > maxSkew2) throw bad3("the clocks differ by more than 10 minutes");
+  if (await work(node2) < party.work) throw bad4(`a key with less than ${party.work} bits of work`);
+  if (Math.abs(clock2 - now) > maxSkew2) throw bad4("the clocks differ by more than 10 minutes");
   const record2 = await openContact(signed3, party.network, now);
-  if (compare(record2.key, noise.theirs) !== 0) throw bad3("the contact record vouches for another key than this handshake's");
+  if (compare(record2.key, noise.theirs) !== 0) throw bad4("the contact record vouches for another key than this handshake's");
   return { addr: await HashAddress.ofNode(node2), node: node2, certificate, record: record2, run: run3, agent, skew: clock2 - now };
 }
 var versionByte, maxPayload, maxSkew2, payload, refusal, Refused, prologue, entityOf, Session;
@@ -1899,13 +1899,13 @@ var init_outbox = __esm({
           if (w) return { ...w, counted: w.bytes.length };
           if (!both) return void 0;
         }
-        const first = this.#begin();
-        const turns = this.#open.length + (first ? 1 : 0);
+        const first2 = this.#begin();
+        const turns = this.#open.length + (first2 ? 1 : 0);
         if (turns === 0) return void 0;
         const turn2 = this.#turn++ % turns;
         if (turn2 === this.#open.length) {
           this.#messages.shift();
-          return { ...first, counted: first.bytes.length };
+          return { ...first2, counted: first2.bytes.length };
         }
         const flow = this.#open[turn2];
         const { value, done: done4 } = flow.parts.next();
@@ -2499,8 +2499,8 @@ var init_handover = __esm({
     moved = new Uint8Array(1);
     openWait = 15e3;
     Handover = class {
-      constructor(old) {
-        this.old = old;
+      constructor(old2) {
+        this.old = old2;
       }
       old;
       lanes = 1;
@@ -2705,22 +2705,22 @@ var init_connect = __esm({
       #dials = /* @__PURE__ */ new Map();
       #offers = /* @__PURE__ */ new Map();
       /** to gives the link to a node, and makes it if need be; first is a neighbour that may know the node. */
-      to(a, first) {
+      to(a, first2) {
         const link = this.reach.link(a);
         if (link) return Promise.resolve(link);
-        const key3 = a.toString();
-        let dial = this.#dials.get(key3);
+        const key4 = a.toString();
+        let dial = this.#dials.get(key4);
         if (!dial) {
-          dial = this.#to(a, first).finally(() => this.#dials.delete(key3));
-          this.#dials.set(key3, dial);
+          dial = this.#to(a, first2).finally(() => this.#dials.delete(key4));
+          this.#dials.set(key4, dial);
         }
         return dial;
       }
       /** to finds a node and links to it, directly or, when that fails or takes long, over a relay. The first link is taken. */
-      async #to(a, first) {
-        const { urls } = await this.reach.find(a, first);
+      async #to(a, first2) {
+        const { urls } = await this.reach.find(a, first2);
         const over = new AbortController();
-        const direct = this.#direct(a, first, urls, over.signal);
+        const direct = this.#direct(a, first2, urls, over.signal);
         let late;
         const slow = new Promise((resolve) => late = setTimeout(resolve, directAlone));
         let failed4 = false;
@@ -2741,9 +2741,9 @@ var init_connect = __esm({
         }
       }
       /** direct tries one way after the other, until over aborts. */
-      async #direct(a, first, urls, over) {
+      async #direct(a, first2, urls, over) {
         const failures = [];
-        const ways2 = [() => this.#negotiate(a, first, over)];
+        const ways2 = [() => this.#negotiate(a, first2, over)];
         for (const url of urls.filter((u) => u.startsWith("wss://"))) {
           ways2.push(async () => this.reach.greet(await this.reach.dial(url, strangerWait), a));
         }
@@ -2758,22 +2758,22 @@ var init_connect = __esm({
         throw new SeaError("unreachable", failures.join("; "));
       }
       /** negotiate offers WebRTC. Of two that offer to each other at once the smaller address's offer is taken. */
-      async #negotiate(to, first, over) {
+      async #negotiate(to, first2, over) {
         const { negotiator } = this.reach;
         if (!negotiator) throw new SeaError("unavailable", "there is no WebRTC here");
-        const key3 = to.toString();
-        if (this.#offers.has(key3)) return this.#yield(to, "the other side's offer is being answered");
+        const key4 = to.toString();
+        if (this.#offers.has(key4)) return this.#yield(to, "the other side's offer is being answered");
         const offer3 = await negotiator.offer(this.#towards(to)?.remote ?? "");
         const mine = { issued: 0, withdrawn: false, close: () => offer3.close() };
-        if (this.#offers.has(key3)) {
+        if (this.#offers.has(key4)) {
           offer3.close();
           return this.#yield(to, "the other side's offer is being answered");
         }
-        this.#offers.set(key3, mine);
+        this.#offers.set(key4, mine);
         const stop = () => offer3.close();
         over.addEventListener("abort", stop);
         try {
-          const body4 = await this.reach.callFrom(to, first, "sea:rtc", encode([offer3.bytes]));
+          const body4 = await this.reach.callFrom(to, first2, "sea:rtc", encode([offer3.bytes]));
           const [answer5] = read2(body4, described, "answer");
           return await this.reach.greet(await offer3.accept(answer5), to);
         } catch (err) {
@@ -2782,7 +2782,7 @@ var init_connect = __esm({
           return this.#yield(to, String(err));
         } finally {
           over.removeEventListener("abort", stop);
-          if (this.#offers.get(key3) === mine) this.#offers.delete(key3);
+          if (this.#offers.get(key4) === mine) this.#offers.delete(key4);
         }
       }
       /** yield waits for the link that the other side makes. */
@@ -2800,13 +2800,13 @@ var init_connect = __esm({
         const { negotiator } = this.reach;
         if (!negotiator) throw new SeaError("unavailable", "there is no WebRTC here");
         const [offer3] = read2(body4, described, "offer");
-        const old = this.reach.link(from2);
-        if (old) {
-          if (await old.ping(2e3).then(() => true, () => false)) throw new SeaError("refused", "there is a link already");
-          old.end(3);
+        const old2 = this.reach.link(from2);
+        if (old2) {
+          if (await old2.ping(2e3).then(() => true, () => false)) throw new SeaError("refused", "there is a link already");
+          old2.end(3);
         }
-        const key3 = from2.toString();
-        const other = this.#offers.get(key3);
+        const key4 = from2.toString();
+        const other = this.#offers.get(key4);
         if (other) {
           const smaller = compare(bytesOf(this.reach.addr), bytesOf(from2)) < 0;
           if (other.issued === 0 ? smaller : issued <= other.issued) throw new SeaError("refused", "another offer is on its way");
@@ -2817,9 +2817,9 @@ var init_connect = __esm({
         }
         const place2 = { issued, withdrawn: false, close: () => {
         } };
-        this.#offers.set(key3, place2);
+        this.#offers.set(key4, place2);
         const leave2 = () => {
-          if (this.#offers.get(key3) === place2) this.#offers.delete(key3);
+          if (this.#offers.get(key4) === place2) this.#offers.delete(key4);
         };
         try {
           const answer5 = await negotiator.answer(offer3, via?.remote ?? "");
@@ -2850,10 +2850,10 @@ async function newRequest(signer, r) {
 function readRequest(b) {
   const signed3 = Statement.decode(b);
   const { v: _, ...r } = read2(signed3.body, requestBody, "request");
-  const bad3 = (why) => new SeaError("bad_request", `request: ${why}`);
-  if (r.scope !== sealedScope && (r.body.length > 0 || r.scope !== nearScope && r.scope !== contactScope)) throw bad3("it is not sealed");
-  if (r.not.length > 0 && r.scope !== nearScope) throw bad3("it leaves a node out");
-  if (r.exp < r.iat || r.exp - r.iat > maxLife2) throw bad3("it holds for no time, or too long");
+  const bad4 = (why) => new SeaError("bad_request", `request: ${why}`);
+  if (r.scope !== sealedScope && (r.body.length > 0 || r.scope !== nearScope && r.scope !== contactScope)) throw bad4("it is not sealed");
+  if (r.not.length > 0 && r.scope !== nearScope) throw bad4("it leaves a node out");
+  if (r.exp < r.iat || r.exp - r.iat > maxLife2) throw bad4("it holds for no time, or too long");
   return {
     ...r,
     source: signed3.by,
@@ -2972,14 +2972,14 @@ var init_rate = __esm({
       most;
       #all = /* @__PURE__ */ new Map();
       /** take tells whether one had a token, and takes it. While most are remembered who took some lately, others have none. */
-      take(key3) {
-        let rate = this.#all.get(key3);
+      take(key4) {
+        let rate = this.#all.get(key4);
         if (!rate) {
           if (this.#all.size >= this.most) {
             for (const [other, r] of this.#all) if (r.full) this.#all.delete(other);
           }
           if (this.#all.size >= this.most) return false;
-          this.#all.set(key3, rate = new Rate(this.perSecond, this.burst));
+          this.#all.set(key4, rate = new Rate(this.perSecond, this.burst));
         }
         return rate.take();
       }
@@ -3003,19 +3003,19 @@ var init_seen = __esm({
       #old = /* @__PURE__ */ new Set();
       #since = performance.now();
       /** add tells whether a key is new, and remembers it. */
-      add(key3) {
+      add(key4) {
         const now = performance.now();
         if (now - this.#since > this.life || this.#young.size >= this.most) {
           this.#old = now - this.#since > 2 * this.life ? /* @__PURE__ */ new Set() : this.#young;
           this.#young = /* @__PURE__ */ new Set();
           this.#since = now;
         }
-        if (this.has(key3)) return false;
-        this.#young.add(key3);
+        if (this.has(key4)) return false;
+        this.#young.add(key4);
         return true;
       }
-      has(key3) {
-        return this.#young.has(key3) || this.#old.has(key3);
+      has(key4) {
+        return this.#young.has(key4) || this.#old.has(key4);
       }
     };
   }
@@ -3096,7 +3096,7 @@ var init_router = __esm({
        * after 3 s and 6 s or when an attempt fails through others, and gives the reply
        * within 10 s. first, when it is given, is where the first attempt begins.
        */
-      ask(request3, first) {
+      ask(request3, first2) {
         const { to } = request3;
         const used = [];
         let attempt = 0;
@@ -3117,7 +3117,7 @@ var init_router = __esm({
             clearTimeout(retry);
             if (attempt < maxAttempt) retry = setTimeout(next, retryWait);
             flying++;
-            this.#begin(request3, attempt, used.slice(), attempt === 0 ? first : void 0, {
+            this.#begin(request3, attempt, used.slice(), attempt === 0 ? first2 : void 0, {
               done: (reply2) => finish(() => resolve(reply2)),
               failed: (code2) => {
                 flying--;
@@ -3140,11 +3140,11 @@ var init_router = __esm({
         const iat = Date.now();
         return { id: draw(16), to, iat, exp: iat + maxLife2, net: this.site.network, not, body: body4, scope: scope2 };
       }
-      #begin(request3, attempt, avoid, first, own) {
-        const key3 = keyOf(request3, attempt);
+      #begin(request3, attempt, avoid, first2, own) {
+        const key4 = keyOf(request3, attempt);
         if (this.#flights.size >= maxFlights) return own.failed(rpcCodes.indexOf("busy"));
-        this.#seen.add(key3);
-        this.#forward(this.#flight({ key: key3, request: request3, source: this.site.addr, attempt, own, backs: [], ttl: maxTTL, budget: maxBudget }), avoid, first);
+        this.#seen.add(key4);
+        this.#forward(this.#flight({ key: key4, request: request3, source: this.site.addr, attempt, own, backs: [], ttl: maxTTL, budget: maxBudget }), avoid, first2);
       }
       #flight(f) {
         const made = {
@@ -3170,7 +3170,7 @@ var init_router = __esm({
           link.strike(String(err));
           return nak2("bad_request");
         }
-        const key3 = keyOf(request3, attempt);
+        const key4 = keyOf(request3, attempt);
         const source = await HashAddress.ofNode(request3.source);
         if (request3.net !== this.site.network) return nak2("refused");
         if (await work(request3.source) < this.site.work) {
@@ -3181,7 +3181,7 @@ var init_router = __esm({
         if (!rate) this.#rates.set(link, rate = new Rate(50, 200));
         if (!rate.take()) return nak2("busy");
         if (Date.now() - request3.exp > slack2) return nak2("expired");
-        if (!this.#seen.has(key3)) {
+        if (!this.#seen.has(key4)) {
           try {
             await verifyRequest(request3);
           } catch (err) {
@@ -3190,25 +3190,25 @@ var init_router = __esm({
           }
           if (!this.#sources.take(toHex(request3.source))) return nak2("busy");
         }
-        const known2 = this.#flights.get(key3);
+        const known2 = this.#flights.get(key4);
         if (known2 && !known2.own && known2.backs.length < maxBacks && known2.backs.every((b) => b.link !== link)) {
           known2.backs.push({ link, hop });
           link.send([ack, hop]);
           if (known2.reply) link.send([answer, attempt, known2.reply.encoded]);
           return;
         }
-        if (this.#seen.has(key3)) return nak2("replayed");
+        if (this.#seen.has(key4)) return nak2("replayed");
         if (this.#flights.size >= maxFlights) return nak2("busy");
-        this.#seen.add(key3);
+        this.#seen.add(key4);
         link.send([ack, hop]);
-        this.#forward(this.#flight({ key: key3, request: request3, source, attempt, own: void 0, backs: [{ link, hop }], ttl, budget }));
+        this.#forward(this.#flight({ key: key4, request: request3, source, attempt, own: void 0, backs: [{ link, hop }], ttl, budget }));
       }
       /** forward finds the next neighbour, or makes this node the end, or gives the request back. */
-      #forward(f, avoid = [], first) {
+      #forward(f, avoid = [], first2) {
         const { to, not, scope: scope2 } = f.request;
         this.#unhop(f);
         if (to.equals(this.site.addr) && !not?.equals(to)) return this.#arrive(f);
-        const next = first && !first.alive.aborted && !not?.equals(first.addr) ? first : this.#next(f, avoid);
+        const next = first2 && !first2.alive.aborted && !not?.equals(first2.addr) ? first2 : this.#next(f, avoid);
         if (!next || f.ttl === 0 || f.tried.length > alternates) return this.#giveUp(f, scope2);
         f.hop = ++this.#lastHop;
         f.tried.push(next);
@@ -3333,11 +3333,11 @@ var init_router = __esm({
         if (this.#guarded.get(name) === guarded) {
           guarded.size = reply2.encoded.length;
           this.#replies += guarded.size;
-          for (const old of this.#guarded.values()) {
+          for (const old2 of this.#guarded.values()) {
             if (this.#replies <= maxReplies) break;
-            this.#replies -= old.size;
-            if (old.size > 0) old.reply = void 0;
-            old.size = 0;
+            this.#replies -= old2.size;
+            if (old2.size > 0) old2.reply = void 0;
+            old2.size = 0;
           }
         }
         return reply2;
@@ -3562,11 +3562,11 @@ var init_settle = __esm({
         const { addr } = peer;
         if (addr.equals(this.home.addr)) throw refuse2(refused, "this is the same node");
         if (!addr.equals(want)) throw refuse2(unwanted, "another node was looked for");
-        const old = this.home.link(addr);
-        if (old) {
-          const lives = await old.ping(probeWait).then(() => true, () => false);
-          if (lives && compare(old.peer.run, peer.run) === 0) throw refuse2(duplicate);
-          old.end(replaced);
+        const old2 = this.home.link(addr);
+        if (old2) {
+          const lives = await old2.ping(probeWait).then(() => true, () => false);
+          if (lives && compare(old2.peer.run, peer.run) === 0) throw refuse2(duplicate);
+          old2.end(replaced);
         }
         const rival = this.#claims.get(addr.toString());
         if (rival) {
@@ -3816,12 +3816,12 @@ var init_upkeep = __esm({
         }
         return split(b);
       }
-      async #lookSelf(first) {
+      async #lookSelf(first2) {
         try {
-          const found2 = await this.node.nearestTo(this.node.addr, first);
+          const found2 = await this.node.nearestTo(this.node.addr, first2);
           if (this.node.link(found2) || !this.table().near(found2)) return;
           this.#selfIn = selfFirst;
-          await this.#link(found2, first);
+          await this.#link(found2, first2);
         } catch {
         }
       }
@@ -3838,12 +3838,12 @@ var init_upkeep = __esm({
       }
       async #fillOne(table, bucket) {
         const deeper = table.all.filter((l) => table.bucket(l.addr) > bucket);
-        const first = any(deeper.length > 0 ? deeper : table.all);
+        const first2 = any(deeper.length > 0 ? deeper : table.all);
         const target = table.target(bucket);
         try {
-          const named2 = (await this.#nearOf(first, target)).filter((a) => table.bucket(a) === bucket && !this.node.link(a) && !this.#isMissed(a));
-          const to = named2[0] ?? await this.node.nearestTo(target, first);
-          if (table.bucket(to) === bucket && !this.node.link(to)) return await this.#link(to, first);
+          const named2 = (await this.#nearOf(first2, target)).filter((a) => table.bucket(a) === bucket && !this.node.link(a) && !this.#isMissed(a));
+          const to = named2[0] ?? await this.node.nearestTo(target, first2);
+          if (table.bucket(to) === bucket && !this.node.link(to)) return await this.#link(to, first2);
           this.#miss(`bucket ${bucket}`, fillEvery, selfLast);
         } catch {
         }
@@ -3854,27 +3854,27 @@ var init_upkeep = __esm({
       #isMissed(a) {
         return Date.now() < (this.#missed.get(a.toString())?.until ?? 0);
       }
-      async #link(to, first) {
-        const key3 = to.toString();
-        if (to.equals(this.node.addr) || this.node.link(to) || this.#linking.has(key3) || this.#linking.size >= maxLinking || this.#isMissed(to)) return;
-        this.#linking.set(key3, to);
+      async #link(to, first2) {
+        const key4 = to.toString();
+        if (to.equals(this.node.addr) || this.node.link(to) || this.#linking.has(key4) || this.#linking.size >= maxLinking || this.#isMissed(to)) return;
+        this.#linking.set(key4, to);
         try {
-          await this.node.linkTo(to, first);
+          await this.node.linkTo(to, first2);
         } catch {
-          this.#miss(key3, missFirst, missLast);
+          this.#miss(key4, missFirst, missLast);
         } finally {
-          this.#linking.delete(key3);
+          this.#linking.delete(key4);
         }
       }
       /** miss lets a node or bucket be for a while, twice as long each time. */
-      #miss(key3, first, last) {
+      #miss(key4, first2, last) {
         const now = Date.now();
         if (this.#missed.size >= maxMissed) {
           for (const [other, { until }] of this.#missed) if (until < now) this.#missed.delete(other);
         }
         if (this.#missed.size >= maxMissed) return;
-        const pause2 = Math.min(Math.max(2 * (this.#missed.get(key3)?.pause ?? 0), first), last);
-        this.#missed.set(key3, { until: now + pause2, pause: pause2 });
+        const pause2 = Math.min(Math.max(2 * (this.#missed.get(key4)?.pause ?? 0), first2), last);
+        this.#missed.set(key4, { until: now + pause2, pause: pause2 });
       }
     };
   }
@@ -4129,10 +4129,10 @@ var init_node = __esm({
       call(to, scope2, body4, signal) {
         return this.#call(to, void 0, scope2, body4, signal);
       }
-      callFrom(to, first, scope2, body4) {
-        return this.#call(to, first, scope2, body4);
+      callFrom(to, first2, scope2, body4) {
+        return this.#call(to, first2, scope2, body4);
       }
-      async #call(to, first, scope2, body4, signal) {
+      async #call(to, first2, scope2, body4, signal) {
         if (to.equals(this.addr)) {
           return this.#serve(scope2, body4, { addr: to, node: this.signer.key, entity: await this.#entity(), direct: false });
         }
@@ -4141,42 +4141,42 @@ var init_node = __esm({
         if (body4.length > maxRouted) throw new SeaError("too_large", `a body of ${body4.length} bytes, a routed one at most ${maxRouted}: connect first`);
         this.#mustBeOnline();
         const known2 = this.#contacts.get(to.toString());
-        const contact = known2 ?? await this.#ask(to, contactScope, first);
+        const contact = known2 ?? await this.#ask(to, contactScope, first2);
         try {
-          return await within2(signal, this.#callSealed(contact, to, first, scope2, body4));
+          return await within2(signal, this.#callSealed(contact, to, first2, scope2, body4));
         } catch (err) {
           if (!(err instanceof Stale) || !known2) throw err;
-          const fresh2 = await this.#ask(to, contactScope, first);
+          const fresh2 = await this.#ask(to, contactScope, first2);
           if (compare(fresh2.seal, known2.seal) === 0) throw err;
-          return await within2(signal, this.#callSealed(fresh2, to, first, scope2, body4));
+          return await within2(signal, this.#callSealed(fresh2, to, first2, scope2, body4));
         }
       }
-      async #callSealed(contact, to, first, scope2, body4) {
+      async #callSealed(contact, to, first2, scope2, body4) {
         const draft = this.#router.draft(to, sealedScope, none);
         const sealed = await sealCall(contact.seal, { ...draft, source: this.signer.key }, { scope: scope2, body: body4, certificate: this.certificate });
         const request3 = await newRequest(this.signer, { ...draft, body: sealed.body });
-        const reply2 = await this.#router.ask(request3, first);
+        const reply2 = await this.#router.ask(request3, first2);
         if (reply2.code === 10) throw new Stale("expired", reply2.text || "the call does not open there");
         if (reply2.code !== 0) result({ ...reply2, body: none });
         return result(await sealed.answers.open(await hashOf(request3), reply2.body));
       }
       /** nearest gives the address of the node nearest to another, which may be this one, asked first at a neighbour. */
-      async nearest(to, first) {
-        const found2 = await this.nearestTo(to, first);
+      async nearest(to, first2) {
+        const found2 = await this.nearestTo(to, first2);
         return to.compareTo(found2, this.addr) < 0 ? found2 : this.addr;
       }
       /** nearestContact is nearest of the others, with its contact record. */
       nearestContact(to) {
         return this.#ask(to, nearScope);
       }
-      async nearestTo(to, first) {
-        return HashAddress.ofNode((await this.#ask(to, nearScope, first)).by);
+      async nearestTo(to, first2) {
+        return HashAddress.ofNode((await this.#ask(to, nearScope, first2)).by);
       }
       /** ask asks for a contact record: of the node at to, or of the other node nearest to it. */
-      async #ask(to, scope2, first) {
+      async #ask(to, scope2, first2) {
         this.#mustBeOnline();
         const draft = this.#router.draft(to, scope2, none, scope2 === nearScope ? this.addr : void 0);
-        const reply2 = await this.#router.ask(await newRequest(this.signer, draft), first);
+        const reply2 = await this.#router.ask(await newRequest(this.signer, draft), first2);
         return this.#learn(result({ ...reply2 }), reply2.by);
       }
       /** learn reads a contact record that by has shown. */
@@ -4189,21 +4189,21 @@ var init_node = __esm({
         return contact;
       }
       #keep(contact, a) {
-        const key3 = a.toString();
-        this.#contacts.delete(key3);
-        this.#contacts.set(key3, contact);
+        const key4 = a.toString();
+        this.#contacts.delete(key4);
+        this.#contacts.set(key4, contact);
         if (this.#contacts.size > maxContacts) this.#contacts.delete(this.#contacts.keys().next().value);
       }
-      async find(to, first) {
-        if (first && !first.addr.equals(to)) {
+      async find(to, first2) {
+        if (first2 && !first2.addr.equals(to)) {
           try {
-            const body4 = await first.call(contactScope, bytesOf(to), AbortSignal.timeout(5e3));
+            const body4 = await first2.call(contactScope, bytesOf(to), AbortSignal.timeout(5e3));
             const contact2 = await this.#learn(body4);
             if ((await HashAddress.ofNode(contact2.by)).equals(to)) return contact2;
           } catch {
           }
         }
-        const contact = await this.#ask(to, nearScope, first);
+        const contact = await this.#ask(to, nearScope, first2);
         if (!(await HashAddress.ofNode(contact.by)).equals(to)) throw new SeaError("unreachable", `nobody is at ${to}`);
         return contact;
       }
@@ -4213,8 +4213,8 @@ var init_node = __esm({
         this.#mustBeOnline();
         return this.#connector.to(to);
       }
-      linkTo(to, first) {
-        return this.#connector.to(to, first);
+      linkTo(to, first2) {
+        return this.#connector.to(to, first2);
       }
       /** link is the link to a node, if there is one. */
       link(a) {
@@ -4479,9 +4479,9 @@ var init_lobby = __esm({
 });
 
 // ../src/node/membership.ts
-function remember(list2, key3, ms) {
+function remember(list2, key4, ms) {
   if (list2.size >= maxRemembered) list2.delete(list2.keys().next().value);
-  list2.set(key3, Date.now() + ms);
+  list2.set(key4, Date.now() + ms);
 }
 var active, maxActive, maxPassive, maxSuitors, maxLed, maxOurs, maxWalk, maxSample, floodMax, aliveEvery, deadAfter, dialWait2, answerWait, pauseAsking, goneFor, fresh, failedFor, shuffleEvery, announceEvery, firstLookup, firstGraft, nextGraft, maxStored, maxStoredBytes, maxWanted, maxIDs, maxRemembered, maxAuthors, maxRoom, Want, Rates2, Membership;
 var init_membership = __esm({
@@ -4611,8 +4611,8 @@ var init_membership = __esm({
             this.#remember(p.link.addr);
           } else if (now - p.spoke >= aliveEvery) this.#send(p.link, [have, this.#chan, none]);
         }
-        for (const [key3, s2] of this.#suitors) if (now >= s2.until) this.#fail(key3);
-        for (const list2 of [this.#gone, this.#failed]) for (const [key3, until] of list2) if (now >= until) list2.delete(key3);
+        for (const [key4, s2] of this.#suitors) if (now >= s2.until) this.#fail(key4);
+        for (const list2 of [this.#gone, this.#failed]) for (const [key4, until] of list2) if (now >= until) list2.delete(key4);
         this.#graft(now);
         if (now >= this.#shuffleAt) {
           this.#shuffleAt = now + about(shuffleEvery);
@@ -4677,30 +4677,30 @@ var init_membership = __esm({
         return [...this.#suitors.values()].filter((s2) => !s2.led).length;
       }
       #court(at2, want, led) {
-        const key3 = at2.toString();
-        if (!this.#mayCourt(key3) || this.#suitors.size >= maxSuitors) return;
+        const key4 = at2.toString();
+        if (!this.#mayCourt(key4) || this.#suitors.size >= maxSuitors) return;
         const suitor = { at: at2, want, led, dialed: false, until: Date.now() + dialWait2 };
-        this.#suitors.set(key3, suitor);
+        this.#suitors.set(key4, suitor);
         this.node.connect(at2).then(
           (link) => {
-            if (this.#over || this.#suitors.get(key3) !== suitor) return;
+            if (this.#over || this.#suitors.get(key4) !== suitor) return;
             suitor.dialed = true;
             suitor.until = Date.now() + answerWait;
             link.send([neighbour, this.#chan, want, want === Want.fresh ? none : this.#since(fresh)]);
           },
-          () => this.#suitors.get(key3) === suitor && this.#fail(key3)
+          () => this.#suitors.get(key4) === suitor && this.#fail(key4)
         );
       }
-      #mayCourt(key3) {
-        return key3 !== this.node.addr.toString() && !this.#partners.has(key3) && !this.#suitors.has(key3) && !this.#failed.has(key3);
+      #mayCourt(key4) {
+        return key4 !== this.node.addr.toString() && !this.#partners.has(key4) && !this.#suitors.has(key4) && !this.#failed.has(key4);
       }
       #pick(from2) {
         return any([...from2].filter((a) => this.#mayCourt(a.toString())));
       }
-      #fail(key3) {
-        this.#suitors.delete(key3);
-        this.#passive.delete(key3);
-        remember(this.#failed, key3, failedFor);
+      #fail(key4) {
+        this.#suitors.delete(key4);
+        this.#passive.delete(key4);
+        remember(this.#failed, key4, failedFor);
       }
       #neighbour(link, [, , want, ids2]) {
         if (!this.#ratesOf(link).asks.take()) return;
@@ -4767,11 +4767,11 @@ var init_membership = __esm({
         this.#remember(link.addr);
         this.#askAt = Math.max(this.#askAt, Date.now() + about(pauseAsking / (this.#partners.size === 0 ? 2 : 8)));
       }
-      #lose(key3) {
-        const lost = this.#partners.get(key3);
-        this.#partners.delete(key3);
-        if (this.#suitors.get(key3)?.dialed) this.#suitors.delete(key3);
-        this.#passive.delete(key3);
+      #lose(key4) {
+        const lost = this.#partners.get(key4);
+        this.#partners.delete(key4);
+        if (this.#suitors.get(key4)?.dialed) this.#suitors.delete(key4);
+        this.#passive.delete(key4);
         if (!lost) return;
         if (this.#partners.size === 0) this.hearer.partners(false);
         const lazy = lost.lazy ? void 0 : any([...this.#partners.values()].filter((p) => p.lazy));
@@ -4780,10 +4780,10 @@ var init_membership = __esm({
         this.#send(lazy.link, [graft, this.#chan, none]);
       }
       #remember(a) {
-        const key3 = a.toString();
-        if (key3 === this.node.addr.toString() || this.#partners.has(key3)) return;
+        const key4 = a.toString();
+        if (key4 === this.node.addr.toString() || this.#partners.has(key4)) return;
         if (this.#passive.size >= maxPassive) this.#passive.delete(any([...this.#passive.keys()]));
-        this.#passive.set(key3, a);
+        this.#passive.set(key4, a);
       }
       #walk(from2, who2, ttl) {
         if (who2.equals(this.node.addr) || !this.#ratesOf(from2.link).walks.take()) return;
@@ -4866,14 +4866,14 @@ var init_membership = __esm({
         this.hearer.heard(m);
       }
       #authorOf(author) {
-        const key3 = toHex(author);
-        let rates = this.#authors.get(key3);
+        const key4 = toHex(author);
+        let rates = this.#authors.get(key4);
         if (rates) return rates;
         if (this.#authors.size >= maxAuthors) {
           for (const [other, r] of this.#authors) if (r.messages.full && r.bytes.full) this.#authors.delete(other);
         }
         if (this.#authors.size >= maxAuthors) return void 0;
-        this.#authors.set(key3, rates = { messages: new Rate(20, 40), bytes: new Rate(64 << 10, 256 << 10) });
+        this.#authors.set(key4, rates = { messages: new Rate(20, 40), bytes: new Rate(64 << 10, 256 << 10) });
         return rates;
       }
       #spread(id, f, from2) {
@@ -4890,10 +4890,10 @@ var init_membership = __esm({
       #keep(id, f) {
         this.#store.set(id, { f, at: Date.now() });
         this.#stored += f[4].length;
-        for (const [oldest, { f: old }] of this.#store) {
+        for (const [oldest, { f: old2 }] of this.#store) {
           if (this.#store.size <= maxStored && this.#stored <= maxStoredBytes) break;
           this.#store.delete(oldest);
-          this.#stored -= old[4].length;
+          this.#stored -= old2[4].length;
         }
       }
       /** since are the names of what came in the last ms, the newest first. */
@@ -5096,17 +5096,17 @@ var init_channel = __esm({
       /** room gives the membership of a channel, and begins it if need be. */
       async room(id) {
         const at2 = await HashAddress.ofChannel(id);
-        const key3 = at2.toString();
-        let room = this.#rooms.get(key3);
+        const key4 = at2.toString();
+        let room = this.#rooms.get(key4);
         if (!room) {
           if (this.#rooms.size >= maxChannels) throw new SeaError("busy", `a member of ${maxChannels} channels already`);
           room = new Room(this.node, this.#lobby, id, at2, (r) => {
-            if (this.#rooms.get(key3) !== r) return;
-            this.#rooms.delete(key3);
+            if (this.#rooms.get(key4) !== r) return;
+            this.#rooms.delete(key4);
             r.membership.leave();
             if (this.#rooms.size === 0) clearInterval(this.#ticker);
           });
-          this.#rooms.set(key3, room);
+          this.#rooms.set(key4, room);
           if (this.#rooms.size === 1) this.#ticker = setInterval(() => this.#tick(), tickEvery);
         }
         return room;
@@ -5973,9 +5973,9 @@ var init_entry = __esm({
         body: hash
       },
       (e) => {
-        const first = e.seq === 1n;
+        const first2 = e.seq === 1n;
         const moves = e.kind === pay || e.kind === settle2 || e.kind === fold;
-        return first !== isZero(e.prev) && "prev is zero for the first entry and for no other" || e.cum + e.held > maxAmount && "cum and held are 2^62 or more together" || moves && e.cum < e.amount && "cum is below amount" || e.kind === lock2 && e.held < e.amount && "held is below amount in a LOCK" || first && e.kind !== pay && e.kind !== lock2 && "the first entry is neither PAY nor LOCK" || first && e.cum + e.held !== e.amount && "cum or held is not amount in the first entry" || isZero(e.ref) && "ref is zero: a payment names what it is for" || e.kind === pay !== isZero(e.body) && "body hash is zero for PAY and for no other kind";
+        return first2 !== isZero(e.prev) && "prev is zero for the first entry and for no other" || e.cum + e.held > maxAmount && "cum and held are 2^62 or more together" || moves && e.cum < e.amount && "cum is below amount" || e.kind === lock2 && e.held < e.amount && "held is below amount in a LOCK" || first2 && e.kind !== pay && e.kind !== lock2 && "the first entry is neither PAY nor LOCK" || first2 && e.cum + e.held !== e.amount && "cum or held is not amount in the first entry" || isZero(e.ref) && "ref is zero: a payment names what it is for" || e.kind === pay !== isZero(e.body) && "body hash is zero for PAY and for no other kind";
       }
     );
     head = struct({ entry, sig });
@@ -6059,12 +6059,12 @@ function readItem(r) {
 async function open2({ items, sig: sig2 }) {
   const hashes = await Promise.all(items.map((i) => sha256(i.bytes)));
   for (const [i, { entry: e, bodyBytes }] of items.entries()) {
-    const bad3 = (why) => new SeaError("bad_request", `entry ${e.seq}: ${why}`);
-    if (bodyBytes.length > 0 && compare(await sha256(bodyBytes), e.body) !== 0) throw bad3("its body is not the one that it names");
+    const bad4 = (why) => new SeaError("bad_request", `entry ${e.seq}: ${why}`);
+    if (bodyBytes.length > 0 && compare(await sha256(bodyBytes), e.body) !== 0) throw bad4("its body is not the one that it names");
     const last = items[i - 1]?.entry;
     if (!last) continue;
-    if (compare(e.line, last.line) !== 0 || e.side !== last.side || e.epoch !== last.epoch) throw bad3("a run over two half-chains, or two epochs");
-    if (e.seq !== last.seq + 1n || compare(e.prev, hashes[i - 1]) !== 0) throw bad3("it does not name the entry before it in its run");
+    if (compare(e.line, last.line) !== 0 || e.side !== last.side || e.epoch !== last.epoch) throw bad4("a run over two half-chains, or two epochs");
+    if (e.seq !== last.seq + 1n || compare(e.prev, hashes[i - 1]) !== 0) throw bad4("it does not name the entry before it in its run");
   }
   return { items: items.map(({ entry: e, body: body4 }, i) => ({ entry: e, body: body4, hash: hashes[i] })), sig: sig2 };
 }
@@ -6257,8 +6257,8 @@ var init_store = __esm({
     init_error();
     MemoryStore = class _MemoryStore {
       #all = /* @__PURE__ */ new Map();
-      async list(first, last, most2) {
-        const keys = [...this.#all.keys()].filter((k) => k >= first && k <= last).sort();
+      async list(first2, last, most2) {
+        const keys = [...this.#all.keys()].filter((k) => k >= first2 && k <= last).sort();
         return keys.slice(0, most2).map((k) => [k, structuredClone(this.#all.get(k))]);
       }
       async commit(puts, drops = []) {
@@ -6291,9 +6291,9 @@ var init_store = __esm({
         const turn2 = await done3(db.transaction("ledger").objectStore("ledger").get(turnKey));
         return new _IdbStore(db, turn2 ?? 0);
       }
-      async list(first, last, most2) {
+      async list(first2, last, most2) {
         const all = this.db.transaction("ledger").objectStore("ledger");
-        const range = IDBKeyRange.bound(first, last);
+        const range = IDBKeyRange.bound(first2, last);
         const [keys, values] = await Promise.all([done3(all.getAllKeys(range, most2)), done3(all.getAll(range, most2))]);
         return keys.map((k, i) => [k, values[i]]);
       }
@@ -6358,10 +6358,10 @@ var init_book = __esm({
       }
       store;
       /** own makes the store one key's, or rejects with "unavailable" when it is another's, or of another version. */
-      async own(key3) {
+      async own(key4) {
         const [self] = await this.store.list("self", "self", 1);
-        if (!self) return this.store.commit([["self", { v: version2, key: key3 }]]);
-        if (compare(known(self[1]).key, key3) !== 0) throw new SeaError("unavailable", "the ledger is another key's");
+        if (!self) return this.store.commit([["self", { v: version2, key: key4 }]]);
+        if (compare(known(self[1]).key, key4) !== 0) throw new SeaError("unavailable", "the ledger is another key's");
       }
       /** accounts are all, most at most. */
       async accounts(most2) {
@@ -6374,8 +6374,8 @@ var init_book = __esm({
       }
       /** paid sums what a side has paid for ref. */
       async paid(line, side2, ref) {
-        const key3 = paidKey(line, side2, ref);
-        const [kept] = await this.store.list(key3, key3, 1);
+        const key4 = paidKey(line, side2, ref);
+        const [kept] = await this.store.list(key4, key4, 1);
         return kept?.[1] ?? { sum: 0n, parts: 0, seq: 0n };
       }
       /** runPuts are the records of a run, after others that are to be kept with it. */
@@ -6384,10 +6384,10 @@ var init_book = __esm({
         const puts = [[runKey(line, side2, seq), pack(run, r)]];
         for (const { entry: e } of r.items) {
           if (!pays(e)) continue;
-          const key3 = paidKey(line, side2, e.ref);
-          const pending = [...before, ...puts].filter(([k]) => k === key3).pop()?.[1];
+          const key4 = paidKey(line, side2, e.ref);
+          const pending = [...before, ...puts].filter(([k]) => k === key4).pop()?.[1];
           const { sum, parts: parts3 } = pending ?? await this.paid(line, side2, e.ref);
-          if (parts3 < maxParts2) puts.push([key3, { sum: sum + e.amount, parts: parts3 + 1, seq: e.seq }]);
+          if (parts3 < maxParts2) puts.push([key4, { sum: sum + e.amount, parts: parts3 + 1, seq: e.seq }]);
         }
         return puts;
       }
@@ -6395,13 +6395,13 @@ var init_book = __esm({
       async trim(line, side2, newest, puts) {
         const last = newest - maxKept2;
         if (last < 1n) return [];
-        const [first, end2] = [runKey(line, side2, 1n), runKey(line, side2, last)];
-        const isOld = ([key3, v]) => key3 >= first && key3 <= end2 || key3.startsWith("ref/") && v.seq <= last;
-        const drops = new Set(puts.filter(isOld).map(([key3]) => key3));
+        const [first2, end2] = [runKey(line, side2, 1n), runKey(line, side2, last)];
+        const isOld = ([key4, v]) => key4 >= first2 && key4 <= end2 || key4.startsWith("ref/") && v.seq <= last;
+        const drops = new Set(puts.filter(isOld).map(([key4]) => key4));
         puts.splice(0, puts.length, ...puts.filter((put2) => !isOld(put2)));
-        const kept = new Set(puts.map(([key3]) => key3));
-        for (const [key3, b] of await this.store.list(first, end2, maxTrimmed)) {
-          drops.add(key3);
+        const kept = new Set(puts.map(([key4]) => key4));
+        for (const [key4, b] of await this.store.list(first2, end2, maxTrimmed)) {
+          drops.add(key4);
           for (const { entry: e } of unpack(b, found, "run").items) {
             const paid = paidKey(line, side2, e.ref);
             if (pays(e) && !kept.has(paid) && (await this.paid(line, side2, e.ref)).seq <= last) drops.add(paid);
@@ -6844,11 +6844,11 @@ async function verify2(l, peer, grant2, runs) {
 async function takeRun(l, d, r, fresh2) {
   const { line, theirs } = d.account;
   const held = theirs.tally;
-  const [first, last] = [firstOf(r).entry.seq, lastOf(r).entry.seq];
-  if (first > held.seq + 1n) return "gap";
+  const [first2, last] = [firstOf(r).entry.seq, lastOf(r).entry.seq];
+  if (first2 > held.seq + 1n) return "gap";
   const heldAt = async (seq) => fresh2.find((f) => seq >= firstOf(f).entry.seq && seq <= lastOf(f).entry.seq) ?? (await l.book.held(line, theirs.side, seq))?.run;
   const common = last < held.seq ? last : held.seq;
-  if (common >= first) {
+  if (common >= first2) {
     const run3 = await heldAt(common);
     if (!run3) return void 0;
     const [kept, shown2] = [run3, r].map((x) => x.items[Number(common - firstOf(x).entry.seq)]);
@@ -6856,7 +6856,7 @@ async function takeRun(l, d, r, fresh2) {
     if (compare(kept.hash, shown2.hash) !== 0) return { why: `two entries ${common}`, held: run3 };
     if (last === common) return void 0;
   }
-  const rest3 = from(r, Number(held.seq + 1n - first));
+  const rest3 = from(r, Number(held.seq + 1n - first2));
   if (firstOf(rest3).entry.epoch !== held.epoch) throw oldEpoch();
   let tally = held;
   for (const item of rest3.items) {
@@ -7152,8 +7152,8 @@ var init_credit = __esm({
         for (const w of [...this.#waiters]) if (compare(w.peer, peer) === 0) w.news(err);
       }
       /** begin has the outbox for a peer delivered, unless that is under way. */
-      #begin(key3, meet) {
-        const name = toHex(key3);
+      #begin(key4, meet) {
+        const name = toHex(key4);
         const p = this.#peers.get(name);
         if (p) {
           p.meet ||= meet;
@@ -7162,7 +7162,7 @@ var init_credit = __esm({
           return;
         }
         if (this.#closed || this.#peers.size >= maxPeers) return;
-        const made = { key: key3, meet, again: false, wake: void 0, offline: false };
+        const made = { key: key4, meet, again: false, wake: void 0, offline: false };
         this.#peers.set(name, made);
         void this.#deliver(made).finally(() => this.#peers.delete(name));
       }
@@ -7211,9 +7211,9 @@ var init_credit = __esm({
           }
         }
       }
-      async #empty(key3, to, room) {
-        for (let push2; push2 = await outboxFor(this.#ledger, key3, room); ) {
-          await takeAck(this.#ledger, key3, await this.#call(to, pushScope, push2));
+      async #empty(key4, to, room) {
+        for (let push2; push2 = await outboxFor(this.#ledger, key4, room); ) {
+          await takeAck(this.#ledger, key4, await this.#call(to, pushScope, push2));
         }
       }
       #call(to, scope2, body4) {
@@ -7243,6 +7243,31 @@ var init_reason2 = __esm({
         this.reason = reason2;
       }
     };
+  }
+});
+
+// ../src/market/pick.ts
+function prefer(a, b, costA, costB, now) {
+  return first(bad3(b, now), bad3(a, now)) || Number(weigh(a, costA) > weigh(b, costB)) - Number(weigh(a, costA) < weigh(b, costB)) || first(a.free > 0, b.free > 0) || first(a.turn, b.turn) || first(good(a), good(b)) || b.free - a.free;
+}
+function rank(all, cost2, newcomer, now) {
+  const sorted = [...all].sort((a, b) => prefer(a, b, cost2(a), cost2(b), now));
+  const turn2 = newcomer && sorted.find((c) => !c.dealt && c.free > 0);
+  if (turn2) turn2.turn = true;
+  const places2 = new Set(sorted.filter(good).slice(0, firstPlaces));
+  return sorted.sort((a, b) => first(a.turn, b.turn) || first(places2.has(a), places2.has(b)));
+}
+var busyFactor, firstPlaces, badMillis, good, bad3, weigh, first;
+var init_pick = __esm({
+  "../src/market/pick.ts"() {
+    "use strict";
+    busyFactor = 2n;
+    firstPlaces = 4;
+    badMillis = 36e5;
+    good = ({ dealt }) => dealt !== void 0 && dealt.row > 0;
+    bad3 = ({ dealt }, now) => dealt?.row === 0 && dealt.failed > 0 && now - dealt.missed < badMillis;
+    weigh = (c, cost2) => c.free > 0 ? cost2 : busyFactor * cost2;
+    first = (a, b) => Number(b ?? false) - Number(a ?? false);
   }
 });
 
@@ -7534,51 +7559,56 @@ var init_scope = __esm({
 });
 
 // ../src/market/find.ts
-async function findSellers(node2, to) {
-  if (to) return offersOf(node2, to);
-  const near = await offersOf(node2, [...node2.links()].map((l) => l.addr));
-  if (near.length > 0) return near;
+async function findSellers(node2, { to, known: known2, newcomer }) {
+  if (to) return offersOf(node2, to, offerTime);
+  const near = [...[...node2.links()].map((l) => l.addr), ...await Promise.all(known2.map((k) => HashAddress.ofNode(k)))];
+  const sellers = newcomer ? [] : await offersOf(node2, near, firstOffers);
+  if (sellers.length > 0) return sellers;
   const targets = [node2.addr, ...Array.from({ length: lookups }, () => node2.addr.randomise(0))];
   const found2 = await Promise.all(targets.map((t) => node2.nearest(t).catch(() => node2.addr)));
-  return offersOf(node2, found2);
+  return offersOf(node2, newcomer ? [...near, ...found2] : found2, firstOffers);
 }
-async function offersOf(node2, where) {
+async function offersOf(node2, where, wait) {
   const once = new Map(where.map((a) => [a.toString(), a]));
   once.delete(node2.addr.toString());
-  const all = [];
-  await new Promise((resolve) => {
-    let open4 = once.size;
-    if (open4 === 0) resolve();
-    for (const at2 of once.values()) {
-      void offerOf(node2, at2).then((k) => {
-        all.push(k);
-        setTimeout(resolve, afterFirst);
-      }).catch(() => {
-      }).finally(() => --open4 === 0 && resolve());
+  return (await gather([...once.values()].map((at2) => offerOf(node2, at2)), wait)).got;
+}
+function gather(all, wait) {
+  const got = [];
+  const failed4 = [];
+  return new Promise((resolve) => {
+    let open4 = all.length;
+    const end2 = () => resolve({ got: [...got], failed: [...failed4] });
+    if (open4 === 0) end2();
+    for (const one of all) {
+      void one.then((v) => got.push(v) > 1 || setTimeout(end2, wait), (err) => failed4.push(err)).finally(() => --open4 === 0 && end2());
     }
   });
-  return all.slice();
 }
 async function offerOf(node2, at2) {
   const b = await node2.call(at2, offer2, encode({}), AbortSignal.timeout(offerTime));
   const said2 = read2(b, offerAnswer, "offer").offer;
   if (!(await HashAddress.ofNode(said2.by)).equals(at2)) throw new SeaError("refused", "the offer is another's");
-  return { at: at2, seller: said2.by, offer: await open3(offer, said2), hash: await said2.hash(offer.purpose) };
+  const offer3 = await open3(offer, said2);
+  return { at: at2, seller: said2.by, offer: offer3, hash: await said2.hash(offer.purpose), free: offer3.free, dealt: void 0 };
 }
-async function quotesOf(node2, s2, sellers, left) {
-  const ranked = sort(sellers, (k) => priceFor(s2, k.offer));
+async function quotesOf(node2, s2, sellers, newcomer, left) {
+  const now = Date.now();
+  const cost2 = (p) => costOf(p, s2.fuel || gfuel) ?? maxSum;
+  const ranked = rank(shuffled2(sellers), (k) => cost2(priceFor(s2, k.offer)), newcomer, now);
   const quotes = [];
   const refused2 = [];
   for (let i = 0; i < ranked.length && quotes.length === 0; i += askAtOnce) {
-    const asked = ranked.slice(i, i + askAtOnce).map((k) => askSeller(node2, s2, k, left).then((q) => void quotes.push(q), (err) => void refused2.push(refusedOf(err))));
-    await Promise.all(asked);
+    const asked = ranked.slice(i, i + askAtOnce);
+    const { got, failed: failed4 } = await gather(asked.map((k) => askSeller(node2, s2, k, left)), asked.some((k) => k.turn) ? newcomersQuote : firstQuotes);
+    quotes.push(...got);
+    refused2.push(...failed4.map(refusedOf));
   }
-  return { quotes: sort(quotes, (q) => q.quote), refused: refused2 };
+  return { quotes: quotes.sort((a, b) => prefer(a, b, cost2(a.quote), cost2(b.quote), now)), refused: refused2 };
 }
-function sort(all, price) {
-  const drawn = all.map((v) => ({ v, p: price(v), by: Math.random() }));
-  const order3 = (a, b) => a < b ? -1 : a > b ? 1 : 0;
-  return drawn.sort((a, b) => order3(a.p.price, b.p.price) || order3(a.p.fee, b.p.fee) || a.by - b.by).map(({ v }) => v);
+function shuffled2(all) {
+  const drawn = all.map((v) => ({ v, by: Math.random() }));
+  return drawn.sort((a, b) => a.by - b.by).map(({ v }) => v);
 }
 function refusedOf(err) {
   if (err instanceof Refused2) return err;
@@ -7645,7 +7675,7 @@ function within4(job, { caps }) {
   ];
   for (const [reason2, want, most2] of wrong4) if (BigInt(want) > BigInt(most2)) throw new Refused2(reason2, `${want} is more than the seller's ${most2}`);
 }
-var offerTime, afterFirst, askTime, lookups, askAtOnce, leastPart, priceFor, Lends;
+var offerTime, firstOffers, askTime, firstQuotes, newcomersQuote, lookups, askAtOnce, leastPart, priceFor, Lends;
 var init_find = __esm({
   "../src/market/find.ts"() {
     "use strict";
@@ -7655,6 +7685,7 @@ var init_find = __esm({
     init_cbor();
     init_shape();
     init_addr();
+    init_pick();
     init_price();
     init_reason2();
     init_spec();
@@ -7662,8 +7693,10 @@ var init_find = __esm({
     init_wire2();
     init_scope();
     offerTime = 1e4;
-    afterFirst = 300;
+    firstOffers = 300;
     askTime = 2e4;
+    firstQuotes = 200;
+    newcomersQuote = 600;
     lookups = 20;
     askAtOnce = 8;
     leastPart = 100n;
@@ -7824,17 +7857,17 @@ var init_shelf = __esm({
       share(peer, blobs) {
         const mine = [];
         for (const [{ hash: hash3 }, b] of blobs) {
-          const key3 = toHex(hash3);
+          const key4 = toHex(hash3);
           const one = { peer, bytes: b };
-          const all = this.#shared.get(key3) ?? /* @__PURE__ */ new Set();
-          this.#shared.set(key3, all.add(one));
-          mine.push([key3, one]);
+          const all = this.#shared.get(key4) ?? /* @__PURE__ */ new Set();
+          this.#shared.set(key4, all.add(one));
+          mine.push([key4, one]);
         }
         return () => {
-          for (const [key3, one] of mine) {
-            const all = this.#shared.get(key3);
+          for (const [key4, one] of mine) {
+            const all = this.#shared.get(key4);
             all?.delete(one);
-            if (all?.size === 0) this.#shared.delete(key3);
+            if (all?.size === 0) this.#shared.delete(key4);
           }
         };
       }
@@ -8119,7 +8152,7 @@ var init_trade = __esm({
           [(d.reason === "no_voucher" || d.reason === "credit_limit") && !quote2.quantum, "it stopped the job for want of vouchers, and its quote has none"],
           [r.end === "interrupted" && !d.reason && !this.#cancelled && !wallOver, "it stopped the job before its time was over"]
         ];
-        return rules.find(([bad3]) => bad3)?.[1];
+        return rules.find(([bad4]) => bad4)?.[1];
       }
       async #outcome(f, r) {
         const b = f.outcome.length > 0 ? f.outcome : await this.#fetch({ hash: r.result, size: f.outcome_size });
@@ -8298,6 +8331,68 @@ var init_book2 = __esm({
   }
 });
 
+// ../src/market/memory.ts
+var maxDealings, rememberMillis, triedFirst, newcomerEvery, key2, old, Memory;
+var init_memory = __esm({
+  "../src/market/memory.ts"() {
+    "use strict";
+    init_bytes();
+    maxDealings = 256;
+    rememberMillis = 90 * 24 * 36e5;
+    triedFirst = 16;
+    newcomerEvery = 8;
+    key2 = (seller2) => `dealt/${seller2}`;
+    old = (d, now) => now - d.seen > rememberMillis;
+    Memory = class _Memory {
+      #store;
+      #all;
+      // by entity in hex
+      constructor(store, all) {
+        this.#store = store;
+        this.#all = new Map(all);
+      }
+      /** open reads what a store has. */
+      static async open(store) {
+        const all = await store.list(key2(""), key2("~"), maxDealings);
+        return new _Memory(store, all.map(([k, d]) => [k.slice(key2("").length), d]).filter(([, d]) => d.v === 1));
+      }
+      /** did takes in that a seller did a job, or failed it. It is kept as far as the store does: nothing but the order of sellers depends on it. */
+      async did(seller2, well, now = Date.now()) {
+        const at2 = toHex(seller2);
+        const before = this.#all.get(at2);
+        const gone = before ? [] : this.#room(now);
+        const { done: done4, failed: failed4, row, last, missed } = before ?? { done: 0, failed: 0, row: 0, last: 0, missed: 0 };
+        const d = well ? { v: 1, done: done4 + 1, failed: failed4, row: row + 1, last: now, missed, seen: now } : { v: 1, done: done4, failed: failed4 + 1, row: 0, last, missed: now, seen: now };
+        this.#all.set(at2, d);
+        await this.#store.commit([[key2(at2), d]], gone.map(key2)).catch(() => {
+        });
+      }
+      /** #room forgets those that are too old, and if there are too many the one that was heard of longest ago. */
+      #room(now) {
+        const bySeen = [...this.#all].sort(([a, x], [b, y]) => x.seen - y.seen || (a < b ? -1 : 1));
+        const young2 = bySeen.filter(([, d]) => !old(d, now)).length;
+        const gone = bySeen.slice(0, bySeen.length - Math.min(young2, maxDealings - 1)).map(([at2]) => at2);
+        for (const at2 of gone) this.#all.delete(at2);
+        return gone;
+      }
+      /** with are the dealings with a seller. */
+      with(seller2, now = Date.now()) {
+        const d = this.#all.get(toHex(seller2));
+        return d && !old(d, now) ? d : void 0;
+      }
+      /** newcomer says that the next job is for a seller with whom the buyer has not dealt. */
+      newcomer() {
+        const jobs = [...this.#all.values()].reduce((n, d) => n + d.done + d.failed, 0);
+        return jobs % newcomerEvery === newcomerEvery - 1;
+      }
+      /** best are the entities that are tried first, the best first. */
+      best(now = Date.now()) {
+        return [...this.#all].filter(([, d]) => d.row > 0 && !old(d, now)).sort(([a, x], [b, y]) => y.row - x.row || x.failed - y.failed || y.last - x.last || (a < b ? -1 : 1)).slice(0, triedFirst).map(([at2]) => fromHex(at2));
+      }
+    };
+  }
+});
+
 // ../src/market/buyer.ts
 function recordOf(id, s2) {
   const made = Date.now();
@@ -8386,17 +8481,19 @@ var init_buyer = __esm({
       #node;
       #ledger;
       #book;
+      #memory;
       #shelf;
       #trades = /* @__PURE__ */ new Map();
       // by order in hex
       #running = /* @__PURE__ */ new Map();
       // by id
       /** shelf is one of its own, or that of a Seller on the same node. */
-      constructor(node2, ledger2, book, shelf = new Shelf()) {
+      constructor(node2, ledger2, book, memory, shelf = new Shelf()) {
         this.#shelf = shelf;
         this.#node = node2;
         this.#ledger = ledger2;
         this.#book = book;
+        this.#memory = memory;
         node2.handle(get2, this.#shelf.serve);
         node2.handle(due2, async (body4, from2) => {
           const { order: order3 } = read2(body4, due, due2);
@@ -8418,7 +8515,7 @@ var init_buyer = __esm({
       }
       /** sellers are those that are found now, with what they offer. */
       sellers() {
-        return findSellers(this.#node, void 0);
+        return findSellers(this.#node, { to: void 0, known: this.#memory.best(), newcomer: true });
       }
       /** jobs are those that are kept, oldest first. */
       jobs() {
@@ -8483,6 +8580,7 @@ var init_buyer = __esm({
         }
         try {
           const bought = await this.#buy(r, s2, stop, taps, kept);
+          await this.#memory.did(bought.seller, bought.reason !== "too_slow");
           [r.state, r.cost] = ["done", bought.cost];
           return bought;
         } catch (err) {
@@ -8541,12 +8639,13 @@ var init_buyer = __esm({
         }
       }
       async #quotes(s2, avoid, left) {
-        const found2 = await findSellers(this.#node, s2.options.to);
+        const newcomer = this.#memory.newcomer();
+        const found2 = await findSellers(this.#node, { to: s2.options.to, known: this.#memory.best(), newcomer });
         const usable = [];
         for (const k of found2) {
-          if (!avoid.has(toHex(k.seller)) && (await this.#ledger.line(k.seller)).state === "open") usable.push(k);
+          if (!avoid.has(toHex(k.seller)) && (await this.#ledger.line(k.seller)).state === "open") usable.push({ ...k, dealt: this.#memory.with(k.seller) });
         }
-        return quotesOf(this.#node, s2, usable, left);
+        return quotesOf(this.#node, s2, usable, newcomer, left);
       }
       /** #sink is what a trade tells: a job's output is the same wherever it runs, so what another seller sends again is not shown again. */
       #sink(r, s2, q, taps, progress) {
@@ -8579,7 +8678,10 @@ var init_buyer = __esm({
           const no = refusedOf(err);
           const fault = failed2.includes(no.reason) || trade.owed > 0n;
           r.spent += trade.owed;
-          if (fault) r.avoid.push(toHex(q.seller));
+          if (fault) {
+            r.avoid.push(toHex(q.seller));
+            await this.#memory.did(q.seller, false);
+          }
           const over = fault ? ++r.tries > maxTries : ++r.drops > maxDropped;
           if (stop.aborted || over || !(fault || dropped.includes(no.reason))) throw no;
           r.order = void 0;
@@ -8634,13 +8736,14 @@ __export(shop_exports, {
 });
 async function openShop(node2, store, jobs) {
   const ledger2 = await Ledger.open(node2.signer, store ?? await storeOf("ledger", node2.signer));
-  const book = await Book2.open(jobs ?? await storeOf("jobs", node2.signer));
-  const shop = { ledger: ledger2, credit: new Credit(node2, ledger2), buyer: new Buyer(node2, ledger2, book) };
+  const kept = jobs ?? await storeOf("jobs", node2.signer);
+  const buyer2 = new Buyer(node2, ledger2, await Book2.open(kept), await Memory.open(kept));
+  const shop = { ledger: ledger2, credit: new Credit(node2, ledger2), buyer: buyer2 };
   shop.buyer.resume();
   return shop;
 }
-async function storeOf(kind2, { key: key3 }) {
-  return typeof indexedDB === "undefined" ? new MemoryStore() : IdbStore.open(`peersea/${kind2}/${toHex(key3)}`);
+async function storeOf(kind2, { key: key4 }) {
+  return typeof indexedDB === "undefined" ? new MemoryStore() : IdbStore.open(`peersea/${kind2}/${toHex(key4)}`);
 }
 var init_shop = __esm({
   "../src/market/shop.ts"() {
@@ -8651,6 +8754,7 @@ var init_shop = __esm({
     init_store();
     init_book2();
     init_buyer();
+    init_memory();
     init_sea();
   }
 });
@@ -9561,10 +9665,10 @@ var Seller = class _Seller {
   #forget() {
     if (this.#sales.size < maxSales) return true;
     const now = Date.now();
-    const old = [...this.#sales.values()].find((s2) => s2.ended && s2.quote.until < now);
-    if (!old) return false;
-    this.#sales.delete(toHex(old.order));
-    return this.#quotes.delete(toHex(old.quoted));
+    const old2 = [...this.#sales.values()].find((s2) => s2.ended && s2.quote.until < now);
+    if (!old2) return false;
+    this.#sales.delete(toHex(old2.order));
+    return this.#quotes.delete(toHex(old2.quoted));
   }
   /** #no is a follow that is a refusal. */
   async #no(order3, no, peer = this.#node.signer.key) {
@@ -9756,47 +9860,47 @@ function show(el, ...children) {
   append(fresh2, children);
   patchChildren(el, fresh2);
 }
-function patch(old, fresh2) {
-  if (old instanceof Element && fresh2 instanceof Element && old.nodeName === fresh2.nodeName && key2(old) === key2(fresh2)) {
-    patchAttributes(old, fresh2);
-    patchChildren(old, fresh2);
-    return old;
+function patch(old2, fresh2) {
+  if (old2 instanceof Element && fresh2 instanceof Element && old2.nodeName === fresh2.nodeName && key3(old2) === key3(fresh2)) {
+    patchAttributes(old2, fresh2);
+    patchChildren(old2, fresh2);
+    return old2;
   }
-  if (old instanceof Text && fresh2 instanceof Text) {
-    if (old.data !== fresh2.data) old.data = fresh2.data;
-    return old;
+  if (old2 instanceof Text && fresh2 instanceof Text) {
+    if (old2.data !== fresh2.data) old2.data = fresh2.data;
+    return old2;
   }
-  old.replaceWith(fresh2);
+  old2.replaceWith(fresh2);
   return fresh2;
 }
-function patchAttributes(old, fresh2) {
-  for (const { name } of [...old.attributes]) {
-    if (!fresh2.hasAttribute(name) && !(name === "open" && old instanceof HTMLDetailsElement)) old.removeAttribute(name);
+function patchAttributes(old2, fresh2) {
+  for (const { name } of [...old2.attributes]) {
+    if (!fresh2.hasAttribute(name) && !(name === "open" && old2 instanceof HTMLDetailsElement)) old2.removeAttribute(name);
   }
   for (const { name, value } of [...fresh2.attributes]) {
-    if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    if (old2.getAttribute(name) !== value) old2.setAttribute(name, value);
   }
-  for (const name of handlers.get(old) ?? []) old[name] = null;
+  for (const name of handlers.get(old2) ?? []) old2[name] = null;
   const now = handlers.get(fresh2) ?? [];
-  for (const name of now) old[name] = fresh2[name];
-  handlers.set(old, now);
+  for (const name of now) old2[name] = fresh2[name];
+  handlers.set(old2, now);
 }
-function patchChildren(old, fresh2) {
+function patchChildren(old2, fresh2) {
   const keyed = /* @__PURE__ */ new Map();
-  for (const child of old.childNodes) {
-    const k = key2(child);
+  for (const child of old2.childNodes) {
+    const k = key3(child);
     if (k !== null) keyed.set(k, child);
   }
-  let at2 = old.firstChild;
+  let at2 = old2.firstChild;
   for (const child of [...fresh2.childNodes]) {
-    const k = key2(child);
+    const k = key3(child);
     let mate = k === null ? at2 : keyed.get(k) ?? null;
-    if (mate !== null && k === null && key2(mate) !== null) mate = null;
+    if (mate !== null && k === null && key3(mate) !== null) mate = null;
     if (mate === null) {
-      old.insertBefore(child, at2);
+      old2.insertBefore(child, at2);
       continue;
     }
-    if (mate !== at2) old.insertBefore(mate, at2);
+    if (mate !== at2) old2.insertBefore(mate, at2);
     at2 = patch(mate, child).nextSibling;
   }
   while (at2 !== null) {
@@ -9805,7 +9909,7 @@ function patchChildren(old, fresh2) {
     at2 = next;
   }
 }
-function key2(node2) {
+function key3(node2) {
   return node2 instanceof Element ? node2.getAttribute("data-key") : null;
 }
 
@@ -9874,7 +9978,7 @@ function glyph(hex, size3 = 22) {
     waves
   );
 }
-var who = (key3) => key3 ? h("span", { class: "who", title: key3 }, glyph(key3), h("code", null, short(key3))) : h("span", { class: "faint" }, "\u2013");
+var who = (key4) => key4 ? h("span", { class: "who", title: key4 }, glyph(key4), h("code", null, short(key4))) : h("span", { class: "faint" }, "\u2013");
 function meter(value, whole2, label, tone = "busy") {
   return h("progress", { class: tone, value: Math.min(value, whole2), max: whole2 || 1, "aria-label": label }, label);
 }

@@ -10,6 +10,7 @@ import { HashAddress } from "../node/addr.ts";
 import { type Handler } from "../node/rpc.ts";
 import { type Book, type Delivered, type Inputs, type JobRecord, type OrderRecord } from "./book.ts";
 import { findSellers, type Known, type Quoted, quotesOf, refusedOf } from "./find.ts";
+import { type Memory } from "./memory.ts";
 import { Refused } from "./reason.ts";
 import { Shelf } from "./shelf.ts";
 import { blobsOf, type Progress, type RunOptions, type Spec, specOf } from "./spec.ts";
@@ -79,16 +80,18 @@ export class Buyer {
 	readonly #node: Home;
 	readonly #ledger: Ledger;
 	readonly #book: Book;
+	readonly #memory: Memory;
 	readonly #shelf: Shelf;
 	readonly #trades = new Map<string, { seller: Bytes; trade: Trade }>(); // by order in hex
 	readonly #running = new Map<string, Running>(); // by id
 
 	/** shelf is one of its own, or that of a Seller on the same node. */
-	constructor(node: Home, ledger: Ledger, book: Book, shelf: Shelf = new Shelf()) {
+	constructor(node: Home, ledger: Ledger, book: Book, memory: Memory, shelf: Shelf = new Shelf()) {
 		this.#shelf = shelf;
 		this.#node = node;
 		this.#ledger = ledger;
 		this.#book = book;
+		this.#memory = memory;
 		node.handle(Scope.get, this.#shelf.serve);
 		node.handle(Scope.due, async (body, from) => {
 			const { order } = read(body, due, Scope.due);
@@ -113,7 +116,7 @@ export class Buyer {
 
 	/** sellers are those that are found now, with what they offer. */
 	sellers(): Promise<Known[]> {
-		return findSellers(this.#node, undefined);
+		return findSellers(this.#node, { to: undefined, known: this.#memory.best(), newcomer: true });
 	}
 
 	/** jobs are those that are kept, oldest first. */
@@ -183,6 +186,7 @@ export class Buyer {
 		}
 		try {
 			const bought = await this.#buy(r, s, stop, taps, kept);
+			await this.#memory.did(bought.seller, bought.reason !== "too_slow");
 			[r.state, r.cost] = ["done", bought.cost];
 			return bought;
 		} catch (err) {
@@ -242,12 +246,13 @@ export class Buyer {
 	}
 
 	async #quotes(s: Spec, avoid: ReadonlySet<string>, left: bigint): Promise<{ quotes: Quoted[]; refused: Refused[] }> {
-		const found = await findSellers(this.#node, s.options.to);
+		const newcomer = this.#memory.newcomer();
+		const found = await findSellers(this.#node, { to: s.options.to, known: this.#memory.best(), newcomer });
 		const usable: Known[] = [];
 		for (const k of found) {
-			if (!avoid.has(toHex(k.seller)) && (await this.#ledger.line(k.seller)).state === "open") usable.push(k);
+			if (!avoid.has(toHex(k.seller)) && (await this.#ledger.line(k.seller)).state === "open") usable.push({ ...k, dealt: this.#memory.with(k.seller) });
 		}
-		return quotesOf(this.#node, s, usable, left);
+		return quotesOf(this.#node, s, usable, newcomer, left);
 	}
 
 	/** #sink is what a trade tells: a job's output is the same wherever it runs, so what another seller sends again is not shown again. */
@@ -281,7 +286,10 @@ export class Buyer {
 			const no = refusedOf(err);
 			const fault = failed.includes(no.reason) || trade.owed > 0n;
 			r.spent += trade.owed;
-			if (fault) r.avoid.push(toHex(q.seller));
+			if (fault) {
+				r.avoid.push(toHex(q.seller));
+				await this.#memory.did(q.seller, false);
+			}
 			const over = fault ? ++r.tries > maxTries : ++r.drops > maxDropped;
 			if (stop.aborted || over || !(fault || dropped.includes(no.reason))) throw no;
 			r.order = undefined;

@@ -9,7 +9,8 @@ import { read } from "../identity/shape.ts";
 import { type Statement } from "../identity/statement.ts";
 import { HashAddress } from "../node/addr.ts";
 import { type Link } from "../node/link.ts";
-import { costOf, covers, least, type Price, withMemory } from "./price.ts";
+import { type Candidate, prefer, rank } from "./pick.ts";
+import { costOf, covers, gfuel, least, maxSum, type Price, withMemory } from "./price.ts";
 import { Refused } from "./reason.ts";
 import { hashOf, jobFor, type Spec } from "./spec.ts";
 import { ask as askForm, type Offer, offer as offerForm, open, type Quote, quote as quoteForm, refusal, sign } from "./statement.ts";
@@ -18,8 +19,10 @@ import * as Scope from "./scope.ts";
 
 // The times, ms, and bounds of finding.
 const offerTime = 10_000;
-const afterFirst = 300;
+const firstOffers = 300;
 const askTime = 20_000;
+const firstQuotes = 200;
+const newcomersQuote = 600; // who is not linked takes longer to answer
 const lookups = 20;
 const askAtOnce = 8;
 
@@ -36,7 +39,7 @@ export interface Asking {
 }
 
 /** Known is a seller with its offer. */
-export interface Known {
+export interface Known extends Candidate {
 	readonly at: HashAddress;
 	readonly seller: Bytes;
 	readonly offer: Offer;
@@ -51,63 +54,84 @@ export interface Quoted extends Known {
 	readonly job: Job;
 }
 
-/** findSellers asks for offers: of those that are named, else of the nodes that this one is linked to, and when none of them sells of nodes all over the sea. */
-export async function findSellers(node: Asking, to: HashAddress[] | undefined): Promise<Known[]> {
-	if (to) return offersOf(node, to);
-	const near = await offersOf(node, [...node.links()].map((l) => l.addr));
-	if (near.length > 0) return near;
+/** Wanted says whom to ask for offers. */
+export interface Wanted {
+	/** to are the only ones, when there are any. */
+	readonly to: readonly HashAddress[] | undefined;
+	/** known are entities of sellers that did well. */
+	readonly known: readonly Bytes[];
+	/** newcomer tells that others are wanted too. */
+	readonly newcomer: boolean;
+}
+
+/**
+ * findSellers asks for offers: of those that are named, else of the nodes that this one
+ * is linked to and of those it knows, and of nodes all over the sea when none of them
+ * sells or it is a newcomer's turn.
+ */
+export async function findSellers(node: Asking, { to, known, newcomer }: Wanted): Promise<Known[]> {
+	if (to) return offersOf(node, to, offerTime);
+	const near = [...[...node.links()].map((l) => l.addr), ...(await Promise.all(known.map((k) => HashAddress.ofNode(k))))];
+	const sellers = newcomer ? [] : await offersOf(node, near, firstOffers);
+	if (sellers.length > 0) return sellers;
 	const targets = [node.addr, ...Array.from({ length: lookups }, () => node.addr.randomise(0))];
 	const found = await Promise.all(targets.map((t) => node.nearest(t).catch(() => node.addr)));
-	return offersOf(node, found);
+	return offersOf(node, newcomer ? [...near, ...found] : found, firstOffers);
 }
 
 /** offersOf waits a while after the first offer for the others. */
-async function offersOf(node: Asking, where: HashAddress[]): Promise<Known[]> {
+async function offersOf(node: Asking, where: readonly HashAddress[], wait: number): Promise<Known[]> {
 	const once = new Map(where.map((a) => [a.toString(), a]));
 	once.delete(node.addr.toString());
-	const all: Known[] = [];
-	await new Promise<void>((resolve) => {
-		let open = once.size;
-		if (open === 0) resolve();
-		for (const at of once.values()) {
-			void offerOf(node, at)
-				.then((k) => {
-					all.push(k);
-					setTimeout(resolve, afterFirst);
-				})
-				.catch(() => {}) // it does not sell, or not to us
-				.finally(() => --open === 0 && resolve());
+	return (await gather([...once.values()].map((at) => offerOf(node, at)), wait)).got; // the others do not sell, or not to us
+}
+
+/** gather waits for all; once there is one, for the others no longer than wait, ms. */
+function gather<T>(all: readonly Promise<T>[], wait: number): Promise<{ got: T[]; failed: unknown[] }> {
+	const got: T[] = [];
+	const failed: unknown[] = [];
+	return new Promise((resolve) => {
+		let open = all.length;
+		const end = () => resolve({ got: [...got], failed: [...failed] });
+		if (open === 0) end();
+		for (const one of all) {
+			void one
+				.then((v) => got.push(v) > 1 || setTimeout(end, wait), (err: unknown) => failed.push(err))
+				.finally(() => --open === 0 && end());
 		}
 	});
-	return all.slice();
 }
 
 async function offerOf(node: Asking, at: HashAddress): Promise<Known> {
 	const b = await node.call(at, Scope.offer, encode({}), AbortSignal.timeout(offerTime));
 	const said = read(b, offerAnswer, "offer").offer;
 	if (!(await HashAddress.ofNode(said.by)).equals(at)) throw new SeaError("refused", "the offer is another's");
-	return { at, seller: said.by, offer: await open(offerForm, said), hash: await said.hash(offerForm.purpose) };
+	const offer = await open(offerForm, said);
+	return { at, seller: said.by, offer, hash: await said.hash(offerForm.purpose), free: offer.free, dealt: undefined };
 }
 
-/** quotesOf asks the cheapest sellers, and gives their quotes with the cheapest first and what the others said. */
-export async function quotesOf(node: Asking, s: Spec, sellers: Known[], left: bigint): Promise<{ quotes: Quoted[]; refused: Refused[] }> {
-	const ranked = sort(sellers, (k) => priceFor(s, k.offer));
+/** quotesOf asks sellers in their order until some quote, and gives the quotes with the best first and what the others said. */
+export async function quotesOf(node: Asking, s: Spec, sellers: readonly Known[], newcomer: boolean, left: bigint): Promise<{ quotes: Quoted[]; refused: Refused[] }> {
+	const now = Date.now();
+	const cost = (p: Price) => costOf(p, s.fuel || gfuel) ?? maxSum;
+	const ranked = rank(shuffled(sellers), (k) => cost(priceFor(s, k.offer)), newcomer, now);
 	const quotes: Quoted[] = [];
 	const refused: Refused[] = [];
 	for (let i = 0; i < ranked.length && quotes.length === 0; i += askAtOnce) {
-		const asked = ranked.slice(i, i + askAtOnce).map((k) => askSeller(node, s, k, left).then((q) => void quotes.push(q), (err: unknown) => void refused.push(refusedOf(err))));
-		await Promise.all(asked);
+		const asked = ranked.slice(i, i + askAtOnce);
+		const { got, failed } = await gather(asked.map((k) => askSeller(node, s, k, left)), asked.some((k) => k.turn) ? newcomersQuote : firstQuotes);
+		quotes.push(...got);
+		refused.push(...failed.map(refusedOf));
 	}
-	return { quotes: sort(quotes, (q) => q.quote), refused };
+	return { quotes: quotes.sort((a, b) => prefer(a, b, cost(a.quote), cost(b.quote), now)), refused };
 }
 
 const priceFor = (s: Spec, o: Offer): Price => withMemory(o, o.gib ?? 0n, s.job.limits.memory_pages);
 
-/** sort has the cheapest first; at one price chance decides. */
-function sort<T>(all: T[], price: (v: T) => Price): T[] {
-	const drawn = all.map((v) => ({ v, p: price(v), by: Math.random() }));
-	const order = (a: bigint, b: bigint) => (a < b ? -1 : a > b ? 1 : 0);
-	return drawn.sort((a, b) => order(a.p.price, b.p.price) || order(a.p.fee, b.p.fee) || a.by - b.by).map(({ v }) => v);
+/** shuffled has all in an order that chance decides. */
+function shuffled<T>(all: readonly T[]): T[] {
+	const drawn = all.map((v) => ({ v, by: Math.random() }));
+	return drawn.sort((a, b) => a.by - b.by).map(({ v }) => v);
 }
 
 export function refusedOf(err: unknown): Refused {

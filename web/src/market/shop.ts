@@ -8,6 +8,7 @@ import { Ledger } from "../ledger/ledger.ts";
 import { IdbStore, MemoryStore, type Store } from "../ledger/store.ts";
 import { Book } from "./book.ts";
 import { Buyer, type Home } from "./buyer.ts";
+import { Memory } from "./memory.ts";
 
 /** Shop is open for as long as the program runs. */
 export interface Shop {
@@ -23,8 +24,9 @@ export interface Shop {
  */
 export async function openShop(node: Home & Carrier & { readonly signer: Signer }, store?: Store, jobs?: Store): Promise<Shop> {
 	const ledger = await Ledger.open(node.signer, store ?? (await storeOf("ledger", node.signer)));
-	const book = await Book.open(jobs ?? (await storeOf("jobs", node.signer)));
-	const shop = { ledger, credit: new Credit(node, ledger), buyer: new Buyer(node, ledger, book) };
+	const kept = jobs ?? (await storeOf("jobs", node.signer));
+	const buyer = new Buyer(node, ledger, await Book.open(kept), await Memory.open(kept));
+	const shop = { ledger, credit: new Credit(node, ledger), buyer };
 	shop.buyer.resume();
 	return shop;
 }
