@@ -10,10 +10,12 @@ import (
 	"testing"
 
 	"github.com/peersea/sea/web/internal/browsertest"
+	"github.com/peersea/sea/web/internal/bundle"
 )
 
 // TestPack installs the package, as npm packs it, in a plain Vite project: its types
-// fit, Vite bundles it, and it calls a Go node from Chromium and from Node 22.
+// fit, Vite bundles it, and it calls a Go node from Chromium and from Node 22. In
+// Chromium it buys a run, recomputes the bill, and sells.
 func TestPack(t *testing.T) {
 	if os.Getenv("SEA_TEST_FULL") == "" {
 		t.Skip("fetches Vite and Node: run with SEA_TEST_FULL=1")
@@ -21,6 +23,10 @@ func TestPack(t *testing.T) {
 	pack := installed(t)
 	for name, module := range packaged(t) {
 		write(t, filepath.Join(pack, "dist", name), module)
+	}
+	write(t, filepath.Join(pack, "dist", "worker.js"), bundled(t, "src/compute/worker.ts", bundle.Small))
+	if err := bundle.Meter(filepath.Join(pack, "dist", "meter.wasm")); err != nil {
+		t.Fatal(err)
 	}
 	npm(t, pack, "exec", "--offline", "--", "tsc", "--project", "tsconfig.types.json")
 	npm(t, pack, "pack", "--ignore-scripts")
@@ -36,6 +42,7 @@ func TestPack(t *testing.T) {
 	write(t, filepath.Join(root, "peersea.tgz"), read(t, packs[0]))
 	npm(t, app, "install", "--no-audit", "--no-fund", "--no-package-lock")
 	npm(t, app, "run", "build")
+	write(t, filepath.Join(app, "dist", "primes.wasm"), read(t, "../examples/primes/primes.wasm"))
 
 	env := peers(t)
 	url, _, _ := strings.Cut(strings.TrimPrefix(env[0], "SEA_URLS="), " ")
@@ -44,6 +51,10 @@ func TestPack(t *testing.T) {
 	got := browsertest.Value[[]any](t, tab, fmt.Sprintf("app(%q, %q)", url, to))
 	if !slices.Equal(got, []any{1.0, "two"}) {
 		t.Errorf("in Chromium: %v", got)
+	}
+	got = browsertest.Value[[]any](t, tab, `trade("primes.wasm")`)
+	if !slices.Equal(got, []any{"168", true, 0.0}) {
+		t.Errorf("in Chromium, bought, recomputed, and sold: %v", got)
 	}
 	cmd := exec.Command(filepath.Join(app, "node_modules", ".bin", "node"), "node.mjs", url, to)
 	cmd.Dir = app

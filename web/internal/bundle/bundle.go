@@ -3,9 +3,13 @@
 package bundle
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/evanw/esbuild/pkg/api"
@@ -26,15 +30,18 @@ func File(path string, small bool) ([]byte, error) {
 }
 
 // Package gives the modules of the package, whose sources are at path, by their
-// names. They lie in one folder: peersea.js, which users import and which names what
-// is public; chunk.js, which has all of a peer; and shop.js, which is loaded when the
-// first job is bought.
+// names. They lie in one folder: peersea.js and sell.js, which users import and which
+// name what is public; core.js, which has all of a peer; shop.js, which is loaded when
+// the first job is bought; and market.js, which that and sell.js need.
 func Package(path string) (map[string][]byte, error) {
 	made, err := build(Small, api.BuildOptions{
-		EntryPointsAdvanced: []api.EntryPoint{{InputPath: filepath.Join(path, "index.ts"), OutputPath: "peersea"}},
-		Splitting:           true,
-		ChunkNames:          "[name]",
-		Outdir:              "dist",
+		EntryPointsAdvanced: []api.EntryPoint{
+			{InputPath: filepath.Join(path, "index.ts"), OutputPath: "peersea"},
+			{InputPath: filepath.Join(path, "sell.ts"), OutputPath: "sell"},
+		},
+		Splitting:  true,
+		ChunkNames: "[name]-[hash]",
+		Outdir:     "dist",
 	})
 	if err != nil {
 		return nil, fmt.Errorf("bundle the package: %w", err)
@@ -42,6 +49,31 @@ func Package(path string) (map[string][]byte, error) {
 	all := map[string][]byte{}
 	for _, f := range made {
 		all[filepath.Base(f.Path)] = f.Contents
+	}
+	return named(all)
+}
+
+// chunk is how a module is named that is no entry: by what is in it.
+var chunk = regexp.MustCompile(`(?:chunk|shop)-[0-9A-Z]{8}\.js`)
+
+// named gives modules names that stay when their content changes.
+func named(made map[string][]byte) (map[string][]byte, error) {
+	names := map[string]string{string(chunk.Find(made["peersea.js"])): "core.js"}
+	for name := range made {
+		switch {
+		case names[name] != "" || !chunk.MatchString(name):
+		case strings.HasPrefix(name, "shop-"):
+			names[name] = "shop.js"
+		default:
+			names[name] = "market.js"
+		}
+	}
+	all := map[string][]byte{}
+	for name, module := range made {
+		all[cmp.Or(names[name], name)] = chunk.ReplaceAllFunc(module, func(name []byte) []byte { return []byte(names[string(name)]) })
+	}
+	if len(all) != 5 || len(made) != 5 {
+		return nil, fmt.Errorf("the package has the modules %v", slices.Sorted(maps.Keys(made)))
 	}
 	return all, nil
 }

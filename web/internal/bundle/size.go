@@ -25,10 +25,12 @@ func Measure(web string) (Sizes, error) {
 	var s Sizes
 	for name, module := range made {
 		switch name {
-		case "peersea.js", "chunk.js":
+		case "peersea.js", "core.js":
 			s.Core += zipped(module)
-		case "shop.js":
+		case "shop.js", "market.js":
 			s.Buyer += zipped(module)
+		case "sell.js":
+			s.Seller += zipped(module)
 		default:
 			return s, fmt.Errorf("nobody knows who loads %s", name)
 		}
@@ -41,7 +43,7 @@ func Measure(web string) (Sizes, error) {
 	if err != nil {
 		return s, err
 	}
-	s.Seller = zipped(worker) + int(meter.Size())
+	s.Seller += zipped(worker) + int(meter.Size())
 	return s, nil
 }
 

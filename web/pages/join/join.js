@@ -51,6 +51,39 @@ var init_bytes = __esm({
   }
 });
 
+// ../src/emitter.ts
+var Emitter;
+var init_emitter = __esm({
+  "../src/emitter.ts"() {
+    "use strict";
+    Emitter = class {
+      #listeners = /* @__PURE__ */ new Map();
+      /** on has a listener called at each event of a name, in the order in which they came. */
+      on(name, listener) {
+        let all = this.#listeners.get(name);
+        if (!all) this.#listeners.set(name, all = /* @__PURE__ */ new Set());
+        all.add(listener);
+      }
+      /** off takes one away. */
+      off(name, listener) {
+        this.#listeners.get(name)?.delete(listener);
+      }
+      /** emit calls those who listen, and resolves when all have done their work. What one throws is nobody's to catch, and the others are called. */
+      async emit(name, ...args2) {
+        await Promise.all([...this.#listeners.get(name) ?? []].map(async (listener) => {
+          try {
+            await listener(...args2);
+          } catch (err) {
+            queueMicrotask(() => {
+              throw err;
+            });
+          }
+        }));
+      }
+    };
+  }
+});
+
 // ../src/error.ts
 var rpcCodes, SeaError;
 var init_error = __esm({
@@ -375,11 +408,126 @@ var init_cbor = __esm({
   }
 });
 
+// ../src/node/addr.ts
+function checkBit(what, bit, most2) {
+  if (!Number.isInteger(bit) || bit < 0 || bit > most2) throw new RangeError(`${what} bit ${bit}, not 0 to ${most2}`);
+}
+var size, bits, HashAddress, wrong, bytesOf, joined, split;
+var init_addr = __esm({
+  "../src/node/addr.ts"() {
+    "use strict";
+    init_bytes();
+    init_error();
+    size = 28;
+    bits = size * 8;
+    HashAddress = class _HashAddress {
+      #b;
+      constructor(b) {
+        this.#b = b;
+      }
+      /** make is the address of data: the first 28 bytes of its SHA-256. Text is taken as UTF-8. */
+      static async make(data) {
+        const b = typeof data === "string" ? utf8(data) : new Uint8Array(data);
+        return new _HashAddress((await sha256(b)).slice(0, size));
+      }
+      /** from reads an address: 28 bytes, or as text 56 lower-case hex digits. Else SeaError "address". */
+      static from(data) {
+        if (typeof data !== "string") {
+          const b2 = new Uint8Array(data);
+          if (b2.length !== size) throw wrong(`${b2.length} bytes, want ${size}`);
+          return new _HashAddress(b2.slice());
+        }
+        if (data.length !== 2 * size) throw wrong(`${data.length} characters, want ${2 * size}`);
+        const b = fromHex(data);
+        if (!b) throw wrong("a character is not a lower-case hex digit");
+        return new _HashAddress(b);
+      }
+      /** ofNode is where the node with this key is. */
+      static async ofNode(key4) {
+        return new _HashAddress((await sha256(utf8("sea:node:1"), key4)).slice(0, size));
+      }
+      /** ofChannel is where the members of a channel meet. */
+      static ofChannel(id) {
+        return _HashAddress.make("sea:chan:1" + id);
+      }
+      /**
+       * randomise keeps the bits before startBit, 0 to 224, and draws the others. So
+       * addr.flip(j).randomise(j + 1) has logDist j to addr.
+       */
+      randomise(startBit) {
+        checkBit("randomise from", startBit, bits);
+        return new _HashAddress(draw(size).map((drawn, i) => {
+          const kept = 65280 >> Math.min(Math.max(startBit - 8 * i, 0), 8);
+          return this.#b[i] & kept | drawn & ~kept;
+        }));
+      }
+      /** flip turns one bit, 0 to 223, over. */
+      flip(bit) {
+        checkBit("flip of", bit, bits - 1);
+        const b = this.#b.slice();
+        b[bit >> 3] ^= 128 >> bit % 8;
+        return new _HashAddress(b);
+      }
+      /** getArrayBuffer gives a copy of the 28 bytes. */
+      getArrayBuffer() {
+        return this.#b.slice().buffer;
+      }
+      /** toString gives the text form, 56 lower-case hex digits. */
+      toString() {
+        return toHex(this.#b);
+      }
+      /** toJSON is toString. */
+      toJSON() {
+        return this.toString();
+      }
+      /** equals tells whether both are the same point. */
+      equals(other) {
+        return compare(this.#b, other.#b) === 0;
+      }
+      /**
+       * dist is the XOR distance to 24 significant bits, an exact float32: 0 for equal
+       * addresses, otherwise 2^-97 to 2^127 - 2^103. Cut off, not rounded. Different
+       * distances may give the same value; compareTo sees all bits.
+       */
+      dist(other) {
+        const first2 = this.logDist(other);
+        if (first2 === bits) return 0;
+        let window4 = 0;
+        for (let i = 0; i < 4; i++) {
+          const at2 = (first2 >> 3) + i;
+          window4 = window4 * 256 + (at2 < size ? this.#b[at2] ^ other.#b[at2] : 0);
+        }
+        return Math.floor(window4 / 2 ** (8 - first2 % 8)) * 2 ** (103 - first2);
+      }
+      /** logDist is the index of the first bit that differs, 0 to 223; 224 for equal addresses. */
+      logDist(other) {
+        for (let i = 0; i < size; i++) {
+          const x = this.#b[i] ^ other.#b[i];
+          if (x !== 0) return i * 8 + Math.clz32(x) - 24;
+        }
+        return bits;
+      }
+      /**
+       * compareTo orders a and b by their whole XOR distance from this address: below
+       * 0 if a is nearer, above if b is, 0 only if they are equal.
+       */
+      compareTo(a, b) {
+        const at2 = a.logDist(b) >> 3;
+        return (this.#b[at2] ^ a.#b[at2]) - (this.#b[at2] ^ b.#b[at2]);
+      }
+    };
+    wrong = (why) => new SeaError("address", `not an address: ${why}`);
+    bytesOf = (a) => new Uint8Array(a.getArrayBuffer());
+    joined = (all) => concat(...all.map(bytesOf));
+    split = (b) => Array.from({ length: b.length / size }, (_, i) => HashAddress.from(b.subarray(size * i, size * i + size)));
+  }
+});
+
 // ../src/identity/shape.ts
 function read2(b, shape4, name) {
   return shape4(decodeExact(b), name);
 }
-function wrong(name, why) {
+function wrong2(name, why) {
   return new SeaError("cbor", `${name}: ${why}`);
 }
 var uint2, wide, uint64, bytes2, text2, bool, orNull, list, tuple, map2, optional, version;
@@ -391,7 +539,7 @@ var init_shape = __esm({
     init_cbor();
     uint2 = (most2 = Number.MAX_SAFE_INTEGER) => (v, name) => {
       if (typeof v !== "number" || !Number.isSafeInteger(v) || v < 0 || v > most2) {
-        throw wrong(name, `not an integer from 0 to ${most2}`);
+        throw wrong2(name, `not an integer from 0 to ${most2}`);
       }
       return v;
     };
@@ -399,38 +547,38 @@ var init_shape = __esm({
       return BigInt(uint64(v, name));
     };
     uint64 = (v, name) => {
-      if (typeof v !== "number" && typeof v !== "bigint" || v < 0) throw wrong(name, "not an integer from 0 to 2^64 - 1");
+      if (typeof v !== "number" && typeof v !== "bigint" || v < 0) throw wrong2(name, "not an integer from 0 to 2^64 - 1");
       return v;
     };
     bytes2 = (least2, most2 = least2) => (v, name) => {
       if (!(v instanceof Uint8Array) || v.length < least2 || v.length > most2) {
-        throw wrong(name, least2 === most2 ? `not ${least2} bytes` : `not ${least2} to ${most2} bytes`);
+        throw wrong2(name, least2 === most2 ? `not ${least2} bytes` : `not ${least2} to ${most2} bytes`);
       }
       return v;
     };
     text2 = (least2, most2) => (v, name) => {
-      if (typeof v !== "string" || v.length > most2 || v.length * 3 < least2) throw wrong(name, "not a text of the right size");
+      if (typeof v !== "string" || v.length > most2 || v.length * 3 < least2) throw wrong2(name, "not a text of the right size");
       const n = utf8(v).length;
-      if (n < least2 || n > most2) throw wrong(name, `a text of ${n} bytes, not ${least2} to ${most2}`);
+      if (n < least2 || n > most2) throw wrong2(name, `a text of ${n} bytes, not ${least2} to ${most2}`);
       return v;
     };
     bool = (v, name) => {
-      if (typeof v !== "boolean") throw wrong(name, "neither true nor false");
+      if (typeof v !== "boolean") throw wrong2(name, "neither true nor false");
       return v;
     };
     orNull = (shape4) => (v, name) => v === null ? null : shape4(v, name);
     list = (shape4, most2) => (v, name) => {
-      if (!Array.isArray(v) || v.length > most2) throw wrong(name, `not a list of at most ${most2}`);
+      if (!Array.isArray(v) || v.length > most2) throw wrong2(name, `not a list of at most ${most2}`);
       return v.map((member, i) => shape4(member, `${name} ${i + 1}`));
     };
     tuple = (...shapes2) => (v, name) => {
-      if (!Array.isArray(v) || v.length !== shapes2.length) throw wrong(name, `not an array of ${shapes2.length}`);
+      if (!Array.isArray(v) || v.length !== shapes2.length) throw wrong2(name, `not an array of ${shapes2.length}`);
       return shapes2.map((shape4, i) => shape4(v[i], `${name} ${i + 1}`));
     };
     map2 = (fields) => (v, name) => {
-      if (v === null || typeof v !== "object" || Array.isArray(v) || v instanceof Uint8Array || v instanceof Float) throw wrong(name, "not a map");
+      if (v === null || typeof v !== "object" || Array.isArray(v) || v instanceof Uint8Array || v instanceof Float) throw wrong2(name, "not a map");
       for (const key4 of Object.keys(v)) {
-        if (!Object.hasOwn(fields, key4)) throw wrong(name, `a field ${JSON.stringify(key4.slice(0, 40))} that is not known here`);
+        if (!Object.hasOwn(fields, key4)) throw wrong2(name, `a field ${JSON.stringify(key4.slice(0, 40))} that is not known here`);
       }
       const made = {};
       for (const [key4, shape4] of Object.entries(fields)) {
@@ -442,262 +590,149 @@ var init_shape = __esm({
     optional = (shape4) => (v, name) => {
       if (v === void 0) return void 0;
       const zero2 = v === 0 || v === "" || v === false || v === null || (v instanceof Uint8Array || Array.isArray(v)) && v.length === 0;
-      if (zero2) throw wrong(name, "a zero value is written");
+      if (zero2) throw wrong2(name, "a zero value is written");
       return shape4(v, name);
     };
     version = (v, name) => {
-      if (v !== 1) throw wrong(name, `version ${String(v)} is not known here`);
+      if (v !== 1) throw wrong2(name, `version ${String(v)} is not known here`);
       return 1;
     };
   }
 });
 
-// ../src/compute/blob.ts
-async function blobOf(b) {
-  return { hash: await sha256(b), size: b.length };
+// ../src/node/frame.ts
+function decodeFrame(b) {
+  const v = decodeExact(b);
+  const tag2 = Array.isArray(v) ? v[0] : void 0;
+  if (typeof tag2 !== "number" || !Object.hasOwn(shapes, tag2)) throw new SeaError("frame", `tag ${String(tag2)} is not known here`);
+  const members2 = shapes[tag2];
+  return [tag2, ...members2(v.slice(1), `frame ${tag2}`)];
 }
-function checkBlob(b, name) {
-  if (b.hash.length !== hashSize || !Number.isSafeInteger(b.size) || b.size < 0 || b.size > maxInputBytes) {
-    throw invalid(`${name}: not a hash and up to ${maxInputBytes} bytes`);
-  }
-  if (b.size === 0 !== (compare(b.hash, emptyHash) === 0)) {
-    throw invalid(`${name}: hash and size disagree about being empty`);
-  }
-}
-async function load(what, b, blobs) {
-  if (b.size === 0) return new Uint8Array(0);
-  const data = await blobs.open(b.hash);
-  if (data.length !== b.size || compare(await sha256(data), b.hash) !== 0) {
-    throw new SeaError("blob", `the bytes of ${what} do not have its hash`);
-  }
-  return data;
-}
-function checkPath(p) {
-  const all = p.split("/");
-  const clean2 = all.every((part2) => part2 !== "" && part2 !== "." && part2 !== ".." && utf8(part2).length <= maxName);
-  if (!clean2 || p.includes("\0") || all.length > maxParts || utf8(p).length > maxPath) {
-    throw invalid(`path ${JSON.stringify(p.slice(0, 80))} is not clean, or too long`);
-  }
-}
-function parents(p) {
-  const all = [];
-  for (let at2 = p.indexOf("/"); at2 >= 0; at2 = p.indexOf("/", at2 + 1)) all.push(p.slice(0, at2));
-  return all;
-}
-function checkSorted(paths) {
-  let before;
-  for (const p of paths) {
-    const b = utf8(p);
-    if (before && compare(before, b) >= 0) throw invalid(`path ${JSON.stringify(p.slice(0, 80))} is not sorted`);
-    before = b;
-  }
-}
-function invalid(why) {
-  return new SeaError("invalid", why);
-}
-var maxInputBytes, maxPath, maxName, maxParts, emptyHash, hashSize, parts, emptyBlob, blob;
-var init_blob = __esm({
-  "../src/compute/blob.ts"() {
+var maxBody, maxStatement, maxFrame, maxPiece, maxSigned, scopeForm, isScope, scope, body, word, channel, pieces, ids, members, shapes, encodeFrame;
+var init_frame = __esm({
+  "../src/node/frame.ts"() {
     "use strict";
-    init_bytes();
     init_error();
-    init_shape();
-    maxInputBytes = 1 << 30;
-    maxPath = 1024;
-    maxName = 255;
-    maxParts = 32;
-    emptyHash = new Uint8Array([
-      227,
-      176,
-      196,
-      66,
-      152,
-      252,
-      28,
-      20,
-      154,
-      251,
-      244,
-      200,
-      153,
-      111,
-      185,
-      36,
-      39,
-      174,
-      65,
-      228,
-      100,
-      155,
-      147,
-      76,
-      164,
-      149,
-      153,
-      27,
-      120,
-      82,
-      184,
-      85
-    ]);
-    hashSize = 32;
-    parts = map2({ hash: bytes2(hashSize), size: uint2(maxInputBytes) });
-    emptyBlob = { hash: emptyHash, size: 0 };
-    blob = (v, name) => {
-      const b = parts(v, name);
-      checkBlob(b, name);
-      return b;
-    };
-  }
-});
-
-// ../src/compute/most.ts
-var moduleBytes, jobBytes, fuel, memoryPages, outputBytes, files, depth, wallMillis;
-var init_most = __esm({
-  "../src/compute/most.ts"() {
-    "use strict";
-    moduleBytes = 64 << 20;
-    jobBytes = 48 << 10;
-    fuel = 1n << 62n;
-    memoryPages = 65535;
-    outputBytes = 1 << 30;
-    files = 1 << 14;
-    depth = 1 << 18;
-    wallMillis = 7 * 24 * 60 * 60 * 1e3;
-  }
-});
-
-// ../src/compute/job.ts
-function defaultLimits() {
-  return { fuel: 10000000000n, memory_pages: 8192, output_bytes: 64 << 20, files: 1024, depth: 4096, wall_ms: 6e5 };
-}
-function newJob(module, moduleSize) {
-  return {
-    v: 1,
-    module,
-    module_size: moduleSize,
-    args: [],
-    env: [],
-    stdin: emptyBlob,
-    files: [],
-    limits: defaultLimits(),
-    seed: new Uint8Array(32),
-    start: 0n,
-    tariff: tariff1
-  };
-}
-function encodeJob(j) {
-  checkJob(j);
-  const b = encode(j);
-  if (b.length > jobBytes) throw invalid(`job: ${b.length} bytes, at most ${jobBytes}`);
-  return b;
-}
-function decodeJob(b) {
-  if (b.length > jobBytes) throw invalid(`job: ${b.length} bytes, at most ${jobBytes}`);
-  const j = read2(b, shape, "job");
-  checkJob(j);
-  return j;
-}
-function hashJob(j) {
-  return sha256(encodeJob(j));
-}
-function checkJob(j) {
-  if (j.tariff !== tariff1) throw invalid(`job: tariff ${j.tariff}, only ${tariff1} is known`);
-  within("module_size", j.module_size, 8, moduleBytes);
-  if (j.module.length !== hashSize || j.seed.length !== 32) throw invalid("job: module and seed have 32 bytes");
-  if (j.entry !== void 0 && (j.entry === "" || utf8(j.entry).length > maxEntry || j.entry.startsWith(reserved))) {
-    throw invalid(`job: an entry of 1 to ${maxEntry} bytes that does not begin with ${reserved}`);
-  }
-  within("start", j.start, 0, maxStart);
-  const l = j.limits;
-  within("fuel", l.fuel, 1, fuel);
-  within("memory_pages", l.memory_pages, 1, memoryPages);
-  within("output_bytes", l.output_bytes, 0, outputBytes);
-  within("files", l.files, 0, files);
-  within("depth", l.depth, 1, depth);
-  within("wall_ms", l.wall_ms, 1, wallMillis);
-  checkStrings(j.args, j.env);
-  checkBlob(j.stdin, "stdin");
-  checkFiles(j);
-}
-function within(name, got, least2, most2) {
-  if (!(got >= least2 && got <= most2)) throw invalid(`job: ${name} is ${got}, not ${least2} to ${most2}`);
-}
-function checkStrings(args2, env) {
-  let total = 0;
-  for (const strings of [args2, env]) {
-    if (strings.length > maxArgs) throw invalid(`job: ${strings.length} arguments or environment entries, at most ${maxArgs}`);
-    for (const s2 of strings) {
-      if (s2.includes("\0")) throw invalid("job: NUL in an argument or environment entry");
-      total += utf8(s2).length + 1;
-    }
-  }
-  if (total > maxArgBytes) throw invalid(`job: ${total} bytes of arguments and environment, at most ${maxArgBytes}`);
-  const names = /* @__PURE__ */ new Set();
-  for (const s2 of env) {
-    const at2 = s2.indexOf("=");
-    if (at2 < 1) throw invalid("job: an environment entry that is not NAME=VALUE");
-    names.add(s2.slice(0, at2));
-  }
-  if (names.size < env.length) throw invalid("job: a name twice in the environment");
-}
-function checkFiles(j) {
-  if (j.files.length > maxInputs) throw invalid(`job: ${j.files.length} input files, at most ${maxInputs}`);
-  let total = j.stdin.size;
-  const folders = /* @__PURE__ */ new Set();
-  for (const f of j.files) {
-    checkPath(f.path);
-    if (f.path === "out" || f.path.startsWith("out/")) throw invalid("job: an input in the output folder");
-    checkBlob(f, f.path);
-    total += f.size;
-    for (const folder of parents(f.path)) folders.add(folder);
-  }
-  if (total > maxInputBytes) throw invalid(`job: ${total} bytes of inputs, at most ${maxInputBytes}`);
-  checkSorted(j.files.map((f) => f.path));
-  if (j.files.some((f) => folders.has(f.path))) throw invalid("job: a path that is a file and a folder");
-  if (j.files.length + folders.size > j.limits.files) {
-    throw invalid(`job: limit files is ${j.limits.files}, the inputs alone are ${j.files.length + folders.size}`);
-  }
-}
-var tariff1, maxEntry, maxArgs, maxArgBytes, maxInputs, maxStart, reserved, limits, file, shape;
-var init_job = __esm({
-  "../src/compute/job.ts"() {
-    "use strict";
-    init_bytes();
     init_cbor();
     init_shape();
-    init_blob();
-    init_most();
-    tariff1 = 1;
-    maxEntry = 128;
-    maxArgs = 256;
-    maxArgBytes = 32 << 10;
-    maxInputs = 512;
-    maxStart = 1n << 62n;
-    reserved = "sea:";
-    limits = map2({
-      fuel: wide,
-      memory_pages: uint2(memoryPages),
-      output_bytes: uint2(outputBytes),
-      files: uint2(files),
-      depth: uint2(depth),
-      wall_ms: uint2(wallMillis)
-    });
-    file = map2({ path: text2(1, 1024), hash: bytes2(hashSize), size: uint2(maxInputBytes) });
-    shape = map2({
-      v: version,
-      module: bytes2(hashSize),
-      module_size: uint2(moduleBytes),
-      entry: optional(text2(1, maxEntry)),
-      args: list(text2(0, maxArgBytes), maxArgs),
-      env: list(text2(0, maxArgBytes), maxArgs),
-      stdin: blob,
-      files: list(file, maxInputs),
-      limits,
-      seed: bytes2(32),
-      start: wide,
-      tariff: uint2()
-    });
+    maxBody = 1 << 20;
+    maxStatement = 66 << 10;
+    maxFrame = maxBody + 1024;
+    maxPiece = (16 << 10) - 17;
+    maxSigned = 66048;
+    scopeForm = /^[a-z0-9./:_-]{1,64}$/;
+    isScope = (text3) => scopeForm.test(text3);
+    scope = (v, name) => {
+      if (typeof v !== "string" || !isScope(v)) throw new SeaError("frame", `${name} is no scope`);
+      return v;
+    };
+    body = bytes2(0, maxBody);
+    word = uint2(2 ** 32 - 1);
+    channel = bytes2(28);
+    pieces = (size3, least2, most2) => {
+      const whole2 = bytes2(least2 * size3, most2 * size3);
+      return (v, name) => {
+        const b = whole2(v, name);
+        if (b.length % size3) throw new SeaError("frame", `${name}: ${b.length} bytes are not pieces of ${size3}`);
+        return b;
+      };
+    };
+    ids = pieces(16, 0, 64);
+    members = pieces(28, 0, 8);
+    shapes = {
+      0: tuple(text2(0, 256)),
+      // observed
+      1: tuple(uint64),
+      // number
+      2: tuple(uint64),
+      3: tuple(word, text2(0, 256)),
+      // reason, text
+      4: tuple(uint2(1 << 21)),
+      // bytes
+      5: tuple(uint64, uint2(maxFrame), bytes2(1, maxPiece)),
+      // id, left, data
+      6: tuple(),
+      7: tuple(scope, body),
+      8: tuple(uint64, scope, body),
+      // id
+      9: tuple(uint64, word, text2(0, 256), body),
+      // id, code, text
+      10: tuple(uint64),
+      // id
+      11: tuple(uint64, uint2(24), uint2(2), uint2(4), bytes2(1, maxStatement)),
+      // hop, ttl, attempt, budget
+      12: tuple(uint64),
+      // hop
+      13: tuple(uint64, word, uint2(4)),
+      // hop, code, budget
+      14: tuple(uint2(2), bytes2(1, maxStatement)),
+      // attempt
+      15: tuple(uint2(2)),
+      // need
+      16: tuple(text2(0, 1024)),
+      // URLs, one a line
+      24: tuple(uint64, uint2(1), uint2(17408), bytes2(1, 8192)),
+      // stream, out, left, data
+      25: tuple(uint64, uint2(1), uint2(65536)),
+      26: tuple(uint64, uint2(1)),
+      32: tuple(channel, uint2(1), bytes2(32), bytes2(1, maxSigned), bytes2(64)),
+      // past, author, body, signature
+      33: tuple(channel, ids),
+      34: tuple(channel, ids),
+      35: tuple(channel),
+      36: tuple(channel, uint2(2), ids),
+      // want
+      37: tuple(channel, uint2(1), ids, members),
+      // yes
+      38: tuple(channel),
+      39: tuple(channel, bytes2(28), uint2(6)),
+      // who, ttl
+      40: tuple(channel, pieces(28, 1, 6), members),
+      // path
+      41: tuple(channel, pieces(28, 0, 6), members),
+      42: tuple(channel, uint2(16))
+      // want
+    };
+    encodeFrame = (f) => encode(f);
+  }
+});
+
+// ../src/node/tag.ts
+var welcome, ping, pong, close, credit, part, open, message, request, reply, cancel, routed, ack, nak, answer, need, elsewhere, relay, relayCredit, relayEnd, publish, have, graft, prune, neighbour, partner, leave, walk, shuffle, shuffled, past;
+var init_tag = __esm({
+  "../src/node/tag.ts"() {
+    "use strict";
+    welcome = 0;
+    ping = 1;
+    pong = 2;
+    close = 3;
+    credit = 4;
+    part = 5;
+    open = 6;
+    message = 7;
+    request = 8;
+    reply = 9;
+    cancel = 10;
+    routed = 11;
+    ack = 12;
+    nak = 13;
+    answer = 14;
+    need = 15;
+    elsewhere = 16;
+    relay = 24;
+    relayCredit = 25;
+    relayEnd = 26;
+    publish = 32;
+    have = 33;
+    graft = 34;
+    prune = 35;
+    neighbour = 36;
+    partner = 37;
+    leave = 38;
+    walk = 39;
+    shuffle = 40;
+    shuffled = 41;
+    past = 42;
   }
 });
 
@@ -801,10 +836,10 @@ function input(purpose3, body4) {
   if (!/^[a-z0-9/:._-]{1,64}$/.test(purpose3)) {
     throw new SeaError("purpose", `bad purpose ${JSON.stringify(purpose3.slice(0, 80))}`);
   }
-  if (body4.length > maxBody) throw new SeaError("length", `a statement's body has more than ${maxBody} bytes`);
+  if (body4.length > maxBody2) throw new SeaError("length", `a statement's body has more than ${maxBody2} bytes`);
   return concat(utf8(purpose3), new Uint8Array(1), body4);
 }
-var maxBody, parts2, Statement, statement;
+var maxBody2, parts, Statement, statement;
 var init_statement = __esm({
   "../src/identity/statement.ts"() {
     "use strict";
@@ -813,8 +848,8 @@ var init_statement = __esm({
     init_cbor();
     init_ed25519();
     init_shape();
-    maxBody = 1 << 20;
-    parts2 = tuple(bytes2(keySize), bytes2(0, maxBody), bytes2(signatureSize));
+    maxBody2 = 1 << 20;
+    parts = tuple(bytes2(keySize), bytes2(0, maxBody2), bytes2(signatureSize));
     Statement = class _Statement {
       constructor(by, body4, sig2) {
         this.by = by;
@@ -855,420 +890,10 @@ var init_statement = __esm({
       }
     };
     statement = (v, name) => {
-      const [by, body4, sig2] = parts2(v, name);
+      const [by, body4, sig2] = parts(v, name);
       checkKey(by);
       return new Statement(by, body4, sig2);
     };
-  }
-});
-
-// ../src/compute/result.ts
-function encodeOutcome(o) {
-  checkOutcome(o);
-  return encode(o);
-}
-function decodeOutcome(b) {
-  if (b.length > maxOutcomeBytes) throw invalid(`outcome: ${b.length} bytes, at most ${maxOutcomeBytes}`);
-  const o = read2(b, shape2, "outcome");
-  checkOutcome(o);
-  return o;
-}
-function hashOutcome(o) {
-  return sha256(encodeOutcome(o));
-}
-function checkEnd(e, exit) {
-  if (e !== "exit" && exit !== 0) throw invalid(`end ${e} with exit code ${exit}`);
-}
-function checkOutcome(o) {
-  checkEnd(o.end, o.code);
-  if (o.end === "trap" !== (o.trap !== "")) throw invalid(`end ${o.end} with trap ${JSON.stringify(o.trap)}`);
-  checkBlob(o.stdout, "stdout");
-  checkBlob(o.stderr, "stderr");
-  if (o.files.length > files) throw invalid(`${o.files.length} files, at most ${files}`);
-  let total = o.stdout.size + o.stderr.size;
-  const folders = /* @__PURE__ */ new Set();
-  for (const f of o.files) {
-    checkPath(f.path);
-    checkBlob(f, f.path);
-    if (f.dir && f.size > 0) throw invalid("an output folder with bytes");
-    const at2 = f.path.lastIndexOf("/");
-    if (at2 >= 0 && !folders.has(f.path.slice(0, at2))) throw invalid("an output file in no folder");
-    if (f.dir) folders.add(f.path);
-    total += f.size;
-  }
-  checkSorted(o.files.map((f) => f.path));
-  if (total > outputBytes) throw invalid(`${total} bytes of output, at most ${outputBytes}`);
-}
-var ends, trapWords, maxOutcomeBytes, word, end, code, outFile, shape2;
-var init_result = __esm({
-  "../src/compute/result.ts"() {
-    "use strict";
-    init_bytes();
-    init_cbor();
-    init_shape();
-    init_blob();
-    init_most();
-    ends = ["exit", "trap", "out_of_fuel", "output_limit", "interrupted"];
-    trapWords = [
-      "unreachable",
-      "memory_bounds",
-      "table_access",
-      "divide_by_zero",
-      "integer_overflow",
-      "call_depth",
-      "bad_pointer"
-    ];
-    maxOutcomeBytes = 20 << 20;
-    word = (words) => (v, name) => {
-      if (typeof v !== "string" || !words.includes(v)) throw invalid(`${name}: not a word that is known`);
-      return v;
-    };
-    end = word(ends);
-    code = (v, name) => {
-      if (typeof v !== "number" || v !== (v | 0) || Object.is(v, -0)) throw invalid(`${name}: not a number of 32 bits`);
-      return v;
-    };
-    outFile = map2({ path: text2(1, 1024), dir: bool, hash: bytes2(hashSize), size: uint2(outputBytes) });
-    shape2 = map2({
-      v: version,
-      end,
-      code,
-      trap: word(["", ...trapWords]),
-      stdout: blob,
-      stderr: blob,
-      files: list(outFile, files)
-    });
-  }
-});
-
-// ../src/compute/receipt.ts
-function encodeReceipt(r) {
-  checkReceipt(r);
-  return encode(r);
-}
-function decodeReceipt(b) {
-  const r = read2(b, shape3, "receipt");
-  checkReceipt(r);
-  return r;
-}
-function signReceipt(r, signer) {
-  return Statement.sign(signer, receiptPurpose, encodeReceipt(r));
-}
-async function openReceipt(s2) {
-  return decodeReceipt(await s2.open(receiptPurpose));
-}
-function checkReceipt(r) {
-  if (r.fuel > fuel) throw invalid(`receipt: fuel is ${r.fuel}, at most ${fuel} is possible`);
-  if (r.tariff !== tariff1) throw invalid(`receipt: tariff ${r.tariff}, only ${tariff1} is known`);
-  checkEnd(r.end, r.code);
-}
-var receiptPurpose, shape3;
-var init_receipt = __esm({
-  "../src/compute/receipt.ts"() {
-    "use strict";
-    init_cbor();
-    init_shape();
-    init_statement();
-    init_blob();
-    init_job();
-    init_most();
-    init_result();
-    receiptPurpose = "sea/receipt/1";
-    shape3 = map2({
-      v: version,
-      job: bytes2(hashSize),
-      result: bytes2(hashSize),
-      end,
-      code,
-      fuel: wide,
-      peak_pages: uint2(memoryPages),
-      tariff: uint2(),
-      engine: text2(0, 128)
-    });
-  }
-});
-
-// ../src/emitter.ts
-var Emitter;
-var init_emitter = __esm({
-  "../src/emitter.ts"() {
-    "use strict";
-    Emitter = class {
-      #listeners = /* @__PURE__ */ new Map();
-      /** on has a listener called at each event of a name, in the order in which they came. */
-      on(name, listener) {
-        let all = this.#listeners.get(name);
-        if (!all) this.#listeners.set(name, all = /* @__PURE__ */ new Set());
-        all.add(listener);
-      }
-      /** off takes one away. */
-      off(name, listener) {
-        this.#listeners.get(name)?.delete(listener);
-      }
-      /** emit calls those who listen, and resolves when all have done their work. What one throws is nobody's to catch, and the others are called. */
-      async emit(name, ...args2) {
-        await Promise.all([...this.#listeners.get(name) ?? []].map(async (listener) => {
-          try {
-            await listener(...args2);
-          } catch (err) {
-            queueMicrotask(() => {
-              throw err;
-            });
-          }
-        }));
-      }
-    };
-  }
-});
-
-// ../src/node/addr.ts
-function checkBit(what, bit, most2) {
-  if (!Number.isInteger(bit) || bit < 0 || bit > most2) throw new RangeError(`${what} bit ${bit}, not 0 to ${most2}`);
-}
-var size, bits, HashAddress, wrong2, bytesOf, joined, split;
-var init_addr = __esm({
-  "../src/node/addr.ts"() {
-    "use strict";
-    init_bytes();
-    init_error();
-    size = 28;
-    bits = size * 8;
-    HashAddress = class _HashAddress {
-      #b;
-      constructor(b) {
-        this.#b = b;
-      }
-      /** make is the address of data: the first 28 bytes of its SHA-256. Text is taken as UTF-8. */
-      static async make(data) {
-        const b = typeof data === "string" ? utf8(data) : new Uint8Array(data);
-        return new _HashAddress((await sha256(b)).slice(0, size));
-      }
-      /** from reads an address: 28 bytes, or as text 56 lower-case hex digits. Else SeaError "address". */
-      static from(data) {
-        if (typeof data !== "string") {
-          const b2 = new Uint8Array(data);
-          if (b2.length !== size) throw wrong2(`${b2.length} bytes, want ${size}`);
-          return new _HashAddress(b2.slice());
-        }
-        if (data.length !== 2 * size) throw wrong2(`${data.length} characters, want ${2 * size}`);
-        const b = fromHex(data);
-        if (!b) throw wrong2("a character is not a lower-case hex digit");
-        return new _HashAddress(b);
-      }
-      /** ofNode is where the node with this key is. */
-      static async ofNode(key4) {
-        return new _HashAddress((await sha256(utf8("sea:node:1"), key4)).slice(0, size));
-      }
-      /** ofChannel is where the members of a channel meet. */
-      static ofChannel(id) {
-        return _HashAddress.make("sea:chan:1" + id);
-      }
-      /**
-       * randomise keeps the bits before startBit, 0 to 224, and draws the others. So
-       * addr.flip(j).randomise(j + 1) has logDist j to addr.
-       */
-      randomise(startBit) {
-        checkBit("randomise from", startBit, bits);
-        return new _HashAddress(draw(size).map((drawn, i) => {
-          const kept = 65280 >> Math.min(Math.max(startBit - 8 * i, 0), 8);
-          return this.#b[i] & kept | drawn & ~kept;
-        }));
-      }
-      /** flip turns one bit, 0 to 223, over. */
-      flip(bit) {
-        checkBit("flip of", bit, bits - 1);
-        const b = this.#b.slice();
-        b[bit >> 3] ^= 128 >> bit % 8;
-        return new _HashAddress(b);
-      }
-      /** getArrayBuffer gives a copy of the 28 bytes. */
-      getArrayBuffer() {
-        return this.#b.slice().buffer;
-      }
-      /** toString gives the text form, 56 lower-case hex digits. */
-      toString() {
-        return toHex(this.#b);
-      }
-      /** toJSON is toString. */
-      toJSON() {
-        return this.toString();
-      }
-      /** equals tells whether both are the same point. */
-      equals(other) {
-        return compare(this.#b, other.#b) === 0;
-      }
-      /**
-       * dist is the XOR distance to 24 significant bits, an exact float32: 0 for equal
-       * addresses, otherwise 2^-97 to 2^127 - 2^103. Cut off, not rounded. Different
-       * distances may give the same value; compareTo sees all bits.
-       */
-      dist(other) {
-        const first2 = this.logDist(other);
-        if (first2 === bits) return 0;
-        let window4 = 0;
-        for (let i = 0; i < 4; i++) {
-          const at2 = (first2 >> 3) + i;
-          window4 = window4 * 256 + (at2 < size ? this.#b[at2] ^ other.#b[at2] : 0);
-        }
-        return Math.floor(window4 / 2 ** (8 - first2 % 8)) * 2 ** (103 - first2);
-      }
-      /** logDist is the index of the first bit that differs, 0 to 223; 224 for equal addresses. */
-      logDist(other) {
-        for (let i = 0; i < size; i++) {
-          const x = this.#b[i] ^ other.#b[i];
-          if (x !== 0) return i * 8 + Math.clz32(x) - 24;
-        }
-        return bits;
-      }
-      /**
-       * compareTo orders a and b by their whole XOR distance from this address: below
-       * 0 if a is nearer, above if b is, 0 only if they are equal.
-       */
-      compareTo(a, b) {
-        const at2 = a.logDist(b) >> 3;
-        return (this.#b[at2] ^ a.#b[at2]) - (this.#b[at2] ^ b.#b[at2]);
-      }
-    };
-    wrong2 = (why) => new SeaError("address", `not an address: ${why}`);
-    bytesOf = (a) => new Uint8Array(a.getArrayBuffer());
-    joined = (all) => concat(...all.map(bytesOf));
-    split = (b) => Array.from({ length: b.length / size }, (_, i) => HashAddress.from(b.subarray(size * i, size * i + size)));
-  }
-});
-
-// ../src/node/frame.ts
-function decodeFrame(b) {
-  const v = decodeExact(b);
-  const tag2 = Array.isArray(v) ? v[0] : void 0;
-  if (typeof tag2 !== "number" || !Object.hasOwn(shapes, tag2)) throw new SeaError("frame", `tag ${String(tag2)} is not known here`);
-  const members2 = shapes[tag2];
-  return [tag2, ...members2(v.slice(1), `frame ${tag2}`)];
-}
-var maxBody2, maxStatement, maxFrame, maxPiece, maxSigned, scopeForm, isScope, scope, body, word2, channel, pieces, ids, members, shapes, encodeFrame;
-var init_frame = __esm({
-  "../src/node/frame.ts"() {
-    "use strict";
-    init_error();
-    init_cbor();
-    init_shape();
-    maxBody2 = 1 << 20;
-    maxStatement = 66 << 10;
-    maxFrame = maxBody2 + 1024;
-    maxPiece = (16 << 10) - 17;
-    maxSigned = 66048;
-    scopeForm = /^[a-z0-9./:_-]{1,64}$/;
-    isScope = (text3) => scopeForm.test(text3);
-    scope = (v, name) => {
-      if (typeof v !== "string" || !isScope(v)) throw new SeaError("frame", `${name} is no scope`);
-      return v;
-    };
-    body = bytes2(0, maxBody2);
-    word2 = uint2(2 ** 32 - 1);
-    channel = bytes2(28);
-    pieces = (size3, least2, most2) => {
-      const whole2 = bytes2(least2 * size3, most2 * size3);
-      return (v, name) => {
-        const b = whole2(v, name);
-        if (b.length % size3) throw new SeaError("frame", `${name}: ${b.length} bytes are not pieces of ${size3}`);
-        return b;
-      };
-    };
-    ids = pieces(16, 0, 64);
-    members = pieces(28, 0, 8);
-    shapes = {
-      0: tuple(text2(0, 256)),
-      // observed
-      1: tuple(uint64),
-      // number
-      2: tuple(uint64),
-      3: tuple(word2, text2(0, 256)),
-      // reason, text
-      4: tuple(uint2(1 << 21)),
-      // bytes
-      5: tuple(uint64, uint2(maxFrame), bytes2(1, maxPiece)),
-      // id, left, data
-      6: tuple(),
-      7: tuple(scope, body),
-      8: tuple(uint64, scope, body),
-      // id
-      9: tuple(uint64, word2, text2(0, 256), body),
-      // id, code, text
-      10: tuple(uint64),
-      // id
-      11: tuple(uint64, uint2(24), uint2(2), uint2(4), bytes2(1, maxStatement)),
-      // hop, ttl, attempt, budget
-      12: tuple(uint64),
-      // hop
-      13: tuple(uint64, word2, uint2(4)),
-      // hop, code, budget
-      14: tuple(uint2(2), bytes2(1, maxStatement)),
-      // attempt
-      15: tuple(uint2(2)),
-      // need
-      16: tuple(text2(0, 1024)),
-      // URLs, one a line
-      24: tuple(uint64, uint2(1), uint2(17408), bytes2(1, 8192)),
-      // stream, out, left, data
-      25: tuple(uint64, uint2(1), uint2(65536)),
-      26: tuple(uint64, uint2(1)),
-      32: tuple(channel, uint2(1), bytes2(32), bytes2(1, maxSigned), bytes2(64)),
-      // past, author, body, signature
-      33: tuple(channel, ids),
-      34: tuple(channel, ids),
-      35: tuple(channel),
-      36: tuple(channel, uint2(2), ids),
-      // want
-      37: tuple(channel, uint2(1), ids, members),
-      // yes
-      38: tuple(channel),
-      39: tuple(channel, bytes2(28), uint2(6)),
-      // who, ttl
-      40: tuple(channel, pieces(28, 1, 6), members),
-      // path
-      41: tuple(channel, pieces(28, 0, 6), members),
-      42: tuple(channel, uint2(16))
-      // want
-    };
-    encodeFrame = (f) => encode(f);
-  }
-});
-
-// ../src/node/tag.ts
-var welcome, ping, pong, close, credit, part, open, message, request, reply, cancel, routed, ack, nak, answer, need, elsewhere, relay, relayCredit, relayEnd, publish, have, graft, prune, neighbour, partner, leave, walk, shuffle, shuffled, past;
-var init_tag = __esm({
-  "../src/node/tag.ts"() {
-    "use strict";
-    welcome = 0;
-    ping = 1;
-    pong = 2;
-    close = 3;
-    credit = 4;
-    part = 5;
-    open = 6;
-    message = 7;
-    request = 8;
-    reply = 9;
-    cancel = 10;
-    routed = 11;
-    ack = 12;
-    nak = 13;
-    answer = 14;
-    need = 15;
-    elsewhere = 16;
-    relay = 24;
-    relayCredit = 25;
-    relayEnd = 26;
-    publish = 32;
-    have = 33;
-    graft = 34;
-    prune = 35;
-    neighbour = 36;
-    partner = 37;
-    leave = 38;
-    walk = 39;
-    shuffle = 40;
-    shuffled = 41;
-    past = 42;
   }
 });
 
@@ -2266,7 +1891,7 @@ var init_link = __esm({
       /** call asks the peer. There is no deadline but the signal. */
       async call(scope2, body4, signal) {
         if (!isScope(scope2)) throw new SeaError("bad_request", `no scope: ${scope2}`);
-        if (body4.length > maxBody2) throw new SeaError("too_large", `a body of ${body4.length} bytes, at most ${maxBody2}`);
+        if (body4.length > maxBody) throw new SeaError("too_large", `a body of ${body4.length} bytes, at most ${maxBody}`);
         signal?.throwIfAborted();
         if (this.alive.aborted) throw new SeaError("unreachable", `the link ended: ${this.why}`);
         if (this.#calls.size >= maxCalls || this.#callBytes + body4.length > maxCallBytes) throw new SeaError("busy", "too many calls over one link");
@@ -2303,7 +1928,7 @@ var init_link = __esm({
       message(scope2, body4) {
         return new Promise((begun2, failed4) => {
           if (!isScope(scope2)) return failed4(new SeaError("bad_request", `no scope: ${scope2}`));
-          if (body4.length > maxBody2) return failed4(new SeaError("too_large", `a message of ${body4.length} bytes, at most ${maxBody2}`));
+          if (body4.length > maxBody) return failed4(new SeaError("too_large", `a message of ${body4.length} bytes, at most ${maxBody}`));
           if (this.alive.aborted) return failed4(new SeaError("unreachable", `the link ended: ${this.why}`));
           const cost2 = scope2.length + body4.length + messageCost2;
           if (this.#unsent + cost2 > maxUnsent) return failed4(new SeaError("busy", "too much waits to be sent: wait for send"));
@@ -2393,7 +2018,7 @@ var init_link = __esm({
         let o;
         try {
           o = done(await this.#owner.serve(this, scope2, body4));
-          if (o.body.length > maxBody2) throw new SeaError("too_large", `an answer of ${o.body.length} bytes, at most ${maxBody2}`);
+          if (o.body.length > maxBody) throw new SeaError("too_large", `an answer of ${o.body.length} bytes, at most ${maxBody}`);
         } catch (err) {
           o = failed(err);
         }
@@ -3962,7 +3587,7 @@ function contactOf(o, keys, seal) {
     exp: iat + recordLife2
   });
 }
-function within2(signal, work3) {
+function within(signal, work3) {
   if (!signal) return work3;
   return new Promise((resolve, reject) => {
     const abort = () => reject(new SeaError("cancelled", "the call was cancelled"));
@@ -4143,12 +3768,12 @@ var init_node = __esm({
         const known2 = this.#contacts.get(to.toString());
         const contact = known2 ?? await this.#ask(to, contactScope, first2);
         try {
-          return await within2(signal, this.#callSealed(contact, to, first2, scope2, body4));
+          return await within(signal, this.#callSealed(contact, to, first2, scope2, body4));
         } catch (err) {
           if (!(err instanceof Stale) || !known2) throw err;
           const fresh2 = await this.#ask(to, contactScope, first2);
           if (compare(fresh2.seal, known2.seal) === 0) throw err;
-          return await within2(signal, this.#callSealed(fresh2, to, first2, scope2, body4));
+          return await within(signal, this.#callSealed(fresh2, to, first2, scope2, body4));
         }
       }
       async #callSealed(contact, to, first2, scope2, body4) {
@@ -5226,7 +4851,7 @@ async function loadPair(work3) {
   if (typeof indexedDB === "undefined") return Pair.generate(work3);
   const name = `peersea/${work3}`;
   for (let i = 0; i < maxKeys; i++) {
-    if (await lock(`${name}/${i}`)) return load2(name, i, work3);
+    if (await lock(`${name}/${i}`)) return load(name, i, work3);
   }
   throw new SeaError("key", `${maxKeys} tabs have a key each: close one`);
 }
@@ -5239,7 +4864,7 @@ function lock(name) {
     }).catch(reject);
   });
 }
-async function load2(name, i, work3) {
+async function load(name, i, work3) {
   const db = await done2(Object.assign(indexedDB.open(name, 1), {
     onupgradeneeded() {
       this.result.createObjectStore("keys");
@@ -6339,7 +5964,7 @@ function known(record2) {
   if (v !== version2) throw new SeaError("unavailable", `the ledger is of version ${v}, this program reads version ${version2}`);
   return record2;
 }
-var maxParts2, maxKept2, maxTrimmed, version2, Book, pays, runKey, paidKey;
+var maxParts, maxKept2, maxTrimmed, version2, Book, pays, runKey, paidKey;
 var init_book = __esm({
   "../src/ledger/book.ts"() {
     "use strict";
@@ -6348,7 +5973,7 @@ var init_book = __esm({
     init_kind();
     init_format();
     init_run();
-    maxParts2 = 64;
+    maxParts = 64;
     maxKept2 = 64n;
     maxTrimmed = 2048;
     version2 = 1;
@@ -6387,7 +6012,7 @@ var init_book = __esm({
           const key4 = paidKey(line, side2, e.ref);
           const pending = [...before, ...puts].filter(([k]) => k === key4).pop()?.[1];
           const { sum, parts: parts3 } = pending ?? await this.paid(line, side2, e.ref);
-          if (parts3 < maxParts2) puts.push([key4, { sum: sum + e.amount, parts: parts3 + 1, seq: e.seq }]);
+          if (parts3 < maxParts) puts.push([key4, { sum: sum + e.amount, parts: parts3 + 1, seq: e.seq }]);
         }
         return puts;
       }
@@ -7230,6 +6855,105 @@ var init_credit = __esm({
   }
 });
 
+// ../src/compute/blob.ts
+async function blobOf(b) {
+  return { hash: await sha256(b), size: b.length };
+}
+function checkBlob(b, name) {
+  if (b.hash.length !== hashSize || !Number.isSafeInteger(b.size) || b.size < 0 || b.size > maxInputBytes) {
+    throw invalid(`${name}: not a hash and up to ${maxInputBytes} bytes`);
+  }
+  if (b.size === 0 !== (compare(b.hash, emptyHash) === 0)) {
+    throw invalid(`${name}: hash and size disagree about being empty`);
+  }
+}
+async function load2(what, b, blobs) {
+  if (b.size === 0) return new Uint8Array(0);
+  const data = await blobs.open(b.hash);
+  if (data.length !== b.size || compare(await sha256(data), b.hash) !== 0) {
+    throw new SeaError("blob", `the bytes of ${what} do not have its hash`);
+  }
+  return data;
+}
+function checkPath(p) {
+  const all = p.split("/");
+  const clean2 = all.every((part2) => part2 !== "" && part2 !== "." && part2 !== ".." && utf8(part2).length <= maxName);
+  if (!clean2 || p.includes("\0") || all.length > maxParts2 || utf8(p).length > maxPath) {
+    throw invalid(`path ${JSON.stringify(p.slice(0, 80))} is not clean, or too long`);
+  }
+}
+function parents(p) {
+  const all = [];
+  for (let at2 = p.indexOf("/"); at2 >= 0; at2 = p.indexOf("/", at2 + 1)) all.push(p.slice(0, at2));
+  return all;
+}
+function checkSorted(paths) {
+  let before;
+  for (const p of paths) {
+    const b = utf8(p);
+    if (before && compare(before, b) >= 0) throw invalid(`path ${JSON.stringify(p.slice(0, 80))} is not sorted`);
+    before = b;
+  }
+}
+function invalid(why) {
+  return new SeaError("invalid", why);
+}
+var maxInputBytes, maxPath, maxName, maxParts2, emptyHash, hashSize, parts2, emptyBlob, blob;
+var init_blob = __esm({
+  "../src/compute/blob.ts"() {
+    "use strict";
+    init_bytes();
+    init_error();
+    init_shape();
+    maxInputBytes = 1 << 30;
+    maxPath = 1024;
+    maxName = 255;
+    maxParts2 = 32;
+    emptyHash = new Uint8Array([
+      227,
+      176,
+      196,
+      66,
+      152,
+      252,
+      28,
+      20,
+      154,
+      251,
+      244,
+      200,
+      153,
+      111,
+      185,
+      36,
+      39,
+      174,
+      65,
+      228,
+      100,
+      155,
+      147,
+      76,
+      164,
+      149,
+      153,
+      27,
+      120,
+      82,
+      184,
+      85
+    ]);
+    hashSize = 32;
+    parts2 = map2({ hash: bytes2(hashSize), size: uint2(maxInputBytes) });
+    emptyBlob = { hash: emptyHash, size: 0 };
+    blob = (v, name) => {
+      const b = parts2(v, name);
+      checkBlob(b, name);
+      return b;
+    };
+  }
+});
+
 // ../src/market/reason.ts
 var Refused2;
 var init_reason2 = __esm({
@@ -7243,6 +6967,282 @@ var init_reason2 = __esm({
         this.reason = reason2;
       }
     };
+  }
+});
+
+// ../src/compute/most.ts
+var moduleBytes, jobBytes, fuel, memoryPages, outputBytes, files, depth, wallMillis;
+var init_most = __esm({
+  "../src/compute/most.ts"() {
+    "use strict";
+    moduleBytes = 64 << 20;
+    jobBytes = 48 << 10;
+    fuel = 1n << 62n;
+    memoryPages = 65535;
+    outputBytes = 1 << 30;
+    files = 1 << 14;
+    depth = 1 << 18;
+    wallMillis = 7 * 24 * 60 * 60 * 1e3;
+  }
+});
+
+// ../src/compute/job.ts
+function defaultLimits() {
+  return { fuel: 10000000000n, memory_pages: 8192, output_bytes: 64 << 20, files: 1024, depth: 4096, wall_ms: 6e5 };
+}
+function newJob(module, moduleSize) {
+  return {
+    v: 1,
+    module,
+    module_size: moduleSize,
+    args: [],
+    env: [],
+    stdin: emptyBlob,
+    files: [],
+    limits: defaultLimits(),
+    seed: new Uint8Array(32),
+    start: 0n,
+    tariff: tariff1
+  };
+}
+function encodeJob(j) {
+  checkJob(j);
+  const b = encode(j);
+  if (b.length > jobBytes) throw invalid(`job: ${b.length} bytes, at most ${jobBytes}`);
+  return b;
+}
+function decodeJob(b) {
+  if (b.length > jobBytes) throw invalid(`job: ${b.length} bytes, at most ${jobBytes}`);
+  const j = read2(b, shape, "job");
+  checkJob(j);
+  return j;
+}
+function hashJob(j) {
+  return sha256(encodeJob(j));
+}
+function checkJob(j) {
+  if (j.tariff !== tariff1) throw invalid(`job: tariff ${j.tariff}, only ${tariff1} is known`);
+  within2("module_size", j.module_size, 8, moduleBytes);
+  if (j.module.length !== hashSize || j.seed.length !== 32) throw invalid("job: module and seed have 32 bytes");
+  if (j.entry !== void 0 && (j.entry === "" || utf8(j.entry).length > maxEntry || j.entry.startsWith(reserved))) {
+    throw invalid(`job: an entry of 1 to ${maxEntry} bytes that does not begin with ${reserved}`);
+  }
+  within2("start", j.start, 0, maxStart);
+  const l = j.limits;
+  within2("fuel", l.fuel, 1, fuel);
+  within2("memory_pages", l.memory_pages, 1, memoryPages);
+  within2("output_bytes", l.output_bytes, 0, outputBytes);
+  within2("files", l.files, 0, files);
+  within2("depth", l.depth, 1, depth);
+  within2("wall_ms", l.wall_ms, 1, wallMillis);
+  checkStrings(j.args, j.env);
+  checkBlob(j.stdin, "stdin");
+  checkFiles(j);
+}
+function within2(name, got, least2, most2) {
+  if (!(got >= least2 && got <= most2)) throw invalid(`job: ${name} is ${got}, not ${least2} to ${most2}`);
+}
+function checkStrings(args2, env) {
+  let total = 0;
+  for (const strings of [args2, env]) {
+    if (strings.length > maxArgs) throw invalid(`job: ${strings.length} arguments or environment entries, at most ${maxArgs}`);
+    for (const s2 of strings) {
+      if (s2.includes("\0")) throw invalid("job: NUL in an argument or environment entry");
+      total += utf8(s2).length + 1;
+    }
+  }
+  if (total > maxArgBytes) throw invalid(`job: ${total} bytes of arguments and environment, at most ${maxArgBytes}`);
+  const names = /* @__PURE__ */ new Set();
+  for (const s2 of env) {
+    const at2 = s2.indexOf("=");
+    if (at2 < 1) throw invalid("job: an environment entry that is not NAME=VALUE");
+    names.add(s2.slice(0, at2));
+  }
+  if (names.size < env.length) throw invalid("job: a name twice in the environment");
+}
+function checkFiles(j) {
+  if (j.files.length > maxInputs) throw invalid(`job: ${j.files.length} input files, at most ${maxInputs}`);
+  let total = j.stdin.size;
+  const folders = /* @__PURE__ */ new Set();
+  for (const f of j.files) {
+    checkPath(f.path);
+    if (f.path === "out" || f.path.startsWith("out/")) throw invalid("job: an input in the output folder");
+    checkBlob(f, f.path);
+    total += f.size;
+    for (const folder of parents(f.path)) folders.add(folder);
+  }
+  if (total > maxInputBytes) throw invalid(`job: ${total} bytes of inputs, at most ${maxInputBytes}`);
+  checkSorted(j.files.map((f) => f.path));
+  if (j.files.some((f) => folders.has(f.path))) throw invalid("job: a path that is a file and a folder");
+  if (j.files.length + folders.size > j.limits.files) {
+    throw invalid(`job: limit files is ${j.limits.files}, the inputs alone are ${j.files.length + folders.size}`);
+  }
+}
+var tariff1, maxEntry, maxArgs, maxArgBytes, maxInputs, maxStart, reserved, limits, file, shape;
+var init_job = __esm({
+  "../src/compute/job.ts"() {
+    "use strict";
+    init_bytes();
+    init_cbor();
+    init_shape();
+    init_blob();
+    init_most();
+    tariff1 = 1;
+    maxEntry = 128;
+    maxArgs = 256;
+    maxArgBytes = 32 << 10;
+    maxInputs = 512;
+    maxStart = 1n << 62n;
+    reserved = "sea:";
+    limits = map2({
+      fuel: wide,
+      memory_pages: uint2(memoryPages),
+      output_bytes: uint2(outputBytes),
+      files: uint2(files),
+      depth: uint2(depth),
+      wall_ms: uint2(wallMillis)
+    });
+    file = map2({ path: text2(1, 1024), hash: bytes2(hashSize), size: uint2(maxInputBytes) });
+    shape = map2({
+      v: version,
+      module: bytes2(hashSize),
+      module_size: uint2(moduleBytes),
+      entry: optional(text2(1, maxEntry)),
+      args: list(text2(0, maxArgBytes), maxArgs),
+      env: list(text2(0, maxArgBytes), maxArgs),
+      stdin: blob,
+      files: list(file, maxInputs),
+      limits,
+      seed: bytes2(32),
+      start: wide,
+      tariff: uint2()
+    });
+  }
+});
+
+// ../src/compute/result.ts
+function encodeOutcome(o) {
+  checkOutcome(o);
+  return encode(o);
+}
+function decodeOutcome(b) {
+  if (b.length > maxOutcomeBytes) throw invalid(`outcome: ${b.length} bytes, at most ${maxOutcomeBytes}`);
+  const o = read2(b, shape2, "outcome");
+  checkOutcome(o);
+  return o;
+}
+function hashOutcome(o) {
+  return sha256(encodeOutcome(o));
+}
+function checkEnd(e, exit) {
+  if (e !== "exit" && exit !== 0) throw invalid(`end ${e} with exit code ${exit}`);
+}
+function checkOutcome(o) {
+  checkEnd(o.end, o.code);
+  if (o.end === "trap" !== (o.trap !== "")) throw invalid(`end ${o.end} with trap ${JSON.stringify(o.trap)}`);
+  checkBlob(o.stdout, "stdout");
+  checkBlob(o.stderr, "stderr");
+  if (o.files.length > files) throw invalid(`${o.files.length} files, at most ${files}`);
+  let total = o.stdout.size + o.stderr.size;
+  const folders = /* @__PURE__ */ new Set();
+  for (const f of o.files) {
+    checkPath(f.path);
+    checkBlob(f, f.path);
+    if (f.dir && f.size > 0) throw invalid("an output folder with bytes");
+    const at2 = f.path.lastIndexOf("/");
+    if (at2 >= 0 && !folders.has(f.path.slice(0, at2))) throw invalid("an output file in no folder");
+    if (f.dir) folders.add(f.path);
+    total += f.size;
+  }
+  checkSorted(o.files.map((f) => f.path));
+  if (total > outputBytes) throw invalid(`${total} bytes of output, at most ${outputBytes}`);
+}
+var ends, trapWords, maxOutcomeBytes, word2, end, code, outFile, shape2;
+var init_result = __esm({
+  "../src/compute/result.ts"() {
+    "use strict";
+    init_bytes();
+    init_cbor();
+    init_shape();
+    init_blob();
+    init_most();
+    ends = ["exit", "trap", "out_of_fuel", "output_limit", "interrupted"];
+    trapWords = [
+      "unreachable",
+      "memory_bounds",
+      "table_access",
+      "divide_by_zero",
+      "integer_overflow",
+      "call_depth",
+      "bad_pointer"
+    ];
+    maxOutcomeBytes = 20 << 20;
+    word2 = (words) => (v, name) => {
+      if (typeof v !== "string" || !words.includes(v)) throw invalid(`${name}: not a word that is known`);
+      return v;
+    };
+    end = word2(ends);
+    code = (v, name) => {
+      if (typeof v !== "number" || v !== (v | 0) || Object.is(v, -0)) throw invalid(`${name}: not a number of 32 bits`);
+      return v;
+    };
+    outFile = map2({ path: text2(1, 1024), dir: bool, hash: bytes2(hashSize), size: uint2(outputBytes) });
+    shape2 = map2({
+      v: version,
+      end,
+      code,
+      trap: word2(["", ...trapWords]),
+      stdout: blob,
+      stderr: blob,
+      files: list(outFile, files)
+    });
+  }
+});
+
+// ../src/compute/receipt.ts
+function encodeReceipt(r) {
+  checkReceipt(r);
+  return encode(r);
+}
+function decodeReceipt(b) {
+  const r = read2(b, shape3, "receipt");
+  checkReceipt(r);
+  return r;
+}
+function signReceipt(r, signer) {
+  return Statement.sign(signer, receiptPurpose, encodeReceipt(r));
+}
+async function openReceipt(s2) {
+  return decodeReceipt(await s2.open(receiptPurpose));
+}
+function checkReceipt(r) {
+  if (r.fuel > fuel) throw invalid(`receipt: fuel is ${r.fuel}, at most ${fuel} is possible`);
+  if (r.tariff !== tariff1) throw invalid(`receipt: tariff ${r.tariff}, only ${tariff1} is known`);
+  checkEnd(r.end, r.code);
+}
+var receiptPurpose, shape3;
+var init_receipt = __esm({
+  "../src/compute/receipt.ts"() {
+    "use strict";
+    init_cbor();
+    init_shape();
+    init_statement();
+    init_blob();
+    init_job();
+    init_most();
+    init_result();
+    receiptPurpose = "sea/receipt/1";
+    shape3 = map2({
+      v: version,
+      job: bytes2(hashSize),
+      result: bytes2(hashSize),
+      end,
+      code,
+      fuel: wide,
+      peak_pages: uint2(memoryPages),
+      tariff: uint2(),
+      engine: text2(0, 128)
+    });
   }
 });
 
@@ -8482,19 +8482,18 @@ var init_buyer = __esm({
       #ledger;
       #book;
       #memory;
-      #shelf;
+      /** shelf is what sellers fetch from. A Seller on the same node uses it too. */
+      shelf = new Shelf();
       #trades = /* @__PURE__ */ new Map();
       // by order in hex
       #running = /* @__PURE__ */ new Map();
       // by id
-      /** shelf is one of its own, or that of a Seller on the same node. */
-      constructor(node2, ledger2, book, memory, shelf = new Shelf()) {
-        this.#shelf = shelf;
+      constructor(node2, ledger2, book, memory) {
         this.#node = node2;
         this.#ledger = ledger2;
         this.#book = book;
         this.#memory = memory;
-        node2.handle(get2, this.#shelf.serve);
+        node2.handle(get2, this.shelf.serve);
         node2.handle(due2, async (body4, from2) => {
           const { order: order3 } = read2(body4, due, due2);
           const t = this.#trades.get(toHex(order3));
@@ -8503,10 +8502,6 @@ var init_buyer = __esm({
           const kept = [...this.#book.jobs].some((r) => r.order?.hash === toHex(order3) && from2.addr.toString() === r.order.at);
           return encode({ known: ours || kept || (await ledger2.paid(from2.node, order3)).ours > 0n });
         });
-      }
-      /** shelf is what sellers fetch from. */
-      get shelf() {
-        return this.#shelf;
       }
       /** close serves no more. Sellers of jobs that are being bought cannot fetch their inputs any more. */
       close() {
@@ -8670,7 +8665,7 @@ var init_buyer = __esm({
       }
       /** #follow follows an order to its end. Failed says that others may be asked; Refused is thrown when not. */
       async #follow(r, s2, q, trade, stop) {
-        const unshare = this.#shelf.share(q.seller, s2.blobs);
+        const unshare = this.shelf.share(q.seller, s2.blobs);
         this.#trades.set(toHex(trade.hash), { seller: q.seller, trade });
         try {
           return await trade.run();
@@ -8929,6 +8924,14 @@ var init_sea = __esm({
 // src/join.ts
 init_bytes();
 
+// ../src/index.ts
+init_sea();
+init_sea();
+var sea = new Sea();
+
+// src/join.ts
+init_spec();
+
 // ../src/compute/engine.ts
 init_error();
 init_blob();
@@ -9019,12 +9022,12 @@ var Engine = class {
       const hash3 = await hashJob(own);
       const order3 = {
         job: own,
-        module: await load("the module", { hash: own.module, size: own.module_size }, blobs),
-        stdin: await load("stdin", own.stdin, blobs),
+        module: await load2("the module", { hash: own.module, size: own.module_size }, blobs),
+        stdin: await load2("stdin", own.stdin, blobs),
         files: [],
         stopAt: live.stopAt ?? 0n
       };
-      for (const f of own.files) order3.files.push(await load(`input file ${f.path}`, f, blobs));
+      for (const f of own.files) order3.files.push(await load2(`input file ${f.path}`, f, blobs));
       if (this.#closed || live.signal?.aborted) throw new SeaError("cancelled", "the job was cancelled before it began");
       const done4 = await this.#do(order3, live);
       return new Result(hash3, own.tariff, done4, await outcomeOf(done4), engineName());
@@ -9125,63 +9128,6 @@ function engineName() {
   const agent = globalThis.navigator?.userAgent ?? "";
   return `browser ${agent.replace(/[^ -~]/g, "")}`.slice(0, 128);
 }
-
-// ../src/index.ts
-init_sea();
-init_sea();
-var sea = new Sea();
-
-// ../src/market/rest.ts
-var Rest = class {
-  #machine;
-  #change;
-  #rules;
-  #battery;
-  #why = "";
-  #closed = false;
-  #look = () => this.#compare();
-  /** change is called whenever why has changed. */
-  constructor(rules, change, machine = globalThis) {
-    this.#rules = rules;
-    this.#change = change;
-    this.#machine = machine;
-    machine.document.addEventListener("visibilitychange", this.#look);
-    void machine.navigator.getBattery?.().then(
-      (battery) => {
-        if (this.#closed) return;
-        this.#battery = battery;
-        battery.addEventListener("chargingchange", this.#look);
-        this.#compare();
-      },
-      () => {
-      }
-      // it does not tell
-    );
-    this.#compare();
-  }
-  /** why is the present reason. */
-  get why() {
-    return this.#why;
-  }
-  /** rules sets others. */
-  set rules(rules) {
-    this.#rules = rules;
-    this.#compare();
-  }
-  close() {
-    this.#closed = true;
-    this.#machine.document.removeEventListener("visibilitychange", this.#look);
-    this.#battery?.removeEventListener("chargingchange", this.#look);
-  }
-  #compare() {
-    const hidden = this.#rules.hidden && this.#machine.document.visibilityState === "hidden";
-    const battery = this.#rules.battery && !this.#battery?.charging;
-    const why = hidden ? "hidden" : battery ? "battery" : "";
-    if (why === this.#why) return;
-    this.#why = why;
-    this.#change(why);
-  }
-};
 
 // ../src/market/seller.ts
 init_bytes();
@@ -9824,9 +9770,67 @@ function sleep(ms) {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-// src/join.ts
+// ../src/sell.ts
 init_shop();
-init_spec();
+
+// ../src/market/rest.ts
+var Rest = class {
+  #machine;
+  #change;
+  #rules;
+  #battery;
+  #why = "";
+  #closed = false;
+  #look = () => this.#compare();
+  /** change is called whenever why has changed. */
+  constructor(rules, change, machine = globalThis) {
+    this.#rules = rules;
+    this.#change = change;
+    this.#machine = machine;
+    machine.document.addEventListener("visibilitychange", this.#look);
+    void machine.navigator.getBattery?.().then(
+      (battery) => {
+        if (this.#closed) return;
+        this.#battery = battery;
+        battery.addEventListener("chargingchange", this.#look);
+        this.#compare();
+      },
+      () => {
+      }
+      // it does not tell
+    );
+    this.#compare();
+  }
+  /** why is the present reason. */
+  get why() {
+    return this.#why;
+  }
+  /** rules sets others. */
+  set rules(rules) {
+    this.#rules = rules;
+    this.#compare();
+  }
+  close() {
+    this.#closed = true;
+    this.#machine.document.removeEventListener("visibilitychange", this.#look);
+    this.#battery?.removeEventListener("chargingchange", this.#look);
+  }
+  #compare() {
+    const hidden = this.#rules.hidden && this.#machine.document.visibilityState === "hidden";
+    const battery = this.#rules.battery && !this.#battery?.charging;
+    const why = hidden ? "hidden" : battery ? "battery" : "";
+    if (why === this.#why) return;
+    this.#why = why;
+    this.#change(why);
+  }
+};
+
+// ../src/sell.ts
+async function sell(sea3, engine2, terms2 = {}) {
+  const node2 = await sea3.node();
+  const { ledger: ledger2, buyer: buyer2 } = await sea3.shop();
+  return Seller.open(node2, ledger2, engine2, buyer2.shelf, await storeOf("sales", node2.signer), { ...defaultTerms, ...terms2 });
+}
 
 // src/dom.ts
 var handlers = /* @__PURE__ */ new WeakMap();
@@ -10100,6 +10104,7 @@ var longest = 500;
 var numbers = [1e6, 5e6, 2e7];
 var cap = 2;
 var main = document.querySelector("main");
+var sea2 = new Sea();
 var trouble = "";
 var node;
 var buyer;
@@ -10116,7 +10121,6 @@ var run2;
 var lines = [];
 async function join() {
   if (!isSecureContext) throw new Error("Browsers give pages their cryptography over https:// or on this very machine only. Open this page there.");
-  const sea2 = new Sea();
   node = await sea2.node();
   ({ ledger, buyer } = await sea2.shop());
   ledger.watchers.add(draw2);
@@ -10171,7 +10175,7 @@ function draw2() {
       ),
       h("div", { class: "aside" }, sonar({ address: here || "00000000", peers: near, near: {} }), ways(near))
     ),
-    h("div", { class: "columns" }, talk(), h("div", { class: "stack" }, work2(near.length > 0), sell(near.length > 0)))
+    h("div", { class: "columns" }, talk(), h("div", { class: "stack" }, work2(near.length > 0), sell2(near.length > 0)))
   );
   main.removeAttribute("aria-busy");
 }
@@ -10304,7 +10308,7 @@ async function engine() {
   const rewriter = await WebAssembly.compile(await fetched("meter.wasm"));
   return new Engine(() => new Worker("worker.js", { type: "module" }), rewriter);
 }
-function sell(online) {
+function sell2(online) {
   const sales = [...seller?.sales ?? []].reverse();
   const earned = sales.reduce((sum, s2) => sum + (s2.state === "paid" ? s2.cost : 0n), 0n);
   const state2 = !selling ? "off" : !seller ? "starting" : resting ? `rests: ${resting}` : sales.some((s2) => s2.open) ? "at work" : "waiting for work";
@@ -10345,7 +10349,7 @@ async function toggle() {
     const w = await worker;
     w.share(share / 100);
     if (!seller) {
-      seller = await Seller.open(node, ledger, w, buyer.shelf, await storeOf("sales", node.signer));
+      seller = await sell(sea2, w);
       seller.changed = draw2;
       const rest3 = new Rest({ hidden: true, battery: typeof navigator.getBattery === "function" }, (why) => {
         resting = why;

@@ -2,17 +2,14 @@
 // channel, buys a run of a program, runs it again to recompute the bill, and sells.
 
 import { toHex } from "../../src/bytes.ts";
-import { Engine } from "../../src/compute/engine.ts";
 import { type Channel, Sea } from "../../src/index.ts";
 import { type Ledger } from "../../src/ledger/ledger.ts";
 import { type Buyer } from "../../src/market/buyer.ts";
-import { Rest } from "../../src/market/rest.ts";
-import { Seller } from "../../src/market/seller.ts";
-import { storeOf } from "../../src/market/shop.ts";
 import { type Progress, specOf } from "../../src/market/spec.ts";
 import { type Bought } from "../../src/market/trade.ts";
 import { type HashAddress } from "../../src/node/addr.ts";
 import { type Node } from "../../src/node/node.ts";
+import { Engine, Rest, sell as open, type Seller } from "../../src/sell.ts";
 import { type Child, h, show } from "./dom.ts";
 import { clock, count, credits, fuel, short } from "./format.ts";
 import { card, glyph, meter, pairs, pill, statePill, tile, tiles, wave, who } from "./parts.ts";
@@ -44,6 +41,7 @@ interface Run {
 
 const main = document.querySelector("main")!;
 
+const sea = new Sea();
 let trouble = ""; // why the tab is no peer
 let node: Node | undefined;
 let buyer: Buyer | undefined;
@@ -61,7 +59,6 @@ const lines: Line[] = [];
 
 async function join(): Promise<void> {
 	if (!isSecureContext) throw new Error("Browsers give pages their cryptography over https:// or on this very machine only. Open this page there.");
-	const sea = new Sea();
 	node = await sea.node();
 	({ ledger, buyer } = await sea.shop());
 	ledger.watchers.add(draw);
@@ -254,7 +251,7 @@ async function toggle(): Promise<void> {
 		const w = await worker;
 		w.share(share / 100);
 		if (!seller) {
-			seller = await Seller.open(node!, ledger!, w, buyer!.shelf, await storeOf("sales", node!.signer));
+			seller = await open(sea, w);
 			seller.changed = draw;
 			const rest = new Rest({ hidden: true, battery: typeof (navigator as { getBattery?: unknown }).getBattery === "function" }, (why) => {
 				resting = why;

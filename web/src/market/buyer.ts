@@ -81,18 +81,17 @@ export class Buyer {
 	readonly #ledger: Ledger;
 	readonly #book: Book;
 	readonly #memory: Memory;
-	readonly #shelf: Shelf;
+	/** shelf is what sellers fetch from. A Seller on the same node uses it too. */
+	readonly shelf = new Shelf();
 	readonly #trades = new Map<string, { seller: Bytes; trade: Trade }>(); // by order in hex
 	readonly #running = new Map<string, Running>(); // by id
 
-	/** shelf is one of its own, or that of a Seller on the same node. */
-	constructor(node: Home, ledger: Ledger, book: Book, memory: Memory, shelf: Shelf = new Shelf()) {
-		this.#shelf = shelf;
+	constructor(node: Home, ledger: Ledger, book: Book, memory: Memory) {
 		this.#node = node;
 		this.#ledger = ledger;
 		this.#book = book;
 		this.#memory = memory;
-		node.handle(Scope.get, this.#shelf.serve);
+		node.handle(Scope.get, this.shelf.serve);
 		node.handle(Scope.due, async (body, from) => {
 			const { order } = read(body, due, Scope.due);
 			const t = this.#trades.get(toHex(order));
@@ -101,11 +100,6 @@ export class Buyer {
 			const kept = [...this.#book.jobs].some((r) => r.order?.hash === toHex(order) && from.addr.toString() === r.order.at);
 			return encode({ known: ours || kept || (await ledger.paid(from.node, order)).ours > 0n });
 		});
-	}
-
-	/** shelf is what sellers fetch from. */
-	get shelf(): Shelf {
-		return this.#shelf;
 	}
 
 	/** close serves no more. Sellers of jobs that are being bought cannot fetch their inputs any more. */
@@ -278,7 +272,7 @@ export class Buyer {
 
 	/** #follow follows an order to its end. Failed says that others may be asked; Refused is thrown when not. */
 	async #follow(r: JobRecord, s: Spec, q: Deal, trade: Trade, stop: AbortSignal): Promise<Bought | Failed> {
-		const unshare = this.#shelf.share(q.seller, s.blobs);
+		const unshare = this.shelf.share(q.seller, s.blobs);
 		this.#trades.set(toHex(trade.hash), { seller: q.seller, trade });
 		try {
 			return await trade.run();
