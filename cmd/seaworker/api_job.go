@@ -66,7 +66,7 @@ func (a *api) getJobs(r *http.Request, _ none) ([]market.Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.d.market.Book().Jobs(n)
+	return a.d.market.Book().Jobs(n, r.URL.Query().Get("alone") == "true")
 }
 
 // newest reads ?newest=, how many of a list are wanted: at most maxListed.

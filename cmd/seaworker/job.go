@@ -24,14 +24,17 @@ func newJob(c *cli) *cobra.Command {
 }
 
 func newJobList(c *cli) *cobra.Command {
-	return &cobra.Command{
-		Use:     "list",
-		Short:   "List the jobs, newest first",
+	var maps bool
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the jobs, newest first",
+		Long: `List the jobs, newest first, the last thousand at most. The jobs of maps are left
+out: "seaworker map list" has a line for each map.`,
 		Example: "  seaworker job list",
 		Args:    exactArgs(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var jobs []market.Job
-			if err := c.read(cmd.Context(), "/jobs", &jobs); err != nil {
+			if err := c.read(cmd.Context(), fmt.Sprintf("/jobs?alone=%t", !maps), &jobs); err != nil {
 				return err
 			}
 			if c.json {
@@ -49,6 +52,8 @@ func newJobList(c *cli) *cobra.Command {
 			return c.table("JOB\tCREATED\tPROGRAM\tSTATE\tREASON\tFUEL\tCOST\tSELLER", rows)
 		},
 	}
+	cmd.Flags().BoolVar(&maps, "maps", false, "also those of maps")
+	return cmd
 }
 
 func newJobShow(c *cli) *cobra.Command {

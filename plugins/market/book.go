@@ -98,13 +98,22 @@ func OpenBook(st *state.Store, blobs *storage.Storage) (*Book, error) {
 	return b, nil
 }
 
-// Jobs lists the newest jobs, at most limit, without their histories.
-func (b *Book) Jobs(limit int) ([]Job, error) {
+// Jobs lists the newest jobs, at most limit, without their histories. alone leaves
+// out those that maps bought.
+func (b *Book) Jobs(limit int, alone bool) ([]Job, error) {
+	var index []jobKey
 	b.mu.Lock()
-	index := slices.Clone(b.index[max(0, len(b.index)-limit):])
+	for _, k := range slices.Backward(b.index) {
+		if len(index) == limit {
+			break
+		}
+		if !alone || !k.mapped {
+			index = append(index, k)
+		}
+	}
 	b.mu.Unlock()
 	jobs := make([]Job, 0, len(index))
-	for _, k := range slices.Backward(index) {
+	for _, k := range index {
 		j, err := b.Job(k.id)
 		if errors.Is(err, ErrNoJob) {
 			continue // forgotten meanwhile
@@ -157,7 +166,7 @@ func (b *Book) Find(prefix string) (Job, error) {
 // FindReceipt returns the job whose receipt's hash begins with prefix, looking
 // at the newest first. Errors are ErrNoJob and ErrAmbiguous.
 func (b *Book) FindReceipt(prefix string) (Job, error) {
-	jobs, err := b.Jobs(2 * maxJobs)
+	jobs, err := b.Jobs(2*maxJobs, false)
 	if err != nil {
 		return Job{}, err
 	}

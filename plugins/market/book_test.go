@@ -68,7 +68,7 @@ func TestBookIsBounded(t *testing.T) {
 	has(false, maxJobs, 6, 100_004+many)
 	has(true, maxJobs, 105, 104+many) // and they have left it
 
-	jobs, err := buyer.book.Jobs(20)
+	jobs, err := buyer.book.Jobs(20, false)
 	if err != nil || len(jobs) != 20 || jobs[0].Created.UnixMilli() != 100_004+many {
 		t.Errorf("%d jobs, %v", len(jobs), err)
 	}
@@ -106,6 +106,9 @@ func TestJobsOfMaps(t *testing.T) {
 			t.Errorf("job %s of a map: %v, want %v", k.id.Short(), k.mapped, want)
 		}
 	}
+	if jobs, err := buyer.book.Jobs(10, true); err != nil || len(jobs) != 1+len(parts) {
+		t.Errorf("%d jobs that no map bought, %v; want one and its %d parts", len(jobs), err, len(parts))
+	}
 }
 
 // TestOldJobs opens a store in which the keys do not tell who bought a job, as
@@ -130,7 +133,7 @@ func TestOldJobs(t *testing.T) {
 	}
 	buyer.halt()
 	buyer.start()
-	jobs, err := buyer.book.Jobs(10)
+	jobs, err := buyer.book.Jobs(10, false)
 	if err != nil || len(jobs) != 1 || jobs[0].ID != r.ID || buyer.book.index[0].mapped {
 		t.Errorf("%+v, %v", jobs, err)
 	}

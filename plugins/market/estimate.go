@@ -57,7 +57,7 @@ type run struct {
 // were not cut off.
 func (b *Book) Estimate(s Spec) (Estimate, error) {
 	s = s.withDefaults()
-	past, err := b.Jobs(maxPast)
+	past, err := b.Jobs(maxPast, false)
 	if err != nil {
 		return Estimate{}, err
 	}

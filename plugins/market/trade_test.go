@@ -349,7 +349,7 @@ func TestSubmitRefuses(t *testing.T) {
 			t.Errorf("%s: got %v, want %s", test.name, err, test.want)
 		}
 	}
-	if jobs, err := buyer.book.Jobs(10); err != nil || len(jobs) != 0 {
+	if jobs, err := buyer.book.Jobs(10, false); err != nil || len(jobs) != 0 {
 		t.Errorf("%d jobs, %v", len(jobs), err)
 	}
 	if _, pinned := buyer.blobs.Usage(); pinned != 0 {
