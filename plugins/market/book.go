@@ -33,8 +33,9 @@ type Book struct {
 	blobs *storage.Storage
 	jobs  *state.Table
 
-	papers  *papers
-	modules *state.Table // by order, of those that were paid and are forgotten: see ModuleOf
+	papers    *papers      // of jobs that were bought for themselves
+	mapPapers *papers      // and of those of maps
+	modules   *state.Table // by order, of those that were paid and are forgotten: see ModuleOf
 
 	mu    sync.Mutex // guards what follows
 	index []jobKey   // oldest first
@@ -81,11 +82,15 @@ func OpenBook(st *state.Store, blobs *storage.Storage) (*Book, error) {
 	if err != nil {
 		return nil, err
 	}
-	papers, err := openPapers(st)
+	papers, err := openPapers(st, "market/papers")
 	if err != nil {
 		return nil, err
 	}
-	b := &Book{store: st, blobs: blobs, jobs: jobs, modules: modules, papers: papers, live: map[ID]*job{}}
+	mapPapers, err := openPapers(st, "market/mappapers")
+	if err != nil {
+		return nil, err
+	}
+	b := &Book{store: st, blobs: blobs, jobs: jobs, modules: modules, papers: papers, mapPapers: mapPapers, live: map[ID]*job{}}
 	err = jobs.Scan(nil, func(key, _ []byte) bool {
 		if k, ok := readJobKey(key); ok {
 			b.index = append(b.index, k)
@@ -189,11 +194,10 @@ func (b *Book) FindReceipt(prefix string) (Job, error) {
 func (b *Book) record(id ID) (*jobRecord, error) {
 	b.mu.Lock()
 	live := b.live[id]
-	var key []byte
+	var k jobKey
 	if live == nil {
-		for _, k := range slices.Backward(b.index) { // mostly one of the newest
+		for _, k = range slices.Backward(b.index) { // mostly one of the newest
 			if k.id == id {
-				key = k.bytes()
 				break
 			}
 		}
@@ -202,17 +206,22 @@ func (b *Book) record(id ID) (*jobRecord, error) {
 	if live != nil {
 		return live.copy(), nil
 	}
-	if key == nil {
+	if k.id != id {
 		return nil, fmt.Errorf("%w: %s", ErrNoJob, id.Short())
 	}
-	raw, err := b.jobs.Get(key)
+	raw, err := b.jobs.Get(k.bytes())
 	if err != nil {
 		return nil, err
 	}
 	if raw == nil {
 		return nil, fmt.Errorf("%w: %s", ErrNoJob, id.Short())
 	}
-	return decodeJob(raw)
+	r, err := decodeJob(raw)
+	if err != nil {
+		return nil, err
+	}
+	r.mapped = k.mapped
+	return r, nil
 }
 
 // Log opens what has arrived of a stream, also while the job runs; until then,
@@ -441,4 +450,5 @@ func (b *Book) settle(id ID) {
 		j.update(func(*jobRecord) {})
 	}
 	b.papers.ended(id)
+	b.mapPapers.ended(id)
 }

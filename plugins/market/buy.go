@@ -149,13 +149,13 @@ func (m *Market) tryBuy(ctx context.Context, j *job, r *jobRecord) (no *Refused,
 			for _, q := range quotes {
 				kept = append(kept, q.papers()...)
 			}
-			m.keepPapers(r.ID, kept...)
+			m.keepPapers(r, kept...)
 			return nil, true, err
 		}
 		kept = append(kept, q.papers()...)
 		refusals = append(refusals, quotedRefusal{q, no})
 	}
-	m.keepPapers(r.ID, kept...)
+	m.keepPapers(r, kept...)
 	j.update(func(r *jobRecord) {
 		for _, f := range refusals {
 			r.event(eventRecord{Text: clip(f.no.Text), Reason: f.no.Reason, Seller: f.Seller, Try: f.no.Try})

@@ -336,14 +336,14 @@ func (t *trade) refused(ctx context.Context, f follow) error {
 	}
 	t.giveUp(ctx, f.Release)
 	if !slices.Contains(dropped, no.Reason) {
-		t.m.keepPapers(t.r.ID, paper{"refusal", st})
+		t.m.keepPapers(t.r, paper{"refusal", st})
 		return refused
 	}
 	t.m.sellers.Forget(t.r.At)
 	if slices.Contains(early, no.Reason) {
 		t.j.refused = refused
 	}
-	t.m.keepPapers(t.r.ID, paper{"ask", *t.r.Ask}, paper{"quote", *t.r.Quote}, paper{"order", *t.r.Order}, paper{"refusal", st})
+	t.m.keepPapers(t.r, paper{"ask", *t.r.Ask}, paper{"quote", *t.r.Quote}, paper{"order", *t.r.Order}, paper{"refusal", st})
 	count, owed := 0, t.m.owed(t.j.copy(), t.j.seen().vouched)
 	t.j.update(func(r *jobRecord) {
 		r.State, r.Reason, r.Error = Asking, no.Reason, clip(refused.Text)

@@ -16,7 +16,8 @@ const (
 	papersVersion = 1
 
 	// maxPapers is how many statements of negotiations that came to nothing are
-	// kept, the newest of all jobs, at about 600 bytes each; maxJobPapers how
+	// kept, the newest of all jobs that were bought for themselves and as many of
+	// those of maps, at about 600 bytes each; maxJobPapers how
 	// many of one job. Those of the order that was delivered, and of up to
 	// maxTried that were not, are the job's own and kept as long as it is.
 	maxPapers    = 10_000
@@ -60,8 +61,8 @@ type papers struct {
 	of    map[ID]int // how many of each job that runs
 }
 
-func openPapers(st *state.Store) (*papers, error) {
-	table, err := st.Table("market/papers", papersVersion)
+func openPapers(st *state.Store, name string) (*papers, error) {
+	table, err := st.Table(name, papersVersion)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +148,7 @@ func (b *Book) Signed(id ID) ([]Paper, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := b.papers.list(id)
+	all, err := b.papersOf(r).list(id)
 	if err != nil {
 		return nil, err
 	}
@@ -215,13 +216,21 @@ func (p paper) show(at int64) Paper {
 }
 
 // keepPapers writes down what was signed for a job to no end.
-func (m *Market) keepPapers(id ID, all ...paper) {
+func (m *Market) keepPapers(r *jobRecord, all ...paper) {
 	if len(all) == 0 {
 		return
 	}
-	if err := m.book.papers.keep(id, all); err != nil {
-		m.log.Warn("cannot keep what was signed", "job", id.Short(), "err", err)
+	if err := m.book.papersOf(r).keep(r.ID, all); err != nil {
+		m.log.Warn("cannot keep what was signed", "job", r.ID.Short(), "err", err)
 	}
+}
+
+// papersOf is where a job's papers are.
+func (b *Book) papersOf(r *jobRecord) *papers {
+	if r.mapped {
+		return b.mapPapers
+	}
+	return b.papers
 }
 
 // papers are what was signed between a seller that was asked and this node.

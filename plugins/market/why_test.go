@@ -133,7 +133,8 @@ func TestPapers(t *testing.T) {
 	}
 }
 
-// TestPapersBounded fills the ring and a job's share of it.
+// TestPapersBounded fills the ring of maps and a job's share of it. The jobs that were
+// bought for themselves have one of their own.
 func TestPapersBounded(t *testing.T) {
 	t.Parallel()
 	buyer, _ := among(t, 0)
@@ -141,7 +142,11 @@ func TestPapersBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := buyer.book.papers
+	alone := NewID()
+	if err := buyer.book.papers.keep(alone, []paper{{"refusal", st}}); err != nil {
+		t.Fatal(err)
+	}
+	p := buyer.book.mapPapers
 	many := make([]paper, maxJobPapers+10)
 	for i := range many {
 		many[i] = paper{"refusal", st}
@@ -167,7 +172,10 @@ func TestPapersBounded(t *testing.T) {
 	}
 	buyer.halt()
 	buyer.start()
-	again := buyer.book.papers
+	if all, err := buyer.book.papers.list(alone); err != nil || len(all) != 1 {
+		t.Errorf("%d of a job that was bought for itself are kept, %v", len(all), err)
+	}
+	again := buyer.book.mapPapers
 	if again.next != p.next || again.first != p.first {
 		t.Errorf("after a restart %d to %d, want %d to %d", again.first, again.next, p.first, p.next)
 	}
