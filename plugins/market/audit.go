@@ -334,8 +334,17 @@ func (a *audit) auditor(ctx context.Context, lot trust.Lot) (addr.Addr, bool) {
 			able = append(able, a.m.candidate(k.At, k.Seller))
 		}
 	}
-	best, ok := lot.Auditor(able, a.m.candidate(a.r.At, a.seller))
-	return best.At, ok
+	seller := a.m.candidate(a.r.At, a.seller)
+	for {
+		best, ok := lot.Auditor(able, seller)
+		if !ok {
+			return addr.Addr{}, false
+		}
+		if c, met := a.m.met(ctx, best.At, best.Key); met && !c.Same(seller) {
+			return best.At, true
+		}
+		able = slices.DeleteFunc(able, func(c trust.Candidate) bool { return c.Key == best.Key })
+	}
 }
 
 // waitPart waits for a job that was bought to check j. When j is to stop, so is

@@ -37,6 +37,7 @@ type credit interface {
 	SignVoucher(peer identity.Entity, lock identity.Hash, cum ledger.Amount, fuel uint64) (ledger.Voucher, error)
 	TakeVoucher(ctx context.Context, peer identity.Entity, v ledger.Voucher) error
 	Release(peer identity.Entity, lock identity.Hash, cum ledger.Amount) (ledger.Release, error)
+	Line(peer identity.Entity) ledger.Line
 	Lines() []ledger.Line
 	Fold(ctx context.Context, peer identity.Entity, lock identity.Hash, rel *ledger.Release) error
 	Granted(peer identity.Entity) bool

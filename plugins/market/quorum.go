@@ -69,19 +69,32 @@ func (r *jobRecord) reserved() (sum ledger.Amount) {
 	return sum
 }
 
-// candidate is a seller and whom it acts for, as far as its links tell.
+// candidate is a seller and whom it acts for, as far as its link tells, or the
+// certificate that it showed last.
 func (m *Market) candidate(at addr.Addr, key identity.Entity) trust.Candidate {
 	c := trust.Candidate{At: at, Key: key, Entity: key}
 	for _, l := range m.node.Links() {
 		if l.Peer.Node == key {
 			c.Entity = l.Peer.Entity
+			return c
 		}
+	}
+	if a := m.credit.Line(key).Acting; a != nil {
+		c.Entity = a.Entity
 	}
 	return c
 }
 
-// jurors are sellers that may run a job beside others, each for another owner, the
-// best first. Where those that are known are fewer than want, others are waited for.
+// met is candidate of a seller that is linked now, which is what tells whom it acts
+// for. ok is false when there is no way to it.
+func (m *Market) met(ctx context.Context, at addr.Addr, key identity.Entity) (c trust.Candidate, ok bool) {
+	err := m.connect(ctx, at)
+	return m.candidate(at, key), err == nil
+}
+
+// jurors are want sellers, or as many as there are, that may run a job beside others,
+// each for another owner, the best first. Where those that are known are fewer, others
+// are waited for.
 func (m *Market) jurors(ctx context.Context, s Spec, others []trust.Candidate, avoid []identity.Entity, want int) (all []known) {
 	for _, patient := range []bool{false, true} {
 		sellers, _ := m.find(ctx, s.To, patient)
@@ -91,15 +104,18 @@ func (m *Market) jurors(ctx context.Context, s Spec, others []trust.Candidate, a
 		all = nil
 		hands := slices.Clone(others)
 		for _, k := range sellers {
-			c := m.candidate(k.At, k.Seller)
-			if slices.Contains(avoid, k.Seller) || slices.ContainsFunc(hands, c.Same) {
+			if len(all) == want {
+				return all
+			}
+			if slices.Contains(avoid, k.Seller) || slices.ContainsFunc(hands, m.candidate(k.At, k.Seller).Same) {
+				continue
+			}
+			c, ok := m.met(ctx, k.At, k.Seller)
+			if !ok || slices.ContainsFunc(hands, c.Same) {
 				continue
 			}
 			hands = append(hands, c)
 			all = append(all, k)
-		}
-		if len(all) >= want {
-			break
 		}
 	}
 	return all
@@ -118,7 +134,7 @@ func (m *Market) quorumSpec(ctx context.Context, s Spec, avoid []identity.Entity
 		return s, refuse(NoSeller, "a quorum of %d wants as many sellers of different owners, and %d are within reach", k, len(all))
 	}
 	fuel := uint64(compute.MaxFuel)
-	for _, seller := range all[:k] {
+	for _, seller := range all {
 		o := seller.Offer
 		fuel = min(fuel, o.Caps.Fuel, s.priceOf(o).Covers(min(s.MaxCredit, o.Room), fuel))
 	}
@@ -298,7 +314,7 @@ func (q *quorum) buy(ctx context.Context, many int) (begun int, err error) {
 	s := r.Spec
 	s.Verify, s.OwnAudit, s.Fresh, s.Limits = "", false, true, q.job.Limits
 	sellers := q.m.jurors(ctx, s, others, r.Avoid, many)
-	for _, k := range sellers[:min(many, len(sellers))] {
+	for _, k := range sellers {
 		r := q.j.copy()
 		cost, err := q.bill()
 		if err != nil {
