@@ -16,7 +16,7 @@ import { Ledger } from "../src/ledger/ledger.ts";
 import { voucher } from "../src/ledger/lock.ts";
 import { maxMessage } from "../src/ledger/message.ts";
 import { takePush } from "../src/ledger/receive.ts";
-import { MemoryStore, type Store } from "../src/ledger/store.ts";
+import { MemoryStore } from "../src/ledger/store.ts";
 import { outboxFor } from "../src/ledger/sync.ts";
 import { Book } from "../src/market/book.ts";
 import { Buyer, type Home } from "../src/market/buyer.ts";
@@ -138,12 +138,15 @@ interface Run {
 	handlers: Map<string, Handler>;
 	buyer: Buyer;
 	buy(options?: RunOptions): ReturnType<Buyer["run"]>;
+	/** again is the tab after a crash: a buyer with what is kept at this moment. */
+	again(): Promise<{ ledger: Ledger; buyer: Buyer }>;
 }
 
 /** among runs with a buyer whose neighbours are sellers that do otherwise. */
-async function among(all: Lies[], run: (r: Run) => Promise<void>, store: Store = new MemoryStore()): Promise<void> {
+async function among(all: Lies[], run: (r: Run) => Promise<void>, store = new MemoryStore()): Promise<void> {
 	const signer = await Pair.generate(0);
-	const ledger = await Ledger.open(signer, new MemoryStore());
+	const kept = new MemoryStore();
+	let ledger = await Ledger.open(signer, kept);
 	const sellers = await Promise.all(all.map((lies) => Seller.make(lies)));
 	const handlers = new Map<string, Handler>();
 	const find = (to: HashAddress) => {
@@ -163,7 +166,12 @@ async function among(all: Lies[], run: (r: Run) => Promise<void>, store: Store =
 		handle: (scope, handler) => void (handler ? handlers.set(scope, handler) : handlers.delete(scope)),
 	};
 	const buyer = new Buyer(home, ledger, await Book.open(store), await Memory.open(store));
-	await run({ ledger, sellers, handlers, buyer, buy: (options) => buyer.run(new Uint8Array(8).fill(1), { fuel: 10_000_000, maxCredit: 1, ...options }) });
+	const again = async () => {
+		const jobs = store.copy();
+		ledger = await Ledger.open(signer, kept.copy());
+		return { ledger, buyer: new Buyer(home, ledger, await Book.open(jobs), await Memory.open(jobs)) };
+	};
+	await run({ ledger, sellers, handlers, buyer, again, buy: (options) => buyer.run(new Uint8Array(8).fill(1), { fuel: 10_000_000, maxCredit: 1, ...options }) });
 	buyer.close();
 	assert.equal(handlers.size, 0);
 }
@@ -323,6 +331,45 @@ test("what was vouched to one that fails counts in the cap for the next", async 
 		assert.ok(owed > 0n && owed <= 1000n);
 		assert.equal(line!.claim, -owed);
 		assert.equal(pack(voucher, unpack(sellers[0]!.newest!, voucher, "voucher")).length, 178);
+	});
+});
+
+test("a job that was vouched for goes on after a crash, and is paid once", async () => {
+	let crashed = false;
+	let bare = 0; // requests without a voucher, since
+	let die = (_: unknown) => {};
+	const dead = new Promise((resolve) => (die = resolve)); // what the seller says to the tab that is gone
+	let vouched = (_: Uint8Array) => {};
+	const voucherCame = new Promise<Uint8Array>((resolve) => (vouched = resolve));
+	const says: Lies["says"] = (f, s) => {
+		if (!s.newest && crashed) bare++;
+		if (!s.newest) return { ...f, state: "running", receipt: null, delivery: null, stdout: new Uint8Array(0), stdout_size: 0, outcome: new Uint8Array(0) };
+		if (crashed) return { ...f, release: new Uint8Array(5) };
+		vouched(s.newest);
+		return dead;
+	};
+	await among([{ price: 100_000n, quantum: 1_000_000n, says }, {}], async ({ sellers, buy, again }) => {
+		const [seller] = sellers;
+		const lost = buy({ maxCredit: 2 });
+		const first = unpack(await voucherCame, voucher, "voucher");
+		crashed = true;
+		seller!.newest = undefined;
+		const { ledger, buyer } = await again();
+		const [job] = buyer.jobs();
+		assert.equal(job!.state, "open");
+		const done = await buyer.job(job!.id).done;
+		assert.equal(done.cost, 500n);
+		assert.deepEqual(sellers.map((s) => s.ordered), [2, 0], "the same order, again");
+		assert.equal(bare, 0, "it showed its voucher at once");
+		assert.ok(unpack(seller!.newest!, voucher, "voucher").cum >= first.cum);
+		assert.deepEqual(ledger.lines().map((l) => l.claim), [-500n]);
+		assert.equal((await ledger.paid(seller!.pair.key, seller!.order)).ours, 500n);
+		buyer.close();
+
+		lost.cancel();
+		const no = await sign(refusal, seller!.pair, { of: seller!.order, reason: "engine_failed", text: "", room: 0n });
+		die({ state: "ended", fuel: 0n, input: 0, stdout: new Uint8Array(0), stderr: new Uint8Array(0), stdout_size: 0, stderr_size: 0, refusal: no.value(), receipt: null, delivery: null, outcome: new Uint8Array(0), outcome_size: 0 });
+		await reasonOf(lost);
 	});
 });
 
