@@ -248,6 +248,7 @@ const cases: [string, Lies, string][] = [
 	["a ceiling that is not the price's", { quote: { ceiling: 9_999n } }, "bad_statement"],
 	["a quote above its offer and the cap", { quote: { price: 200_000_000n, ceiling: 2_000_000n } }, "refused_price"],
 	["labels that are none", { offer: { labels: ["A"] } }, "no_seller"],
+	["an offer for somebody else", { offer: { for: other } }, "no_seller"],
 ];
 
 for (const [name, lies, reason] of cases) {

@@ -46,7 +46,7 @@ func TestGolden(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(7, 7))
 	start := newHand().now
 	var rankings []ranking
-	for i := range 60 {
+	for i := range 24 {
 		r := ranking{Newcomer: rnd.IntN(2) == 0, Now: start.UnixMilli()}
 		all := make([]Known[ledger.Amount], 1+i%20)
 		for i := range all {

@@ -7590,6 +7590,7 @@ async function offerOf(node2, at2) {
   const said2 = read2(b, offerAnswer, "offer").offer;
   if (!(await HashAddress.ofNode(said2.by)).equals(at2)) throw new SeaError("refused", "the offer is another's");
   const offer3 = await open3(offer, said2);
+  if (compare(offer3.for, node2.signer.key) !== 0) throw new SeaError("refused", "the offer is for somebody else");
   return { at: at2, seller: said2.by, offer: offer3, hash: await said2.hash(offer.purpose), free: offer3.free, dealt: void 0 };
 }
 async function quotesOf(node2, s2, sellers, newcomer, left) {

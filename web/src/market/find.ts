@@ -107,6 +107,7 @@ async function offerOf(node: Asking, at: HashAddress): Promise<Known> {
 	const said = read(b, offerAnswer, "offer").offer;
 	if (!(await HashAddress.ofNode(said.by)).equals(at)) throw new SeaError("refused", "the offer is another's");
 	const offer = await open(offerForm, said);
+	if (compare(offer.for, node.signer.key) !== 0) throw new SeaError("refused", "the offer is for somebody else");
 	return { at, seller: said.by, offer, hash: await said.hash(offerForm.purpose), free: offer.free, dealt: undefined };
 }
 
