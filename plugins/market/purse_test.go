@@ -169,7 +169,7 @@ func TestSweepLeavesLiveJobs(t *testing.T) {
 func TestLocksNotReleased(t *testing.T) {
 	t.Parallel()
 	buyer, seller, _, sold := vouching(t)
-	sold.locksTaken = true // else the seller would not ask for vouchers
+	sold.locksTaken.Store(true) // else the seller would not ask for vouchers
 	to := seller.key.Entity()
 	for range ledger.MaxLocks {
 		terms := ledger.LockTerms{Expiry: 1, Quote: ledger.NewRef()}
@@ -195,7 +195,7 @@ func TestLocksNotReleased(t *testing.T) {
 func TestNoRoomForLocks(t *testing.T) {
 	t.Parallel()
 	buyer, seller, _, sold := vouching(t)
-	sold.noLocks = true
+	sold.noLocks.Store(true)
 	paced(seller, testLimit)
 	j := buyer.run(longJob(buyer))
 	if j.State != Done || !j.Paid || j.Locked != 0 || j.Vouched != 0 {

@@ -66,7 +66,7 @@ func certified(t *testing.T, buyer, seller *trader) (revoke, again func()) {
 func TestMayNotSell(t *testing.T) {
 	t.Parallel()
 	buyer, seller, _, sold := vouching(t)
-	sold.mayNotSell = true
+	sold.mayNotSell.Store(true)
 	s := longJob(buyer)
 	s.To = []addr.Addr{seller.node.Addr()}
 	if j := buyer.wait(buyer.submit(s)); j.State != Failed || j.Reason != NotSelling {
@@ -88,7 +88,7 @@ func TestRevokedWhileItRuns(t *testing.T) {
 			t.Parallel()
 			begin := func() (buyer, seller *trader, id ID, again func()) {
 				buyer, seller, _, sold := vouching(t)
-				sold.noLocks = kind == "paid on delivery"
+				sold.noLocks.Store(kind == "paid on delivery")
 				revoke, again := certified(t, buyer, seller)
 				half, revoked := make(chan struct{}), make(chan struct{})
 				pacedAt(seller, testLimit, func(fuel uint64) {

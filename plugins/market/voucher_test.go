@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,19 +20,19 @@ import (
 // after each of its steps, and refused.
 type watched struct {
 	credit
-	noLocks    bool       // nobody may lock; set before anything runs
-	locksTaken bool       // anybody may, however many there are; likewise
-	mayNotSell bool       // likewise
-	one        sync.Mutex // held while at runs
+	noLocks    atomic.Bool // nobody may lock
+	locksTaken atomic.Bool // anybody may, however many there are
+	mayNotSell atomic.Bool // by its certificate
+	one        sync.Mutex  // held while at runs
 	mu         sync.Mutex
 	at         func(step string) error // under mu; nil does nothing
 }
 
 func (c *watched) MayLock(peer identity.Entity) bool {
-	return !c.noLocks && (c.locksTaken || c.credit.MayLock(peer))
+	return !c.noLocks.Load() && (c.locksTaken.Load() || c.credit.MayLock(peer))
 }
 
-func (c *watched) MaySell() bool { return !c.mayNotSell && c.credit.MaySell() }
+func (c *watched) MaySell() bool { return !c.mayNotSell.Load() && c.credit.MaySell() }
 
 func (c *watched) hit(step string) error {
 	c.mu.Lock()
