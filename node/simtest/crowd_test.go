@@ -13,10 +13,10 @@ import (
 )
 
 // Two hundred nodes, each in a subnet of its own, and two thousand attackers who come after
-// them, link to all who let them, and swallow what they should carry. From one /24 they have
-// 25 links of a node and two of its siblings at most, and calls are answered. From sixteen
-// hardly any call comes through, though most nodes still have honest links among the oldest
-// that they need.
+// them, link to all who let them, and swallow what they should carry. Each node keeps two
+// honest links of the eight oldest that it needs, and most calls are answered: from one /24
+// the attackers have 25 links of a node and two of its siblings at most, from sixteen all of
+// its siblings.
 func TestCrowd(t *testing.T) {
 	if os.Getenv("SEA_TEST_FULL") != "1" {
 		t.Skip("two thousand attackers take 10 s each time; SEA_TEST_FULL=1 runs them")
@@ -27,8 +27,8 @@ func TestCrowd(t *testing.T) {
 		answered float64 // of the calls between honest nodes, at least
 		attained float64 // nodes with two honest links at least among eight that they need
 	}{
-		{1, 0.93, 1},
-		{16, 0, 0.6},
+		{1, 0.95, 1},
+		{16, 0.7, 0.99},
 	} {
 		for seed := range uint64(seeds) {
 			t.Run(fmt.Sprintf("%d subnets, seed %d", tt.subnets, seed+1), func(t *testing.T) {

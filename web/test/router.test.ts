@@ -74,6 +74,32 @@ test("a request is carried out once", async () => {
 	assert.equal(strikes.length, 1);
 });
 
+test("a retry goes by the oldest that brings it a bit nearer", async () => {
+	const signer = await Pair.generate(0);
+	const addr = await HashAddress.ofNode(signer.key);
+	const to = addr.flip(0);
+	const sent: string[] = [];
+	const link = (name: string, at: HashAddress, since: number) => ({
+		addr: at, rtt: 0, since, alive: new AbortController().signal, strike: () => {}, send: () => sent.push(name),
+	}) as unknown as Link;
+	const links = [link("far", addr.flip(3), 1), link("old", to.flip(2), 2), link("young", to.flip(100), 3)];
+	const router = new Router({
+		addr, signer, network: "n", work: 0, links: () => links, suspect: () => {}, carryOut: async () => done(new Uint8Array()),
+	});
+	const handed = async (attempt: number) => {
+		sent.length = 0;
+		const r = await request(await Pair.generate(0), to);
+		await router.routed(link("source", addr.flip(7), 0), [Tag.routed, 1, 10, attempt, 4, r.encoded]);
+		return sent.find((name) => name !== "source");
+	};
+	assert.equal(await handed(0), "young");
+	assert.equal(await handed(1), "old");
+	assert.equal(await handed(2), "old");
+	links.push(link("target", to, 4));
+	assert.equal(await handed(1), "target");
+	router.stop();
+});
+
 test("answers are kept for retries as far as there is room", async () => {
 	const { addr, ask, carried } = await ended(new Uint8Array(66_000));
 	const first = await request(await Pair.generate(0), addr);

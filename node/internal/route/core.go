@@ -408,11 +408,28 @@ func (c *Core) next(now time.Time, f *flight, avoid []addr.Addr) (addr.Addr, boo
 		}
 		// A neighbour to avoid is better than none, worse than all others.
 		shun := young || l.last && a != f.req.To || slices.Contains(avoid, a)
-		if !found || avoided && !shun || avoided == shun && addr.Closer(f.req.To, a, best) {
+		if !found || avoided && !shun || avoided == shun && c.before(f, a, best) {
 			best, found, avoided = a, true, shun
 		}
 	}
 	return best, found
+}
+
+// before reports whether neighbour a is a better next hop for f than b: nearer to the
+// target. A retry goes by the oldest of those that are a bit nearer at least: who came
+// last, or came to swallow requests, is not on its way.
+func (c *Core) before(f *flight, a, b addr.Addr) bool {
+	if to := f.req.To; f.key.Attempt > 0 && a != to && b != to {
+		bit := addr.LogDist(c.self, to)
+		nearer := addr.LogDist(a, to) > bit
+		if nearer != (addr.LogDist(b, to) > bit) {
+			return nearer
+		}
+		if older := c.links[a].since.Compare(c.links[b].since); nearer && older != 0 {
+			return older < 0
+		}
+	}
+	return addr.Closer(f.req.To, a, b)
 }
 
 // linkUp takes a new link in, or a better estimate of its round trip.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/peersea/sea/identity"
 	"github.com/peersea/sea/node/addr"
+	"github.com/peersea/sea/node/internal/frame"
 )
 
 // Requests avoid neighbours of a crowded subnet while another is nearer to the target; what
@@ -42,12 +43,7 @@ func TestCrowdedNeighbours(t *testing.T) {
 			now = now.Add(time.Minute)
 			ask := func(to addr.Addr) addr.Addr {
 				r := &Request{Source: identity.Entity{1}, ID: [16]byte{byte(i)}, To: to, Scope: scope, Expires: now.Add(MaxLife)}
-				for _, e := range c.Step(now, Begin{Req: r}) {
-					if s, ok := e.(Send); ok {
-						return s.To
-					}
-				}
-				return addr.Addr{}
+				return sentTo(c.Step(now, Begin{Req: r}))
 			}
 			if got := ask(target); got != tt.want {
 				t.Errorf("%s, %s: goes to bucket %d of the target", name, scope, addr.LogDist(got, target))
@@ -57,4 +53,53 @@ func TestCrowdedNeighbours(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A first attempt goes to the neighbour nearest to its target, a retry to the oldest that
+// brings it a bit nearer; and to the target itself if that is a neighbour.
+func TestRetryByTheOldest(t *testing.T) {
+	self, target := addr.MakeString("self"), addr.MakeString("target")
+	bit := addr.LogDist(self, target)
+	c, now := New(self), noon
+	up := func(a addr.Addr) {
+		now = now.Add(time.Second)
+		c.Step(now, LinkUp{Addr: a})
+	}
+	far, old, young := self.Flip(bit+3), target.Flip(bit+2), target.Flip(bit+100)
+	up(far) // no bit nearer, if nearer at all
+	up(old)
+	up(young)
+	now = now.Add(time.Minute)
+	for i, scope := range []string{SealedScope, NearScope} {
+		for attempt, want := range []addr.Addr{young, old, old} {
+			r := &Request{Source: identity.Entity{1}, ID: [16]byte{byte(i)}, To: target, Scope: scope, Expires: now.Add(MaxLife)}
+			if got := sentTo(c.Step(now, Begin{Req: r, Attempt: uint64(attempt)})); got != want {
+				t.Errorf("%s, attempt %d: goes to bucket %d of the target", scope, attempt, addr.LogDist(got, target))
+			}
+			r = &Request{Source: identity.Entity{2}, ID: [16]byte{byte(i)}, To: target, Scope: scope, Expires: now.Add(MaxLife)}
+			effects := c.Step(now, Arrived{From: far, Req: r, Frame: &frame.Routed{Hop: 1, TTL: 5, Attempt: uint64(attempt)}})
+			if got := sentTo(effects); got != want {
+				t.Errorf("%s, attempt %d of another: goes to bucket %d of the target", scope, attempt, addr.LogDist(got, target))
+			}
+		}
+	}
+	up(target)
+	for attempt := range uint64(3) {
+		r := &Request{Source: identity.Entity{3}, To: target, Scope: SealedScope, Expires: now.Add(MaxLife)}
+		if got := sentTo(c.Step(now, Begin{Req: r, Attempt: attempt})); got != target {
+			t.Errorf("attempt %d: the target itself is not asked", attempt)
+		}
+	}
+}
+
+// sentTo is the neighbour that a request is handed to.
+func sentTo(effects []Effect) addr.Addr {
+	for _, e := range effects {
+		if s, ok := e.(Send); ok {
+			if _, ok := s.Frame.(*frame.Routed); ok {
+				return s.To
+			}
+		}
+	}
+	return addr.Addr{}
 }

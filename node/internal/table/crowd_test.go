@@ -2,6 +2,7 @@ package table
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -100,5 +101,38 @@ func TestCrowdComes(t *testing.T) {
 	// Two are not crowded, and two fill bucket 3.
 	if pushed > SiblingsPerSubnet || left > SiblingsPerSubnet+PerBucket {
 		t.Errorf("%d of %d old links are needed no more; %d of the crowd are left", pushed, len(needed), left)
+	}
+}
+
+// Whoever comes from many subnets and clings to each link pushes none of the oldest out,
+// even of those that the node does not need and that their peers have another of.
+func TestClinging(t *testing.T) {
+	r, self := newSource(), addr.MakeString("self")
+	tab := full(t, r, self, map[int]int{0: 8, 1: 8, 2: 8, 9: 8})
+	old := make(map[addr.Addr]bool)
+	count := make(map[int]int)
+	for i, l := range tab.All() {
+		l.Host, l.Theirs = netip.AddrFrom4([4]byte{192, 1, byte(i), 1}), Second
+	}
+	links := slices.Clone(tab.All())
+	slices.SortFunc(links, func(a, b *Link) int { return a.Since.Compare(b.Since) })
+	for _, l := range links {
+		bucket := tab.Bucket(l.Addr)
+		old[l.Addr] = count[bucket] < MaxBucket
+		count[bucket]++
+	}
+	late := noon.Add(time.Hour)
+	for i := range 64 {
+		tab.Add(Link{Addr: in(t, r, self, i%4), Host: netip.AddrFrom4([4]byte{203, byte(i), 113, 1}), Since: late})
+	}
+	tab.Weigh(late, 0)
+	gone := tab.Excess(late.Add(time.Hour))
+	if len(gone) == 0 {
+		t.Error("none goes")
+	}
+	for _, a := range gone {
+		if old[a] {
+			t.Errorf("one of the oldest of bucket %d goes", tab.Bucket(a))
+		}
 	}
 }

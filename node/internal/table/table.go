@@ -17,8 +17,8 @@ const (
 	// PerBucket is how many links a node wants into each bucket.
 	PerBucket = 2
 
-	// MaxBucket is how many links into one bucket a node bears before it lets
-	// go of those that are only second to their peers.
+	// MaxBucket is how many links into one bucket a node bears, the oldest, before it
+	// lets go of those that are only second to their peers.
 	MaxBucket = 4
 
 	// Young is the number of links below which a node needs every one.
@@ -293,8 +293,8 @@ func (t *Table) weigh(links []*Link, young bool) {
 		}
 		return
 	}
-	// Links that stay anyway, because the peer needs them, serve best; then
-	// old ones.
+	// The oldest, whatever their peers say: who comes later and clings to every
+	// link gets between a node and the sea no more than others do.
 	var chosen [PerBucket]*Link
 	for _, l := range links {
 		l.Ours = Spare
@@ -323,21 +323,16 @@ func better(a, b *Link) bool {
 	if a.last != b.last {
 		return b.last
 	}
-	if a.stays() != b.stays() {
-		return a.stays()
-	}
 	if !a.Since.Equal(b.Since) {
 		return a.Since.Before(b.Since)
 	}
 	return slices.Compare(a.Addr[:], b.Addr[:]) < 0
 }
 
-// stays tells that the peer will not let the link go.
-func (l *Link) stays() bool { return l.Theirs >= Only }
-
 // Excess returns the links to let go at the time now: what neither side needs,
-// and of a bucket with too many what is only second to the peer; of a crowd what this
-// side does not need. Weigh comes first.
+// and what is only second to the peer if MaxBucket older ones into the same bucket stay,
+// so that links whose peers cling to them push out no old one; of a crowd what this side
+// does not need. Weigh comes first.
 func (t *Table) Excess(now time.Time) []addr.Addr {
 	if len(t.links) <= Floor {
 		return nil
@@ -357,22 +352,31 @@ func (t *Table) Excess(now time.Time) []addr.Addr {
 		for begin > 0 && t.Bucket(t.links[begin-1].Addr) == bucket {
 			begin--
 		}
-		left := end - begin
 		for _, least := range []Need{Spare, Second} {
 			// Of the same worth the youngest goes.
 			next := func() int { return t.youngest(begin, end, now, least, gone) }
 			for i := next(); i >= 0 && over > 0; i = next() {
-				if least == Second && left <= MaxBucket {
+				if least == Second && t.olderThan(i, begin, end, gone) < MaxBucket {
 					break
 				}
 				gone = append(gone, t.links[i].Addr)
-				left--
 				over--
 			}
 		}
 		end = begin
 	}
 	return gone
+}
+
+// olderThan counts the links of links[begin:end] that stay and are older than link i.
+func (t *Table) olderThan(i, begin, end int, gone []addr.Addr) int {
+	n := 0
+	for _, l := range t.links[begin:end] {
+		if l.Since.Before(t.links[i].Since) && !slices.Contains(gone, l.Addr) {
+			n++
+		}
+	}
+	return n
 }
 
 // youngest returns the youngest link of links[begin:end] that may go and is

@@ -91,7 +91,7 @@ func TestYoungNodesNeedAll(t *testing.T) {
 
 func TestNeeds(t *testing.T) {
 	r, self := newSource(), addr.MakeString("self")
-	tab := full(t, r, self, map[int]int{0: 5, 1: 2, 2: 1, 10: 4, 11: 3})
+	tab := full(t, r, self, map[int]int{0: 6, 1: 2, 2: 1, 10: 4, 11: 3})
 	count := func(bucket int) (n [3]int) {
 		for _, l := range tab.All() {
 			if tab.Bucket(l.Addr) == bucket {
@@ -100,29 +100,26 @@ func TestNeeds(t *testing.T) {
 		}
 		return n
 	}
-	for bucket, want := range map[int][3]int{0: {3, 2, 0}, 1: {0, 2, 0}, 2: {0, 0, 1}, 11: {0, 0, 3}} {
+	for bucket, want := range map[int][3]int{0: {4, 2, 0}, 1: {0, 2, 0}, 2: {0, 0, 1}, 11: {0, 0, 3}} {
 		if got := count(bucket); got != want {
 			t.Errorf("bucket %d: spare, second, only %v, want %v", bucket, got, want)
 		}
 	}
-	// Of the many the two oldest count, until a peer says that it can spare
-	// one of them: then one that stays anyway does.
-	old := func(i int) *Link {
-		var links []*Link
-		for _, l := range tab.All() {
-			if tab.Bucket(l.Addr) == 0 {
-				links = append(links, l)
-			}
+	// Of the many the two oldest count, however much the peers need the others.
+	var links []*Link
+	for _, l := range tab.All() {
+		if tab.Bucket(l.Addr) == 0 {
+			links = append(links, l)
 		}
-		slices.SortFunc(links, func(a, b *Link) int { return a.Since.Compare(b.Since) })
-		return links[i]
 	}
-	if old(0).Ours != Second || old(1).Ours != Second {
-		t.Error("the oldest links are not the ones that count")
+	slices.SortFunc(links, func(a, b *Link) int { return a.Since.Compare(b.Since) })
+	links[0].Theirs, links[1].Theirs = Spare, Second
+	if changed := tab.Weigh(time.Time{}, 0); len(changed) != 0 || links[0].Ours != Second || links[1].Ours != Second {
+		t.Errorf("%d have changed; the oldest links are not the ones that count", len(changed))
 	}
-	old(0).Theirs = Spare
+	tab.Remove(links[0].Addr)
 	changed := tab.Weigh(time.Time{}, 0)
-	if len(changed) != 2 || old(0).Ours != Spare || old(2).Ours != Second {
+	if len(changed) != 1 || changed[0] != links[2] || links[2].Ours != Second {
 		t.Errorf("%d have changed", len(changed))
 	}
 	if again := tab.Weigh(time.Time{}, 0); len(again) != 0 {

@@ -259,9 +259,21 @@ export class Router {
 			if (young && !f.own) continue;
 			// A neighbour to avoid is better than none, worse than all others.
 			const shun = young || avoid.includes(link);
-			if (!best || (shunned && !shun) || (shunned === shun && to.compareTo(a, best.addr) < 0)) [best, shunned] = [link, shun];
+			if (!best || (shunned && !shun) || (shunned === shun && this.#before(f, link, best))) [best, shunned] = [link, shun];
 		}
 		return best;
+	}
+
+	/** before tells whether a is a better next hop than b: nearer, or for a retry the oldest of those that are a bit nearer. */
+	#before(f: Flight, a: Link, b: Link): boolean {
+		const { to } = f.request;
+		if (f.attempt > 0 && !a.addr.equals(to) && !b.addr.equals(to)) {
+			const bit = this.site.addr.logDist(to);
+			const nearer = a.addr.logDist(to) > bit;
+			if (nearer !== b.addr.logDist(to) > bit) return nearer;
+			if (nearer && a.since !== b.since) return a.since < b.since;
+		}
+		return to.compareTo(a.addr, b.addr) < 0;
 	}
 
 	/** giveUp ends a request here when nobody nearer can be reached. */

@@ -69,8 +69,7 @@ export class Table {
 	weigh(): Map<Link, number> {
 		const needs = new Map<Link, number>();
 		for (const bucket of new Set(this.all.map((l) => this.bucket(l.addr)))) {
-			// Those that the peer needs most stay, then the oldest.
-			const links = this.inBucket(bucket).sort((a, b) => Number(b.theirs >= 2) - Number(a.theirs >= 2) || a.since - b.since);
+			const links = this.inBucket(bucket).sort((a, b) => a.since - b.since); // the oldest, whatever their peers say
 			const few = this.all.length < young || links.length === 1;
 			links.forEach((l, i) => needs.set(l, few || this.siblings.includes(l) ? 2 : i < perBucket ? 1 : 0));
 		}
