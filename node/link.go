@@ -116,7 +116,9 @@ type link struct {
 	held    atomic.Bool   // an application or the user wants the link, at either end
 	own     atomic.Bool   // at this one
 	doubted atomic.Bool   // a probe that decides about the link is under way
-	repace  chan struct{} // holds a token when need or held has changed
+
+	watcher watcher
+	loops   sync.WaitGroup // writers, and the readers of all lanes but the first
 
 	calls  calls
 	jobs   jobs
@@ -155,7 +157,7 @@ func newLink(s *session, conn transport.Conn, hs *hello.Session, url string) *li
 		peer: rpc.Peer{
 			Addr: hs.Peer.Addr(), Node: hs.Peer.Node, Entity: hs.Peer.Entity, Direct: true,
 		},
-		told: make(chan struct{}), done: make(chan struct{}), repace: make(chan struct{}, 1),
+		told: make(chan struct{}), done: make(chan struct{}),
 		pings: make(map[uint64]chan<- time.Duration), sentAt: make(map[uint64]time.Time),
 	}
 	// What runs for the link outlives the session by the last frame.
@@ -168,6 +170,7 @@ func newLink(s *session, conn transport.Conn, hs *hello.Session, url string) *li
 	l.inbox.init()
 	l.flow.init()
 	l.outlet.l = l
+	l.watcher.init(l)
 	l.addLane(conn, false)
 	l.fast, l.bulk = l.lanes[0].queue, l.lanes[0].queue
 	if b, ok := conn.(transport.Bulk); ok {
@@ -236,15 +239,32 @@ func (l *link) why() error {
 }
 
 // run carries the link until it ends, and returns when nothing of it runs but
-// handlers, whose contexts have ended.
+// handlers, whose contexts have ended. It reads the first lane itself: so a link that is
+// idle has one goroutine beside its wire's.
 func (l *link) run() {
-	var wg sync.WaitGroup
 	for _, la := range l.lanes {
-		la.queue.begin(func() { wg.Go(func() { l.write(la) }) })
-		wg.Go(func() { l.read(la) })
+		la.queue.begin(func() { l.loops.Go(func() { l.write(la) }) })
 	}
-	l.watch()
-	l.end(frame.ReasonOffline, ErrOffline) // unless it has ended for another reason
+	for _, la := range l.lanes[1:] {
+		l.loops.Go(func() { l.read(la) })
+	}
+	l.watcher.begin()
+	context.AfterFunc(l.alive, l.finish)
+	l.read(l.lanes[0])
+	<-l.ctx.Done() // finish has ended
+	l.loops.Wait()
+	for _, la := range l.lanes {
+		if la.join != nil {
+			l.s.memory.give(la.join.Held() - la.uncounted)
+		}
+	}
+	l.inbox.close()
+}
+
+// finish closes the wire of a link that has ended, once the last frame has left.
+func (l *link) finish() {
+	defer l.cancel()
+	l.watcher.end()
 	l.calls.fail(rpc.Errorf(rpc.Unreachable, "the link ended: %v", l.why()))
 	// The last frame says why; a wire that does not take it is not waited for.
 	late := time.NewTimer(lastWait)
@@ -254,14 +274,6 @@ func (l *link) run() {
 	case <-late.C:
 	}
 	l.conn.Close()
-	l.cancel()
-	wg.Wait()
-	for _, la := range l.lanes {
-		if la.join != nil {
-			l.s.memory.give(la.join.Held() - la.uncounted)
-		}
-	}
-	l.inbox.close()
 }
 
 // A desk is what a writer needs of memory: for a piece, and for it sealed.
@@ -456,64 +468,6 @@ func (l *link) strike(err error) {
 	if l.strikes.Add(1) > maxStrikes {
 		l.end(frame.ReasonProtocol, doing("too many bad statements", err))
 	}
-}
-
-// watch pings the peer when it is silent and gives the link up when it stays
-// so, or when the wire takes nothing. It returns when the link has ended or the
-// session does.
-func (l *link) watch() {
-	l.ping(nil)
-	first, _ := l.patience()
-	timer := time.NewTimer(first)
-	defer timer.Stop()
-	var asked, pinged time.Duration // the first and the last Ping since the peer was heard
-	for {
-		select {
-		case <-l.ending:
-			return
-		case <-l.s.ctx.Done():
-			return
-		case <-timer.C:
-		case <-l.repace:
-		}
-		idle, dead := l.patience()
-		now := time.Since(l.since)
-		heard := time.Duration(l.heard.Load())
-		silent := now - heard
-		if asked < heard {
-			asked = 0
-		}
-		switch {
-		// The link may have been watched less closely until now.
-		case silent >= dead && asked > 0 && now-asked >= dead-idle:
-			l.s.keeper.step(upkeep.Silent{Addr: l.peer.Addr})
-			l.end(frame.ReasonSilent, nil)
-			return
-		case l.stuck(now):
-			l.end(frame.ReasonSilent, errors.New("the wire takes nothing"))
-			return
-		case silent < idle:
-			timer.Reset(idle - silent)
-		case asked > 0 && now-pinged < idle:
-			timer.Reset(min(idle-(now-pinged), max(dead-silent, asked+dead-idle-now)))
-		default:
-			pinged = now
-			if asked == 0 {
-				asked = now
-			}
-			l.idle()
-			timer.Reset(min(idle, max(dead-silent, asked+dead-idle-now)))
-		}
-	}
-}
-
-func (l *link) stuck(now time.Duration) bool {
-	for _, la := range l.lanes {
-		if at := time.Duration(la.sending.Load()); at != 0 && now-at >= deadWait {
-			return true
-		}
-	}
-	return false
 }
 
 // ping asks for a Pong; the round trip goes to told, if that is not nil, which

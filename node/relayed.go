@@ -217,10 +217,7 @@ func (l *link) addStream(id uint64) (*stream, error) {
 // is watched closely and not given up as not needed.
 func (l *link) bear(n int32) {
 	l.carried.Add(n)
-	select {
-	case l.repace <- struct{}{}:
-	default:
-	}
+	l.watcher.again()
 }
 
 // stream returns the end with an id; nil when there is none any more.

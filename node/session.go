@@ -14,6 +14,7 @@ import (
 
 	"github.com/peersea/sea/node/addr"
 	"github.com/peersea/sea/node/internal/contact"
+	"github.com/peersea/sea/node/internal/frame"
 	"github.com/peersea/sea/node/internal/hello"
 	"github.com/peersea/sea/node/internal/sealed"
 	"github.com/peersea/sea/node/transport"
@@ -235,6 +236,9 @@ func (n *Node) stop(s *session) error {
 	s.closing = true
 	s.mu.Unlock()
 	s.cancel(ErrOffline)
+	for _, l := range s.all() { // none is added any more
+		l.end(frame.ReasonOffline, ErrOffline)
+	}
 	var errs []error
 	for _, l := range n.cfg.Listeners {
 		errs = append(errs, l.Close())

@@ -336,10 +336,7 @@ func (l *link) idle() {
 // pace sets how closely the link is watched, by how much the node needs it.
 func (l *link) pace(need table.Need) {
 	l.need.Store(uint32(need))
-	select {
-	case l.repace <- struct{}{}:
-	default:
-	}
+	l.watcher.again()
 }
 
 // patience returns after how much silence the link is pinged and given up. A
