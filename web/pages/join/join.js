@@ -2859,9 +2859,20 @@ var init_router = __esm({
           const young2 = fresh2 && now - link.since < warm && !a.equals(to);
           if (young2 && !f.own) continue;
           const shun = young2 || avoid.includes(link);
-          if (!best || shunned && !shun || shunned === shun && to.compareTo(a, best.addr) < 0) [best, shunned] = [link, shun];
+          if (!best || shunned && !shun || shunned === shun && this.#before(f, link, best)) [best, shunned] = [link, shun];
         }
         return best;
+      }
+      /** before tells whether a is a better next hop than b: nearer, or for a retry the oldest of those that are a bit nearer. */
+      #before(f, a, b) {
+        const { to } = f.request;
+        if (f.attempt > 0 && !a.addr.equals(to) && !b.addr.equals(to)) {
+          const bit = this.site.addr.logDist(to);
+          const nearer = a.addr.logDist(to) > bit;
+          if (nearer !== b.addr.logDist(to) > bit) return nearer;
+          if (nearer && a.since !== b.since) return a.since < b.since;
+        }
+        return to.compareTo(a.addr, b.addr) < 0;
       }
       /** giveUp ends a request here when nobody nearer can be reached. */
       #giveUp(f, scope2) {
@@ -3261,7 +3272,7 @@ var init_table = __esm({
       weigh() {
         const needs = /* @__PURE__ */ new Map();
         for (const bucket of new Set(this.all.map((l) => this.bucket(l.addr)))) {
-          const links = this.inBucket(bucket).sort((a, b) => Number(b.theirs >= 2) - Number(a.theirs >= 2) || a.since - b.since);
+          const links = this.inBucket(bucket).sort((a, b) => a.since - b.since);
           const few = this.all.length < young || links.length === 1;
           links.forEach((l, i) => needs.set(l, few || this.siblings.includes(l) ? 2 : i < perBucket ? 1 : 0));
         }
